@@ -1,0 +1,53 @@
+# The front door. `make up ARGS="--port 8400"` passes options on; `make help` lists everything.
+
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+ARGS ?=
+# .tools/bin holds Node.js only where the machine has none that will do.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down status test check format unit bench demo clean
+
+help: ## this list
+	@echo 'usage: make <target> [ARGS="..."]'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+up: ## start everything in the foreground; ready when it says so; Ctrl-C stops it
+	@bin/bootstrap up
+	@exec bin/scriptorium up $(ARGS)
+
+down: ## stop what `make up` started in another terminal
+	@exec bin/scriptorium down $(ARGS)
+
+status: ## what runs, and how it is doing
+	@exec bin/scriptorium status $(ARGS)
+
+test: check ## all checks, then all tests
+	$(PYTHON) -m pytest $(ARGS)
+
+check: install ## format, lint, types, imports
+	ruff format --check .
+	ruff check .
+	pyright
+	lint-imports
+
+format: install ## rewrite the code as `check` wants it
+	ruff format .
+	ruff check --fix .
+
+unit: install ## the tests alone: make unit ARGS="tests/libs -k ports"
+	@$(PYTHON) -m pytest $(ARGS)
+
+bench: install ## measure, and compare with peers
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+demo: install ## a guided tour of a running system
+	@exec bin/scriptorium demo $(ARGS)
+
+install: ## uv, Python, packages, Node.js: whatever is missing, into .venv and .tools
+	@bin/bootstrap test
+
+clean: ## remove what can be made again; your data in .scriptorium stays
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

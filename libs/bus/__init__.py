@@ -1,0 +1,24 @@
+"""The bus: typed questions, durable facts, one verdict for each failure, the outbox relay."""
+
+from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
+from libs.bus.drain import drain
+from libs.bus.outbox import Fact, Relay, announce
+from libs.bus.rpc import Caller, Handler, serve
+from libs.bus.verdict import Poison, subscribe_facts
+
+__all__ = [
+    "Caller",
+    "Client",
+    "Disconnected",
+    "Fact",
+    "Handler",
+    "Poison",
+    "Relay",
+    "announce",
+    "connect_broker",
+    "drain",
+    "heard",
+    "is_connected",
+    "serve",
+    "subscribe_facts",
+]

@@ -1,0 +1,92 @@
+"""How a process connects to NATS: patiently, under its own user, with its own inboxes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from faststream.middlewares import AckPolicy
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs.contracts import subjects
+
+log = structlog.get_logger(__name__)
+
+RECONNECT_WAIT_S = 0.1
+PING_INTERVAL_S = 5
+HEARD_WAIT_S = 5.0
+PENDING_BYTES_MAX = 32 << 20
+"""What a client may buffer while the server is away; past it a publish waits."""
+
+type Callback = Callable[[], Awaitable[None]]
+
+
+class Disconnected(Exception):
+    """The NATS server cannot be reached at the moment."""
+
+
+def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
+    """Return a readiness check of *client*."""
+
+    async def check() -> None:
+        if not client.is_connected:
+            raise Disconnected
+
+    return check
+
+
+async def heard(client: Client) -> None:
+    """Return when the server has processed everything sent so far, subscriptions above all.
+
+    nats-py's own flush does not promise that (2.16): it writes its PING at once, ahead of commands
+    that its flusher has yet to write, so the PONG may come before the SUB is seen.
+
+    Raises:
+        nats.errors.TimeoutError, TimeoutError: The server did not answer in HEARD_WAIT_S.
+    """
+    async with asyncio.timeout(HEARD_WAIT_S):
+        while client.pending_data_size:  # noqa: ASYNC110  (nats-py offers nothing to wait for)
+            await asyncio.sleep(0.0005)
+        await client.flush()
+
+
+async def connect_broker(
+    url: str, *, service: str, replica: str, on_reconnect: Callback | None = None
+) -> tuple[NatsBroker, Client]:
+    """Connect, and return the broker for handlers and the raw client for frames.
+
+    The client reconnects for ever: a server that is away is a state to wait out, reported by
+    /readyz, not a reason to die. *on_reconnect* runs after each reconnection, for what may have
+    been missed meanwhile.
+
+    Raises:
+        nats.errors.NoServersError: No server answered the first connection.
+    """
+
+    async def failed(error: Exception) -> None:
+        log.warning("bus error", reason=type(error).__name__, detail=str(error)[:200])
+
+    async def lost() -> None:
+        log.warning("bus connection lost")
+
+    async def back() -> None:
+        log.info("bus connection restored")
+        if on_reconnect:
+            await on_reconnect()
+
+    broker = NatsBroker(
+        url,
+        name=replica,
+        inbox_prefix=subjects.inbox(service).encode(),
+        reconnect_time_wait=RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType]  # a float works
+        max_reconnect_attempts=-1,
+        ping_interval=PING_INTERVAL_S,
+        pending_size=PENDING_BYTES_MAX,
+        error_cb=failed,
+        disconnected_cb=lost,
+        reconnected_cb=back,
+        # FastStream's default drops a message whose handler raised; nothing here relies on it.
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        logger=None,
+    )
+    return broker, await broker.connect()

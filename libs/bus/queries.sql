@@ -1,0 +1,35 @@
+-- name: put
+-- Facts to announce, inside the transaction that made them true.
+INSERT INTO outbox (event_id, subject, payload, headers)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[]);
+
+-- name: wake
+SELECT pg_notify('outbox', '');
+
+-- name: lock
+-- One relay per database; the others wait here, ready to take over when it dies.
+SELECT pg_advisory_lock(6111, 1);
+
+-- name: place
+-- Visible facts get their place in the announced order. `seq` is drawn after the writer locked its
+-- aggregate, so it is in order per aggregate; a row that commits late is placed late, never skipped.
+WITH fresh AS (
+    SELECT seq FROM outbox WHERE position IS NULL ORDER BY seq LIMIT $1
+), placed AS (
+    SELECT seq, row_number() OVER (ORDER BY seq) + (SELECT coalesce(max(position), 0) FROM outbox) AS position
+    FROM fresh
+)
+UPDATE outbox SET position = placed.position FROM placed WHERE outbox.seq = placed.seq;
+
+-- name: due
+-- What is placed and not yet announced, in order.
+SELECT position, event_id, subject, payload, headers, created_at
+FROM outbox WHERE published_at IS NULL AND position IS NOT NULL ORDER BY position LIMIT $1;
+
+-- name: settle
+UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[]);
+
+-- name: oldest
+-- Seconds that the oldest unannounced fact has waited.
+SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox
+WHERE published_at IS NULL;

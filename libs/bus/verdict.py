@@ -1,0 +1,119 @@
+"""Durable subscribers, and what becomes of a message whose handler failed.
+
+Three verdicts, decided here and nowhere else: done (ack), tomorrow may be kinder (redeliver
+after a growing delay, DELIVERIES_MAX times), poison (copy to the dead-letter stream with its
+cause, then terminate).
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from faststream.middlewares import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
+from prometheus_client import Counter
+from pydantic import ValidationError
+
+from libs.contracts import subjects
+from libs.contracts.events import Announcement
+from libs.contracts.streams import Stream
+
+log = structlog.get_logger(__name__)
+
+DELIVERIES_MAX = 6
+RETRY_DELAY_S_FIRST = 0.2
+ACK_WAIT_S = 30.0
+CAUSE_CHARS_MAX = 500
+
+_failed = Counter(
+    "scriptorium_deliveries_failed_total",
+    "Deliveries of facts whose handler failed, by subscriber and verdict.",
+    ["subscriber", "verdict"],
+)
+
+type OnFact = Callable[[Announcement], Awaitable[None]]
+
+
+class Poison(Exception):
+    """No retry of this message can help."""
+
+
+def subscribe_facts(
+    broker: NatsBroker,
+    client: Client,
+    stream: Stream,
+    *,
+    subject: str,
+    durable: str,
+    on_fact: OnFact,
+) -> None:
+    """Deliver each fact of *subject* to *on_fact*, at least once, in order, one at a time.
+
+    *durable* names the consumer; replicas that give the same name share the work.
+    """
+
+    async def on_message(message: NatsMessage) -> None:
+        raw = message.raw_message
+        try:
+            await on_fact(Announcement.model_validate_json(raw.data))
+        except Exception as error:
+            delivered = raw.metadata.num_delivered
+            poison = isinstance(error, Poison | ValidationError)
+            if not poison and delivered < DELIVERIES_MAX:
+                _failed.labels(durable, "retry").inc()
+                log.warning(
+                    "fact will be redelivered",
+                    subscriber=durable,
+                    delivered=delivered,
+                    reason=repr(error)[:CAUSE_CHARS_MAX],
+                )
+                await message.nack(delay=RETRY_DELAY_S_FIRST * 2 ** (delivered - 1))
+                return
+            _failed.labels(durable, "dead").inc()
+            log.exception("fact moved to the dead letters", subscriber=durable)
+            await _bury(client, message, durable, error)
+            await message.reject()
+        else:
+            await message.ack()
+
+    broker.subscriber(
+        subject,
+        stream=JStream(stream.name, declare=False),
+        durable=durable,
+        pull_sub=PullSub(batch_size=1, timeout=5.0),
+        ack_policy=AckPolicy.MANUAL,
+        config=ConsumerConfig(
+            ack_wait=ACK_WAIT_S,
+            # Above our own count, so that the last verdict is ours and not the server's silence.
+            max_deliver=DELIVERIES_MAX * 4,
+            max_ack_pending=1,
+            filter_subject=subject,
+        ),
+        decoder=_undecoded,
+        # FastStream would receive on the common prefix, where no service may listen.
+        inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
+        title=durable,
+    )(on_message)
+
+
+async def _undecoded(message: NatsMessage) -> bytes:
+    return message.body
+
+
+async def _bury(client: Client, message: NatsMessage, durable: str, error: Exception) -> None:
+    raw = message.raw_message
+    metadata = raw.metadata
+    await client.jetstream().publish(
+        f"{subjects.DEAD_LETTERS}.{durable}.{raw.subject}",
+        raw.data,
+        timeout=5,
+        headers=dict(raw.headers or {})
+        | {
+            "Nats-Msg-Id": f"{durable}-{metadata.stream}-{metadata.sequence.stream}",
+            "scriptorium-cause": repr(error)[:CAUSE_CHARS_MAX],
+            "scriptorium-subscriber": durable,
+            "scriptorium-deliveries": str(metadata.num_delivered),
+        },
+    )

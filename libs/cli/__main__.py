@@ -1,0 +1,68 @@
+"""The `scriptorium` command: `python -m libs.cli`, or `bin/scriptorium`.
+
+To add a command: a module here with a function (or a `typer.Typer` for a group), and a line below.
+Import what is heavy inside the function: `scriptorium up` is the launcher itself and stays lean.
+"""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libs.cli import demo, down, logs, status, up
+from libs.cli.say import complain
+from libs.stack import StackError
+
+app = typer.Typer(
+    name="scriptorium",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up.up)
+app.command()(status.status)
+app.command()(logs.logs)
+app.command()(down.down)
+app.command()(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        project = Path(__file__).parents[2] / "pyproject.toml"
+        print(tomllib.loads(project.read_text())["project"]["version"])
+        raise typer.Exit
+
+
+@app.callback()
+def scriptorium(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A writing room on this machine: start it, look at it, stop it.
+
+    \b
+    scriptorium up                  start everything; ready when it says so
+    scriptorium status              what runs, and how it is doing
+    scriptorium logs collab-1 -f    what one part says
+    scriptorium down                stop what runs in the background
+
+    All data is kept in one folder, ./.scriptorium unless --data-dir names another.
+    """  # noqa: D301 (typer's mark for a paragraph that keeps its lines)
+
+
+def main() -> None:
+    """Run one command; a failure is one line on stderr and a non-zero exit."""
+    try:
+        app(prog_name="scriptorium")
+    except StackError as error:
+        complain(error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The shared language: ids, actors, resources, events, requests, subjects, streams, frames."""

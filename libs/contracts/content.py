@@ -1,0 +1,60 @@
+"""What may be asked of collab about the text of a scene."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Base64Bytes
+
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+
+
+class ContentFormat(StrEnum):
+    """How the text of a scene is written down."""
+
+    TEXT = "text"
+    YJS = "yjs"
+
+
+class ReadContent(Wire):
+    """The text of a scene as it is durable now."""
+
+    scene_id: UUID
+    format: ContentFormat
+
+
+class Content(Wire):
+    """The text, and where in the log it stands.
+
+    `body` is UTF-8 for text and one Yjs update (v1) for yjs; `state_vector` is what to send back
+    as the base of an edit made from this text.
+    """
+
+    seq: int
+    state_vector: Base64Bytes
+    body: Base64Bytes
+
+
+class WriteContent(Wire):
+    """Make the scene read `body`, by the smallest edit.
+
+    With `base_state_vector` the edit is the difference from that older state and merges with what
+    was written since; without it, from the state of now.
+    """
+
+    scene_id: UUID
+    format: ContentFormat
+    body: Base64Bytes
+    base_state_vector: Base64Bytes | None = None
+
+
+class Written(Wire):
+    """The log sequence at which the edit is durable; `changed` is false when there was none."""
+
+    seq: int
+    changed: bool
+    state_vector: Base64Bytes
+
+
+READ_CONTENT = Method("collab", "read_content", ReadContent, Content)
+WRITE_CONTENT = Method("collab", "write_content", WriteContent, Written)

@@ -1,0 +1,62 @@
+"""Domain events: immutable facts about an aggregate, each a delta.
+
+Names are `{aggregate}.{action}` in the past tense. The generic actions of every aggregate are
+`created`, `<field>_changed`, `moved`, `deleted` and `restored`; members have `added`,
+`role_changed` and `removed`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.wire import Wire
+
+DATA_BYTES_MAX = 64 * 1024
+"""Event data above this is refused (SPEC, Events: limits)."""
+
+
+class Source(StrEnum):
+    """What caused an event."""
+
+    API = "api"
+    AUTOMATION = "automation"
+    SYNC = "sync"
+    MIGRATION = "migration"
+    SYSTEM = "system"
+
+
+class Event(Wire):
+    """One fact, as it is stored and as subscribers receive it.
+
+    `version` counts the aggregate's events from 1 without a gap. `checksum` is the SHA-256 of the
+    previous event's checksum and this event's canonical content, so a chain cannot be altered
+    unseen. `bundle_id` is shared by the events of one user action.
+    """
+
+    id: UUID
+    aggregate_id: UUID
+    aggregate_type: str
+    event_type: str
+    project_id: UUID
+    user_id: UUID
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    timestamp: datetime
+    version: int
+    causation_id: UUID | None
+    correlation_id: str
+    source: Source
+    bundle_id: UUID
+    checksum: str
+
+
+class Announcement(Wire):
+    """An event on the bus: the fact and its place in the commit order.
+
+    `position` grows without ever going back, in the order in which events became visible; a
+    subscriber that has seen position p has been offered every event up to p.
+    """
+
+    position: int
+    event: Event

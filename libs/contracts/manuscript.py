@@ -1,0 +1,167 @@
+"""What may be asked of the events service about projects, members, books, chapters, scenes.
+
+One set of requests serves every aggregate: `kind` says which, and `fields` hold its own members
+under their snake_case names, validated by the caller against `resources` and again by the service.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.actor import Role
+from libs.contracts.resources import Index, Kind, Member
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+
+PAGE_ITEMS_MAX = 500
+PAGE_ITEMS_DEFAULT = 50
+
+
+class Done(Wire):
+    """It happened; there is nothing to tell."""
+
+
+class Document(Wire):
+    """One aggregate as its `resources` model dumps it (camelCase JSON)."""
+
+    kind: Kind
+    resource: dict[str, Any]
+
+
+class Documents(Wire):
+    """A page of aggregates; `next_cursor` is null on the last one."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
+class Members(Wire):
+    """All members of a project."""
+
+    items: list[Member]
+
+
+class Standing(Wire):
+    """Where a thing belongs and what a person is there.
+
+    `project_id` is null when the thing does not exist; `role` is null for a stranger.
+    """
+
+    project_id: UUID | None = None
+    role: Role | None = None
+    deleted: bool = False
+
+
+class Create(Wire):
+    """Create an aggregate under its parent (null for a project).
+
+    `id` and `command_id` come from the caller, so that asking twice creates once.
+    """
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    parent_id: UUID | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+
+class Read(Wire):
+    """Read one aggregate, deleted or not (`deletedAt` tells)."""
+
+    kind: Kind
+    id: UUID
+    include_deleted: bool = False
+
+
+class List(Wire):
+    """List the aggregates under a parent, in their order; projects: those of the actor."""
+
+    kind: Kind
+    parent_id: UUID | None = None
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    include_deleted: bool = False
+
+
+class Change(Wire):
+    """Set fields.
+
+    `expected_version` refuses when stale (PreconditionFailed); `base_version` merges changes of
+    other fields and refuses overlapping ones (Conflict with both sides' values).
+    """
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    fields: dict[str, Any]
+    expected_version: int | None = None
+    base_version: int | None = None
+
+
+class Remove(Wire):
+    """Delete softly; it can be restored until it is purged."""
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    expected_version: int | None = None
+
+
+class Restore(Wire):
+    """Bring a deleted aggregate back."""
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+
+
+class Move(Wire):
+    """Put a book, chapter or scene at an index, if given under another parent of the project."""
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    parent_id: UUID | None = None
+    index: Index
+    expected_version: int | None = None
+
+
+class ListMembers(Wire):
+    """All members of the actor's project."""
+
+
+class PutMember(Wire):
+    """Give a person a role in the actor's project."""
+
+    command_id: UUID
+    user_id: UUID
+    role: Role
+
+
+class RemoveMember(Wire):
+    """Take a person out of the actor's project."""
+
+    command_id: UUID
+    user_id: UUID
+
+
+class Authorize(Wire):
+    """Where does this thing belong, and what is this person there?"""
+
+    user_id: UUID
+    kind: Kind
+    id: UUID
+
+
+CREATE = Method("events", "create", Create, Document)
+READ = Method("events", "read", Read, Document)
+LIST = Method("events", "list", List, Documents)
+CHANGE = Method("events", "change", Change, Document)
+REMOVE = Method("events", "remove", Remove, Document)
+RESTORE = Method("events", "restore", Restore, Document)
+MOVE = Method("events", "move", Move, Document)
+LIST_MEMBERS = Method("events", "list_members", ListMembers, Members)
+PUT_MEMBER = Method("events", "put_member", PutMember, Member)
+REMOVE_MEMBER = Method("events", "remove_member", RemoveMember, Done)
+AUTHORIZE = Method("events", "authorize", Authorize, Standing)

@@ -1,0 +1,202 @@
+"""Projects, members, books, chapters and scenes as clients see them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from libs.contracts.actor import Role
+from libs.contracts.wire import Wire
+
+NAME_CHARS_MAX = 200
+SUMMARY_CHARS_MAX = 10_000
+INDEX_MAX = 1_000_000
+
+# NUL cannot be stored by PostgreSQL and other control characters have no place in a name.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+_TEXT = r"^[^\x00]*$"
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=_PRINTABLE
+    ),
+]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
+Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
+Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+
+
+class BookKind(StrEnum):
+    """What a book is; a screenplay is also called a script."""
+
+    NOVEL = "novel"
+    SCREENPLAY = "screenplay"
+    NOTES = "notes"
+
+
+class SceneStatus(StrEnum):
+    """How far a scene has come."""
+
+    DRAFT = "DRAFT"
+    REVISED = "REVISED"
+    FINAL = "FINAL"
+
+
+class Pov(StrEnum):
+    """Whose eyes the scene is told through."""
+
+    FIRST = "FIRST"
+    SECOND = "SECOND"
+    THIRD_LIMITED = "THIRD_LIMITED"
+    THIRD_OMNISCIENT = "THIRD_OMNISCIENT"
+    EPISTOLARY = "EPISTOLARY"
+    STREAM = "STREAM"
+
+
+class Tense(StrEnum):
+    """The grammatical tense of the narration."""
+
+    PAST = "PAST"
+    PRESENT = "PRESENT"
+    FUTURE = "FUTURE"
+    MIXED = "MIXED"
+
+
+_POV_ALIASES = {"THIRD": Pov.THIRD_LIMITED, "OMNISCIENT": Pov.THIRD_OMNISCIENT}
+
+
+def _pov(value: object) -> object:
+    return _POV_ALIASES.get(value, value) if isinstance(value, str) else value
+
+
+PovIn = Annotated[Pov, BeforeValidator(_pov)]
+"""A POV that also accepts the older names THIRD and OMNISCIENT."""
+
+
+class Resource(Wire):
+    """What every aggregate answers with, besides its own fields."""
+
+    id: UUID
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    created_by: UUID
+    updated_by: UUID
+    deleted_at: datetime | None = None
+    deleted_by: UUID | None = None
+
+
+class Project(Resource):
+    """An isolated workspace; `role` is the reader's own."""
+
+    name: str
+    slug: str
+    role: Role | None = None
+
+
+class Member(Resource):
+    """A person's place in a project."""
+
+    project_id: UUID
+    user_id: UUID
+    role: Role
+
+
+class Book(Resource):
+    """A manuscript of a project."""
+
+    project_id: UUID
+    title: str
+    kind: BookKind
+    index: int
+
+
+class Chapter(Resource):
+    """A part of a book."""
+
+    project_id: UUID
+    book_id: UUID
+    title: str
+    index: int
+
+
+class Scene(Resource):
+    """The unit of live editing; its text lives in collab."""
+
+    project_id: UUID
+    book_id: UUID
+    chapter_id: UUID
+    title: str | None
+    status: SceneStatus
+    pov: Pov | None
+    tense: Tense | None
+    summary: str | None
+    word_count: int
+    index: int
+
+
+class ProjectCreate(Wire):
+    """A new project; without a slug one is made from the name."""
+
+    name: Name
+    slug: Slug | None = None
+
+
+class ProjectPatch(Wire):
+    """Fields to change; absent fields stay."""
+
+    name: Name = ""
+    slug: Slug = ""
+
+
+class BookCreate(Wire):
+    """A new book at the end of its project."""
+
+    title: Name
+    kind: BookKind = BookKind.NOVEL
+
+
+class BookPatch(Wire):
+    """Fields to change; absent fields stay."""
+
+    title: Name = ""
+    kind: BookKind = BookKind.NOVEL
+
+
+class ChapterCreate(Wire):
+    """A new chapter at the end of its book."""
+
+    title: Name
+
+
+class ChapterPatch(Wire):
+    """Fields to change; absent fields stay."""
+
+    title: Name = ""
+
+
+class SceneCreate(Wire):
+    """A new scene at the end of its chapter."""
+
+    title: Name | None = None
+    status: SceneStatus = SceneStatus.DRAFT
+    pov: PovIn | None = None
+    tense: Tense | None = None
+    summary: Summary | None = None
+
+
+class ScenePatch(Wire):
+    """Fields to change; absent fields stay, null clears an optional one."""
+
+    title: Name | None = None
+    status: SceneStatus = SceneStatus.DRAFT
+    pov: PovIn | None = None
+    tense: Tense | None = None
+    summary: Summary | None = None
+
+
+type Kind = Literal["project", "book", "chapter", "scene"]
+"""The aggregates that routes address by id."""

@@ -1,0 +1,118 @@
+"""Every NATS subject, and which service may use it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+RPC = "rpc"
+FACTS = "scriptorium.v1"
+DEAD_LETTERS = "dlq"
+
+
+def fact(service: str, aggregate: str, action: str, project_id: UUID) -> str:
+    """Subject of a domain event: `scriptorium.v1.<service>.<aggregate>.<action>.<projectId>`."""
+    return f"{FACTS}.{service}.{aggregate}.{action}.{project_id}"
+
+
+# Live editing (core NATS, binary frames; layouts in libs.contracts.frames).
+HEARTBEAT = "live.beat"
+SYNC_ANY = "live.any.sync"
+HEADS = "live.any.heads"
+RANGE = "live.any.range"
+
+
+def edit(replica: str) -> str:
+    """Edits for one collab replica."""
+    return f"live.edit.{replica}"
+
+
+def sync(replica: str) -> str:
+    """Joins for one collab replica; `SYNC_ANY` is the queue group to fall back on."""
+    return f"live.sync.{replica}"
+
+
+def ack(gateway: str) -> str:
+    """Acknowledgements for one gateway."""
+    return f"live.ack.{gateway}"
+
+
+def reply(gateway: str) -> str:
+    """Answers to a gateway's sync, heads and range requests."""
+    return f"live.reply.{gateway}"
+
+
+def room(scene_id: UUID) -> str:
+    """Everything that gateways hosting a scene listen to: one subscription a room."""
+    return f"live.scene.{scene_id.hex}.*"
+
+
+def scene(scene_id: UUID) -> str:
+    """Committed updates of a scene, for the gateways that host it."""
+    return f"live.scene.{scene_id.hex}.log"
+
+
+def awareness(scene_id: UUID) -> str:
+    """Presence in a scene, between gateways."""
+    return f"live.scene.{scene_id.hex}.aware"
+
+
+def inbox(service: str) -> str:
+    """Prefix of a service's reply inboxes; nobody else may listen there."""
+    return f"_INBOX_{service}"
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What one service's NATS user may publish and subscribe; all else is refused."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+_JETSTREAM = ("$JS.API.INFO", "$JS.ACK.>")
+
+NATS_PERMISSIONS: dict[str, Permissions] = {
+    "gateway": Permissions(
+        publish=(
+            "rpc.events.>",
+            "rpc.collab.>",
+            "live.edit.*",
+            "live.sync.*",
+            "live.any.*",
+            "live.scene.*.aware",
+            "limits.>",
+            "$KV.permissions.>",
+            "$JS.API.STREAM.INFO.KV_permissions",
+            "$JS.API.STREAM.MSG.GET.KV_permissions",
+            "$JS.API.DIRECT.GET.KV_permissions.>",
+            "$JS.API.STREAM.INFO.LIMITS",
+            "$JS.API.STREAM.INFO.EVENTS",
+            "$JS.API.STREAM.NAMES",
+            "$JS.API.CONSUMER.*.EVENTS.>",
+            "$JS.API.CONSUMER.MSG.NEXT.EVENTS.>",
+            "dlq.>",
+            *_JETSTREAM,
+        ),
+        subscribe=(
+            "_INBOX_gateway.>",
+            "live.ack.*",
+            "live.reply.>",
+            "live.scene.>",
+            "live.beat",
+            "scriptorium.v1.events.>",
+        ),
+    ),
+    "collab": Permissions(
+        publish=("live.scene.*.log", "live.ack.*", "live.reply.>", "live.beat", "_INBOX_gateway.>"),
+        subscribe=("_INBOX_collab.>", "live.edit.*", "live.sync.*", "live.any.*", "rpc.collab.>"),
+    ),
+    "events": Permissions(
+        publish=(
+            "scriptorium.v1.events.>",
+            "$JS.API.STREAM.INFO.EVENTS",
+            "$JS.API.STREAM.NAMES",
+            "_INBOX_gateway.>",
+            *_JETSTREAM,
+        ),
+        subscribe=("_INBOX_events.>", "rpc.events.>"),
+    ),
+}

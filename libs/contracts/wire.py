@@ -1,0 +1,16 @@
+"""The base of everything that crosses a process boundary as JSON."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Wire(BaseModel):
+    """A frozen JSON value: camelCase outside, snake_case inside, unknown members refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
+    )
+
+    def to_wire(self) -> bytes:
+        """Encode as compact JSON."""
+        return self.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,174 @@
+"""What can go wrong, as few coded exceptions.
+
+An `AppError` travels over the bus as data and reaches a client as
+`application/problem+json`; its `code` never changes once published. The table from code
+to HTTP status is `services.gateway.problems`, because only the gateway speaks HTTP.
+
+    AppError
+    ├── Unauthenticated ─ RefreshReused
+    ├── Forbidden
+    ├── NotFound
+    ├── Gone
+    ├── Invalid ─ Unsupported, IdempotencyKeyReused
+    ├── Conflict ─ ConcurrencyConflict, SlugTaken, EmailTaken, LastOwner, Archived
+    ├── PreconditionFailed
+    ├── PreconditionRequired
+    ├── TooLarge
+    ├── RateLimited
+    ├── Unavailable ─ DeadlineExceeded
+    └── Internal
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """A failure with a place: a stable code, a sentence for a person, data for a program.
+
+    Args:
+        detail: One sentence for the person who will read it; the class's docstring when omitted.
+        data: Members to add to the problem document, JSON-compatible.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, detail: str | None = None, **data: Any) -> None:
+        """Keep the sentence and the data."""
+        self.detail = detail or (type(self).__doc__ or self.code).strip().splitlines()[0]
+        self.data: dict[str, Any] = data
+        super().__init__(self.detail)
+
+
+class Internal(AppError):
+    """Something failed inside; the trace id finds it in the logs."""
+
+
+class Unauthenticated(AppError):
+    """The request carries no valid credentials."""
+
+    code = "UNAUTHENTICATED"
+
+
+class RefreshReused(Unauthenticated):
+    """This refresh token was already spent; every session of its family is now closed."""
+
+    code = "REFRESH_TOKEN_REUSED"
+
+
+class Forbidden(AppError):
+    """Your role does not allow this."""
+
+    code = "FORBIDDEN"
+
+
+class NotFound(AppError):
+    """It does not exist, or you may not see it."""
+
+    code = "NOT_FOUND"
+
+
+class Gone(AppError):
+    """It existed and is no longer available."""
+
+    code = "GONE"
+
+
+class Invalid(AppError):
+    """The request does not have the required form."""
+
+    code = "VALIDATION_FAILED"
+
+
+class Unsupported(AppError):
+    """This format is not known here."""
+
+    code = "UNSUPPORTED_FORMAT"
+
+
+class IdempotencyKeyReused(AppError):
+    """This Idempotency-Key was used before with another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class Conflict(AppError):
+    """Someone else changed the same thing; both values are given."""
+
+    code = "CONFLICT"
+
+
+class ConcurrencyConflict(Conflict):
+    """The aggregate moved on while this command ran."""
+
+    code = "CONCURRENCY_CONFLICT"
+
+
+class SlugTaken(Conflict):
+    """Another project already has this slug."""
+
+    code = "SLUG_TAKEN"
+
+
+class EmailTaken(Conflict):
+    """This email address already has an account."""
+
+    code = "EMAIL_TAKEN"
+
+
+class LastOwner(Conflict):
+    """A project always has an OWNER; name another one first."""
+
+    code = "LAST_OWNER"
+
+
+class PreconditionFailed(AppError):
+    """If-Match names an older version."""
+
+    code = "PRECONDITION_FAILED"
+
+
+class PreconditionRequired(AppError):
+    """State the version you mean, by If-Match or baseVersion."""
+
+    code = "PRECONDITION_REQUIRED"
+
+
+class TooLarge(AppError):
+    """It is larger than the limit."""
+
+    code = "TOO_LARGE"
+
+
+class RateLimited(AppError):
+    """Too many requests; try again later."""
+
+    code = "RATE_LIMITED"
+
+
+class Unavailable(AppError):
+    """A part that this needs is unreachable; nothing was changed, try again."""
+
+    code = "UNAVAILABLE"
+
+
+class DeadlineExceeded(Unavailable):
+    """The answer did not come in time; the command may or may not have happened."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+def _family(root: type[AppError]) -> dict[str, type[AppError]]:
+    known = {root.code: root}
+    for child in root.__subclasses__():
+        known |= _family(child)
+    return known
+
+
+BY_CODE: Mapping[str, type[AppError]] = _family(AppError) | {Internal.code: Internal}
+"""Every error by its code, to rebuild one that came over the bus."""
+
+
+def from_code(code: str, detail: str, data: Mapping[str, Any]) -> AppError:
+    """Rebuild an error that another service raised; an unknown code becomes `Internal`."""
+    return BY_CODE.get(code, Internal)(detail, **dict(data))

@@ -1,0 +1,15 @@
+"""PostgreSQL: a pool, named queries, forward-only migrations."""
+
+from libs.postgres.migrate import migrate
+from libs.postgres.pool import Connection, Pool, connect, snapshot_transaction
+from libs.postgres.queries import Queries, load_queries
+
+__all__ = [
+    "Connection",
+    "Pool",
+    "Queries",
+    "connect",
+    "load_queries",
+    "migrate",
+    "snapshot_transaction",
+]

@@ -1,0 +1,117 @@
+"""Connections: one pool per service, patient while the server starts or recovers."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
+
+type Pool = asyncpg.Pool[asyncpg.Record]
+type Connection = (
+    asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+)
+
+CONNECT_WAIT_S_MAX = 60.0
+RETRY_DELAY_S = 0.1
+QUERIES_MAX = 100_000_000
+"""A connection is never replaced for its age in queries: a commit would wait for its successor."""
+STATEMENT_TIMEOUT_S_DEFAULT = 30.0
+
+# Only these mean "not yet": the server is starting or recovering, or is not listening at all.
+NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+
+UNREACHABLE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    # What asyncpg says between the server's last words and the end of the connection.
+    asyncpg.InternalClientError,
+    TimeoutError,
+)
+"""What a query raises when the database went away under it; the outcome is unknown."""
+
+
+# jsonb's binary form is one version byte before the text.
+def _encode_jsonb(value: Any) -> bytes:
+    return b"\x01" + json.dumps(value, separators=(",", ":")).encode()
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return json.loads(data[1:])
+
+
+async def _set_up(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=_encode_jsonb,
+        decoder=_decode_jsonb,
+        schema="pg_catalog",
+        format="binary",
+    )
+
+
+async def _keep(_connection: Any) -> None:
+    """Nothing: asyncpg has ended the transaction and listeners, and we leave no session state.
+
+    Its own default sends a query each time a connection goes back to the pool, which would double
+    the round trips of a commit. Who takes a session-level lock releases it.
+    """
+
+
+async def connect(
+    url: str,
+    *,
+    application: str,
+    size_min: int = 1,
+    size_max: int = 10,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S_DEFAULT,
+) -> Pool:
+    """Open a pool, waiting while the server starts.
+
+    `jsonb` values are Python objects both ways.
+
+    Raises:
+        OSError, asyncpg.CannotConnectNowError: The server did not come up in CONNECT_WAIT_S_MAX.
+        asyncpg.PostgresError: It refused for another reason, such as a wrong password.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + CONNECT_WAIT_S_MAX
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                url,
+                min_size=size_min,
+                max_size=size_max,
+                init=_set_up,
+                reset=_keep,
+                max_queries=QUERIES_MAX,
+                command_timeout=statement_timeout_s,
+                server_settings={
+                    "application_name": application,
+                    # A stalled client must not hold locks against everyone else.
+                    "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
+                },
+            )
+        except NOT_YET as error:
+            if loop.time() > deadline:
+                raise
+            log.info("waiting for the database", reason=type(error).__name__)
+            await asyncio.sleep(RETRY_DELAY_S)
+
+
+@asynccontextmanager
+async def snapshot_transaction(pool: Pool) -> AsyncGenerator[Connection]:
+    """Several reads that see one moment: repeatable read, read only."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection

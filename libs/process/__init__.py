@@ -1,0 +1,105 @@
+"""What every service process has: settings from the environment, logs, traces, a clean stop."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import structlog
+import uvloop
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.telemetry import configure_logs, configure_traces
+
+log = structlog.get_logger(__name__)
+
+
+class ProcessSettings(BaseSettings):
+    """Settings common to all services; each is `SCRIPTORIUM_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SCRIPTORIUM_", frozen=True, extra="ignore")
+
+    replica: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}".replace(".", "-"),
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="Name of this process among its service's replicas; part of NATS subjects.",
+    )
+    postgres_url: str = Field(description="Database of the service, as its run-time role.")
+    postgres_owner_url: str | None = Field(
+        default=None,
+        description="The same database as its owner; when given, migrations run at start.",
+    )
+    postgres_connections_max: int = Field(
+        default=6,
+        ge=4,
+        le=500,
+        description="Connections of this replica; each costs the server about 5 MB.",
+    )
+    nats_url: str = Field(description="nats://user:password@host:port")
+    ops_host: str = "127.0.0.1"
+    ops_port: int = Field(description="Port of /healthz, /readyz and /metrics; not public.")
+    log_format: Literal["console", "json"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP/HTTP collector for traces; none keeps ids only."
+    )
+    trace_ratio: float = Field(default=0.01, ge=0, le=1)
+
+
+def load[S: ProcessSettings](settings: type[S]) -> S:
+    """Read the settings once; a missing or wrong variable ends the process here, readably."""
+    try:
+        return settings()  # pyright: ignore[reportCallIssue]  # filled from the environment
+    except ValidationError as error:
+        for problem in error.errors(include_input=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"SCRIPTORIUM_{name}: {problem['msg']}\n")
+        raise SystemExit(2) from None
+
+
+def settled() -> None:
+    """Call when a process has started: what it holds now is left out of garbage collection.
+
+    A full collection would otherwise visit every module and route again and again, and stop the
+    event loop for tens of milliseconds each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def run[S: ProcessSettings](
+    service: str, settings: S, main: Callable[[S, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Run *main* under uvloop until it returns; SIGTERM and SIGINT set its stop event."""
+    configure_logs(
+        service=service,
+        replica=settings.replica,
+        form=settings.log_format,
+        level=settings.log_level,
+    )
+    traces = configure_traces(
+        service=service,
+        replica=settings.replica,
+        otlp_endpoint=settings.otlp_endpoint,
+        ratio=settings.trace_ratio,
+    )
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await main(settings, stop)
+
+    try:
+        uvloop.run(supervised())
+    except Exception:
+        log.exception("process failed", service=service)
+        raise SystemExit(1) from None
+    finally:
+        traces.shutdown()

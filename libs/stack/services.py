@@ -1,0 +1,79 @@
+"""Our own services as parts: which there are, and the environment each is given."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from libs.contracts.subjects import NATS_PERMISSIONS
+from libs.stack.directory import Directory
+from libs.stack.errors import BinaryMissing
+from libs.stack.part import Spec
+from libs.stack.ports import LOOPBACK
+from libs.stack.probe import http_ok
+
+GATEWAY = "gateway"
+SERVICES = tuple(NATS_PERMISSIONS)
+"""Each has a database and a user on the bus, whether it runs or not."""
+
+ROOT = Path(__file__).parents[2]
+"""Where `libs` and `services` lie."""
+
+
+def present() -> tuple[str, ...]:
+    """Services that are part of this release."""
+    return tuple(name for name in SERVICES if (ROOT / "services" / name / "app.py").is_file())
+
+
+def postgres_url(directory: Directory, database: str, role: str) -> str:
+    """Address of *database* for *role*, with its password."""
+    password = directory.password(f"postgres:{role}" if role != "postgres" else role)
+    return f"postgresql://{role}:{password}@{LOOPBACK}:{directory.port('postgres')}/{database}"
+
+
+def nats_url(directory: Directory, user: str) -> str:
+    """Address of the bus for *user*, with its password."""
+    password = directory.password(f"nats:{user}")
+    return f"nats://{user}:{password}@{LOOPBACK}:{directory.port('nats')}"
+
+
+def prepare(
+    directory: Directory,
+    service: str,
+    number: int,
+    *,
+    environment: Mapping[str, str],
+    log_format: str,
+    public: tuple[str, int] | None,
+) -> Spec:
+    """Describe one replica; *public* is where a gateway listens.
+
+    Raises:
+        BinaryMissing: This release has no such service.
+    """
+    if service not in present():
+        raise BinaryMissing(f"there is no service {service!r} in this release")
+    name = f"{service}-{number}"
+    ops = directory.port(name)
+    ours = {
+        "SCRIPTORIUM_REPLICA": name,
+        "SCRIPTORIUM_POSTGRES_URL": postgres_url(directory, service, service),
+        "SCRIPTORIUM_POSTGRES_OWNER_URL": postgres_url(directory, service, f"{service}_owner"),
+        "SCRIPTORIUM_NATS_URL": nats_url(directory, service),
+        "SCRIPTORIUM_OPS_PORT": str(ops),
+        "SCRIPTORIUM_LOG_FORMAT": log_format,
+    }
+    if public:
+        ours |= {
+            "SCRIPTORIUM_HOST": public[0],
+            "SCRIPTORIUM_PORT": str(public[1]),
+            "SCRIPTORIUM_KEYS_DIR": str(directory.path / "keys"),
+        }
+    return Spec(
+        name=name,
+        command=(sys.executable, "-m", f"services.{service}.app"),
+        environment={**environment, **ours},
+        cwd=ROOT,
+        log=directory.log(name),
+        port=ops,
+        ready=lambda: http_ok(ops, "/readyz"),
+    )

@@ -1,0 +1,123 @@
+"""Work that would stall the event loop, as functions for `workers` to run in other processes.
+
+pycrdt holds the interpreter lock, so threads would not help. This module is all that a worker
+imports.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pycrdt import Doc, Text
+
+from services.collab import updates
+from services.collab.textdiff import edits
+from services.collab.updates import BadUpdate
+
+PLAIN_TEXT = "content"
+"""Where plain editors keep the text of a scene (SPEC, HTTP surface)."""
+
+
+def integrate(pieces: Sequence[bytes]) -> tuple[bytes, bytes, bytes] | None:
+    """State, state vector and deletions of *pieces*; None if a document cannot take them."""
+    try:
+        state, vector = updates.integrate(pieces)
+        return state, vector, updates.deletions(state, vector)
+    except BadUpdate:
+        return None
+
+
+def difference(state: bytes, known: bytes) -> bytes | None:
+    """What *state* holds beyond *known*; None if *known* is no state vector."""
+    try:
+        return updates.difference(state, known)
+    except BadUpdate:
+        return None
+
+
+def merge(pieces: Sequence[bytes]) -> bytes | None:
+    """*pieces* merged into one update; None if one of them is bad."""
+    try:
+        return updates.merge(pieces)
+    except BadUpdate:
+        return None
+
+
+def find_bad(head: bytes | None, seqs: Sequence[int], rows: Sequence[bytes]) -> dict[int, str]:
+    """Which rows break the document, with the reason; each is tried after the good ones before."""
+    good: list[bytes] = [head] if head else []
+    bad: dict[int, str] = {}
+
+    def attempt(first: int, last: int) -> None:
+        """Find the bad ones among rows[first:last] by halving."""
+        try:
+            updates.integrate([*good, *rows[first:last]])
+        except BadUpdate as error:
+            if last - first == 1:
+                bad[seqs[first]] = str(error)
+                return
+            middle = (first + last) // 2
+            attempt(first, middle)
+            attempt(middle, last)
+        else:
+            good.extend(rows[first:last])
+
+    if rows:
+        attempt(0, len(rows))
+    return bad
+
+
+def read_text(state: bytes) -> str:
+    """The plain text of a state.
+
+    Raises:
+        BadUpdate: It cannot be read.
+    """
+    with updates.pycrdt_errors():
+        doc: Doc[Any] = Doc()
+        doc.apply_update(state)
+        return str(doc.get(PLAIN_TEXT, type=Text))
+
+
+def rewrite_text(state: bytes, wanted: str) -> bytes | None:
+    """The smallest edit that makes *state* read *wanted*, as an update; None if it does already.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        return _rewritten(state, wanted)
+
+
+def _rewritten(state: bytes, wanted: str) -> bytes | None:
+    doc: Doc[Any] = Doc()
+    doc.apply_update(state)
+    text = doc.get(PLAIN_TEXT, type=Text)
+    before = doc.get_state()
+    changes = edits(str(text), wanted)
+    if not changes:
+        return None
+    with doc.transaction():
+        # From the end, so that earlier offsets stay right. pycrdt counts UTF-8 bytes.
+        for start, end, replacement in reversed(changes):
+            if end > start:
+                del text[start:end]
+            if replacement:
+                text.insert(start, replacement)
+    return doc.get_update(before)
+
+
+def state_at(rows: Sequence[bytes], vector: bytes) -> bytes | None:
+    """The state in which the log's state vector was *vector*; None if it never was."""
+    wanted = updates.read_state_vector(vector)
+    doc: Doc[Any] = Doc()
+    reached: dict[int, int] = {}
+    if not wanted:
+        return updates.EMPTY
+    for row in rows:
+        doc.apply_update(row)
+        reached = updates.read_state_vector(doc.get_state())
+        if reached == wanted:
+            return doc.get_update()
+        if any(reached.get(client, 0) > clock for client, clock in wanted.items()):
+            return None
+    return None

@@ -1,0 +1,60 @@
+-- name: append
+-- All updates of one flush, of any scenes, in one statement and so in one commit.
+INSERT INTO scene_versions (scene_id, seq, yjs_update, client_id, created_by, checksum)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::uuid[], $6::bigint[]);
+
+-- name: heads
+-- How far each log reaches, in the order asked; 0 for an empty one.
+SELECT coalesce((
+    SELECT seq FROM scene_versions WHERE scene_id = wanted.id ORDER BY seq DESC LIMIT 1
+), 0) AS head
+FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place) ORDER BY place;
+
+-- name: load
+-- A scene after $2: its head if that reaches further, then the rows after whichever is further.
+-- One statement, so one moment: a roll-up in between cannot make a hole. Quarantined rows come
+-- without their bytes: the state does reach beyond them. At most $3 rows; ask again for the rest.
+WITH head AS (
+    SELECT upto_seq, snapshot, size, checksum FROM docs WHERE scene_id = $1 AND upto_seq > $2
+)
+SELECT true AS is_head, upto_seq AS seq, snapshot AS body, size, checksum FROM head
+UNION ALL
+(
+    SELECT false, seq, CASE WHEN bad.reason IS NULL THEN yjs_update END, 0, checksum
+    FROM scene_versions LEFT JOIN quarantined_updates AS bad USING (scene_id, seq)
+    WHERE scene_id = $1 AND seq > coalesce((SELECT upto_seq FROM head), $2)
+    ORDER BY seq LIMIT $3
+)
+ORDER BY seq;
+
+-- name: rows
+-- Rows $2 to $3 of a scene, both included, without the quarantined ones.
+SELECT seq, yjs_update AS body, checksum FROM scene_versions
+WHERE scene_id = $1 AND seq BETWEEN $2 AND $3
+    AND NOT EXISTS (
+        SELECT FROM quarantined_updates AS bad
+        WHERE bad.scene_id = $1 AND bad.seq = scene_versions.seq
+    )
+ORDER BY seq;
+
+-- name: try_lock
+-- One roll-up of a scene at a time, over all replicas; the lock ends with the transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7101));
+
+-- name: put_head
+-- A roll-up never replaces one that reaches further.
+INSERT INTO docs AS known (scene_id, upto_seq, snapshot, size, state_vector, checksum)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (scene_id) DO UPDATE SET
+    upto_seq = excluded.upto_seq, snapshot = excluded.snapshot, size = excluded.size,
+    state_vector = excluded.state_vector, checksum = excluded.checksum,
+    version = known.version + 1, updated_at = now()
+WHERE known.upto_seq < excluded.upto_seq;
+
+-- name: quarantine
+INSERT INTO quarantined_updates (scene_id, seq, reason)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[])
+ON CONFLICT (scene_id, seq) DO NOTHING;
+
+-- name: ping
+SELECT 1;

@@ -1,0 +1,176 @@
+"""Heads: now and then the log of a scene is rolled up into one compact state, off the loop.
+
+A head is only a shorter way to what the log says. It is built from the log in a worker, checked
+against it, and stored under an advisory lock; if anything fails, the old one still serves.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Histogram
+
+from libs.postgres.pool import UNREACHABLE
+from services.collab import heavy, updates
+from services.collab.model import SceneRun, uuid_of
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.store import LOAD_ROWS_MAX, Store
+from services.collab.workers import WorkerDied, Workers
+
+log = structlog.get_logger(__name__)
+
+TRACKED_SCENES_MAX = 100_000
+DUTY = 0.05
+"""Roll-ups take at most this share of the time, so that they never compete with edits."""
+DUTY_BEHIND = 0.2
+"""... and this when tails are so long that a join would feel it for seconds."""
+BEHIND_ROWS = 50_000
+SWEEP_INTERVAL_S = 0.5
+FAILURE_PAUSE_S = 30.0
+
+_seconds = Histogram(
+    "scriptorium_collab_rollup_seconds",
+    "Time to roll one head up.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+_failed = Counter("scriptorium_collab_rollup_failures_total", "Roll-ups that did not succeed.")
+
+
+@dataclass(slots=True)
+class _Tail:
+    """What this replica knows of a scene beyond its head."""
+
+    rows: int = 0
+    size_bytes: int = 0
+    since: float = field(default_factory=time.monotonic)
+    not_before: float = 0.0
+
+
+class Rollups:
+    """Watches what is committed and rolls up what has grown."""
+
+    def __init__(
+        self, store: Store, scenes: Scenes, workers: Workers, settings: CollabSettings
+    ) -> None:
+        """Wire the parts."""
+        self._store = store
+        self._scenes = scenes
+        self._workers = workers
+        self._settings = settings
+        self._tails: dict[bytes, _Tail] = {}
+        scenes.on_long_tail = self._long_tail
+        self.full: set[bytes] = set()
+        """Scenes whose state outgrew `scene_bytes_max`."""
+
+    def committed(self, runs: dict[bytes, SceneRun]) -> None:
+        """Note what a flush added."""
+        for scene, run in runs.items():
+            tail = self._tails.get(scene)
+            if tail is None:
+                if len(self._tails) >= TRACKED_SCENES_MAX:
+                    continue
+                tail = self._tails[scene] = _Tail()
+            tail.rows += len(run.updates)
+            tail.size_bytes += run.size_bytes
+
+    def _long_tail(self, scene: bytes, rows: int) -> None:
+        if len(self._tails) < TRACKED_SCENES_MAX:
+            tail = self._tails.setdefault(scene, _Tail())
+            tail.rows = max(tail.rows, rows)
+
+    async def run(self) -> None:
+        """Roll up, one scene after the other, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            now = time.monotonic()
+            due = [scene for scene, tail in self._tails.items() if self._due(tail, now)]
+            # The longest tail first: it is the one that a join would feel.
+            for scene in sorted(due, key=lambda scene: -self._tails[scene].rows):
+                duty = DUTY_BEHIND if self._tails[scene].rows > BEHIND_ROWS else DUTY
+                started = time.monotonic()
+                await self._attempt(scene)
+                await asyncio.sleep((time.monotonic() - started) * (1 / duty - 1))
+
+    def _due(self, tail: _Tail, now: float) -> bool:
+        settings = self._settings
+        return now >= tail.not_before and (
+            tail.rows >= settings.rollup_rows
+            or tail.size_bytes >= settings.rollup_bytes
+            or (tail.rows > 0 and now - tail.since >= settings.rollup_age_s)
+        )
+
+    async def _attempt(self, scene: bytes) -> None:
+        tail = self._tails.pop(scene)
+        try:
+            with _seconds.time():
+                more = await self.roll_up(scene)
+        except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied) as error:
+            _failed.inc()
+            log.warning("roll-up failed", scene_id=str(uuid_of(scene)), reason=repr(error)[:200])
+            later = self._tails.setdefault(scene, _Tail())
+            later.rows += tail.rows
+            later.size_bytes += tail.size_bytes
+            later.not_before = time.monotonic() + FAILURE_PAUSE_S
+            return
+        ended = time.monotonic()
+        later = self._tails.setdefault(scene, _Tail())
+        if more:
+            later.rows += max(self._settings.rollup_rows, tail.rows - LOAD_ROWS_MAX)
+        else:
+            later.not_before = ended + self._settings.rollup_pause_s
+        self._forget_quiet(ended)
+
+    def _forget_quiet(self, now: float) -> None:
+        if len(self._tails) > TRACKED_SCENES_MAX // 2:
+            quiet = [
+                scene
+                for scene, tail in self._tails.items()
+                if tail.rows == 0 and tail.not_before < now
+            ]
+            for scene in quiet:
+                del self._tails[scene]
+
+    async def roll_up(self, scene: bytes) -> bool:
+        """Move the head of one scene forward; returns whether there is more to roll up.
+
+        Raises:
+            WorkerDied: The document crashed its worker.
+            asyncpg.PostgresError, OSError: The database is away; the old head still serves.
+        """
+        scene_id = uuid_of(scene)
+        async with self._store.transaction() as connection, connection.transaction():
+            if not await self._store.try_lock(scene_id, within=connection):
+                return False
+            stored = await self._store.load(scene_id, within=connection)
+            if stored.head_damaged or stored.damaged:
+                # A join repairs: it reads the log, quarantines, and asks for a new head.
+                stored = await self._store.rows(scene_id, 1, 1 << 62)
+            if not stored.rows:
+                return False
+            pieces = [stored.head, *stored.rows] if stored.head else stored.rows
+            try:
+                done = await self._workers.run(heavy.integrate, pieces)
+            except WorkerDied:
+                done = None
+            if done is None:
+                bad = await self._scenes.find_bad(stored.head, stored.seqs, stored.rows)
+                await self._scenes.quarantine(scene, bad)
+                return False
+            state, vector, _ = done
+            await self._store.put_head(scene_id, stored.upto, state, vector, within=connection)
+        if len(state) > self._settings.scene_bytes_max:
+            self.full.add(scene)
+        else:
+            self.full.discard(scene)
+        log.debug(
+            "head rolled up",
+            scene_id=str(scene_id),
+            upto=stored.upto,
+            rows=len(stored.rows),
+            size_bytes=len(state),
+            clients=len(updates.read_state_vector(vector)),
+        )
+        return stored.full

@@ -1,0 +1,107 @@
+"""The smallest edit between two texts, as replacements at UTF-8 byte offsets."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from rapidfuzz.distance import Indel
+
+EXACT_CELLS_MAX = 4_000_000
+"""Characters of one side times the other up to which the exact difference is computed."""
+
+_PIECES = re.compile(r"\n|[^\n]+")
+_WORDS = re.compile(r"\s+|[^\s]+")
+
+type Edit = tuple[int, int, str]
+"""Replace the bytes [start, end) by the text."""
+
+
+def edits(old: str, new: str) -> list[Edit]:
+    """Return replacements, ordered and apart, that turn *old* into *new*.
+
+    Exact (fewest characters inserted and deleted) within changed regions of ordinary size; larger
+    regions are first aligned by lines and words, which is what a person changed anyway.
+    """
+    found: list[Edit] = []
+    for start, end, first, last in _regions(old, new):
+        found.append((start, end, new[first:last]))
+    return list(_in_bytes(old, found))
+
+
+def _regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
+    """Yield changed regions as offsets (old start, old end, new start, new end)."""
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    yield from _aligned(
+        old[head : len(old) - tail], new[head : len(new) - tail], head, head, (_PIECES, _WORDS)
+    )
+
+
+def _aligned(
+    old: str, new: str, at_old: int, at_new: int, grains: Sequence[re.Pattern[str]]
+) -> Iterator[tuple[int, int, int, int]]:
+    if not old or not new:
+        if old or new:
+            yield at_old, at_old + len(old), at_new, at_new + len(new)
+        return
+    if len(old) * len(new) <= EXACT_CELLS_MAX:
+        yield from _exact(old, new, at_old, at_new)
+        return
+    if not grains:
+        yield at_old, at_old + len(old), at_new, at_new + len(new)
+        return
+    parts_old, parts_new = grains[0].findall(old), grains[0].findall(new)
+    starts_old, starts_new = _starts(parts_old), _starts(parts_new)
+    matcher = SequenceMatcher(None, parts_old, parts_new, autojunk=False)
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag != "equal":
+            yield from _aligned(
+                old[starts_old[i] : starts_old[j]],
+                new[starts_new[k] : starts_new[m]],
+                at_old + starts_old[i],
+                at_new + starts_new[k],
+                grains[1:],
+            )
+
+
+def _exact(old: str, new: str, at_old: int, at_new: int) -> Iterator[tuple[int, int, int, int]]:
+    region: list[int] | None = None
+    for op in Indel.opcodes(old, new):
+        if op.tag == "equal":
+            if region:
+                yield region[0], region[1], region[2], region[3]
+            region = None
+            continue
+        if region is None:
+            region = [op.src_start + at_old, 0, op.dest_start + at_new, 0]
+        region[1], region[3] = op.src_end + at_old, op.dest_end + at_new
+    if region:
+        yield region[0], region[1], region[2], region[3]
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common prefix, found by halving so that equal megabytes cost little."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _starts(parts: Sequence[str]) -> list[int]:
+    starts = [0]
+    for part in parts:
+        starts.append(starts[-1] + len(part))
+    return starts
+
+
+def _in_bytes(old: str, found: Sequence[Edit]) -> Iterator[Edit]:
+    seen = seen_bytes = 0
+    for start, end, text in found:
+        start_bytes = seen_bytes + len(old[seen:start].encode())
+        end_bytes = start_bytes + len(old[start:end].encode())
+        yield start_bytes, end_bytes, text
+        seen, seen_bytes = end, end_bytes

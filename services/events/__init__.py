@@ -1,0 +1,1 @@
+"""The events service: durable history of everything but text, and its projections."""

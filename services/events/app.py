@@ -1,0 +1,100 @@
+"""The events service as a process: `python -m services.events.app`."""
+
+import asyncio
+from collections.abc import Collection
+
+import nats.errors
+import structlog
+from faststream.nats import NatsBroker
+
+from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.postgres import Pool, connect, migrate
+from libs.process import load, run, settled
+from libs.telemetry import Health, serve_ops
+from services.events.handlers import subscribe
+from services.events.settings import Settings
+from services.events.store import Store
+from services.events.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "events"
+CONNECTIONS_MIN = 2
+CLOSE_WAIT_S_MAX = 5.0
+CANCEL_WAIT_S = 1.0
+CANCEL_TRIES_MAX = 3
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until *stop* is set; then finish what was begun, and end."""
+    if settings.postgres_owner_url:
+        await migrate(settings.postgres_owner_url, "services.events", role=settings.role)
+    pool = await connect(
+        settings.postgres_url,
+        application=f"{SERVICE}-{settings.replica}",
+        size_min=CONNECTIONS_MIN,
+        size_max=settings.postgres_connections_max,
+    )
+    broker, client = await connect_broker(
+        settings.nats_url, service=SERVICE, replica=settings.replica
+    )
+    subscribe(broker, Store(pool))
+
+    async def database() -> None:
+        await pool.fetchval("SELECT 1")
+
+    health = Health(postgres=database, bus=is_connected(client))
+    background = [
+        asyncio.create_task(Upkeep(pool).run(), name="upkeep"),
+        asyncio.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
+    ]
+    close_ops = None
+    try:
+        await broker.start()
+        await heard(client)
+        # Only now, so that ready means served.
+        close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
+        log.info("events ready")
+        settled()
+        await _until(stop, background)
+    finally:
+        health.draining = True
+        await drain(broker)
+        await _end(background, pool, broker)
+        if close_ops:
+            await asyncio.to_thread(close_ops)
+        log.info("events stopped")
+
+
+async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> None:
+    """Return when *stop* is set; raise when a background task failed, so that we are restarted."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({waiting, *background}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done - {waiting}:
+        task.result()
+
+
+async def _end(background: Collection[asyncio.Task[None]], pool: Pool, broker: NatsBroker) -> None:
+    """Stop background work and let go of both servers, waiting for neither for long."""
+    for _ in range(CANCEL_TRIES_MAX):
+        # Again when it did not end: some client libraries turn a cancellation into their own error.
+        for task in background:
+            task.cancel()
+        _, background = await asyncio.wait(background, timeout=CANCEL_WAIT_S)
+        if not background:
+            break
+    try:
+        async with asyncio.timeout(CLOSE_WAIT_S_MAX):
+            await broker.stop()
+    except (TimeoutError, nats.errors.Error) as error:
+        log.warning("bus not closed in order", reason=type(error).__name__)
+    try:
+        async with asyncio.timeout(CLOSE_WAIT_S_MAX):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+if __name__ == "__main__":
+    run(SERVICE, load(Settings), main)

@@ -1,0 +1,26 @@
+"""What the events service answers: all that it listens to, on one page."""
+
+from faststream.nats import NatsBroker
+
+from libs.bus import serve
+from libs.contracts import manuscript
+from services.events.handlers.commands import Commands
+from services.events.handlers.members import Memberships
+from services.events.handlers.reads import Reads
+from services.events.store import Store
+
+
+def subscribe(broker: NatsBroker, store: Store) -> None:
+    """Answer every method of `libs.contracts.manuscript`."""
+    commands, reads, members = Commands(store), Reads(store), Memberships(store)
+    serve(broker, manuscript.CREATE, commands.create)
+    serve(broker, manuscript.CHANGE, commands.change)
+    serve(broker, manuscript.REMOVE, commands.remove)
+    serve(broker, manuscript.RESTORE, commands.restore)
+    serve(broker, manuscript.MOVE, commands.move)
+    serve(broker, manuscript.READ, reads.read)
+    serve(broker, manuscript.LIST, reads.list)
+    serve(broker, manuscript.AUTHORIZE, reads.authorize)
+    serve(broker, manuscript.LIST_MEMBERS, members.list)
+    serve(broker, manuscript.PUT_MEMBER, members.put)
+    serve(broker, manuscript.REMOVE_MEMBER, members.remove)

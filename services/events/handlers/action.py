@@ -1,0 +1,101 @@
+"""What all commands share: their cause, their claim, and the checks before they act."""
+
+import hashlib
+from typing import Any, cast
+from uuid import UUID
+
+from opentelemetry import trace
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.manuscript import Document
+from libs.contracts.resources import Kind
+from libs.contracts.wire import Wire
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import PROJECT
+from services.events.model.log import Cause, canonical
+from services.events.store import Claim, Reader
+
+
+def cause_of(actor: Actor, command_id: UUID, *, project_id: UUID | None = None) -> Cause:
+    """Return what the events of this command will have in common."""
+    span = trace.get_current_span().get_span_context()
+    return Cause(
+        project_id=project_id or actor.scope(),
+        user_id=actor.user_id,
+        bundle_id=command_id,
+        correlation_id=f"{span.trace_id:032x}" if span.is_valid else command_id.hex,
+    )
+
+
+def claim_of(question: Wire, command_id: UUID, target_id: UUID, *, project_id: UUID) -> Claim:
+    """Return what a retry of this command is recognised by.
+
+    The id of what is to be created is left out: a retry may have drawn another one, and is
+    answered with what the first try created.
+    """
+    said = question.model_dump(mode="json", exclude={"command_id"})
+    if type(question).__name__ == "Create":
+        del said["id"]
+        scope = None if said["kind"] == PROJECT.kind else str(project_id)
+    else:
+        scope = str(project_id)
+    words = canonical([type(question).__name__, scope, said])
+    return Claim(command_id, hashlib.sha256(words).hexdigest(), target_id)
+
+
+def require_visible(row: Row | None) -> Row:
+    """Return *row* when neither it nor anything above it is deleted.
+
+    Raises:
+        errors.NotFound: It is, or there is none.
+    """
+    if row is None or row["hidden"] or row["deleted_at"] is not None:
+        raise errors.NotFound
+    return row
+
+
+def require_version(row: Row, expected: int | None) -> None:
+    """Return when the caller meant the version that is there.
+
+    Raises:
+        errors.PreconditionFailed: It meant another one.
+    """
+    if expected is not None and row["version"] != expected:
+        raise errors.PreconditionFailed(currentVersion=row["version"])
+
+
+def require_project(about: Aggregate, aggregate_id: UUID, project_id: UUID) -> None:
+    """Return unless another project than the actor's is meant.
+
+    Raises:
+        errors.NotFound: It is.
+    """
+    if about is PROJECT and aggregate_id != project_id:
+        raise errors.NotFound
+
+
+async def document(
+    reader: Reader, about: Aggregate, aggregate_id: UUID, *, user_id: UUID
+) -> Document:
+    """Return an aggregate as it is now, deleted or not.
+
+    Raises:
+        errors.NotFound: The project has no such thing.
+    """
+    row = await reader.row(about, aggregate_id)
+    if row is None:
+        raise errors.NotFound
+    return await shown(reader, about, row, user_id=user_id)
+
+
+async def shown(reader: Reader, about: Aggregate, row: Row, *, user_id: UUID) -> Document:
+    """Return a row as its reader sees it: a project tells them their role."""
+    if about is PROJECT:
+        row = row | {"role": await reader.role(user_id)}
+    return Document(kind=cast("Kind", about.kind), resource=wire(about, row))
+
+
+def wire(about: Aggregate, row: Row) -> dict[str, Any]:
+    """Return a row as a client receives it."""
+    return about.document(row).model_dump(mode="json", by_alias=True)

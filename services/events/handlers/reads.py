@@ -1,0 +1,102 @@
+"""Questions: one aggregate, a page of them, where something belongs."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.actor import Actor, Role
+from libs.contracts.manuscript import Authorize, Document, Documents, List, Read, Standing
+from services.events.handlers.action import require_project, require_visible, shown, wire
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.page import cursor_after, key_of
+from services.events.model.refusal import refused
+from services.events.store import Reader, Store
+
+
+class Reads:
+    """Answers that change nothing."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from *store*."""
+        self._store = store
+
+    async def read(self, question: Read, actor: Actor) -> Document:
+        """Show one aggregate; the deleted and what is below them only when asked for."""
+        about, project_id = AGGREGATES[question.kind], actor.scope()
+        require_project(about, question.id, project_id)
+
+        async def work(reader: Reader) -> Document:
+            row = await reader.row(about, question.id)
+            if not question.include_deleted:
+                row = require_visible(row)
+            if row is None:
+                raise errors.NotFound
+            return await shown(reader, about, row, user_id=actor.user_id)
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def list(self, question: List, actor: Actor) -> Documents:
+        """Show a page of the children of something, or of the actor's projects."""
+        after = key_of(question.cursor)
+        if question.kind == PROJECT.kind:
+            return await self._projects(question, actor, after)
+        about, project_id = AGGREGATES[question.kind], actor.scope()
+        above = AGGREGATES[str(about.parent)]
+        parent_id = question.parent_id
+        if parent_id is None:
+            raise refused("parentId", "is required")
+        require_project(above, parent_id, project_id)
+
+        async def work(reader: Reader) -> list[Row]:
+            parent = await reader.row(above, parent_id)
+            if not question.include_deleted:
+                require_visible(parent)
+            if parent is None:
+                raise errors.NotFound
+            return await reader.page(
+                about,
+                parent_id,
+                after=after,
+                limit=question.limit + 1,
+                include_deleted=question.include_deleted,
+            )
+
+        rows = await self._store.read(work, project_id=project_id)
+        return _page(about, rows, question.limit, key="rank")
+
+    async def _projects(self, question: List, actor: Actor, after: str | None) -> Documents:
+        try:
+            after_id = UUID(after) if after else None
+        except ValueError as error:
+            raise refused("cursor", "not a cursor of this list") from error
+
+        async def work(reader: Reader) -> list[Row]:
+            return await reader.projects_of(
+                actor.user_id,
+                after=after_id,
+                limit=question.limit + 1,
+                include_deleted=question.include_deleted,
+            )
+
+        rows = await self._store.read(work)
+        return _page(PROJECT, rows, question.limit, key="id")
+
+    async def authorize(self, question: Authorize, _: Actor) -> Standing:
+        """Tell where a thing belongs and what a person is there."""
+        about = AGGREGATES[question.kind]
+
+        async def work(reader: Reader) -> Row | None:
+            return await reader.standing(about, question.id, question.user_id)
+
+        found = await self._store.read(work)
+        if found is None:
+            return Standing()
+        role = Role(found["role"]) if found["role"] else None
+        return Standing(project_id=found["project_id"], role=role, deleted=found["deleted"])
+
+
+def _page(about: Aggregate, rows: Sequence[Row], limit: int, *, key: str) -> Documents:
+    """Return a page of rows, of which one more was read than is shown."""
+    end = cursor_after(str(rows[limit - 1][key])) if len(rows) > limit else None
+    return Documents(items=[wire(about, row) for row in rows[:limit]], next_cursor=end)

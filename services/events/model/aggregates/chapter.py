@@ -1,0 +1,13 @@
+"""A chapter: a part of a book."""
+
+from libs.contracts.resources import Chapter, ChapterCreate, ChapterPatch
+from services.events.model.aggregate import Aggregate
+
+CHAPTER = Aggregate(
+    kind="chapter",
+    table="chapters",
+    resource=Chapter,
+    create=ChapterCreate,
+    patch=ChapterPatch,
+    parent="book",
+)

@@ -1,0 +1,25 @@
+"""A member: a person's place in a project, an aggregate of its own."""
+
+from uuid import UUID
+
+from libs.contracts.actor import Role
+from libs.contracts.resources import Member
+from libs.contracts.wire import Wire
+from services.events.model.aggregate import Aggregate
+
+
+class MemberFields(Wire):
+    """What a membership says."""
+
+    user_id: UUID
+    role: Role
+
+
+MEMBER = Aggregate(
+    kind="member",
+    table="members",
+    resource=Member,
+    create=MemberFields,
+    references=frozenset({"user_id"}),
+    lasting=False,
+)

@@ -1,0 +1,30 @@
+"""A project: an isolated workspace, and how its slug is made from its name."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from uuid import UUID
+
+from libs.contracts.resources import Project, ProjectCreate, ProjectPatch
+from services.events.model.aggregate import Aggregate
+
+SLUG_CHARS_MAX = 64
+SLUG_NUMBER_MAX = 9
+
+PROJECT = Aggregate(
+    kind="project",
+    table="projects",
+    resource=Project,
+    create=ProjectCreate,
+    patch=ProjectPatch,
+)
+
+
+def slugs(name: str, project_id: UUID) -> Iterator[str]:
+    """Yield slugs for *name*, the plainest first; the last ones nobody else can have."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "project"
+    endings = (*map(str, range(2, SLUG_NUMBER_MAX + 1)), project_id.hex[-6:], project_id.hex)
+    yield stem[:SLUG_CHARS_MAX].strip("-")
+    for ending in endings:
+        yield f"{stem[: SLUG_CHARS_MAX - len(ending) - 1].strip('-')}-{ending}"

@@ -1,0 +1,223 @@
+r"""The log as values: drafts become chained events, and events fold into rows.
+
+Checksum of an event, as 64 lower-case hexadecimal digits:
+
+    SHA-256(previous + canonical)
+
+`previous` is the checksum of the same aggregate's preceding event as 64 ASCII characters, nothing
+for its first. `canonical` is the event without `checksum` as UTF-8 JSON: camelCase members sorted
+by code point at every depth, no white space, only `"`, `\` and control characters escaped; ids in
+lower-case hyphenated form, `timestamp` in UTC with six decimals and `Z`; a number with no fraction
+is written as an integer, the shortest decimal that reads back as the same double written out in
+full, because jsonb does not tell 1 from 1.0 or 1e22 from its 23 digits.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic.alias_generators import to_camel
+
+from libs import errors
+from libs.contracts.events import DATA_BYTES_MAX, Event, Source
+from services.events.model.aggregate import Aggregate, Row
+
+_BIRTHS = frozenset({"created", "added"})
+_CHANGED = "_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Something that will have happened to one aggregate."""
+
+    about: Aggregate
+    aggregate_id: UUID
+    action: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of an aggregate's chain; version 0 before its first event."""
+
+    version: int = 0
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What the events of one user action have in common."""
+
+    project_id: UUID
+    user_id: UUID
+    bundle_id: UUID
+    correlation_id: str
+    causation_id: UUID | None = None
+    source: Source = Source.API
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def canonical(value: Any) -> bytes:
+    """Encode JSON in the one form that checksums are made of."""
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {k: _plain(v) for k, v in cast("dict[str, Any]", value).items()}
+        case list():
+            return [_plain(each) for each in cast("list[Any]", value)]
+        case float() if value.is_integer():
+            # By its shortest form, which is what jsonb reads, and not by its binary value.
+            return int(Decimal(repr(value)))
+        case _:
+            return value
+
+
+def content(event: Event) -> dict[str, Any]:
+    """Return what an event's checksum covers."""
+    return {
+        "aggregateId": str(event.aggregate_id),
+        "aggregateType": event.aggregate_type,
+        "bundleId": str(event.bundle_id),
+        "causationId": str(event.causation_id) if event.causation_id else None,
+        "correlationId": event.correlation_id,
+        "data": event.data,
+        "eventType": event.event_type,
+        "id": str(event.id),
+        "metadata": event.metadata,
+        "projectId": str(event.project_id),
+        "source": event.source.value,
+        "timestamp": wire_time(event.timestamp),
+        "userId": str(event.user_id),
+        "version": event.version,
+    }
+
+
+def wire_time(moment: datetime) -> str:
+    """Write a time in RFC 3339, UTC, always with microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def checksum(previous: str, event: Event) -> str:
+    """Return the checksum of *event* after an event whose checksum is *previous*."""
+    return hashlib.sha256(previous.encode() + canonical(content(event))).hexdigest()
+
+
+def first_broken(events: Iterable[Event]) -> Event | None:
+    """Return the first event of one aggregate's whole log that does not continue its chain."""
+    head = Head()
+    for event in events:
+        if event.version != head.version + 1 or event.checksum != checksum(head.checksum, event):
+            return event
+        head = Head(event.version, event.checksum)
+    return None
+
+
+def chained(
+    drafts: Sequence[Draft],
+    heads: Mapping[UUID, Head],
+    cause: Cause,
+    *,
+    at: datetime,
+    ids: Sequence[UUID],
+) -> list[Event]:
+    """Turn drafts into events that continue their aggregates' chains.
+
+    Args:
+        drafts: What happened, in order.
+        heads: Where each aggregate stands; absent ones begin.
+        cause: What the events share.
+        at: When.
+        ids: An id for each draft.
+
+    Raises:
+        errors.TooLarge: An event's data is above DATA_BYTES_MAX.
+    """
+    ends = dict(heads)
+    events: list[Event] = []
+    for draft, event_id in zip(drafts, ids, strict=True):
+        data = dict(draft.data)
+        if len(canonical(data)) > DATA_BYTES_MAX:
+            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
+        head = ends.get(draft.aggregate_id, Head())
+        event = Event(
+            id=event_id,
+            aggregate_id=draft.aggregate_id,
+            aggregate_type=draft.about.kind,
+            event_type=f"{draft.about.kind}.{draft.action}",
+            project_id=cause.project_id,
+            user_id=cause.user_id,
+            data=data,
+            metadata=dict(cause.metadata),
+            timestamp=at,
+            version=head.version + 1,
+            causation_id=cause.causation_id,
+            correlation_id=cause.correlation_id,
+            source=cause.source,
+            bundle_id=cause.bundle_id,
+            checksum="",
+        )
+        event = event.model_copy(update={"checksum": checksum(head.checksum, event)})
+        ends[draft.aggregate_id] = Head(event.version, event.checksum)
+        events.append(event)
+    return events
+
+
+def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
+    """Return the row of an aggregate after *event*; None when it is gone."""
+    action = event.event_type.partition(".")[2]
+    if action in _BIRTHS:
+        return _born(about, event)
+    if row is None:
+        raise ValueError(f"{event.event_type} happened to a {about.kind} that is not there")
+    row = row | {
+        "version": event.version,
+        "updated_at": event.timestamp,
+        "updated_by": event.user_id,
+    }
+    match action:
+        case "removed":
+            return None
+        case "deleted":
+            return row | {"deleted_at": event.timestamp, "deleted_by": event.user_id}
+        case "restored":
+            return row | {"deleted_at": None, "deleted_by": None}
+        case "moved":
+            return row | _place(about, event.data["to"])
+        case _ if action.removesuffix(_CHANGED) in about.fields:
+            name = action.removesuffix(_CHANGED)
+            return row | {name: about.value(name, event.data["to"])}
+        case _:
+            raise ValueError(f"{event.event_type} is not known here")
+
+
+def _born(about: Aggregate, event: Event) -> Row:
+    row: Row = {name: about.value(name, event.data[to_camel(name)]) for name in about.fields}
+    row |= {
+        "id": event.aggregate_id,
+        "version": event.version,
+        "created_at": event.timestamp,
+        "updated_at": event.timestamp,
+        "created_by": event.user_id,
+        "updated_by": event.user_id,
+    }
+    if about.kind != "project":
+        row["project_id"] = event.project_id
+    if about.lasting:
+        row |= {"deleted_at": None, "deleted_by": None}
+    return row | _place(about, event.data)
+
+
+def _place(about: Aggregate, place: Mapping[str, Any]) -> Row:
+    if not about.parent_column:
+        return {}
+    return {about.parent_column: UUID(place["parentId"]), "rank": place["rank"]}

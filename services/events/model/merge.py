@@ -1,0 +1,70 @@
+"""Changes of fields: what they say as events, and how one made from an older version merges."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from pydantic.alias_generators import to_camel
+
+from libs import errors
+from libs.contracts.events import Event
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.log import Draft, wire_time
+
+
+def field_changes(
+    about: Aggregate, aggregate_id: UUID, row: Row, wanted: Mapping[str, Any]
+) -> list[Draft]:
+    """Return one draft for each field whose value would change."""
+    return [
+        Draft(about, aggregate_id, f"{name}_changed", {"from": held, "to": value})
+        for name, value in wanted.items()
+        if (held := about.plain(name, row[name])) != value
+    ]
+
+
+def require_mergeable(
+    row: Row, wanted: Mapping[str, Any], since: Iterable[Event], *, base_version: int
+) -> None:
+    """Return when *wanted*, made from *base_version*, may be laid over *row*.
+
+    A field conflicts when both sides gave it a new value and the values differ; the conflicts are
+    grouped by the bundle that gave theirs.
+
+    Args:
+        row: The aggregate as it is.
+        wanted: The fields to change.
+        since: The aggregate's events after *base_version*, in order.
+        base_version: The version that the author of *wanted* had seen.
+
+    Raises:
+        errors.Conflict: With both sides' values.
+    """
+    bases: dict[str, Any] = {}
+    latest: dict[str, Event] = {}
+    for event in since:
+        name = event.event_type.partition(".")[2].removesuffix("_changed")
+        if name in wanted and "from" in event.data:
+            bases.setdefault(name, event.data["from"])
+            latest[name] = event
+    bundles: dict[UUID, dict[str, Any]] = {}
+    for name, event in latest.items():
+        base, theirs, yours = bases[name], row[name], wanted[name]
+        if theirs in (yours, base):
+            continue
+        bundle = bundles.setdefault(
+            event.bundle_id,
+            {
+                "bundleId": str(event.bundle_id),
+                "by": str(event.user_id),
+                "at": wire_time(event.timestamp),
+                "fields": [],
+            },
+        )
+        bundle["fields"].append(
+            {"field": to_camel(name), "base": base, "theirs": theirs, "yours": yours}
+        )
+    if bundles:
+        raise errors.Conflict(
+            baseVersion=base_version, currentVersion=row["version"], conflicts=[*bundles.values()]
+        )

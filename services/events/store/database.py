@@ -1,0 +1,75 @@
+"""Running work in the database of the events service, and what its absence means."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+
+from libs import errors
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.model.log import Cause
+from services.events.store.reader import Reader
+from services.events.store.transaction import Transaction
+
+TRIES_MAX = 5
+"""Of a transaction that met another one; each try sees what the other did."""
+
+
+class TryAgain(Exception):
+    """What the transaction read was outrun by another; nothing was changed, begin anew."""
+
+
+class Store:
+    """The database of the events service."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Keep the log in *pool*."""
+        self._pool = pool
+
+    async def command[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run *work* in a transaction, again when it met another one.
+
+        Raises:
+            errors.SlugTaken: A project got a slug that another one has.
+            errors.ConcurrencyConflict: It met others TRIES_MAX times, or an id is taken.
+            errors.Unavailable: The database is away; nothing was changed.
+            errors.DeadlineExceeded: It went away during the commit.
+        """
+        for _ in range(TRIES_MAX):
+            ended = False
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    answer = await work(Transaction(connection, cause))
+                    ended = True
+            except (TryAgain, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                continue
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name == "projects_slug_taken":
+                    raise errors.SlugTaken from error
+                raise
+            except UNREACHABLE as error:
+                raise _away(error, unsure=ended) from error
+            else:
+                return answer
+        raise errors.ConcurrencyConflict
+
+    async def read[T](
+        self, work: Callable[[Reader], Awaitable[T]], *, project_id: UUID | None = None
+    ) -> T:
+        """Run *work* on a connection, within a project if one is given.
+
+        Raises:
+            errors.Unavailable: The database is away.
+        """
+        try:
+            async with self._pool.acquire() as connection:
+                return await work(Reader(connection, project_id))
+        except UNREACHABLE as error:
+            raise _away(error, unsure=False) from error
+
+
+def _away(error: Exception, *, unsure: bool) -> Exception:
+    if isinstance(error, ValueError):  # the driver's word for a wrong argument: our own mistake
+        return error
+    return errors.DeadlineExceeded() if unsure else errors.Unavailable()

@@ -1,0 +1,111 @@
+"""Reading the log and its projections, within one project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts.events import Event
+from libs.postgres import Connection
+from services.events.model.aggregate import Aggregate, Row
+from services.events.store.statements import SQL, of_events, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Room for a child among its siblings; `index` is where it will be seen."""
+
+    low: str | None
+    high: str | None
+    index: int
+
+
+class Reader:
+    """What can be read, always within one project or for one person."""
+
+    def __init__(self, connection: Connection, project_id: UUID | None) -> None:
+        """Read over *connection* what belongs to a project; None for what asks no project."""
+        self._connection = connection
+        self._project_id = project_id
+
+    def within(self, project_id: UUID) -> "Reader":
+        """Return a reader of another project."""
+        return Reader(self._connection, project_id)
+
+    async def row(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
+        """Return an aggregate as its view shows it, deleted or not."""
+        found = await self._connection.fetchrow(
+            statement("read", about), self._project_id, aggregate_id
+        )
+        return dict(found) if found else None
+
+    async def page(
+        self,
+        about: Aggregate,
+        parent_id: UUID,
+        *,
+        after: str | None,
+        limit: int,
+        include_deleted: bool,
+    ) -> list[Row]:
+        """Return children in their order."""
+        rows = await self._connection.fetch(
+            statement("page", about), self._project_id, parent_id, after, include_deleted, limit
+        )
+        return [dict(row) for row in rows]
+
+    async def projects_of(
+        self, user_id: UUID, *, after: UUID | None, limit: int, include_deleted: bool
+    ) -> list[Row]:
+        """Return the projects of a person with their role, by id."""
+        rows = await self._connection.fetch(SQL.projects_of, user_id, after, include_deleted, limit)
+        return [dict(row) for row in rows]
+
+    async def standing(self, about: Aggregate, aggregate_id: UUID, user_id: UUID) -> Row | None:
+        """Return where a thing belongs and what a person is there."""
+        found = await self._connection.fetchrow(statement("standing", about), aggregate_id, user_id)
+        return dict(found) if found else None
+
+    async def role(self, user_id: UUID) -> str | None:
+        """Return a person's role in a project."""
+        return await self._connection.fetchval(SQL.role, self._project_id, user_id)
+
+    async def members(self) -> list[Row]:
+        """Return the members of a project, the oldest first."""
+        return [dict(row) for row in await self._connection.fetch(SQL.members, self._project_id)]
+
+    async def member_id(self, user_id: UUID) -> UUID | None:
+        """Return the id of a person's membership."""
+        return await self._connection.fetchval(SQL.member_id, self._project_id, user_id)
+
+    async def other_owners(self, user_id: UUID) -> int:
+        """Return how many owners there are besides a person."""
+        return await self._connection.fetchval(SQL.other_owners, self._project_id, user_id) or 0
+
+    async def free_slug(self, wishes: Sequence[str]) -> str | None:
+        """Return the first slug that no project has."""
+        return await self._connection.fetchval(SQL.free_slug, list(wishes))
+
+    async def gap(
+        self,
+        about: Aggregate,
+        parent_id: UUID,
+        *,
+        child_id: UUID,
+        index: int,
+    ) -> Gap:
+        """Return the room for a child at *index*; the parent must be locked."""
+        found = await self._connection.fetchrow(
+            statement("gap", about), self._project_id, parent_id, child_id, index
+        )
+        assert found is not None
+        return Gap(found["low"], found["high"], found["index"])
+
+    async def field_history(
+        self, about: Aggregate, aggregate_id: UUID, names: Sequence[str], *, since: int
+    ) -> list[Event]:
+        """Return each field's first and last change after version *since*, in order."""
+        types = [f"{about.kind}.{name}_changed" for name in names]
+        rows = await self._connection.fetch(
+            SQL.field_history, self._project_id, aggregate_id, since, types
+        )
+        return of_events(rows)

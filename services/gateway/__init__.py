@@ -1,0 +1,1 @@
+"""The public edge: identity, permissions, limits, and every HTTP and WebSocket byte."""

@@ -1,0 +1,198 @@
+"""The gateway process: `python -m services.gateway.app`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from libs import process
+from libs.bus import Caller, connect_broker, is_connected
+from libs.postgres import Pool, connect, migrate
+from libs.telemetry import Health, serve_ops
+from services.gateway.authority import Authority
+from services.gateway.edge.application import build
+from services.gateway.edge.pipeline import Pipeline
+from services.gateway.facts import Facts
+from services.gateway.idempotency import Idempotency
+from services.gateway.identity import Identities
+from services.gateway.identity.access import AccessTokens
+from services.gateway.identity.keys import KeyRing
+from services.gateway.identity.oidc import OidcIssuer
+from services.gateway.identity.passwords import Passwords
+from services.gateway.identity.store import IdentityStore
+from services.gateway.limits import LimitClass, Limits
+from services.gateway.live import Live
+from services.gateway.live.protocol import upgrade_protocol
+from services.gateway.maintenance import keep_clean
+from services.gateway.routes.content import ContentRoutes
+from services.gateway.routes.identity import IdentityRoutes
+from services.gateway.routes.manuscript import manuscript_routes
+from services.gateway.routes.members import Members
+from services.gateway.routes.public import Public
+from services.gateway.server import PublicServer
+from services.gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "gateway"
+STATEMENT_TIMEOUT_S = 5.0
+"""A person waits behind each statement; none of ours takes long."""
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until *stop*."""
+    if settings.postgres_owner_url:
+        role = urlsplit(settings.postgres_url).username or SERVICE
+        await migrate(settings.postgres_owner_url, "services.gateway", role=role)
+    async with AsyncExitStack() as stack:
+        pool = await connect(
+            settings.postgres_url,
+            application=settings.replica,
+            size_max=settings.postgres_connections_max,
+            statement_timeout_s=STATEMENT_TIMEOUT_S,
+        )
+        stack.push_async_callback(pool.close)
+        lives: list[Live] = []
+
+        async def reconnected() -> None:
+            for live in lives:
+                await live.reconnected()
+
+        broker, client = await connect_broker(
+            settings.nats_url,
+            service=SERVICE,
+            replica=settings.replica,
+            on_reconnect=reconnected,
+        )
+        stack.push_async_callback(broker.stop)
+        web = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+        passwords = Passwords()
+        stack.callback(passwords.close)
+
+        keys = await asyncio.to_thread(KeyRing, settings.keys_dir)
+        people = IdentityStore(pool)
+        identities = _identities(settings, people, passwords, keys, web)
+        caller = Caller(client)
+        authority = Authority(client=client, caller=caller, identities=identities)
+        live = Live(
+            client=client,
+            caller=caller,
+            authority=authority,
+            settings=settings,
+            replica=settings.replica,
+        )
+        lives.append(live)
+        facts = Facts(authority, live)
+        facts.subscribe(broker, client)
+        await facts.listen(client)
+        await broker.start()
+        await live.start()
+
+        idempotency = Idempotency(pool)
+        pipeline = Pipeline(
+            authority=authority,
+            limits=Limits(client, _per_minute(settings)),
+            idempotency=idempotency,
+            trusted_proxies=_networks(settings),
+        )
+        health = Health(bus=is_connected(client), database=_answers(pool))
+        public = Public(keys, health)
+        routes = [
+            *IdentityRoutes(identities).routes(),
+            *manuscript_routes(caller, authority),
+            *Members(caller, authority, people).routes(),
+            *ContentRoutes(caller).routes(),
+            *public.routes(),
+        ]
+        server = PublicServer(
+            build(routes, pipeline, public, allowed_origins=settings.allowed_origins),
+            host=settings.host,
+            port=settings.port,
+            drain_wait_s=settings.drain_wait_s,
+            upgrade_protocol=upgrade_protocol(live.accept),
+        )
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        chores = [
+            tasks.create_task(keys.watch()),
+            tasks.create_task(keep_clean(people.clean, idempotency.clean)),
+        ]
+        await server.start()
+        close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
+        stack.push_async_callback(asyncio.to_thread, close_ops)
+        process.settled()
+        log.info("gateway ready", host=settings.host, port=settings.port)
+        try:
+            await _until_stopped(stop, server)
+        finally:
+            health.draining = True
+            for chore in chores:
+                chore.cancel()
+            # At once: the listener counts as closed only when its sockets are, too.
+            await asyncio.gather(server.drain(), live.drain())
+        log.info("gateway drained")
+
+
+async def _until_stopped(stop: asyncio.Event, server: PublicServer) -> None:
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_failed())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _identities(
+    settings: Settings,
+    people: IdentityStore,
+    passwords: Passwords,
+    keys: KeyRing,
+    web: httpx.AsyncClient,
+) -> Identities:
+    oidc = None
+    if settings.oidc_issuer and settings.oidc_audience:
+        oidc = OidcIssuer(settings.oidc_issuer, settings.oidc_audience, web)
+    access = AccessTokens(
+        keys,
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        life_s=settings.access_token_life_s,
+    )
+    return Identities(
+        store=people,
+        passwords=passwords,
+        access=access,
+        oidc=oidc,
+        refresh_token_life_s=settings.refresh_token_life_s,
+        session_life_s=settings.session_life_s,
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def _per_minute(settings: Settings) -> dict[LimitClass, int]:
+    return {
+        LimitClass.AUTH: settings.limit_auth_per_minute,
+        LimitClass.READ: settings.limit_read_per_minute,
+        LimitClass.WRITE: settings.limit_write_per_minute,
+        LimitClass.CONTENT: settings.limit_content_per_minute,
+        LimitClass.AI: settings.limit_ai_per_minute,
+    }
+
+
+def _networks(settings: Settings) -> list[IPv4Network | IPv6Network]:
+    return list(settings.trusted_proxies)
+
+
+def _answers(pool: Pool) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        await pool.fetchval("SELECT 1")
+
+    return check
+
+
+if __name__ == "__main__":
+    process.run(SERVICE, process.load(Settings), main)

@@ -1,0 +1,219 @@
+"""Where a thing belongs and what a person is there: asked of events, cached in NATS KV.
+
+A role is cached for the bucket's five minutes under `<project>.<user>` and dropped at once when
+membership changes. Writing it back cannot undo a drop: the entry's revision (a drop leaves one
+too) is read before events is asked and expected when the answer is written.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Protocol, cast
+from uuid import UUID
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.js.kv import KeyValue
+from prometheus_client import Counter
+
+from libs import errors
+from libs.bus import Caller
+from libs.contracts.actor import Actor, Role
+from libs.contracts.manuscript import AUTHORIZE, Authorize, Standing
+from libs.contracts.resources import Kind
+from libs.contracts.streams import PERMISSIONS
+from services.gateway.identity.model import Identity
+from services.gateway.permissions import Access
+
+log = structlog.get_logger(__name__)
+
+THINGS_MAX = 100_000
+DELETED_FRESH_S = 1.0
+"""How long "not deleted" is believed without asking again."""
+DELETED_USABLE_S = PERMISSIONS.ttl_s
+"""The same while events is away: as long as a role."""
+ASK_DEADLINE_S = 2.0
+KV_WAIT_S = 1.0
+
+_decisions = Counter(
+    "scriptorium_permission_decisions_total", "Decisions, by where they came from.", ["source"]
+)
+
+_KV_AWAY = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
+
+
+class Identifies(Protocol):
+    """What tells who a token stands for."""
+
+    async def identify(self, token: str) -> Identity:
+        """Return whom *token* stands for; raises Unauthenticated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    project_id: UUID
+    deleted: bool
+    seen: float
+
+
+class Authority:
+    """Answers who may enter where."""
+
+    def __init__(self, *, client: Client, caller: Caller, identities: Identifies) -> None:
+        """Ask over *caller*, cache in the bucket that *client* reaches."""
+        self._client = client
+        self._jetstream = client.jetstream(timeout=KV_WAIT_S)
+        self._caller = caller
+        self._identities = identities
+        self._things: OrderedDict[tuple[Kind, UUID], _Thing] = OrderedDict()
+        self._doubted = float("-inf")
+        self._bucket: KeyValue | None = None
+
+    async def identify(self, token: str) -> Identity:
+        """Return whom *token* stands for.
+
+        Raises:
+            Unauthenticated: The token is not valid.
+        """
+        return await self._identities.identify(token)
+
+    async def access(
+        self, identity: Identity, kind: Kind, thing_id: UUID, *, deleted_matters: bool = True
+    ) -> Access:
+        """Return what *identity* is to the thing called *thing_id*.
+
+        Args:
+            identity: Who asks.
+            kind: What the thing is.
+            thing_id: Which one it is.
+            deleted_matters: Whether `deleted` must be no older than DELETED_FRESH_S; a caller
+                whose next question goes to events anyway can do without.
+
+        Raises:
+            NotFound: There is no such thing, or they are a stranger to its project.
+            Unavailable: The authority cannot be reached, and its answer is not known.
+        """
+        thing = self._known(kind, thing_id)
+        if thing is None:
+            return await self._ask(identity, kind, thing_id)
+        age_s = self._age(thing)
+        revision, role = await self._cached_role(thing.project_id, identity.user_id)
+        if role and (age_s < DELETED_FRESH_S or not deleted_matters):
+            _decisions.labels("cache").inc()
+            return Access(thing.project_id, role, thing.deleted, identity.scopes)
+        try:
+            access = await self._ask(identity, kind, thing_id)
+        except errors.Unavailable:
+            if role and age_s < DELETED_USABLE_S:
+                _decisions.labels("stale").inc()
+                return Access(thing.project_id, role, thing.deleted, identity.scopes)
+            raise
+        if role is None and revision is not None:
+            await self._cache_role(access, identity.user_id, revision)
+        return access
+
+    async def role_of(self, identity: Identity, project_id: UUID, user_id: UUID) -> Role | None:
+        """Return the role of another person in a project, as events knows it now."""
+        standing = await self._standing(identity, "project", project_id, user_id)
+        return standing.role
+
+    def learn(self, kind: Kind, thing_id: UUID, project_id: UUID) -> None:
+        """Note where a thing that was just created belongs."""
+        self._note((kind, thing_id), _Thing(project_id, deleted=False, seen=time.monotonic()))
+
+    def doubt(self) -> None:
+        """Ask again whether a thing is deleted before believing what was seen so far."""
+        self._doubted = time.monotonic()
+
+    async def forget_role(self, project_id: UUID, user_id: UUID) -> None:
+        """Drop a cached decision, for all gateways at once.
+
+        Raises:
+            nats.errors.Error, nats.js.errors.Error: The cache cannot be reached.
+        """
+        bucket = await self._open()
+        await bucket.delete(_key(project_id, user_id))
+
+    async def _ask(self, identity: Identity, kind: Kind, thing_id: UUID) -> Access:
+        # Never shared with a question asked earlier: its answer may be from before a change that
+        # this caller was just told about.
+        standing = await self._standing(identity, kind, thing_id, identity.user_id)
+        _decisions.labels("events").inc()
+        if standing.project_id is None:
+            raise errors.NotFound
+        self._note(
+            (kind, thing_id), _Thing(standing.project_id, standing.deleted, time.monotonic())
+        )
+        if standing.role is None:
+            raise errors.NotFound
+        return Access(standing.project_id, standing.role, standing.deleted, identity.scopes)
+
+    async def _standing(
+        self, identity: Identity, kind: Kind, thing_id: UUID, user_id: UUID
+    ) -> Standing:
+        try:
+            return await self._caller.ask(
+                AUTHORIZE,
+                Authorize(user_id=user_id, kind=kind, id=thing_id),
+                Actor(user_id=identity.user_id),
+                deadline_s=ASK_DEADLINE_S,
+            )
+        except errors.NotFound:
+            return Standing()
+        except errors.AppError as error:
+            # Whatever failed there, the answer is unknown, and unknown is never "no".
+            raise errors.Unavailable("Permissions cannot be checked at the moment.") from error
+
+    def _known(self, kind: Kind, thing_id: UUID) -> _Thing | None:
+        thing = self._things.get((kind, thing_id))
+        if thing:
+            self._things.move_to_end((kind, thing_id))
+        return thing
+
+    def _age(self, thing: _Thing) -> float:
+        """Return for how many seconds `deleted` was not looked at; for ever once doubted."""
+        return time.monotonic() - thing.seen if thing.seen > self._doubted else float("inf")
+
+    def _note(self, key: tuple[Kind, UUID], thing: _Thing) -> None:
+        self._things[key] = thing
+        self._things.move_to_end(key)
+        while len(self._things) > THINGS_MAX:
+            self._things.popitem(last=False)
+
+    async def _open(self) -> KeyValue:
+        if self._bucket is None:
+            self._bucket = await self._jetstream.key_value(PERMISSIONS.name)
+        return self._bucket
+
+    async def _cached_role(self, project_id: UUID, user_id: UUID) -> tuple[int | None, Role | None]:
+        """Return the entry's revision (None: unknown, do not write) and the role it holds."""
+        if not self._client.is_connected:
+            return None, None
+        try:
+            bucket = await self._open()
+            entry = await bucket.get(_key(project_id, user_id))
+            return entry.revision, Role((entry.value or b"").decode())
+        except nats.js.errors.KeyNotFoundError as missing:
+            dropped = cast("KeyValue.Entry | None", missing.entry)
+            return (dropped.revision or 0) if dropped else 0, None
+        except (*_KV_AWAY, ValueError) as error:
+            log.warning("permission cache unreachable", reason=type(error).__name__)
+            return None, None
+
+    async def _cache_role(self, access: Access, user_id: UUID, revision: int) -> None:
+        try:
+            bucket = await self._open()
+            await bucket.update(
+                _key(access.project_id, user_id), access.role.encode(), last=revision
+            )
+        except nats.js.errors.KeyWrongLastSequenceError:
+            pass  # it changed meanwhile: the newer word stands
+        except _KV_AWAY as error:
+            log.warning("permission cache unreachable", reason=type(error).__name__)
+
+
+def _key(project_id: UUID, user_id: UUID) -> str:
+    return f"{project_id.hex}.{user_id.hex}"

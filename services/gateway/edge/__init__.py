@@ -1,0 +1,1 @@
+"""HTTP itself: how a route is declared, served, and documented."""

@@ -1,0 +1,110 @@
+"""Reading what a client sent: bounded first, parsed after."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from pydantic import BaseModel, ValidationError
+
+from libs import errors
+
+BODY_WAIT_S = 30.0
+PROBLEMS_MAX = 20
+"""How many mistakes of one request are reported."""
+
+
+async def read_body(request: Request[Any, Any, Any], bytes_max: int) -> bytes:
+    """Return the body.
+
+    Raises:
+        TooLarge: It is, or says it will be, longer than *bytes_max*; no more was read.
+        Invalid: It did not arrive whole within BODY_WAIT_S.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > bytes_max:
+        raise errors.TooLarge(limitBytes=bytes_max)
+    body = bytearray()
+    more = True
+    deadline = asyncio.get_running_loop().time() + BODY_WAIT_S
+    while more:
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await request.receive()
+        except TimeoutError:
+            raise errors.Invalid("The body did not arrive in time.") from None
+        if message["type"] == "http.disconnect":
+            raise errors.Invalid("The request ended before its body.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > bytes_max:
+            raise errors.TooLarge(limitBytes=bytes_max)
+    return bytes(body)
+
+
+def media_type(request: Request[Any, Any, Any]) -> str:
+    """Return the media type of the body in lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_json(request: Request[Any, Any, Any]) -> None:
+    """Return when the body is, or may be taken for, JSON.
+
+    Raises:
+        Unsupported: It says that it is something else.
+    """
+    given = media_type(request)
+    if given and given != "application/json" and not given.endswith("+json"):
+        raise errors.Unsupported("Send the body as application/json.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise errors.Unsupported("Send the body without a content encoding.")
+
+
+def parse_body[M: BaseModel](model: type[M], raw: bytes) -> M:
+    """Read JSON as *model*.
+
+    Raises:
+        Invalid: It is not; each mistake is named with its field.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise invalid("body", error) from None
+
+
+def parse_query[M: BaseModel](model: type[M], given: Mapping[str, str]) -> M:
+    """Read query parameters as *model*.
+
+    Raises:
+        Invalid: One of them has not the required form.
+    """
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise invalid("query", error) from None
+
+
+def parse_path(given: Mapping[str, Any]) -> dict[str, UUID]:
+    """Read the members of a path.
+
+    Raises:
+        NotFound: One is not a UUID, so there can be no such thing.
+    """
+    try:
+        return {name: UUID(value) for name, value in given.items()}
+    except ValueError:
+        raise errors.NotFound from None
+
+
+def invalid(where: str, error: ValidationError) -> errors.Invalid:
+    """Return the mistakes of *error*, each with its field; what was sent is not repeated."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    mistakes = [
+        {
+            "field": ".".join((where, *(str(part) for part in mistake["loc"]))),
+            "detail": mistake["msg"],
+        }
+        for mistake in found[:PROBLEMS_MAX]
+    ]
+    return errors.Invalid(errors=mistakes)

@@ -1,0 +1,175 @@
+"""A route as data: what it takes, answers, costs, and who may use it."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Request
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.contracts.actor import Actor
+from libs.contracts.resources import Kind
+from libs.contracts.wire import Wire
+from services.gateway import permissions
+from services.gateway.identity.model import Identity
+from services.gateway.limits import LimitClass
+from services.gateway.permissions import Access, Action
+
+BODY_BYTES_MAX = 256 * 1024
+JSON = "application/json"
+
+type Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+type Place = tuple[Kind, str]
+"""A kind of thing, and the member of the path that names it."""
+
+
+class Query(BaseModel):
+    """Query parameters; unknown ones are ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+    )
+
+
+class NoQuery(Query):
+    """No parameters."""
+
+
+class NoBody(Wire):
+    """No body; one that is sent is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def json(
+        cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> "Answer":
+        """Answer with a value or a model as JSON."""
+        if isinstance(value, BaseModel):
+            body = value.model_dump_json(by_alias=True).encode()
+        else:
+            body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        return cls(status, body, JSON, headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Call[B, Q: Query = NoQuery]:
+    """One request, read and permitted.
+
+    `command_id` and `new_id` are the same again when the request is a retry of a POST with the
+    same Idempotency-Key, so a command that names them happens once.
+    """
+
+    request: Request[Any, Any, Any]
+    body: B
+    query: Q
+    path: Mapping[str, UUID]
+    command_id: UUID
+    new_id: UUID
+    identity_or_none: Identity | None
+    access_or_none: Access | None
+    address: str
+
+    @property
+    def identity(self) -> Identity:
+        """Who asks; routes that are not anonymous always know."""
+        if self.identity_or_none is None:
+            raise RuntimeError("an anonymous route asked who is calling")
+        return self.identity_or_none
+
+    @property
+    def access(self) -> Access:
+        """What they are to the thing in the path; routes with a place always know."""
+        if self.access_or_none is None:
+            raise RuntimeError("a route without a place asked for access")
+        return self.access_or_none
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, for other services."""
+        access = self.access_or_none
+        return Actor(
+            user_id=self.identity.user_id,
+            project_id=access.project_id if access else None,
+            role=access.role if access else None,
+        )
+
+    def require(self, action: Action) -> None:
+        """Return when the caller may also do *action*.
+
+        Raises:
+            Forbidden: They may not.
+        """
+        permissions.require(self.access, action)
+
+    def header(self, name: str) -> str | None:
+        """Return a request header."""
+        return self.request.headers.get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route[B, Q: Query]:
+    """One method of one path.
+
+    Args:
+        path: With members in braces, such as `/api/books/{id}`; all members are UUIDs.
+        place: The thing whose project decides about permission; none outside projects.
+        action: What the caller does, in the words of the permission matrix.
+        anonymous: Whether it may be called without credentials.
+        cost: The allowance it draws from; none for probes.
+        body: Model of the JSON body, or bytes for a handler that reads any media type.
+        body_model: What JSON looks like when `body` is bytes.
+        answer: Model of the answer's body; none when it has none.
+        problems: Codes it may answer with, besides those that all routes of its sort may.
+        etag: Whether the answer carries an ETag.
+        needs_version: Whether If-Match or baseVersion must be given.
+        deleted_matters: Whether the handler looks at `access.deleted`.
+    """
+
+    method: Method
+    path: str
+    handler: Callable[[Call[B, Q]], Awaitable[Answer]]
+    summary: str
+    tag: str
+    body: type[B]
+    query: type[Q]
+    cost: LimitClass | None
+    place: Place | None = None
+    action: Action | None = None
+    anonymous: bool = False
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    description: str = ""
+    problems: tuple[str, ...] = ()
+    etag: bool = False
+    needs_version: bool = False
+    deleted_matters: bool = False
+    body_model: type[BaseModel] | None = None
+    body_bytes_max: int = BODY_BYTES_MAX
+    media_types: tuple[str, ...] = (JSON,)
+    answer_media_types: tuple[str, ...] = (JSON,)
+    answer_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def idempotent_by_key(self) -> bool:
+        """Whether an Idempotency-Key is heeded."""
+        return self.method == "POST" and not self.anonymous
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is read."""
+        return self.body is not NoBody
+
+
+type AnyRoute = Route[Any, Any]

@@ -1,0 +1,253 @@
+"""Who is in a scene, and where their cursor is: a cheap path of its own, never stored.
+
+y-protocols' awareness: per Yjs client a clock and a JSON state, null when it left. The server
+stamps each state with the identity it knows, accepts states only from the connection that first
+announced a client, gathers changes for FLUSH_INTERVAL_S and encodes them once for everyone.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from prometheus_client import Counter
+
+from libs.contracts.yprotocol import (
+    Malformed,
+    awareness_message,
+    read_bytes,
+    read_varuint,
+    varuint,
+)
+
+FLUSH_INTERVAL_S = 0.05
+STATE_BYTES_MAX = 8 * 1024
+MESSAGE_BYTES_MAX = 256 * 1024
+CLIENTS_PER_CONNECTION_MAX = 4
+CLIENTS_PER_ROOM_MAX = 1_000
+NUMBER_MAX = (1 << 53) - 1
+"""Clients that read a larger one throw, and lose the rest of the message with it."""
+SILENT_S_MAX = 35.0
+"""Clients repeat themselves every 15 s; y-protocols forgets them after 30."""
+
+_dropped = Counter(
+    "scriptorium_presence_dropped_total", "Presence states not accepted, by reason.", ["reason"]
+)
+
+
+class Voice(Protocol):
+    """Who speaks here and is spoken to: a connection."""
+
+    badge: dict[str, Any]
+    """Who it is, whatever it says about itself."""
+    presences: set[int]
+    """The Yjs clients it announced."""
+
+    def send(self, message: bytes) -> None:
+        """Send one message."""
+        ...
+
+
+type Publish = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _State:
+    clock: int
+    body: bytes
+    owner: Voice | None
+    """The connection here that announced it; None when it is at another gateway."""
+    heard_at: float
+
+
+def decode(body: bytes) -> list[tuple[int, int, bytes]]:
+    """Return client, clock and JSON of each state in an awareness update.
+
+    Raises:
+        Malformed: It is not one, or holds more clients than a room may.
+    """
+    count, at = read_varuint(body, 0)
+    if count > CLIENTS_PER_ROOM_MAX:
+        raise Malformed("too many clients in one awareness update")
+    found: list[tuple[int, int, bytes]] = []
+    for _ in range(count):
+        client, at = read_varuint(body, at)
+        clock, at = read_varuint(body, at)
+        state, at = read_bytes(body, at)
+        if max(client, clock) >= NUMBER_MAX:
+            raise Malformed("a number that JavaScript cannot count on from")
+        found.append((client, clock, state))
+    return found
+
+
+def encode(states: list[tuple[int, int, bytes]]) -> bytes:
+    """Encode client, clock and JSON of each state as an awareness update."""
+    parts = [varuint(len(states))]
+    for client, clock, state in states:
+        parts += (varuint(client), varuint(clock), varuint(len(state)), state)
+    return b"".join(parts)
+
+
+NULL = b"null"
+
+
+def _encode_state(members: dict[str, Any]) -> bytes:
+    # NaN and Infinity pass Python's parser and would throw in every client's.
+    try:
+        text = json.dumps(members, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("presence state is not JSON") from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half an emoji, which JavaScript strings may end with: it travels escaped, as it came.
+        return json.dumps(members, separators=(",", ":")).encode()
+
+
+def _returns(connection: Voice, known: _State, clock: int) -> bool:
+    """Whether this is the same person, back on another socket before the old one was missed."""
+    if clock <= known.clock or known.body == NULL:
+        return False
+    return json.loads(known.body)["user"]["id"] == connection.badge["id"]
+
+
+class Presence:
+    """The states of one room's clients, here and at other gateways."""
+
+    def __init__(self, connections: Mapping[int, Voice], publish: Publish) -> None:
+        """Show changes to *connections*; *publish* tells the other gateways."""
+        self.connections = connections
+        self._publish = publish
+        self._loop = asyncio.get_running_loop()
+        self._states: dict[int, _State] = {}
+        self._dirty: dict[int, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushed_at = float("-inf")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def said(self, connection: Voice, body: bytes) -> None:
+        """Take what a client says about itself.
+
+        Raises:
+            Malformed: It is not an awareness update.
+        """
+        if len(body) > MESSAGE_BYTES_MAX:
+            raise Malformed("awareness update too large")
+        for client, clock, state in decode(body):
+            known = self._states.get(client)
+            if known and known.owner is not connection and not _returns(connection, known, clock):
+                # Providers repeat what they hear about others; only the owner is believed.
+                continue
+            if known and (clock < known.clock or (clock == known.clock and state != NULL)):
+                continue
+            if state == NULL:
+                if known:
+                    self._leave(client, known, clock)
+                continue
+            stamped = self._stamped(connection, known, state)
+            if stamped is None:
+                continue
+            if known and known.owner:
+                known.owner.presences.discard(client)
+            self._states[client] = _State(clock, stamped, connection, self._loop.time())
+            connection.presences.add(client)
+            self._changed(client)
+
+    def _stamped(self, connection: Voice, known: _State | None, state: bytes) -> bytes | None:
+        if len(state) > STATE_BYTES_MAX:
+            _dropped.labels("too_large").inc()
+            return None
+        if known is None and (
+            len(connection.presences) >= CLIENTS_PER_CONNECTION_MAX
+            or len(self._states) >= CLIENTS_PER_ROOM_MAX
+        ):
+            _dropped.labels("too_many").inc()
+            return None
+        try:
+            value = json.loads(state)
+        except (ValueError, RecursionError) as error:
+            raise Malformed("presence state is not JSON") from error
+        if not isinstance(value, dict):
+            raise Malformed("presence state is not an object")
+        members = cast("dict[str, Any]", value)
+        user = members.get("user")
+        shown = cast("dict[str, Any]", user) if isinstance(user, dict) else {}
+        # Colour is the client's to choose; who it is, is not.
+        members["user"] = shown | connection.badge
+        return _encode_state(members)
+
+    def _leave(self, client: int, known: _State, clock: int) -> None:
+        known.clock, known.body = clock, NULL
+        if known.owner:
+            known.owner.presences.discard(client)
+        self._changed(client)
+
+    def left(self, connection: Voice) -> None:
+        """A connection is gone: so are the clients it announced, at once."""
+        for client in list(connection.presences):
+            if known := self._states.get(client):
+                self._leave(client, known, known.clock + 1)
+
+    def heard(self, body: bytes) -> None:
+        """Take what another gateway tells about its clients, and pass it on as it is."""
+        now = self._loop.time()
+        for client, clock, state in decode(body):
+            known = self._states.get(client)
+            if known and known.owner and clock <= known.clock:
+                continue
+            if state == NULL:
+                self._states.pop(client, None)
+            else:
+                self._states[client] = _State(clock, state, None, now)
+        message = awareness_message(body)
+        for connection in list(self.connections.values()):
+            connection.send(message)
+
+    def everyone(self, *, own_only: bool = False) -> bytes | None:
+        """Encode all states (or those of this gateway's clients); None when there are none."""
+        found = [
+            (client, state.clock, state.body)
+            for client, state in self._states.items()
+            if state.body != NULL and (state.owner or not own_only)
+        ]
+        return encode(found) if found else None
+
+    def sweep(self) -> None:
+        """Forget clients that fell silent, such as those of a gateway that died."""
+        oldest = self._loop.time() - SILENT_S_MAX
+        for client, state in list(self._states.items()):
+            if state.heard_at < oldest and state.body != NULL:
+                self._leave(client, state, state.clock + 1)
+
+    def _changed(self, client: int) -> None:
+        self._dirty[client] = None
+        if self._timer is None:
+            wait_s = self._flushed_at + FLUSH_INTERVAL_S - self._loop.time()
+            self._timer = self._loop.call_later(max(0.0, wait_s), self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        self._flushed_at = self._loop.time()
+        changed = [
+            (client, state.clock, state.body)
+            for client in self._dirty
+            if (state := self._states.get(client))
+        ]
+        self._dirty.clear()
+        for client, _, body in changed:
+            if body == NULL:
+                del self._states[client]
+        if not changed:
+            return
+        body = encode(changed)
+        message = awareness_message(body)
+        # To their authors too: a provider that hears nothing for 30 s takes the server for dead.
+        for connection in list(self.connections.values()):
+            connection.send(message)
+        task = asyncio.create_task(self._tell(body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self, body: bytes) -> None:
+        await self._publish(body)

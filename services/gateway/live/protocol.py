@@ -1,0 +1,64 @@
+"""One public port: uvicorn hands each WebSocket upgrade to picows.
+
+uvicorn gives its `ws=` class the bytes of the upgrade request that it already read. picows'
+protocol reads into its own buffer, so those bytes are fed in as if they had just arrived. Its
+constructor is not documented: the version is pinned and `tests/gateway` covers this.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest, WSUpgradeResponseWithListener
+from picows.picows import (
+    WSProtocol,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+)
+
+HANDSHAKE_TIMEOUT_S = 5
+PING_IDLE_S = 20
+PING_REPLY_S = 10
+FRAME_BYTES_MAX = (1 << 20) + 64
+"""One update of the largest size and its envelope; more is closed with 1009 before it is read."""
+READ_BUFFER_BYTES = 4096
+
+type Accept = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener | None]
+
+_log = logging.getLogger("picows")
+
+
+def upgrade_protocol(accept: Accept) -> type[Any]:
+    """Return the class for uvicorn's `ws=`; *accept* decides about each upgrade."""
+
+    class Upgrade(WSProtocol):  # pyright: ignore[reportUntypedBaseClass]
+        def __init__(self, config: Any, server_state: Any, app_state: Any) -> None:
+            del config, server_state, app_state
+            super().__init__(  # pyright: ignore[reportUnknownMemberType]
+                None,
+                None,
+                False,
+                accept,
+                _log,
+                True,
+                HANDSHAKE_TIMEOUT_S,
+                True,
+                PING_IDLE_S,
+                PING_REPLY_S,
+                WSAutoPingStrategy.PING_WHEN_IDLE,
+                True,
+                FRAME_BYTES_MAX,
+                None,
+                READ_BUFFER_BYTES,
+            )
+
+        def data_received(self, data: bytes) -> None:
+            """Take what uvicorn read before it handed the connection over."""
+            picows: Any = self
+            rest = memoryview(data)
+            while rest:
+                buffer = picows.get_buffer(len(rest))
+                taken = min(len(buffer), len(rest))
+                buffer[:taken] = rest[:taken]
+                picows.buffer_updated(taken)
+                rest = rest[taken:]
+
+    return Upgrade

@@ -1,0 +1,172 @@
+"""Who may do what: one matrix, action to roles, and what a personal token's scope allows.
+
+`python -m services.gateway.permissions > docs/permissions.md` prints it.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.actor import Role
+from services.gateway.identity.model import Identity, Scope
+
+type Action = str
+"""`<thing>.<deed>`; the known ones are the keys of `MATRIX`."""
+
+_OWNER = frozenset({Role.OWNER})
+_MAINTAINER = _OWNER | {Role.MAINTAINER}
+_WRITER = _MAINTAINER | {Role.WRITER}
+_READER = _WRITER | {Role.READER}
+
+
+def _each(
+    things: Iterable[str], deeds: str, roles: frozenset[Role]
+) -> dict[Action, frozenset[Role]]:
+    return {f"{thing}.{deed}": roles for thing in things for deed in deeds.split()}
+
+
+_MANUSCRIPT = ("book", "chapter", "scene")
+_WORLD = ("entity", "relation", "tag", "task", "canon")
+
+MATRIX: Mapping[Action, frozenset[Role]] = {
+    "project.create": _READER,  # a project that is not there yet has no roles: anybody may
+    "project.read": _READER,
+    "project.update": _MAINTAINER,
+    "project.delete": _OWNER,
+    "project.restore": _MAINTAINER,
+    "project.clone": _MAINTAINER,
+    "project.export": _READER,
+    "member.read": _READER,
+    "member.put": _MAINTAINER,
+    "member.remove": _MAINTAINER,
+    "member.leave": _READER,
+    **_each(_MANUSCRIPT, "read", _READER),
+    **_each(_MANUSCRIPT, "create update delete reorder", _WRITER),
+    **_each(_MANUSCRIPT, "restore", _MAINTAINER),
+    **_each(("scene",), "edit comment suggest snapshot", _WRITER),
+    **_each(("scene",), "restore_version", _WRITER),
+    **_each(_WORLD, "read", _READER),
+    **_each(_WORLD, "create update delete", _WRITER),
+    **_each(_WORLD, "restore", _MAINTAINER),
+    **_each(("blob",), "read", _READER),
+    **_each(("blob",), "upload", _WRITER),
+    **_each(("blob",), "delete", _MAINTAINER),
+    "search.query": _READER,
+    **_each(("ai",), "generate cancel", _WRITER),
+    **_each(("ai.provider",), "add.user use.user remove.user", _WRITER),
+    **_each(("ai.provider",), "use.team use.project", _WRITER),
+    **_each(("ai.provider",), "add.team remove.team add.project remove.project", _MAINTAINER),
+    **_each(("ai.agent",), "read", _READER),
+    **_each(("ai.agent",), "run", _WRITER),
+    **_each(("ai.agent",), "import export update delete", _MAINTAINER),
+    **_each(("budget",), "read", _WRITER),
+    **_each(("budget",), "update", _OWNER),
+    "audit.read": _MAINTAINER,
+    **_each(("ops",), "read run", _OWNER),
+}
+"""The roles that may do each action inside a project. Anybody may create a project."""
+
+_READ_DEEDS = frozenset({"read", "query", "export", "list"})
+_ADMIN_ACTIONS = frozenset(
+    {
+        *_each(("project",), "delete restore", _OWNER),
+        *_each(("member",), "put remove leave", _OWNER),
+        *_each(("ai.provider.add", "ai.provider.remove"), "user team project", _OWNER),
+        *_each(("token",), "list read create delete", _OWNER),
+        *_each(("ops",), "read run", _OWNER),
+        "budget.update",
+        "audit.read",
+    }
+)
+
+_INCLUDED: Mapping[str, frozenset[str]] = {
+    Scope.READ: frozenset({Scope.READ}),
+    Scope.WRITE: frozenset({Scope.READ, Scope.WRITE}),
+    Scope.ADMIN: frozenset(Scope),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What somebody is to a thing: its project, their role there, and their token's scopes.
+
+    `deleted` says that the thing, or something above it, is deleted.
+    """
+
+    project_id: UUID
+    role: Role
+    deleted: bool = False
+    scopes: frozenset[str] | None = None
+
+
+def scope_of(action: Action) -> Scope:
+    """Return the scope that a personal access token needs for *action*."""
+    if action in _ADMIN_ACTIONS:
+        return Scope.ADMIN
+    return Scope.READ if action.rpartition(".")[2] in _READ_DEEDS else Scope.WRITE
+
+
+def require(access: Access, action: Action) -> None:
+    """Return when *access* includes *action*.
+
+    Raises:
+        Forbidden: The role or the token's scope does not.
+    """
+    if access.role not in MATRIX[action]:
+        raise errors.Forbidden(f"Your role {access.role} does not allow {action}.", action=action)
+    _require_scope(access.scopes, action)
+
+
+def require_scope(identity: Identity, action: Action) -> None:
+    """Return when the token of *identity* is good for an action outside any project.
+
+    Raises:
+        Forbidden: Its scopes do not include it.
+    """
+    _require_scope(identity.scopes, action)
+
+
+def _require_scope(scopes: frozenset[str] | None, action: Action) -> None:
+    needed = scope_of(action)
+    if scopes is None or any(needed in _INCLUDED.get(scope, ()) for scope in scopes):
+        return
+    raise errors.Forbidden(
+        f"This token needs the scope {needed} for {action}.", action=action, scope=needed
+    )
+
+
+def may_assign(asker: Role, old: Role | None, new: Role | None) -> bool:
+    """Return whether *asker* may turn the member's role *old* into *new* (None: no member).
+
+    An OWNER may everything; a MAINTAINER decides about those below; nobody lifts above himself.
+    """
+    below = {None, Role.WRITER, Role.READER}
+    return asker is Role.OWNER or (asker is Role.MAINTAINER and old in below and new in below)
+
+
+def document() -> str:
+    """Return the matrix as Markdown."""
+    roles = tuple(Role)
+    lines = [
+        "# Permissions",
+        "",
+        "Generated from `services/gateway/permissions.py`; change it there.",
+        "",
+        "A stranger to a project sees 404 everywhere in it. Anybody may create a project and is",
+        "its OWNER. An OWNER may give any role; a MAINTAINER may make, change and remove WRITERs",
+        "and READERs. Personal access tokens are narrowed further by their scopes: `write`",
+        "includes `read`, `admin` includes both.",
+        "",
+        f"| action | {' | '.join(roles)} | scope |",
+        f"|---|{'|'.join(':-:' for _ in roles)}|---|",
+    ]
+    for action, allowed in MATRIX.items():
+        marks = " | ".join("yes" if role in allowed else "" for role in roles)
+        lines.append(f"| `{action}` | {marks} | {scope_of(action)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,166 @@
+"""Handlers for projects, books, chapters and scenes: one class, whatever the kind."""
+
+from typing import Any
+from uuid import UUID
+
+from libs import errors
+from libs.bus import Caller
+from libs.contracts import manuscript
+from libs.contracts.actor import Actor
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+from services.gateway import permissions
+from services.gateway.authority import Authority
+from services.gateway.edge import etags
+from services.gateway.edge.route import Answer, Call, NoBody
+from services.gateway.routes.shapes import AnyChange, Basis, MoveTo, One, Page, Shape
+
+
+class Aggregate:
+    """Passes questions and commands about one kind on to events."""
+
+    def __init__(self, shape: Shape, caller: Caller, authority: Authority) -> None:
+        """Ask over *caller*; tell *authority* what is new and what is gone."""
+        self._shape = shape
+        self._caller = caller
+        self._authority = authority
+
+    async def create(self, call: Call[Wire]) -> Answer:
+        """Create one."""
+        resource = await self._ask(
+            manuscript.CREATE,
+            manuscript.Create(
+                kind=self._shape.kind,
+                id=call.new_id,
+                command_id=call.command_id,
+                parent_id=call.path.get("id"),
+                fields=call.body.model_dump(mode="json", exclude_none=True),
+            ),
+            call.actor,
+        )
+        self._learn(resource)
+        location = f"/api/{self._shape.plural}/{resource['id']}"
+        return self._answer(resource, status=201, headers={"Location": location})
+
+    async def list(self, call: Call[NoBody, Page]) -> Answer:
+        """Show a page."""
+        if call.query.include_deleted and self._shape.parent:
+            call.require(f"{self._shape.kind}.restore")
+        question = manuscript.List(
+            kind=self._shape.kind,
+            parent_id=call.path.get("id"),
+            cursor=call.query.cursor,
+            limit=call.query.limit,
+            include_deleted=call.query.include_deleted,
+        )
+        page = await self._caller.ask(manuscript.LIST, question, call.actor)
+        items = [item for item in page.items if _may_show(self._shape, item)]
+        return Answer.json({"items": items, "nextCursor": page.next_cursor})
+
+    async def read(self, call: Call[NoBody, One]) -> Answer:
+        """Show one, or say that the client has it."""
+        if call.query.include_deleted:
+            call.require(f"{self._shape.kind}.restore")
+        resource = await self._ask(
+            manuscript.READ,
+            manuscript.Read(
+                kind=self._shape.kind,
+                id=call.path["id"],
+                include_deleted=call.query.include_deleted,
+            ),
+            call.actor,
+        )
+        tag = etags.tag_of(self._shape.kind, resource)
+        if etags.is_known(call.header("if-none-match"), tag):
+            return Answer(304, headers={"ETag": tag})
+        return self._answer(resource)
+
+    async def change(self, call: Call[AnyChange]) -> Answer:
+        """Change fields."""
+        base_version = call.body.base_version
+        resource = await self._ask(
+            manuscript.CHANGE,
+            manuscript.Change(
+                kind=self._shape.kind,
+                id=call.path["id"],
+                command_id=call.command_id,
+                fields=call.body.model_dump(
+                    mode="json", exclude_unset=True, exclude={"base_version"}
+                ),
+                expected_version=self._expected(call, base_version),
+                base_version=base_version,
+            ),
+            call.actor,
+        )
+        return self._answer(resource)
+
+    async def delete(self, call: Call[NoBody, Basis]) -> Answer:
+        """Delete softly."""
+        expected = self._expected(call, call.query.base_version)
+        question = manuscript.Remove(
+            kind=self._shape.kind,
+            id=call.path["id"],
+            command_id=call.command_id,
+            expected_version=expected or call.query.base_version,
+        )
+        await self._caller.ask(manuscript.REMOVE, question, call.actor)
+        self._authority.doubt()
+        return Answer(204)
+
+    async def restore(self, call: Call[NoBody]) -> Answer:
+        """Bring back."""
+        question = manuscript.Restore(
+            kind=self._shape.kind, id=call.path["id"], command_id=call.command_id
+        )
+        resource = await self._ask(manuscript.RESTORE, question, call.actor)
+        self._authority.doubt()
+        return self._answer(resource)
+
+    async def move(self, call: Call[MoveTo]) -> Answer:
+        """Put elsewhere."""
+        question = manuscript.Move(
+            kind=self._shape.kind,
+            id=call.path["id"],
+            command_id=call.command_id,
+            parent_id=call.body.parent_id,
+            index=call.body.index,
+            expected_version=etags.expected_version(
+                call.header("if-match"), self._shape.kind, call.path["id"]
+            ),
+        )
+        return self._answer(await self._ask(manuscript.MOVE, question, call.actor))
+
+    def _expected(self, call: Call[Any, Any], base_version: int | None) -> int | None:
+        """Return the version that If-Match names.
+
+        Raises:
+            PreconditionRequired: Neither it nor a base version is given.
+            PreconditionFailed: It names no version of this thing.
+        """
+        if_match = call.header("if-match")
+        if if_match is None and base_version is None:
+            raise errors.PreconditionRequired
+        return etags.expected_version(if_match, self._shape.kind, call.path["id"])
+
+    def _answer(
+        self, resource: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None
+    ) -> Answer:
+        tag = etags.tag_of(self._shape.kind, resource)
+        return Answer.json(resource, status, {"ETag": tag, **(headers or {})})
+
+    async def _ask[Q: Wire](
+        self, method: Method[Q, manuscript.Document], question: Q, actor: Actor
+    ) -> dict[str, Any]:
+        return (await self._caller.ask(method, question, actor)).resource
+
+    def _learn(self, resource: dict[str, Any]) -> None:
+        """Note where a new thing belongs, to save a question soon."""
+        project_id = resource["id" if self._shape.kind == "project" else "projectId"]
+        self._authority.learn(self._shape.kind, UUID(resource["id"]), UUID(project_id))
+
+
+def _may_show(shape: Shape, item: dict[str, Any]) -> bool:
+    """Return whether the list may hold *item*: each project has its own answer to that."""
+    if shape.kind != "project" or item["deletedAt"] is None:
+        return True
+    return item["role"] in permissions.MATRIX["project.restore"]

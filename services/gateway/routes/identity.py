@@ -1,0 +1,223 @@
+"""Accounts, sessions, and personal access tokens."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from uuid import UUID
+
+from libs import errors
+from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.identity import Identities
+from services.gateway.identity.model import (
+    Login,
+    Logout,
+    NewPersonalToken,
+    Person,
+    PersonalToken,
+    Refresh,
+    Register,
+    SignedIn,
+    TokenCreate,
+)
+from services.gateway.limits import LimitClass
+from services.gateway.routes.shapes import Page, page_of
+
+
+class IdentityRoutes:
+    """Handlers about people and their credentials."""
+
+    def __init__(self, identities: Identities) -> None:
+        """Ask *identities*."""
+        self._identities = identities
+
+    def routes(self) -> list[AnyRoute]:
+        """Return the routes."""
+        return [*self._auth(), *self._mine()]
+
+    def _auth(self) -> list[AnyRoute]:
+        return [
+            Route(
+                method="POST",
+                path="/api/auth/register",
+                handler=self.register,
+                summary="Create an account and log in",
+                tag="Identity",
+                body=Register,
+                query=NoQuery,
+                cost=LimitClass.AUTH,
+                anonymous=True,
+                answer=SignedIn,
+                status=201,
+                problems=("EMAIL_TAKEN",),
+            ),
+            Route(
+                method="POST",
+                path="/api/auth/login",
+                handler=self.login,
+                summary="Log in",
+                tag="Identity",
+                body=Login,
+                query=NoQuery,
+                cost=LimitClass.AUTH,
+                anonymous=True,
+                answer=SignedIn,
+                problems=("UNAUTHENTICATED",),
+            ),
+            Route(
+                method="POST",
+                path="/api/auth/refresh",
+                handler=self.refresh,
+                summary="Spend a refresh token for a new pair",
+                description=(
+                    "Each refresh token is good once. A second use means that somebody else has"
+                    " it too, and closes the whole session."
+                ),
+                tag="Identity",
+                body=Refresh,
+                query=NoQuery,
+                cost=LimitClass.WRITE,
+                anonymous=True,
+                answer=SignedIn,
+                problems=("UNAUTHENTICATED", "REFRESH_TOKEN_REUSED"),
+            ),
+            Route(
+                method="POST",
+                path="/api/auth/logout",
+                handler=self.logout,
+                summary="Close the session, or with `everywhere` all sessions",
+                description="Access tokens already issued end by themselves, soon.",
+                tag="Identity",
+                body=Logout,
+                query=NoQuery,
+                cost=LimitClass.WRITE,
+                anonymous=True,
+                status=204,
+            ),
+        ]
+
+    def _mine(self) -> list[AnyRoute]:
+        return [
+            Route(
+                method="GET",
+                path="/api/me",
+                handler=self.me,
+                summary="Who am I",
+                tag="Identity",
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.READ,
+                action="me.read",
+                answer=Person,
+            ),
+            Route(
+                method="POST",
+                path="/api/tokens",
+                handler=self.create_token,
+                summary="Create a personal access token",
+                description="The answer is the only place where its secret is ever shown.",
+                tag="Tokens",
+                body=TokenCreate,
+                query=NoQuery,
+                cost=LimitClass.WRITE,
+                action="token.create",
+                answer=NewPersonalToken,
+                status=201,
+            ),
+            Route(
+                method="GET",
+                path="/api/tokens",
+                handler=self.list_tokens,
+                summary="List personal access tokens",
+                tag="Tokens",
+                body=NoBody,
+                query=Page,
+                cost=LimitClass.READ,
+                action="token.list",
+                answer=page_of(PersonalToken),
+            ),
+            Route(
+                method="GET",
+                path="/api/tokens/{id}",
+                handler=self.read_token,
+                summary="Read a personal access token",
+                tag="Tokens",
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.READ,
+                action="token.read",
+                answer=PersonalToken,
+                problems=("NOT_FOUND",),
+            ),
+            Route(
+                method="DELETE",
+                path="/api/tokens/{id}",
+                handler=self.delete_token,
+                summary="Delete a personal access token",
+                description="It is refused from the next request on.",
+                tag="Tokens",
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.WRITE,
+                action="token.delete",
+                status=204,
+                problems=("NOT_FOUND",),
+            ),
+        ]
+
+    async def register(self, call: Call[Register]) -> Answer:
+        """Create an account."""
+        return Answer.json(await self._identities.register(call.body), 201)
+
+    async def login(self, call: Call[Login]) -> Answer:
+        """Open a session."""
+        return Answer.json(await self._identities.login(call.body))
+
+    async def refresh(self, call: Call[Refresh]) -> Answer:
+        """Continue a session."""
+        return Answer.json(await self._identities.refresh(call.body.refresh_token))
+
+    async def logout(self, call: Call[Logout]) -> Answer:
+        """Close sessions."""
+        body = call.body
+        await self._identities.logout(body.refresh_token, everywhere=body.everywhere)
+        return Answer(204)
+
+    async def me(self, call: Call[NoBody]) -> Answer:
+        """Tell who asks."""
+        person = await self._identities.store.find_user(call.identity.user_id)
+        if person is None:
+            raise errors.Unauthenticated("This account no longer exists.")
+        return Answer.json(person)
+
+    async def create_token(self, call: Call[TokenCreate]) -> Answer:
+        """Make a token."""
+        token = await self._identities.create_token(call.identity, call.new_id, call.body)
+        return Answer.json(token, 201, {"Location": f"/api/tokens/{token.id}"})
+
+    async def list_tokens(self, call: Call[NoBody, Page]) -> Answer:
+        """List tokens."""
+        limit = call.query.limit
+        found = await self._identities.store.list_tokens(
+            call.identity.user_id, _after(call.query.cursor), limit + 1
+        )
+        more = len(found) > limit
+        items = [token.model_dump(mode="json", by_alias=True) for token in found[:limit]]
+        cursor = urlsafe_b64encode(found[limit - 1].id.bytes).decode() if more else None
+        return Answer.json({"items": items, "nextCursor": cursor})
+
+    async def read_token(self, call: Call[NoBody]) -> Answer:
+        """Show a token, without its secret."""
+        user_id, token_id = call.identity.user_id, call.path["id"]
+        return Answer.json(await self._identities.store.find_token(user_id, token_id))
+
+    async def delete_token(self, call: Call[NoBody]) -> Answer:
+        """Delete a token."""
+        await self._identities.store.drop_token(call.identity.user_id, call.path["id"])
+        return Answer(204)
+
+
+def _after(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
+    try:
+        return UUID(bytes=urlsafe_b64decode(cursor))
+    except ValueError:
+        raise errors.Invalid("This cursor was not given out here.") from None

@@ -1,0 +1,74 @@
+"""What an operator may set of a gateway; each is `SCRIPTORIUM_<NAME>` in the environment."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    Field,
+    IPvAnyNetwork,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import NoDecode
+
+from libs.process import ProcessSettings
+
+DAY_S = 86_400
+
+
+class Settings(ProcessSettings):
+    """Settings of one gateway process."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(description="The one public port: HTTP and WebSocket.")
+    keys_dir: Path = Field(
+        description="Folder of the Ed25519 keys that sign access tokens; shared by all replicas."
+    )
+    drain_wait_s: PositiveFloat = Field(
+        default=20.0, description="How long requests in flight may take to end at a stop."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins whose pages may call the API, comma-separated (CORS)."
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        description="Networks whose X-Forwarded-For is believed, comma-separated.",
+    )
+
+    token_issuer: str = Field(default="scriptorium", description="`iss` of our access tokens.")
+    token_audience: str = Field(default="scriptorium", description="`aud` of our access tokens.")
+    access_token_life_s: PositiveInt = 900
+    refresh_token_life_s: PositiveInt = 30 * DAY_S
+    session_life_s: PositiveInt = Field(
+        default=90 * DAY_S, description="After this a person logs in again, however active."
+    )
+
+    oidc_issuer: str | None = Field(
+        default=None, description="URL of an OpenID provider whose tokens are accepted too."
+    )
+    oidc_audience: str | None = Field(
+        default=None, description="`aud` that its tokens must carry; required with an issuer."
+    )
+
+    limit_auth_per_minute: PositiveInt = Field(
+        default=60, description="Registrations and logins per IP address."
+    )
+    limit_read_per_minute: PositiveInt = 1200
+    limit_write_per_minute: PositiveInt = 600
+    limit_content_per_minute: PositiveInt = 600
+    limit_ai_per_minute: PositiveInt = 60
+
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _oidc_whole(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("oidc_issuer and oidc_audience are given together or not at all")
+        return self

@@ -1,0 +1,1 @@
+"""Scriptorium beside Hocuspocus and @y/websocket-server, on one machine in one run."""

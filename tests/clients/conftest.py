@@ -1,0 +1,66 @@
+"""The real stack, two friends with a scene, and Node.js to play them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from libs.stack import Stack
+from tests.clients.scenarios import Scenario, require_node
+from tests.support.people import People, Person
+from tests.support.stack import real_stack
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """One of each service, shared by all scenarios: each has a project of its own."""
+    require_node()
+    async with real_stack(tmp_path_factory.mktemp("clients")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def people(stack: Stack) -> AsyncIterator[People]:
+    """Where people register."""
+    async with People(stack.url) as joined:
+        yield joined
+
+
+@dataclass(frozen=True, slots=True)
+class Friends:
+    """Ada owns the project with the scene; Ben is a WRITER there."""
+
+    ada: Person
+    ben: Person
+    project: str
+    scene: str
+
+
+@pytest.fixture
+async def friends(people: People) -> Friends:
+    """Two new people and an empty scene that both may write."""
+    ada, ben = await people.join("Ada"), await people.join("Ben")
+    project = await ada.project()
+    scene = await ada.scene(project)
+    await ada.let_in(project, ben, "WRITER")
+    return Friends(ada, ben, project, scene)
+
+
+@pytest.fixture
+def play(stack: Stack, friends: Friends) -> Scenario:
+    """Play a scenario in the friends' scene."""
+    return Scenario(
+        {
+            "url": stack.url,
+            "project": friends.project,
+            "scene": friends.scene,
+            "people": {
+                "ada": _shown(friends.ada),
+                "ben": _shown(friends.ben),
+            },
+        }
+    )
+
+
+def _shown(person: Person) -> dict[str, str]:
+    return {"id": person.id, "name": person.name, "token": person.token}

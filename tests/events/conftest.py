@@ -1,0 +1,84 @@
+"""One PostgreSQL and one NATS for all tests of the events service, which runs in this process."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from libs.bus import Caller, connect_broker
+from libs.postgres import Pool, connect, migrate
+from libs.stack import Stack
+from services.events.handlers import subscribe
+from services.events.store import Store
+from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.support import World
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("stack") / "data"
+    async with Stack(folder, replicas={}) as running:
+        url = running.postgres_url("events", "events_owner")
+        await migrate(url, "services.events", role="events")
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def pool(stack: Stack) -> AsyncIterator[Pool]:
+    """The database as the run-time role."""
+    url = stack.postgres_url("events", "events")
+    opened = await connect(url, application="tests", size_max=24)
+    await opened.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def owner(stack: Stack) -> AsyncIterator[Pool]:
+    """The database as its owner, to look behind the scenes."""
+    url = stack.postgres_url("events", "events_owner")
+    opened = await connect(url, application="tests-owner", size_max=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def bus(stack: Stack) -> AsyncIterator[Client]:
+    """The bus as its administrator."""
+    client = await nats.connect(
+        stack.nats_url("admin"), max_reconnect_attempts=-1, error_cb=_ignore
+    )
+    yield client
+    await client.close()
+
+
+async def _ignore(_: Exception) -> None:
+    """Restarts of the server are part of these tests."""
+
+
+@pytest.fixture(scope="session")
+async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
+    """Serve the methods from this process."""
+    broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
+    subscribe(broker, Store(pool))
+    await broker.start()
+    yield
+    await broker.stop()
+
+
+@pytest.fixture(scope="session")
+async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
+    """Ask as the gateway does."""
+    broker, client = await connect_broker(
+        stack.nats_url("gateway"), service="gateway", replica="test"
+    )
+    yield Caller(client)
+    await broker.stop()
+
+
+@pytest.fixture
+async def world(caller: Caller) -> World:
+    """A person with a project of their own, and words to act in it."""
+    return await World.begin(caller)

@@ -1,0 +1,55 @@
+"""One stack for all tests of the gateway: two gateways, events and collab, all real."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from libs.stack import Stack
+from tests.gateway.support import Manuscript, Person
+
+PLENTY = "100000"
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack") / "data"
+    environment = {
+        f"SCRIPTORIUM_LIMIT_{each}_PER_MINUTE": PLENTY
+        for each in ("AUTH", "READ", "WRITE", "CONTENT")
+    }
+    replicas = {"events": 1, "collab": 1, "gateway": 2}
+    async with Stack(
+        folder, replicas=replicas, environment=environment, supervise=False, log_format="json"
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """The first gateway."""
+    async with httpx.AsyncClient(base_url=stack.gateways[0], timeout=15) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def http2(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """The second gateway."""
+    async with httpx.AsyncClient(base_url=stack.gateways[1], timeout=15) as client:
+        yield client
+
+
+@pytest.fixture
+async def mary(http: httpx.AsyncClient) -> Person:
+    return await Person.register(http, "Mary")
+
+
+@pytest.fixture
+async def percy(http: httpx.AsyncClient) -> Person:
+    return await Person.register(http, "Percy")
+
+
+@pytest.fixture
+async def manuscript(mary: Person) -> Manuscript:
+    """Mary's project, book, chapter and scene."""
+    return await Manuscript.begin(mary)

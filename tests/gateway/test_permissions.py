@@ -1,0 +1,238 @@
+"""Who may do what: the matrix against the real routes, members, and what changes them."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from libs.contracts.actor import Role
+from services.gateway import permissions
+from services.gateway.permissions import MATRIX, Access, may_assign, require, scope_of
+from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
+
+ROLES = tuple(Role)
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+async def shared(http: httpx.AsyncClient) -> Manuscript:
+    """A manuscript for tests that change nothing in it."""
+    return await Manuscript.begin(await Person.register(http, "Owner"))
+
+
+@pytest.fixture(scope="module")
+async def cast(shared: Manuscript, http: httpx.AsyncClient) -> dict[Role, Person]:
+    """One member of each role."""
+    found = {Role.OWNER: shared.owner}
+    for role in ROLES[1:]:
+        found[role] = await shared.welcome(await Person.register(http, role.title()), role)
+    return found
+
+
+@pytest.fixture(scope="module")
+async def routes(shared: Manuscript) -> list[tuple[str, str, Json | None, str]]:
+    """Every route of a project: method, path, a body that changes nothing, action."""
+    project = f"/api/projects/{shared.project['id']}"
+    above = {
+        "book": f"{project}/books",
+        "chapter": f"/api/books/{shared.book['id']}/chapters",
+        "scene": f"/api/chapters/{shared.chapter['id']}/scenes",
+    }
+    found: list[tuple[str, str, Json | None, str]] = [
+        ("GET", f"{project}/members", None, "member.read"),
+        ("PUT", f"{project}/members/{some_id()}", {"role": "READER"}, "member.put"),
+        ("DELETE", f"{project}/members/{some_id()}", None, "member.remove"),
+    ]
+    for kind in ("project", "book", "chapter", "scene"):
+        item = f"/api/{kind}s/{getattr(shared, kind)['id']}"
+        found += [
+            ("GET", item, None, f"{kind}.read"),
+            ("PATCH", item, {"nonsense": 1}, f"{kind}.update"),
+            ("DELETE", item, None, f"{kind}.delete"),
+            ("POST", f"{item}/restore", None, f"{kind}.restore"),
+            ("GET", f"{item}?includeDeleted=true", None, f"{kind}.restore"),
+        ]
+        if kind != "project":
+            found += [
+                ("GET", above[kind], None, f"{kind}.read"),
+                ("GET", f"{above[kind]}?includeDeleted=true", None, f"{kind}.restore"),
+                ("POST", above[kind], {"nonsense": 1}, f"{kind}.create"),
+                ("POST", f"{item}/move", {"nonsense": 1}, f"{kind}.reorder"),
+            ]
+    scene = f"/api/scenes/{shared.scene['id']}/content"
+    return [*found, ("GET", scene, None, "scene.read"), ("PUT", scene, {"no": 1}, "scene.edit")]
+
+
+class TestRoutes:
+    @pytest.mark.parametrize("role", ROLES)
+    async def test_each_role_may_what_the_matrix_says(
+        self, role: Role, cast: dict[Role, Person], routes: list[tuple[str, str, Json, str]]
+    ):
+        """Permission is decided before the body is looked at, so a bad body shows who passed."""
+        for method, path, body, action in routes:
+            answer = await cast[role].ask(method, path, json=body)
+            allowed = role in MATRIX[action]
+
+            assert (answer.status_code != 403) is allowed, f"{method} {path} {answer.text}"
+            if not allowed:
+                assert is_problem(answer, 403, "FORBIDDEN")
+
+    async def test_strangers_see_404_everywhere(
+        self, percy: Person, routes: list[tuple[str, str, Json, str]]
+    ):
+        for method, path, body, _ in routes:
+            assert is_problem(await percy.ask(method, path, json=body), 404, "NOT_FOUND")
+
+    async def test_without_credentials_there_is_401_everywhere(
+        self, http: httpx.AsyncClient, routes: list[tuple[str, str, Json, str]]
+    ):
+        for method, path, body, _ in routes:
+            answer = await http.request(method, path, json=body)
+            assert is_problem(answer, 401, "UNAUTHENTICATED")
+
+    async def test_every_documented_route_is_covered_here(
+        self,
+        http: httpx.AsyncClient,
+        routes: list[tuple[str, str, Json, str]],
+        shared: Manuscript,
+    ):
+        """A new route cannot be forgotten."""
+        document = (await http.get("/api/openapi.json")).json()
+        ids = {getattr(shared, kind)["id"] for kind in ("project", "book", "chapter", "scene")}
+        covered: set[tuple[str, str]] = set()
+        for method, path, _, _ in routes:
+            parts = path.partition("?")[0].split("/")
+            shape = "/".join(
+                "{id}" if part in ids else "{userId}" if part.count("-") == 4 else part
+                for part in parts
+            )
+            covered.add((method, shape))
+
+        for path, methods in document["paths"].items():
+            for method in methods:
+                if "{id}" in path and not path.startswith("/api/tokens"):
+                    assert (method.upper(), path) in covered
+
+
+class TestMatrix:
+    def test_every_action_of_the_specification_is_there(self):
+        named = {
+            *(
+                f"project.{deed}"
+                for deed in ["create", "read", "update", "delete", "restore", "clone", "export"]
+            ),
+            *(
+                f"{thing}.{deed}"
+                for thing in ("book", "chapter", "scene")
+                for deed in ["create", "read", "update", "delete", "restore", "reorder"]
+            ),
+            *(f"scene.{deed}" for deed in ["edit", "comment", "suggest", "snapshot", "restore"]),
+            *(
+                f"{thing}.{deed}"
+                for thing in ("entity", "relation", "tag", "task", "canon")
+                for deed in ["create", "read", "update", "delete"]
+            ),
+            *(f"blob.{deed}" for deed in ["upload", "read", "delete"]),
+            *(
+                f"ai.provider.{deed}.{owner}"
+                for deed in ["add", "use", "remove"]
+                for owner in ["user", "team", "project"]
+            ),
+            *("search.query", "ai.generate", "ai.cancel", "audit.read"),
+        }
+
+        assert named <= MATRIX.keys()
+        for prefix in ("member.", "ai.agent.", "budget.", "ops."):
+            assert any(action.startswith(prefix) for action in MATRIX)
+
+    def test_a_higher_role_may_at_least_what_a_lower_one_may(self):
+        for allowed in MATRIX.values():
+            ranks = [role in allowed for role in ROLES]
+            assert ranks == sorted(ranks, reverse=True)
+
+    def test_reading_needs_no_more_than_the_scope_read(self):
+        for action in MATRIX:
+            if action.endswith(".read") and action not in ("audit.read", "ops.read"):
+                assert scope_of(action) == "read"
+
+    def test_no_scopes_allow_nothing(self):
+        access = Access(some_id(), Role.OWNER, scopes=frozenset())
+
+        for action in MATRIX:
+            with pytest.raises(permissions.errors.Forbidden):
+                require(access, action)
+
+    def test_the_page_in_the_docs_is_current(self):
+        """When this fails: python -m services.gateway.permissions > docs/permissions.md."""
+        assert (DOCS / "permissions.md").read_text() == permissions.document()
+
+
+class TestMembers:
+    def path(self, manuscript: Manuscript, person: Person) -> str:
+        return f"/api/projects/{manuscript.project['id']}/members/{person.id}"
+
+    @pytest.mark.parametrize("asker", [Role.OWNER, Role.MAINTAINER])
+    @pytest.mark.parametrize("new", ROLES)
+    async def test_who_may_give_which_role(
+        self, asker: Role, new: Role, cast: dict[Role, Person], shared: Manuscript, percy: Person
+    ):
+        answer = await cast[asker].ask("PUT", self.path(shared, percy), json={"role": new})
+
+        assert (answer.status_code == 200) is may_assign(asker, None, new), answer.text
+
+    async def test_a_maintainer_touches_nobody_of_his_rank_or_above(
+        self, cast: dict[Role, Person], shared: Manuscript
+    ):
+        maintainer = cast[Role.MAINTAINER]
+        for method, body in (("PUT", {"role": "READER"}), ("DELETE", None)):
+            answer = await maintainer.ask(method, self.path(shared, shared.owner), json=body)
+            assert is_problem(answer, 403, "FORBIDDEN")
+
+    async def test_members_show_names_and_roles(self, manuscript: Manuscript, percy: Person):
+        await manuscript.welcome(percy, Role.WRITER)
+        items = (await percy.get(f"/api/projects/{manuscript.project['id']}/members")).json()
+
+        shown = {(each["displayName"], each["role"]) for each in items["items"]}
+        assert shown == {("Mary", "OWNER"), ("Percy", "WRITER")}
+
+    async def test_nobody_unknown_becomes_a_member(self, manuscript: Manuscript, mary: Person):
+        path = f"/api/projects/{manuscript.project['id']}/members/{some_id()}"
+
+        assert is_problem(await mary.ask("PUT", path, json={"role": "READER"}), 404, "NOT_FOUND")
+        assert is_problem(await mary.ask("DELETE", path), 404, "NOT_FOUND")
+        odd = await mary.ask("PUT", path, json={"role": "KING"})
+        assert is_problem(odd, 400, "VALIDATION_FAILED")
+
+    async def test_the_last_owner_stays(self, manuscript: Manuscript, mary: Person):
+        mine = self.path(manuscript, mary)
+
+        assert is_problem(await mary.ask("DELETE", mine), 409, "LAST_OWNER")
+        assert is_problem(await mary.ask("PUT", mine, json={"role": "READER"}), 409, "LAST_OWNER")
+
+    async def test_anybody_may_leave(self, manuscript: Manuscript, percy: Person):
+        await manuscript.welcome(percy, Role.READER)
+        assert (await percy.ask("DELETE", self.path(manuscript, percy))).status_code == 204
+
+        gone = await percy.get(f"/api/projects/{manuscript.project['id']}")
+        assert is_problem(gone, 404, "NOT_FOUND")
+
+    async def test_changes_are_felt_at_once_in_every_gateway(
+        self, manuscript: Manuscript, mary: Person, percy: Person, http2: httpx.AsyncClient
+    ):
+        """Decisions are cached, but not longer than they are true."""
+        scene = f"/api/scenes/{manuscript.scene['id']}"
+        twin = Person(http2, percy.id, "", percy.access_token, "")
+        change = {"title": "x", "baseVersion": 1}
+        await manuscript.welcome(percy, Role.WRITER)
+        for each in (percy, twin, percy, twin):
+            assert (await each.ask("PATCH", scene, json=change)).status_code in (200, 409)
+
+        await manuscript.welcome(percy, Role.READER)
+        for each in (percy, twin):
+            assert is_problem(await each.ask("PATCH", scene, json=change), 403, "FORBIDDEN")
+            assert (await each.get(scene)).status_code == 200
+        await mary.ask("DELETE", self.path(manuscript, percy))
+        for each in (percy, twin):
+            assert is_problem(await each.get(scene), 404, "NOT_FOUND")
+        await asyncio.sleep(0)

@@ -1,0 +1,148 @@
+"""Requests: typed both ways, with deadlines, and failures that keep their code."""
+
+import asyncio
+
+import pytest
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs import errors
+from libs.bus import Caller, heard, serve
+from libs.contracts.actor import Actor, Role
+from libs.contracts.ids import new_id
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+
+type Side = tuple[NatsBroker, Client]
+
+
+class Ask(Wire):
+    """A question about a number."""
+
+    number: int
+
+
+class Tell(Wire):
+    """Its answer, and who asked."""
+
+    doubled: int
+    asker: Actor
+
+
+DOUBLE = Method("events", "test_double", Ask, Tell)
+ME = Actor(user_id=new_id(), project_id=new_id(), role=Role.WRITER)
+
+
+async def started(side: Side) -> None:
+    """Begin to answer, and return when the server knows."""
+    await side[0].start()
+    await heard(side[1])
+
+
+async def double(question: Ask, actor: Actor) -> Tell:
+    """Answer, or fail in one of several ways that the number chooses."""
+    match question.number:
+        case -1:
+            raise errors.SlugTaken("Taken by another.", slug="x")
+        case -2:
+            raise RuntimeError("the password is hunter2")
+        case -3:
+            await asyncio.sleep(30)
+        case _:
+            pass
+    return Tell(doubled=question.number * 2, asker=actor)
+
+
+async def test_an_answer_is_typed_and_knows_who_asked(asking: Side, answering: Side) -> None:
+    """The actor travels beside the question, as the gateway established it."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+
+    told = await Caller(asking[1]).ask(DOUBLE, Ask(number=21), ME)
+
+    assert told == Tell(doubled=42, asker=ME)
+
+
+async def test_an_error_arrives_as_itself(asking: Side, answering: Side) -> None:
+    """Code, sentence and data survive the bus, so that the gateway can answer with them."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+
+    with pytest.raises(errors.SlugTaken, match=r"Taken by another\.") as caught:
+        await Caller(asking[1]).ask(DOUBLE, Ask(number=-1), ME)
+
+    assert caught.value.data == {"slug": "x"}
+
+
+async def test_a_bug_tells_nothing(asking: Side, answering: Side) -> None:
+    """What an unexpected exception says may hold secrets; only the logs get it."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+
+    with pytest.raises(errors.Internal) as caught:
+        await Caller(asking[1]).ask(DOUBLE, Ask(number=-2), ME)
+
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_the_deadline_ends_both_sides(asking: Side, answering: Side) -> None:
+    """A caller that has given up must not leave work behind."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+    caller = Caller(asking[1])
+
+    with pytest.raises(errors.DeadlineExceeded):
+        await caller.ask(DOUBLE, Ask(number=-3), ME, deadline_s=0.2)
+
+    assert (await caller.ask(DOUBLE, Ask(number=1), ME)).doubled == 2
+
+
+async def test_nobody_there_is_unavailable_at_once(asking: Side) -> None:
+    """No responders means that nothing happened, so the caller may try again."""
+    with pytest.raises(errors.Unavailable) as caught:
+        await Caller(asking[1]).ask(DOUBLE, Ask(number=1), ME, deadline_s=5)
+
+    assert not isinstance(caught.value, errors.DeadlineExceeded)
+
+
+async def test_a_question_of_another_form_is_refused(asking: Side, answering: Side) -> None:
+    """A caller of another release gets a clear refusal, and the service lives on."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+    other = Method("events", "test_double", Tell, Tell)
+
+    with pytest.raises(errors.Invalid):
+        await Caller(asking[1]).ask(other, Tell(doubled=1, asker=ME), ME)
+    assert (await Caller(asking[1]).ask(DOUBLE, Ask(number=2), ME)).doubled == 4
+
+
+async def test_a_service_cannot_answer_for_another(answering: Side) -> None:
+    """Least privilege: the events user may not listen to requests meant for collab."""
+    client = answering[1]
+
+    await client.subscribe("rpc.collab.read_content", cb=_ignore)
+    await heard(client)
+
+    assert "permissions violation" in str(client.last_error).lower()
+
+
+async def _ignore(_: object) -> None:
+    """Take no notice."""
+
+
+async def test_a_subscription_that_was_heard_is_live(asking: Side, answering: Side) -> None:
+    """Joins rest on it: what is committed after the subscription must arrive. A flush of nats-py
+    may return before the server has seen a SUB that was sent ahead of it."""
+    for round_ in range(300):
+        subject = f"rpc.events.live_{round_}"
+        arrived = asyncio.Event()
+
+        async def note(_: object, arrived: asyncio.Event = arrived) -> None:
+            arrived.set()
+
+        await answering[1].subscribe(subject, cb=note)
+        await heard(answering[1])
+        await asking[1].publish(subject, b"")
+        await asking[1].flush()
+        async with asyncio.timeout(2):
+            await arrived.wait()

@@ -1,0 +1,56 @@
+"""The whole system, real, for tests that go through its public door.
+
+A room's conftest makes it a fixture in four lines, so that each decides how long its stack lives
+and what may be done to it:
+
+    @pytest.fixture(scope="session")
+    async def stack(tmp_path_factory):
+        async with real_stack(tmp_path_factory.mktemp("stack")) as running:
+            yield running
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from libs.stack import Stack
+
+TEST_LIMITS = {
+    f"SCRIPTORIUM_LIMIT_{kind}_PER_MINUTE": "1000000"
+    for kind in ("AUTH", "READ", "WRITE", "CONTENT")
+}
+"""All tests come from one address within a minute; limits are the matter of tests/gateway."""
+
+
+@asynccontextmanager
+async def real_stack(
+    folder: Path,
+    *,
+    replicas: Mapping[str, int] | None = None,
+    supervise: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Stack]:
+    """Start PostgreSQL, NATS and every service in *folder*, and stop them at the end.
+
+    Args:
+        folder: An empty folder of the test's own.
+        replicas: How many of each service; one of each when omitted.
+        supervise: Whether parts that are killed come back by themselves.
+        environment: Settings of the services beyond those that tests need.
+    """
+    async with Stack(
+        folder / "data",
+        replicas=replicas,
+        supervise=supervise,
+        environment={**TEST_LIMITS, **(environment or {})},
+    ) as running:
+        yield running
+
+
+async def kill_everything(stack: Stack) -> None:
+    """SIGKILL all parts in one go and return when their successors are ready."""
+    parts = stack.parts
+    for part in parts:
+        stack.kill(part)
+    for part in parts:
+        await stack.wait_ready(part)
