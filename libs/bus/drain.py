@@ -9,6 +9,9 @@ from typing import Any
 
 import structlog
 from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs.bus.broker import heard
 
 log = structlog.get_logger(__name__)
 
@@ -16,25 +19,32 @@ DRAIN_WAIT_S_MAX = 10.0
 _LOOK_INTERVAL_S = 0.01
 
 
-async def drain(broker: NatsBroker) -> None:
+async def drain(broker: NatsBroker, client: Client) -> None:
     """Take no more requests, and return when those at hand are answered or time is up."""
-    subscribers: list[Any] = list(broker.subscribers)
+    subscribers: list[Any] = [each for each in broker.subscribers if _subscription(each)]
     try:
         async with asyncio.timeout(DRAIN_WAIT_S_MAX):
             for subscriber in subscribers:
-                if (subscription := subscriber.subscription) is not None:
-                    subscriber.subscription = None
-                    await subscription.drain()
+                # Not `Subscription.drain`: its PING may be written ahead of its UNSUB (see
+                # `heard`), and what the server sends in between would find no subscription.
+                await client._send_unsubscribe(_subscription(subscriber)._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            await heard(client)
             # Twice, because a request is in nobody's count while it passes from queue to worker.
             quiet = 0
             while quiet < 2:
                 quiet = quiet + 1 if all(map(_is_idle, subscribers)) else 0
                 await asyncio.sleep(_LOOK_INTERVAL_S)
+            await heard(client)
     except TimeoutError:
         log.warning("requests were left behind", waited_s=DRAIN_WAIT_S_MAX)
 
 
+def _subscription(subscriber: Any) -> Any:
+    return subscriber.subscription
+
+
 def _is_idle(subscriber: Any) -> bool:
+    unread: int = _subscription(subscriber).pending_msgs
     waiting: int = subscriber.receive_stream.statistics().current_buffer_used
     free: int = subscriber.limiter.value
-    return waiting == 0 and free == subscriber.max_workers
+    return unread == 0 and waiting == 0 and free == subscriber.max_workers

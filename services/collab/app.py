@@ -63,7 +63,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             settled()
             await stop.wait()
             health.draining = True
-            await drain(broker)
+            await drain(broker, client)
             await live.drain(within_s=DRAIN_WAIT_S)
             close_ops()
             for task in running:

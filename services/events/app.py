@@ -59,7 +59,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await _until(stop, background)
     finally:
         health.draining = True
-        await drain(broker)
+        await drain(broker, client)
         await _end(background, pool, broker)
         if close_ops:
             await asyncio.to_thread(close_ops)

@@ -1,17 +1,19 @@
 """Requests: typed both ways, with deadlines, and failures that keep their code."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs import errors
-from libs.bus import Caller, heard, serve
+from libs.bus import Caller, connect_broker, drain, heard, serve
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
+from libs.stack import Stack
 
 type Side = tuple[NatsBroker, Client]
 
@@ -146,3 +148,46 @@ async def test_a_subscription_that_was_heard_is_live(asking: Side, answering: Si
         await asking[1].flush()
         async with asyncio.timeout(2):
             await arrived.wait()
+
+
+def make_writes_late(client: Client) -> None:
+    """Let the flusher of nats-py be scheduled late, as on a busy machine; its PING is not."""
+    queue = client._flush_queue  # pyright: ignore[reportPrivateUsage]
+    assert queue
+    take = queue.get
+
+    async def late() -> asyncio.Future[Any]:
+        future = await take()
+        await asyncio.sleep(0.005)
+        return future
+
+    queue.get = late
+
+
+async def test_a_side_that_drains_answers_what_reached_it(
+    stack: Stack, asking: Side, answering: Side
+) -> None:
+    """Another replica stands by; not one question may be sent to the one that leaves and get lost.
+    A drain of nats-py drops what the server sends before it has seen the UNSUB."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+    caller, asked = Caller(asking[1]), True
+
+    async def keep_asking() -> None:
+        while asked:
+            assert (await caller.ask(DOUBLE, Ask(number=2), ME, deadline_s=2)).doubled == 4
+
+    async with asyncio.TaskGroup() as askers:
+        for _ in range(8):
+            askers.create_task(keep_asking())
+        for _ in range(10):
+            leaving = await connect_broker(
+                stack.nats_url("events"), service="events", replica="leaving"
+            )
+            serve(leaving[0], DOUBLE, double)
+            await started(leaving)
+            make_writes_late(leaving[1])
+            await asyncio.sleep(0.02)
+            await drain(*leaving)
+            await leaving[0].stop()
+        asked = False
