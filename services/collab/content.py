@@ -10,15 +10,18 @@ from libs.contracts.content import Content, ContentFormat, ReadContent, WriteCon
 from libs.postgres.pool import UNREACHABLE
 from services.collab import heavy, updates
 from services.collab.journal import Journal
-from services.collab.model import Batch, uuid_of
+from services.collab.model import Batch
 from services.collab.scenes import Scenes, SceneUnreadable, State
 from services.collab.settings import CollabSettings
-from services.collab.store import Store
+from services.collab.store import Store, Trust
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
 API_CONNECTION = 1
 """Which connection the log names for edits that came by HTTP: gateway 0, tag 1."""
+
+BASE_PAGES_MAX = 8
+"""Pages of the log in which the state that a writer started from is looked for."""
 
 INLINE_BYTES_MAX = 16 * 1024
 """Smaller documents are read on the event loop, in well under a millisecond."""
@@ -119,8 +122,16 @@ class ContentHandlers:
         except BadUpdate as error:
             raise errors.Invalid("Not a state vector.", field="baseStateVector") from error
         try:
-            stored = await self._store.rows(uuid_of(question.scene_id.bytes), 1, state.upto)
-            found = await self._workers.run(heavy.state_at, stored.rows, given)
+            stored = await self._store.load(
+                question.scene_id, upto=state.upto, trust=Trust.COMPACTED
+            )
+            base, rows, pages = stored.base, stored.rows, 1
+            while stored.full and pages < BASE_PAGES_MAX:
+                more = await self._store.load(
+                    question.scene_id, stored.upto, upto=state.upto, trust=Trust.ORIGINALS
+                )
+                rows, stored, pages = rows + more.rows, more, pages + 1
+            found = await self._workers.run(heavy.state_at, base, rows, given)
         except WorkerDied as error:
             raise errors.Unavailable from error
         if found is None:

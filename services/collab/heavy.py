@@ -106,15 +106,14 @@ def _rewritten(state: bytes, wanted: str) -> bytes | None:
     return doc.get_update(before)
 
 
-def state_at(rows: Sequence[bytes], vector: bytes) -> bytes | None:
-    """The state in which the log's state vector was *vector*; None if it never was."""
+def state_at(base: bytes | None, rows: Sequence[bytes], vector: bytes) -> bytes | None:
+    """The state in which the log's state vector was *vector*; None if it never was since *base*."""
     wanted = updates.read_state_vector(vector)
-    doc: Doc[Any] = Doc()
-    reached: dict[int, int] = {}
     if not wanted:
         return updates.EMPTY
-    for row in rows:
-        doc.apply_update(row)
+    doc: Doc[Any] = Doc()
+    for piece in [base, *rows] if base else rows:
+        doc.apply_update(piece)
         reached = updates.read_state_vector(doc.get_state())
         if reached == wanted:
             return doc.get_update()

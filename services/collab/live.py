@@ -22,7 +22,7 @@ from services.collab.model import Batch, SceneRun, uuid_of
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes, SceneUnreadable
 from services.collab.settings import CollabSettings
-from services.collab.store import Store
+from services.collab.store import Store, Trust
 from services.collab.updates import BadUpdate
 from services.collab.workers import Workers
 
@@ -247,9 +247,12 @@ class Live:
         number, scene, seq_from, seq_to = frames.read_range_request(message.data)
         upto = min(seq_to, seq_from + RANGE_ROWS_MAX - 1)
         stored = await self._store.rows(uuid_of(scene), seq_from, upto)
+        if stored.pruned or not stored.seqs:
+            # Compacted meanwhile: more than was asked for does no harm, a hole would.
+            stored = await self._store.load(uuid_of(scene), upto=upto, trust=Trust.COMPACTED)
         merged: bytes | None = updates.EMPTY
-        if stored.rows:
-            merged = await self._workers.run(heavy.merge, stored.rows)
+        if pieces := [stored.base, *stored.rows] if stored.base else stored.rows:
+            merged = await self._workers.run(heavy.merge, pieces)
         if merged is None:
             log.error("rows cannot be merged", scene_id=str(uuid_of(scene)), seq_from=seq_from)
             return

@@ -11,30 +11,43 @@ SELECT coalesce((
 FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place) ORDER BY place;
 
 -- name: load
--- A scene after $2: its head if that reaches further, then the rows after whichever is further.
--- One statement, so one moment: a roll-up in between cannot make a hole. Quarantined rows come
--- without their bytes: the state does reach beyond them. At most $3 rows; ask again for the rest.
+-- A scene after $2 up to $4: what reaches furthest of its head and its compacted rows, then the rows
+-- after that. One statement, so one moment: a roll-up in between cannot make a hole. Quarantined
+-- rows come without their bytes: the state does reach beyond them. At most $3 rows; ask again for
+-- the rest. $5 is how much of what is derived may be used: 2 all, 1 no head, 0 originals only.
 WITH head AS (
-    SELECT upto_seq, snapshot, size, checksum FROM docs WHERE scene_id = $1 AND upto_seq > $2
+    SELECT upto_seq AS seq, snapshot AS body, size, checksum FROM docs
+    WHERE $5 > 1 AND scene_id = $1 AND upto_seq > $2 AND upto_seq <= $4
+), compacted AS (
+    SELECT seq, yjs_update AS body, NULL::integer AS size, checksum FROM scene_versions AS row
+    WHERE $5 > 0 AND scene_id = $1 AND is_compacted AND seq <= $4
+        AND seq > coalesce((SELECT seq FROM head), $2)
+        AND NOT EXISTS (
+            SELECT FROM quarantined_updates AS bad
+            WHERE bad.scene_id = $1 AND bad.seq = row.seq AND bad.is_compacted
+        )
+    ORDER BY seq DESC LIMIT 1
+), base AS (
+    SELECT * FROM compacted
+    UNION ALL
+    SELECT * FROM head WHERE NOT EXISTS (SELECT FROM compacted)
 )
-SELECT true AS is_head, upto_seq AS seq, snapshot AS body, size, checksum FROM head
+SELECT true AS is_base, seq, body, size, checksum FROM base
 UNION ALL
 (
-    SELECT false, seq, CASE WHEN bad.reason IS NULL THEN yjs_update END, 0, checksum
-    FROM scene_versions LEFT JOIN quarantined_updates AS bad USING (scene_id, seq)
-    WHERE scene_id = $1 AND seq > coalesce((SELECT upto_seq FROM head), $2)
+    SELECT false, seq, CASE WHEN bad.reason IS NULL THEN yjs_update END, NULL, checksum
+    FROM scene_versions LEFT JOIN quarantined_updates AS bad USING (scene_id, seq, is_compacted)
+    WHERE scene_id = $1 AND seq > coalesce((SELECT seq FROM base), $2) AND seq <= $4
+        AND NOT is_compacted
     ORDER BY seq LIMIT $3
 )
 ORDER BY seq;
 
 -- name: rows
--- Rows $2 to $3 of a scene, both included, without the quarantined ones.
-SELECT seq, yjs_update AS body, checksum FROM scene_versions
-WHERE scene_id = $1 AND seq BETWEEN $2 AND $3
-    AND NOT EXISTS (
-        SELECT FROM quarantined_updates AS bad
-        WHERE bad.scene_id = $1 AND bad.seq = scene_versions.seq
-    )
+-- Originals $2 to $3 of a scene, both included; quarantined ones without their bytes.
+SELECT false AS is_base, seq, CASE WHEN bad.reason IS NULL THEN yjs_update END AS body, checksum
+FROM scene_versions LEFT JOIN quarantined_updates AS bad USING (scene_id, seq, is_compacted)
+WHERE scene_id = $1 AND seq BETWEEN $2 AND $3 AND NOT is_compacted
 ORDER BY seq;
 
 -- name: try_lock
@@ -54,7 +67,7 @@ WHERE known.upto_seq < excluded.upto_seq;
 -- name: quarantine
 INSERT INTO quarantined_updates (scene_id, seq, reason)
 SELECT $1, * FROM unnest($2::bigint[], $3::text[])
-ON CONFLICT (scene_id, seq) DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: ping
 SELECT 1;

@@ -17,7 +17,7 @@ from services.collab import heavy, updates
 from services.collab.model import SceneRun, uuid_of
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
-from services.collab.store import LOAD_ROWS_MAX, Store
+from services.collab.store import LOAD_ROWS_MAX, SEQ_MAX, Store
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -145,18 +145,18 @@ class Rollups:
             if not await self._store.try_lock(scene_id, within=connection):
                 return False
             stored = await self._store.load(scene_id, within=connection)
-            if stored.head_damaged or stored.damaged:
+            if stored.base_damaged or stored.damaged:
                 # A join repairs: it reads the log, quarantines, and asks for a new head.
-                stored = await self._store.rows(scene_id, 1, 1 << 62)
+                stored = await self._store.rows(scene_id, 1, SEQ_MAX)
             if not stored.rows:
                 return False
-            pieces = [stored.head, *stored.rows] if stored.head else stored.rows
+            pieces = [stored.base, *stored.rows] if stored.base else stored.rows
             try:
                 done = await self._workers.run(heavy.integrate, pieces)
             except WorkerDied:
                 done = None
             if done is None:
-                bad = await self._scenes.find_bad(stored.head, stored.seqs, stored.rows)
+                bad = await self._scenes.find_bad(stored.base, stored.seqs, stored.rows)
                 await self._scenes.quarantine(scene, bad)
                 return False
             state, vector, _ = done

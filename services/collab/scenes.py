@@ -16,7 +16,7 @@ from libs.contracts.frames import SyncAnswer
 from libs.contracts.yprotocol import EMPTY_STATE_VECTOR
 from services.collab import heavy, updates
 from services.collab.model import uuid_of
-from services.collab.store import Store, Stored
+from services.collab.store import Store, Stored, Trust
 from services.collab.updates import EMPTY, BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
@@ -120,17 +120,20 @@ class Scenes:
 
     async def _load(self, scene: bytes) -> State:
         """Bring the state up to date, some rows at a time, so that no log is too long for it."""
-        state, rows = self._cache.get(scene, NOTHING), 0
+        state, rows, trust = self._cache.get(scene, NOTHING), 0, Trust.HEAD
         while True:
-            stored = await self._store.load(uuid_of(scene), state.upto)
-            if stored.head_damaged:
-                log.error("head is damaged, reading the log", scene_id=str(uuid_of(scene)))
-                state = NOTHING
-                stored = await self._store.rows(uuid_of(scene), 1, 1 << 62)
+            stored = await self._store.load(uuid_of(scene), state.upto, trust=trust)
+            if stored.base_damaged:
+                # From the start, by the next longer way.
+                state, trust = NOTHING, Trust(trust - 1)
+                log.error("head is damaged", scene_id=str(uuid_of(scene)), trust=trust.name)
+                continue
+            if stored.pruned:
+                raise SceneUnreadable(f"{uuid_of(scene)}: what was compacted is damaged")
             if stored.damaged:
                 await self.quarantine(scene, dict.fromkeys(stored.damaged, "checksum mismatch"))
             if stored.upto:
-                base = stored.head if stored.head is not None else state.body
+                base = stored.base if stored.base is not None else state.body
                 state = State(stored.upto, *await self._merged(scene, base, stored))
                 rows += len(stored.rows)
             if not stored.full:

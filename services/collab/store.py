@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,8 @@ LOAD_ROWS_MAX = 25_000
 
 ZSTD_LEVEL = 3
 
+SEQ_MAX = (1 << 63) - 1
+
 
 type PoolConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
@@ -37,28 +40,51 @@ class Fenced(Exception):
     """Another replica wrote to one of these scenes first; reread the heads and try again."""
 
 
+class Trust(IntEnum):
+    """How much of what is derived from a log may be used to read it."""
+
+    ORIGINALS = 0
+    COMPACTED = 1
+    HEAD = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the log holds of a scene after some seq: an optional head, then rows in order."""
+    """What is stored of a scene after some seq: an optional base, then rows in order."""
 
-    head_seq: int
-    """Of the head, or 0 without one."""
-    head: bytes | None
+    after: int
+    """The seq that was asked for."""
+    base_seq: int
+    """Which seq the base reaches, or 0 without one."""
+    base: bytes | None
+    """A head or a compacted row: everything up to `base_seq` as one update."""
     seqs: list[int]
     rows: list[bytes]
     damaged: list[int]
     """Rows whose bytes no longer match their checksum; left out of `rows`."""
-    head_damaged: bool = False
+    excluded: list[int]
+    """Quarantined rows; what is in them is in no state."""
+    base_damaged: bool = False
     full: bool = False
     """As many rows as may be read at a time: there may be more."""
-    excluded: int = 0
-    """The newest quarantined row, or 0; what is in it is in no state."""
 
     @property
     def upto(self) -> int:
         """The newest seq contained or passed over, or 0."""
-        newest = self.seqs[-1] if self.seqs else self.head_seq
-        return max(newest, self.excluded, *self.damaged)
+        newest = self.seqs[-1] if self.seqs else self.base_seq
+        return max([newest, *self.excluded[-1:], *self.damaged[-1:]])
+
+    @property
+    def oldest(self) -> int:
+        """The oldest row that is there, whatever its condition, or 0."""
+        return min(
+            (each[0] for each in (self.seqs, self.excluded, self.damaged) if each), default=0
+        )
+
+    @property
+    def pruned(self) -> bool:
+        """Whether rows are missing between the base (or `after`) and the first one."""
+        return self.oldest > max(self.base_seq, self.after) + 1
 
 
 class Store:
@@ -129,18 +155,25 @@ class Store:
         return self._writer
 
     async def load(
-        self, scene: UUID, after: int = 0, *, within: Connection | None = None
+        self,
+        scene: UUID,
+        after: int = 0,
+        *,
+        upto: int = SEQ_MAX,
+        trust: Trust = Trust.HEAD,
+        within: Connection | None = None,
     ) -> Stored:
-        """Read a scene's head (if it reaches beyond *after*) and rows beyond that.
+        """Read what is after *after* up to *upto*, both seqs, from the shortest way *trust* allows.
 
-        At most LOAD_ROWS_MAX: `full` tells that there may be more after `upto`.
+        At most LOAD_ROWS_MAX rows: `full` tells that there may be more after `upto`.
         """
-        return _stored(await (within or self._pool).fetch(SQL.load, scene, after, LOAD_ROWS_MAX))
+        source = within or self._pool
+        found = await source.fetch(SQL.load, scene, after, LOAD_ROWS_MAX, upto, int(trust))
+        return _stored(found, after)
 
     async def rows(self, scene: UUID, seq_from: int, seq_to: int) -> Stored:
-        """Read rows *seq_from* to *seq_to*, both included."""
-        found = await self._pool.fetch(SQL.rows, scene, seq_from, seq_to)
-        return _stored(found)
+        """Read originals *seq_from* to *seq_to*; `pruned` tells that the first are gone."""
+        return _stored(await self._pool.fetch(SQL.rows, scene, seq_from, seq_to), seq_from - 1)
 
     async def quarantine(self, scene: UUID, bad: dict[int, str]) -> None:
         """Exclude rows from the document for ever; they stay in the log."""
@@ -165,26 +198,28 @@ class Store:
         return bool(await within.fetchval(SQL.try_lock, str(scene)))
 
 
-def _stored(records: Sequence[asyncpg.Record]) -> Stored:
-    head_seq, head, head_damaged, excluded = 0, None, False, 0
+def _stored(records: Sequence[asyncpg.Record], after: int) -> Stored:
+    base_seq, base, base_damaged = 0, None, False
     seqs: list[int] = []
     rows: list[bytes] = []
     damaged: list[int] = []
+    excluded: list[int] = []
     for record in records:
         body: bytes | None = record["body"]
         if body is None:
-            excluded = record["seq"]
-        elif record.get("is_head"):
-            head_seq = record["seq"]
-            head = _unpack(body, record["size"])
-            head_damaged = head is None or checksum(head) != record["checksum"]
+            excluded.append(record["seq"])
+        elif record["is_base"]:
+            base_seq = record["seq"]
+            packed = record["size"] is not None
+            base = _unpack(body, record["size"]) if packed else body
+            base_damaged = base is None or checksum(base) != record["checksum"]
         elif checksum(body) != record["checksum"]:
             damaged.append(record["seq"])
         else:
             seqs.append(record["seq"])
             rows.append(body)
     full = len(records) >= LOAD_ROWS_MAX
-    return Stored(head_seq, head, seqs, rows, damaged, head_damaged, full, excluded)
+    return Stored(after, base_seq, base, seqs, rows, damaged, excluded, base_damaged, full)
 
 
 def _unpack(packed: bytes, size: int) -> bytes | None:
