@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli import demo, down, logs, status, up
+from libs.cli import backup, demo, down, logs, status, up
 from libs.cli.say import complain
 from libs.stack import StackError
 
@@ -27,6 +27,8 @@ app.command()(up.up)
 app.command()(status.status)
 app.command()(logs.logs)
 app.command()(down.down)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(demo.demo)
 
 
@@ -50,6 +52,7 @@ def scriptorium(
     scriptorium status              what runs, and how it is doing
     scriptorium logs collab-1 -f    what one part says
     scriptorium down                stop what runs in the background
+    scriptorium backup, restore     keep it safe; bring back any moment
 
     All data is kept in one folder, ./.scriptorium unless --data-dir names another.
     """  # noqa: D301 (typer's mark for a paragraph that keeps its lines)

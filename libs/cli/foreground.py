@@ -19,7 +19,10 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run until a signal; a stack that cannot run is one line on stderr and exit code 1."""
     order = json.loads(sys.argv[1])
-    stack = Stack(Path(order.pop("data_dir")), tell=_tell, **order)
+    archive = order.pop("archive")
+    stack = Stack(
+        Path(order.pop("data_dir")), archive=archive and Path(archive), tell=_tell, **order
+    )
     try:
         asyncio.run(_serve(stack))
     except StackError as error:

@@ -11,3 +11,8 @@ DataDir = Annotated[
     Path,
     typer.Option("--data-dir", metavar="DIR", help="Folder that keeps all data, logs and secrets."),
 ]
+
+Archive = Annotated[
+    Path,
+    typer.Option("--archive", metavar="DIR", help="Folder of back-ups and the log since."),
+]

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,10 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
         int,
         typer.Option(min=0, max=REPLICAS_MAX, help="How many gateways, each with its own port."),
     ] = 1,
+    archive: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep PostgreSQL's log here; see scriptorium backup."),
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log files.")] = (
         LogFormat.CONSOLE
     ),
@@ -59,6 +64,7 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
         "replicas": counts,
         "host": host,
         "log_format": log_format,
+        "archive": str(archive.expanduser()) if archive else None,
     }
     # The launcher lives as long as the stack: a fresh process, of the same pid, is rid of the
     # 15 MB that reading a command line has loaded.

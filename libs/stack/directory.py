@@ -59,7 +59,7 @@ class Directory:
         except OSError as error:
             raise unusable(path, error) from error
         try:
-            state = _read_state(path)
+            state = read_state(path)
             _require_space(path)
             ours = cls(path, lock, state["ports"], state["passwords"])
             ours.save()
@@ -155,7 +155,13 @@ def _take_lock(path: Path) -> int:
     return lock
 
 
-def _read_state(path: Path) -> dict[str, dict[str, Any]]:
+def read_state(path: Path) -> dict[str, dict[str, Any]]:
+    """Ports and passwords kept in *path*; none when it is new.
+
+    Raises:
+        DirectoryUnusable: It holds something else.
+        OtherVersion: Another release wrote it.
+    """
     try:
         text = (path / "stack.json").read_text(encoding="utf-8")
     except FileNotFoundError:

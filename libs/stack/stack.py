@@ -40,6 +40,7 @@ class Stack(Controls):
             `release` or `restart`.
         tell: Receives what happens to the parts.
         environment: Additional environment of the services.
+        archive: Folder that receives every finished WAL segment of PostgreSQL; see `backup`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Stack(Controls):
         supervise: bool = True,
         tell: Tell = nobody_listens,
         environment: Mapping[str, str] | None = None,
+        archive: Path | None = None,
     ) -> None:
         """Describe the stack; nothing happens before `start`."""
         super().__init__(supervise=supervise)
@@ -70,6 +72,7 @@ class Stack(Controls):
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         }
+        self._archive = archive and Path(os.path.abspath(archive))  # noqa: PTH100
         self._open_directory: Directory | None = None
 
     async def __aenter__(self) -> Self:
@@ -225,7 +228,7 @@ class Stack(Controls):
             order = json.dumps({"url": url, "services": wanted})
             await self._errand("libs/stack/provision.py", {"SCRIPTORIUM_PROVISION": order})
 
-        spec = await postgres.prepare(directory, self._environment, set_up)
+        spec = await postgres.prepare(directory, self._environment, set_up, self._archive)
         await self._start_part(spec)
 
     async def _start_nats(self, directory: Directory) -> None:
