@@ -102,7 +102,14 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
         ),
     ),
     "collab": Permissions(
-        publish=("live.scene.*.log", "live.ack.*", "live.reply.>", "live.beat", "_INBOX_gateway.>"),
+        publish=(
+            "live.scene.*.log",
+            "live.ack.*",
+            "live.reply.>",
+            "live.beat",
+            "_INBOX_gateway.>",
+            "_INBOX_operator.>",
+        ),
         subscribe=("_INBOX_collab.>", "live.edit.*", "live.sync.*", "live.any.*", "rpc.collab.>"),
     ),
     "events": Permissions(
@@ -111,8 +118,17 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "$JS.API.STREAM.INFO.EVENTS",
             "$JS.API.STREAM.NAMES",
             "_INBOX_gateway.>",
+            "_INBOX_operator.>",
             *_JETSTREAM,
         ),
         subscribe=("_INBOX_events.>", "rpc.events.>"),
     ),
 }
+
+OPERATOR = "operator"
+"""The user of those who run the system, on its command line."""
+
+OPERATOR_PERMISSIONS = Permissions(
+    publish=("rpc.collab.>", "rpc.events.>"), subscribe=("_INBOX_operator.>",)
+)
+"""May ask every service everything, and sees nothing of what people write to each other."""

@@ -1,0 +1,96 @@
+"""An operator's line to the services: over the bus, as the user `operator`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import nats
+import nats.errors
+import typer
+
+from libs.bus import Caller
+from libs.contracts.actor import Actor
+from libs.contracts.rpc import Method
+from libs.contracts.subjects import OPERATOR, inbox
+from libs.contracts.wire import Wire
+from libs.errors import AppError
+from libs.stack.directory import owner_of, read_state
+from libs.stack.errors import StackError
+from libs.stack.ports import LOOPBACK
+
+CONNECT_WAIT_S = 5
+DEADLINE_S = 600.0
+"""What an operator asks for may be long work: a log of a million rows is read in seconds."""
+
+NatsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--nats-url",
+        envvar="SCRIPTORIUM_NATS_URL",
+        metavar="URL",
+        help="The bus, for a system that is not in --data-dir.",
+    ),
+]
+
+
+class Refused(StackError):
+    """A service refused or could not do what it was asked."""
+
+
+class Line:
+    """An open line."""
+
+    def __init__(self, caller: Caller) -> None:
+        """Use `line`."""
+        self._caller = caller
+        # Nobody's id: what an operator did is told by the absence of a person.
+        self._actor = Actor(user_id=UUID(int=0))
+
+    async def ask[Q: Wire, A: Wire](self, method: Method[Q, A], question: Q) -> A:
+        """Ask a service and wait for its answer.
+
+        Raises:
+            Refused: It refused, or nobody answers.
+        """
+        try:
+            return await self._caller.ask(method, question, self._actor, deadline_s=DEADLINE_S)
+        except AppError as error:
+            raise Refused(f"{error.detail} ({error.code})") from error
+
+
+@asynccontextmanager
+async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
+    """Open a line to the stack that runs on *data_dir*, or to the bus at *nats_url*.
+
+    Raises:
+        Refused: Nothing runs there, or it does not let us in.
+    """
+    try:
+        client = await nats.connect(
+            nats_url or _own(data_dir),
+            name=f"scriptorium-{OPERATOR}",
+            inbox_prefix=inbox(OPERATOR).encode(),
+            connect_timeout=CONNECT_WAIT_S,
+            allow_reconnect=False,
+            error_cb=_quiet,
+        )
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        raise Refused(f"no bus to be reached: {error or type(error).__name__}") from error
+    try:
+        yield Line(Caller(client))
+    finally:
+        await client.close()
+
+
+def _own(data_dir: Path) -> str:
+    if owner_of(data_dir) is None:
+        raise Refused(f"no scriptorium runs on {data_dir}; start it, or give --nats-url")
+    state = read_state(data_dir)
+    password, port = state["passwords"][f"nats:{OPERATOR}"], state["ports"]["nats"]
+    return f"nats://{OPERATOR}:{password}@{LOOPBACK}:{port}"
+
+
+async def _quiet(_: Exception) -> None:
+    """What matters is raised where it is asked."""
