@@ -1,11 +1,13 @@
 """The `scriptorium` command: `python -m libs.cli`, or `bin/scriptorium`.
 
-To add a command: a module here with a function (or a `typer.Typer` for a group), and a line below.
+To add a command: a module here with a function and a line below, or a group in `operate`.
 Import what is heavy inside the function: `scriptorium up` is the launcher itself and stays lean.
 """
 
 import sys
 import tomllib
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +32,18 @@ app.command()(down.down)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(demo.demo)
+
+
+OPERATING = ("collab", "migrate")
+"""Groups of commands that ask the services, each `libs/cli/operate/<name>.py`."""
+
+
+def _add_groups(words: Sequence[str]) -> None:
+    """Add the group that is called, or all of them to be listed: they take long to load."""
+    command = next((word for word in words if not word.startswith("-")), None)
+    for name in OPERATING:
+        if command is None or command == name:
+            app.add_typer(import_module(f"libs.cli.operate.{name}").app, name=name)
 
 
 def _version(wanted: bool) -> None:
@@ -60,6 +74,7 @@ def scriptorium(
 
 def main() -> None:
     """Run one command; a failure is one line on stderr and a non-zero exit."""
+    _add_groups(sys.argv[1:])
     try:
         app(prog_name="scriptorium")
     except StackError as error:

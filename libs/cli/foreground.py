@@ -19,7 +19,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run until a signal; a stack that cannot run is one line on stderr and exit code 1."""
     order = json.loads(sys.argv[1])
-    archive = order.pop("archive")
+    archive = order.pop("archive", None)
     stack = Stack(
         Path(order.pop("data_dir")), archive=archive and Path(archive), tell=_tell, **order
     )

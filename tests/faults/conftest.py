@@ -50,8 +50,8 @@ def pytest_terminal_summary(
     """Print the table; the same as JSON is in .pytest_cache/v/faults/figures."""
     if not _figures:
         return
-    if config.cache:
-        config.cache.set("faults/figures", _figures)
+    if cache := getattr(config, "cache", None):
+        cache.set("faults/figures", _figures)
     terminalreporter.section("what each fault cost")
     terminalreporter.write_line(
         f"{'fault':52} {'edits':>6} {'seen, lost':>10} {'acked, lost':>11} {'gap ms':>7}"

@@ -1,7 +1,6 @@
 """Back-up and recovery, rehearsed: a stack made from the archive is compared scene by scene."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,22 +13,12 @@ import pytest
 from pycrdt import Doc
 
 from libs.stack import Stack
-from libs.stack.services import ROOT
+from tests.support.command import scriptorium
 from tests.support.scenery import Scenery
 from tests.support.stack import TEST_LIMITS
 from tests.support.yclient import YClient
 
 SEGMENT_WAIT_S = 30
-
-
-async def scriptorium(*words: str | Path) -> tuple[int, str]:
-    """Run the command as a person would; returns its exit code and all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "libs.cli", *map(str, words), cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ CONNECT_WAIT_S = 5
 DEADLINE_S = 600.0
 """What an operator asks for may be long work: a log of a million rows is read in seconds."""
 
+NOBODY = Actor(user_id=UUID(int=0))
+"""What an operator did is told by the absence of a person."""
+
 NatsUrl = Annotated[
     str | None,
     typer.Option(
@@ -45,17 +48,18 @@ class Line:
     def __init__(self, caller: Caller) -> None:
         """Use `line`."""
         self._caller = caller
-        # Nobody's id: what an operator did is told by the absence of a person.
-        self._actor = Actor(user_id=UUID(int=0))
 
-    async def ask[Q: Wire, A: Wire](self, method: Method[Q, A], question: Q) -> A:
-        """Ask a service and wait for its answer.
+    async def ask[Q: Wire, A: Wire](
+        self, method: Method[Q, A], question: Q, *, project_id: UUID | None = None
+    ) -> A:
+        """Ask a service and wait for its answer; some questions are about one project.
 
         Raises:
             Refused: It refused, or nobody answers.
         """
+        actor = NOBODY.model_copy(update={"project_id": project_id})
         try:
-            return await self._caller.ask(method, question, self._actor, deadline_s=DEADLINE_S)
+            return await self._caller.ask(method, question, actor, deadline_s=DEADLINE_S)
         except AppError as error:
             raise Refused(f"{error.detail} ({error.code})") from error
 

@@ -1,0 +1,199 @@
+"""`scriptorium migrate`: scenes of an older system become scenes with a log."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+
+from libs.cli.operate.line import Line, NatsUrl, Refused, line
+from libs.cli.operate.progress import over_scenes
+from libs.cli.options import DATA_DIR_DEFAULT, DataDir
+from libs.cli.say import say
+from libs.contracts.ids import new_id
+from libs.contracts.manuscript import AUTHORIZE, LIST_BOOK_SCENES, Authorize, ListBookScenes
+from libs.contracts.migration import (
+    LIST_IMPORTED,
+    MIGRATE_SCENE,
+    ListImported,
+    MigrateScene,
+    MigrationOutcome,
+    SceneMigration,
+)
+from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
+
+PAGE_SCENES = 200
+
+app = typer.Typer(no_args_is_help=True, help="Bring over what an older system kept.")
+
+
+@app.callback()
+def migrate() -> None:
+    """Bring over what an older system kept."""
+
+
+@app.command()
+def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
+    all_: Annotated[bool, typer.Option("--all", help="Every scene that came as blocks.")] = False,
+    script_id: Annotated[
+        UUID | None, typer.Option(help="Only the scenes of this script (a book).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Convert and compare, and write nothing.")
+    ] = False,
+    verify_only: Annotated[
+        bool, typer.Option("--verify-only", help="Compare what was migrated with what it was.")
+    ] = False,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help='First take in the blocks in this file: {"scenes": [{"sceneUUID", "content": '
+            '{"blocks": []}}]}, as GET /api/scripts/{id}/scenes answers.',
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what became of each scene, as JSON.")
+    ] = None,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Write scenes that exist as JSON blocks into the update log, each checked to read the same.
+
+    May be stopped and run again at any time: what is done is skipped. Exits with 1 when a scene
+    could not be migrated, or does not say what it said.
+
+    \b
+    scriptorium migrate rest-to-yjs --all --dry-run
+    scriptorium migrate rest-to-yjs --all --from export.json --report done.json
+    scriptorium migrate rest-to-yjs --all --verify-only
+    """  # noqa: D301
+    if all_ == (script_id is not None):
+        raise typer.BadParameter("give either --all or --script-id")
+    blocks = _read(given) if given else {}
+    kinds = {"dry_run": dry_run, "verify_only": verify_only}
+    told = asyncio.run(_run(data_dir, nats_url, script_id, blocks, kinds))
+    counts = Counter(each.outcome for each in told)
+    for each in told:
+        if each.reason:
+            say(f"{each.scene_id}  {each.outcome:<8} {each.reason}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    say(summary or "nothing to migrate")
+    if report:
+        report.write_text(
+            json.dumps([each.model_dump(mode="json", by_alias=True) for each in told], indent=2)
+        )
+    if counts[MigrationOutcome.FAILED]:
+        raise typer.Exit(1)
+
+
+async def _run(
+    data_dir: Path,
+    nats_url: str | None,
+    script_id: UUID | None,
+    blocks: dict[UUID, list[dict[str, Any]]],
+    kinds: dict[str, bool],
+) -> list[SceneMigration]:
+    told: list[SceneMigration] = []
+    async with line(data_dir, nats_url) as services:
+        for scene, content in blocks.items():
+            if not kinds["dry_run"] and not kinds["verify_only"]:
+                await _take_in(services, scene, content, told)
+        scenes = [each async for each in _of_script(services, script_id)] if script_id else None
+        total = len(scenes) if scenes is not None else await _count(services)
+
+        async def work(scene: UUID) -> None:
+            question = MigrateScene(scene_id=scene, **kinds)
+            try:
+                told.append(await services.ask(MIGRATE_SCENE, question))
+            except Refused as refusal:
+                told.append(_failed(scene, str(refusal)))
+
+        await over_scenes(
+            "verifying" if kinds["verify_only"] else "migrating",
+            _each(scenes) if scenes is not None else _imported(services),
+            total,
+            work,
+        )
+    return told
+
+
+async def _take_in(
+    services: Line, scene: UUID, content: list[dict[str, Any]], told: list[SceneMigration]
+) -> None:
+    """Store the blocks of a scene that has nothing yet; one that has its log keeps it."""
+    question = PutSnapshot(
+        scene_id=scene, snapshot_id=new_id(), source=SnapshotSource.IMPORT, blocks=content
+    )
+    try:
+        await services.ask(PUT_SNAPSHOT, question)
+    except Refused as refusal:
+        told.append(
+            SceneMigration(
+                scene_id=scene, outcome=MigrationOutcome.SKIPPED, reason=f"not taken in: {refusal}"
+            )
+        )
+
+
+def _failed(scene: UUID, reason: str) -> SceneMigration:
+    return SceneMigration(scene_id=scene, outcome=MigrationOutcome.FAILED, reason=reason)
+
+
+async def _count(services: Line) -> int:
+    return (await services.ask(LIST_IMPORTED, ListImported(limit=1))).total
+
+
+async def _imported(services: Line) -> AsyncIterator[UUID]:
+    after = UUID(int=0)
+    while True:
+        page = await services.ask(LIST_IMPORTED, ListImported(after=after, limit=PAGE_SCENES))
+        for scene in page.scene_ids:
+            yield scene
+        if not page.scene_ids:
+            return
+        after = page.scene_ids[-1]
+
+
+async def _of_script(services: Line, script: UUID) -> AsyncIterator[UUID]:
+    where = await services.ask(AUTHORIZE, Authorize(user_id=UUID(int=0), kind="book", id=script))
+    if where.project_id is None:
+        raise Refused(f"there is no script {script}")
+    cursor = None
+    while True:
+        question = ListBookScenes(book_id=script, cursor=cursor, limit=PAGE_SCENES)
+        page = await services.ask(LIST_BOOK_SCENES, question, project_id=where.project_id)
+        for item in page.items:
+            yield item.scene.id
+        if not page.more:
+            return
+        cursor = page.items[-1].cursor
+
+
+async def _each(scenes: Iterable[UUID]) -> AsyncIterator[UUID]:
+    for scene in scenes:
+        yield scene
+
+
+def _read(file: Path) -> dict[UUID, list[dict[str, Any]]]:
+    """Read blocks by scene.
+
+    Raises:
+        typer.BadParameter: The file is not of that form; says where.
+    """
+    try:
+        found = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+        scenes = cast("list[dict[str, Any]]", found["scenes"])
+        return {UUID(each["sceneUUID"]): each["content"]["blocks"] for each in scenes}
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--from") from None
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise typer.BadParameter(
+            f"{file} is not of the expected form: {type(error).__name__}: {error}",
+            param_hint="--from",
+        ) from None

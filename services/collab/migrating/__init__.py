@@ -1,0 +1,1 @@
+"""Moving scenes of an older system, kept as blocks, into the update log."""

@@ -1,0 +1,148 @@
+"""Serves `libs.contracts.migration`: one scene at a time, again as often as anybody likes.
+
+What is made of a scene's blocks is stored before it goes to the log. Killed in between, the next
+attempt writes the same update, of which a document takes no notice the second time.
+"""
+
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.ids import new_id
+from libs.contracts.migration import (
+    Imported,
+    ListImported,
+    MigrateScene,
+    MigrationOutcome,
+    SceneMigration,
+)
+from libs.contracts.persistence import SnapshotSource
+from libs.postgres import Pool, load_queries
+from libs.postgres.pool import UNREACHABLE
+from services.collab import heavy
+from services.collab.commits import Commits
+from services.collab.formats import jobs
+from services.collab.migrating import converting
+from services.collab.migrating.converting import Converted
+from services.collab.scenes import SceneUnreadable
+from services.collab.snapshots.store import SnapshotStore
+from services.collab.snapshots.taking import Snapshots
+from services.collab.store import Store, Trust
+from services.collab.upkeep import failpoints
+from services.collab.workers import WorkerDied, Workers
+
+log = structlog.get_logger(__name__)
+
+SQL = load_queries("services.collab.migrating")
+
+PAGE_SCENES_MAX = 1_000
+
+
+class MigrationHandlers:
+    """Moves scenes into the log."""
+
+    def __init__(
+        self, pool: Pool, store: Store, snapshots: Snapshots, workers: Workers, commits: Commits
+    ) -> None:
+        """Wire the parts."""
+        self._pool = pool
+        self._store = store
+        self._kept = SnapshotStore(pool)
+        self._snapshots = snapshots
+        self._workers = workers
+        self._commits = commits
+
+    async def list(self, question: ListImported, _actor: Actor) -> Imported:
+        """List scenes that have blocks from elsewhere."""
+        limit = min(question.limit, PAGE_SCENES_MAX)
+        rows = await self._pool.fetch(SQL.imported, question.after, limit)
+        total = await self._pool.fetchval(SQL.imported_count)
+        return Imported(scene_ids=[row["scene_id"] for row in rows], total=total)
+
+    async def migrate(self, question: MigrateScene, actor: Actor) -> SceneMigration:
+        """Migrate or verify one scene."""
+        try:
+            if question.verify_only:
+                return await self._verify(question.scene_id)
+            return await self._migrate(question.scene_id, actor, dry_run=question.dry_run)
+        except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied, SceneUnreadable) as error:
+            raise errors.Unavailable from error
+
+    async def _migrate(self, scene: UUID, actor: Actor, *, dry_run: bool) -> SceneMigration:
+        known = await self._pool.fetchrow(SQL.read, scene)
+        if known and known["seq"]:
+            return _told(scene, MigrationOutcome.SKIPPED, "was migrated before")
+        if known is None:
+            if reason := await self._unfit(scene):
+                return _told(scene, MigrationOutcome.SKIPPED, reason)
+            blocks = await self._kept.read(scene)
+            assert blocks is not None
+            made: Converted = await self._workers.run(
+                converting.convert, blocks.kept.content, blocks.kept.size_bytes
+            )
+            if made.reason:
+                return _told(scene, MigrationOutcome.FAILED, made.reason)
+            if dry_run:
+                count, size = blocks.kept.block_count, len(made.update)
+                return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=size)
+            kept = blocks.kept
+            await self._pool.execute(
+                SQL.begin, scene, kept.content, kept.size_bytes, kept.block_count, made.update
+            )
+            failpoints.passed("migrating.begun")
+            known = await self._pool.fetchrow(SQL.read, scene)
+            assert known is not None
+        count, size = known["block_count"], len(known["yjs_update"])
+        if dry_run:
+            return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=size)
+        seq = 0
+        for piece in await self._workers.run(jobs.cut, known["yjs_update"]):
+            seq = await self._commits.commit(scene, actor, piece)
+        failpoints.passed("migrating.committed")
+        await self._pool.execute(SQL.finish, scene, seq)
+        failpoints.passed("migrating.finished")
+        await self._snapshots.take(scene, SnapshotSource.MIGRATED, snapshot=new_id(), by=None)
+        log.info("scene migrated", scene_id=str(scene), blocks=count, update_bytes=size)
+        return _told(scene, MigrationOutcome.MIGRATED, blocks=count, update_bytes=size)
+
+    async def _unfit(self, scene: UUID) -> str:
+        """Why a scene that nobody began to migrate cannot be; empty when it can."""
+        head = (await self._store.heads([scene.bytes]))[0]
+        if head:
+            return f"has {head} Yjs updates already"
+        if await self._kept.read(scene) is None:
+            return "has no blocks from elsewhere"
+        return ""
+
+    async def _verify(self, scene: UUID) -> SceneMigration:
+        known = await self._pool.fetchrow(SQL.read, scene)
+        if known is None or known["seq"] is None:
+            reason = "was not migrated yet" if known is None else "was migrated only in part"
+            return _told(scene, MigrationOutcome.SKIPPED, reason)
+        count, size = known["block_count"], len(known["yjs_update"])
+        stored = await self._store.load(scene, upto=known["seq"], trust=Trust.ORIGINALS)
+        if stored.pruned or not stored.rows:
+            reason = "its first updates are compacted and gone"
+            return _told(scene, MigrationOutcome.EDITED, reason, blocks=count, update_bytes=size)
+        state = await self._workers.run(heavy.integrate, stored.rows)
+        content = (known["content_blocks"], known["content_bytes"])
+        if state and await self._workers.run(converting.matches, state[0], *content):
+            return _told(scene, MigrationOutcome.VERIFIED, blocks=count, update_bytes=size)
+        reason = "the log does not say what the blocks said"
+        return _told(scene, MigrationOutcome.FAILED, reason, blocks=count, update_bytes=size)
+
+
+def _told(
+    scene: UUID,
+    outcome: MigrationOutcome,
+    reason: str = "",
+    *,
+    blocks: int = 0,
+    update_bytes: int = 0,
+) -> SceneMigration:
+    return SceneMigration(
+        scene_id=scene, outcome=outcome, reason=reason, blocks=blocks, update_bytes=update_bytes
+    )
