@@ -13,6 +13,9 @@ class ContentFormat(StrEnum):
     """How the text of a scene is written down."""
 
     TEXT = "text"
+    MARKDOWN = "markdown"
+    BLOCKS = "blocks"
+    PROSEMIRROR = "prosemirror"
     YJS = "yjs"
 
 

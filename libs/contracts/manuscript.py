@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.actor import Role
-from libs.contracts.resources import Index, Kind, Member
+from libs.contracts.resources import Index, Kind, Member, Scene
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -36,6 +36,29 @@ class Documents(Wire):
     next_cursor: str | None = None
 
 
+class ListBookScenes(Wire):
+    """List the scenes of a book in reading order, across its chapters."""
+
+    book_id: UUID
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+
+
+class BookScene(Wire):
+    """A scene, and where it stands in its book: how many come before, and what follows it."""
+
+    scene: Scene
+    place: int
+    cursor: str
+
+
+class BookScenes(Wire):
+    """A page of scenes; `more` tells that others follow the last one."""
+
+    items: list[BookScene]
+    more: bool
+
+
 class Members(Wire):
     """All members of a project."""
 
@@ -46,11 +69,13 @@ class Standing(Wire):
     """Where a thing belongs and what a person is there.
 
     `project_id` is null when the thing does not exist; `role` is null for a stranger.
+    `schema_version` is the editor schema that a scene names; null when it names none.
     """
 
     project_id: UUID | None = None
     role: Role | None = None
     deleted: bool = False
+    schema_version: int | None = None
 
 
 class Create(Wire):
@@ -157,6 +182,7 @@ class Authorize(Wire):
 CREATE = Method("events", "create", Create, Document)
 READ = Method("events", "read", Read, Document)
 LIST = Method("events", "list", List, Documents)
+LIST_BOOK_SCENES = Method("events", "list_book_scenes", ListBookScenes, BookScenes)
 CHANGE = Method("events", "change", Change, Document)
 REMOVE = Method("events", "remove", Remove, Document)
 RESTORE = Method("events", "restore", Restore, Document)

@@ -13,6 +13,7 @@ from libs.contracts.wire import Wire
 NAME_CHARS_MAX = 200
 SUMMARY_CHARS_MAX = 10_000
 INDEX_MAX = 1_000_000
+SCHEMA_VERSION_MAX = 2**31 - 1
 
 # NUL cannot be stored by PostgreSQL and other control characters have no place in a name.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -27,6 +28,8 @@ Name = Annotated[
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
+"""Which editor schema a text is written in; a newer one has a larger number."""
 
 
 class BookKind(StrEnum):
@@ -124,7 +127,10 @@ class Chapter(Resource):
 
 
 class Scene(Resource):
-    """The unit of live editing; its text lives in collab."""
+    """The unit of live editing; its text lives in collab.
+
+    Editors that declare a schema older than `schema_version`, or none, may read and not write.
+    """
 
     project_id: UUID
     book_id: UUID
@@ -135,6 +141,7 @@ class Scene(Resource):
     tense: Tense | None
     summary: str | None
     word_count: int
+    schema_version: int | None = None
     index: int
 
 
@@ -186,16 +193,21 @@ class SceneCreate(Wire):
     pov: PovIn | None = None
     tense: Tense | None = None
     summary: Summary | None = None
+    schema_version: SchemaVersion | None = None
 
 
 class ScenePatch(Wire):
-    """Fields to change; absent fields stay, null clears an optional one."""
+    """Fields to change; absent fields stay, null clears an optional one.
+
+    `schema_version` may be raised and never lowered or cleared.
+    """
 
     title: Name | None = None
     status: SceneStatus = SceneStatus.DRAFT
     pov: PovIn | None = None
     tense: Tense | None = None
     summary: Summary | None = None
+    schema_version: SchemaVersion | None = None
 
 
 type Kind = Literal["project", "book", "chapter", "scene"]

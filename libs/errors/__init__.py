@@ -10,11 +10,15 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── NotFound
     ├── Gone
     ├── Invalid ─ Unsupported, IdempotencyKeyReused
-    ├── Conflict ─ ConcurrencyConflict, SlugTaken, EmailTaken, LastOwner, Archived
+    ├── RecentSnapshot
+    ├── Conflict ─ ConcurrencyConflict, SlugTaken, EmailTaken, LastOwner, Archived,
+    │             SchemaOutdated, SchemaLowered, NotJoined, NothingWritten,
+    │             NameTaken, LimitReached, BranchConflict, BranchClosed
     ├── PreconditionFailed
     ├── PreconditionRequired
     ├── TooLarge
     ├── RateLimited
+    ├── NotOffered
     ├── Unavailable ─ DeadlineExceeded
     └── Internal
 """
@@ -92,6 +96,12 @@ class IdempotencyKeyReused(AppError):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
+class RecentSnapshot(AppError):
+    """A recent snapshot exists; force=true makes another."""
+
+    code = "RECENT_SNAPSHOT"
+
+
 class Conflict(AppError):
     """Someone else changed the same thing; both values are given."""
 
@@ -122,6 +132,54 @@ class LastOwner(Conflict):
     code = "LAST_OWNER"
 
 
+class SchemaOutdated(Conflict):
+    """The scene needs a newer editor schema than this client declared; it may read, not write."""
+
+    code = "SCHEMA_OUTDATED"
+
+
+class SchemaLowered(Conflict):
+    """A scene's schemaVersion may be raised, never lowered or cleared."""
+
+    code = "SCHEMA_LOWERED"
+
+
+class NotJoined(Conflict):
+    """Join the scene first."""
+
+    code = "NOT_JOINED"
+
+
+class NothingWritten(Conflict):
+    """Nothing was written in this scene yet."""
+
+    code = "NOTHING_WRITTEN"
+
+
+class NameTaken(Conflict):
+    """This scene has one of that name already."""
+
+    code = "NAME_TAKEN"
+
+
+class LimitReached(Conflict):
+    """There are as many of these as there may be."""
+
+    code = "LIMIT_REACHED"
+
+
+class BranchConflict(Conflict):
+    """The scene and the branch both changed the same blocks; merge with a strategy."""
+
+    code = "BRANCH_CONFLICT"
+
+
+class BranchClosed(Conflict):
+    """This branch is closed: it can be read, and no longer be written or merged."""
+
+    code = "BRANCH_CLOSED"
+
+
 class PreconditionFailed(AppError):
     """If-Match names an older version."""
 
@@ -144,6 +202,12 @@ class RateLimited(AppError):
     """Too many requests; try again later."""
 
     code = "RATE_LIMITED"
+
+
+class NotOffered(AppError):
+    """This is not offered here yet."""
+
+    code = "UNSUPPORTED"
 
 
 class Unavailable(AppError):

@@ -68,6 +68,9 @@ def prepare(
             "SCRIPTORIUM_PORT": str(public[1]),
             "SCRIPTORIUM_KEYS_DIR": str(directory.path / "keys"),
         }
+        if public[0] == LOOPBACK:
+            # On a laptop the person is the operator; whoever opens the port names some.
+            environment = {"SCRIPTORIUM_OPERATORS": "*", **environment}
     return Spec(
         name=name,
         command=(sys.executable, "-m", f"services.{service}.app"),

@@ -4,15 +4,21 @@ import asyncio
 
 from libs.bus import connect_broker, drain, heard, is_connected, serve
 from libs.contracts.content import READ_CONTENT, WRITE_CONTENT
+from libs.contracts.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
+from services.collab.commits import Commits
 from services.collab.content import ContentHandlers
+from services.collab.history.serving import serve_history
 from services.collab.live import Live
+from services.collab.migrating.handlers import MigrationHandlers
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
+from services.collab.snapshots.room import Room as Snapshots
 from services.collab.store import Store
+from services.collab.upkeep.room import Room as UpkeepRoom
 from services.collab.workers import Workers
 
 DRAIN_WAIT_S = 8.0
@@ -42,11 +48,43 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         workers=workers,
         settings=settings,
     )
+    content_workers = Workers(settings.content_workers)
+    commits = Commits(live.journal, update_bytes_max=settings.update_bytes_max)
     content = ContentHandlers(
-        store=store, scenes=scenes, workers=workers, journal=live.journal, settings=settings
+        store=store,
+        scenes=scenes,
+        workers=workers,
+        large=content_workers,
+        commits=commits,
+        settings=settings,
     )
     serve(broker, READ_CONTENT, content.read)
     serve(broker, WRITE_CONTENT, content.write)
+    serve_history(
+        broker,
+        pool=pool,
+        store=store,
+        scenes=scenes,
+        workers=content_workers,
+        commits=commits,
+        pause_s=settings.session_pause_s,
+    )
+    # Not with the workers that joins wait for.
+    snapshots = Snapshots(pool, store, scenes, content_workers, settings)
+    snapshots.serve(broker)
+    migrating = MigrationHandlers(pool, store, snapshots.snapshots, content_workers, commits)
+    serve(broker, LIST_IMPORTED, migrating.list)
+    serve(broker, MIGRATE_SCENE, migrating.migrate)
+    live.observers.append(snapshots.worker.committed)
+    upkeep = UpkeepRoom(
+        pool=pool,
+        store=store,
+        scenes=scenes,
+        rollups=rollups,
+        workers=content_workers,
+        settings=settings,
+    )
+    upkeep.serve(broker)
     health = Health(postgres=store.ping, bus=is_connected(client))
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -58,6 +96,8 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             await broker.start()
             await heard(client)
             running.append(tasks.create_task(live.beat(), name="beat"))
+            running += upkeep.start(tasks)
+            running += snapshots.start(tasks)
             close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
             tasks.create_task(workers.warm_up())
             settled()
@@ -71,6 +111,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     finally:
         await broker.stop()
         workers.close()
+        content_workers.close()
         await store.close()
         await pool.close()
 

@@ -1,6 +1,7 @@
 """Edits that the service itself makes, committed like any other edit."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from libs import errors
@@ -26,10 +27,7 @@ class Commits:
         Raises:
             TooLarge: The edit is larger than one may be.
         """
-        if len(update) > self._update_bytes_max:
-            raise errors.TooLarge(
-                "The change is larger than one edit may be.", limitBytes=self._update_bytes_max
-            )
+        self.require_fitting([update])
         durable: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         async def done(heads: dict[bytes, int]) -> None:
@@ -40,3 +38,14 @@ class Commits:
         batch.add(document.bytes, actor.user_id.bytes, API_CONNECTION, update)
         self._journal.submit(batch, done)
         return await durable
+
+    def require_fitting(self, updates: Sequence[bytes]) -> None:
+        """Return when each of *updates* may be an edit.
+
+        Raises:
+            TooLarge: One is larger than an edit may be.
+        """
+        if max(map(len, updates)) > self._update_bytes_max:
+            raise errors.TooLarge(
+                "The change is larger than one edit may be.", limitBytes=self._update_bytes_max
+            )

@@ -1,30 +1,29 @@
 """The text of a scene for those who read and write it whole: an edit like any other."""
 
-import asyncio
-
 import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.content import Content, ContentFormat, ReadContent, WriteContent, Written
 from libs.postgres.pool import UNREACHABLE
-from services.collab import heavy, updates
-from services.collab.journal import Journal
-from services.collab.model import Batch
+from services.collab import formats, heavy, updates
+from services.collab.commits import Commits
+from services.collab.formats import BadContent, CannotHold, jobs
+from services.collab.pieces import PIECE_BYTES_MAX
 from services.collab.scenes import Scenes, SceneUnreadable, State
 from services.collab.settings import CollabSettings
 from services.collab.store import Store, Trust
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
-API_CONNECTION = 1
-"""Which connection the log names for edits that came by HTTP: gateway 0, tag 1."""
-
 BASE_PAGES_MAX = 8
 """Pages of the log in which the state that a writer started from is looked for."""
 
-INLINE_BYTES_MAX = 16 * 1024
-"""Smaller documents are read on the event loop, in well under a millisecond."""
+INLINE_BYTES_MAX = 4 * 1024
+"""Smaller documents are read on the event loop, in about a millisecond at most."""
+
+SHARED_BYTES_MAX = 64 * 1024
+"""Smaller contents are converted, in 0.1 s at most, by the workers that also serve joins."""
 
 
 class ContentHandlers:
@@ -36,80 +35,77 @@ class ContentHandlers:
         store: Store,
         scenes: Scenes,
         workers: Workers,
-        journal: Journal,
+        large: Workers,
+        commits: Commits,
         settings: CollabSettings,
     ) -> None:
-        """Wire the parts."""
+        """Wire the parts; what takes long runs in *large*, where nobody's join waits for it."""
         self._store = store
         self._scenes = scenes
         self._workers = workers
-        self._journal = journal
+        self._large = large
+        self._commits = commits
         self._settings = settings
 
     async def read(self, question: ReadContent, _actor: Actor) -> Content:
         """Read a scene as it is durable now."""
         state = await self._state(question.scene_id.bytes)
-        match question.format:
-            case ContentFormat.YJS:
-                body = state.body
-            case ContentFormat.TEXT:
-                body = (await self._text(state)).encode()
+        body = await self._rendered(state, question.format)
         return Content.model_construct(seq=state.upto, state_vector=state.vector, body=body)
 
     async def write(self, question: WriteContent, actor: Actor) -> Written:
-        """Make a scene read what is given, by the smallest edit, and wait until it is durable."""
+        """Make a scene read what is given, by the smallest edit, and wait until it is durable.
+
+        A large edit is committed piece by piece, so that what people type goes in between. When
+        that is cut short some pieces are in the scene and nothing was acknowledged; the same
+        content again adds what is missing.
+        """
         if len(question.body) > self._settings.scene_bytes_max:
             raise errors.TooLarge(limitBytes=self._settings.scene_bytes_max)
         scene = question.scene_id.bytes
         state = await self._state(scene)
-        match question.format:
-            case ContentFormat.YJS:
-                update = self._beyond(question.body, state)
-            case ContentFormat.TEXT:
-                update = await self._rewritten(question, state)
-        if update is None:
+        if question.format is ContentFormat.YJS:
+            pieces = await self._beyond(question.body, state)
+        else:
+            pieces = await self._rewritten(question, state)
+        if not pieces:
             return Written.model_construct(seq=state.upto, changed=False, state_vector=state.vector)
-        if len(update) > self._settings.update_bytes_max:
-            raise errors.TooLarge(
-                "The change is larger than one edit may be.",
-                limitBytes=self._settings.update_bytes_max,
-            )
-        seq = await self._commit(scene, actor, update)
+        self._commits.require_fitting(pieces)
+        seq = 0
+        for piece in pieces:
+            seq = await self._commits.commit(question.scene_id, actor, piece)
         after = await self._state(scene)
         return Written.model_construct(seq=seq, changed=True, state_vector=after.vector)
 
-    async def _commit(self, scene: bytes, actor: Actor, update: bytes) -> int:
-        durable: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        async def done(heads: dict[bytes, int]) -> None:
-            if not durable.done():
-                durable.set_result(heads[scene])
-
-        batch = Batch()
-        batch.add(scene, actor.user_id.bytes, API_CONNECTION, update)
-        self._journal.submit(batch, done)
-        return await durable
-
-    def _beyond(self, body: bytes, state: State) -> bytes | None:
+    async def _beyond(self, body: bytes, state: State) -> list[bytes]:
         try:
             updates.check(body)
-            update = updates.difference(body, state.vector)
+            update = formats.rewrite(state.body, ContentFormat.YJS, body)
         except BadUpdate as error:
             raise errors.Invalid("The content is not a Yjs update.", field="content") from error
-        return None if update == updates.EMPTY else update
-
-    async def _rewritten(self, question: WriteContent, state: State) -> bytes | None:
+        if update is None:
+            return []
+        if len(update) <= PIECE_BYTES_MAX:
+            return [update]
         try:
-            wanted = question.body.decode()
-        except UnicodeDecodeError as error:
-            raise errors.Invalid(
-                "The content is not UTF-8 text.", field="content", at=error.start
-            ) from error
-        base = await self._base(question, state)
-        try:
-            return await self._workers.run(heavy.rewrite_text, base, wanted)
+            return await self._large.run(jobs.cut, update)
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error
+
+    async def _rewritten(self, question: WriteContent, state: State) -> list[bytes]:
+        base = await self._base(question, state)
+        try:
+            workers = self._for(len(base) + len(question.body))
+            return await workers.run(jobs.rewrite, base, question.format, question.body)
+        except BadContent as error:
+            raise errors.Invalid(error.reason, field="content", at=error.place) from error
+        except CannotHold as error:
+            raise errors.Conflict(error.reason, field="content", at=error.place) from error
+        except (WorkerDied, BadUpdate) as error:
+            raise errors.Unavailable from error
+
+    def _for(self, size_bytes: int) -> Workers:
+        return self._workers if size_bytes <= SHARED_BYTES_MAX else self._large
 
     async def _base(self, question: WriteContent, state: State) -> bytes:
         """The state that the writer started from."""
@@ -147,10 +143,12 @@ class ContentHandlers:
         except (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable) as error:
             raise errors.Unavailable from error
 
-    async def _text(self, state: State) -> str:
+    async def _rendered(self, state: State, form: ContentFormat) -> bytes:
+        # Markdown has a parser to load and is slower than the others by far.
+        small = len(state.body) <= INLINE_BYTES_MAX and form is not ContentFormat.MARKDOWN
         try:
-            if len(state.body) <= INLINE_BYTES_MAX:
-                return heavy.read_text(state.body)
-            return await self._workers.run(heavy.read_text, state.body)
+            if small or form is ContentFormat.YJS:
+                return formats.render(state.body, form)
+            return await self._for(len(state.body)).run(formats.render, state.body, form)
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error

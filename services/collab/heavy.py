@@ -7,10 +7,9 @@ imports.
 from collections.abc import Sequence
 from typing import Any
 
-from pycrdt import Doc, Text
+from pycrdt import Doc
 
 from services.collab import updates
-from services.collab.textdiff import edits
 from services.collab.updates import BadUpdate
 
 PLAIN_TEXT = "content"
@@ -64,46 +63,6 @@ def find_bad(head: bytes | None, seqs: Sequence[int], rows: Sequence[bytes]) -> 
     if rows:
         attempt(0, len(rows))
     return bad
-
-
-def read_text(state: bytes) -> str:
-    """The plain text of a state.
-
-    Raises:
-        BadUpdate: It cannot be read.
-    """
-    with updates.pycrdt_errors():
-        doc: Doc[Any] = Doc()
-        doc.apply_update(state)
-        return str(doc.get(PLAIN_TEXT, type=Text))
-
-
-def rewrite_text(state: bytes, wanted: str) -> bytes | None:
-    """The smallest edit that makes *state* read *wanted*, as an update; None if it does already.
-
-    Raises:
-        BadUpdate: The state cannot be read.
-    """
-    with updates.pycrdt_errors():
-        return _rewritten(state, wanted)
-
-
-def _rewritten(state: bytes, wanted: str) -> bytes | None:
-    doc: Doc[Any] = Doc()
-    doc.apply_update(state)
-    text = doc.get(PLAIN_TEXT, type=Text)
-    before = doc.get_state()
-    changes = edits(str(text), wanted)
-    if not changes:
-        return None
-    with doc.transaction():
-        # From the end, so that earlier offsets stay right. pycrdt counts UTF-8 bytes.
-        for start, end, replacement in reversed(changes):
-            if end > start:
-                del text[start:end]
-            if replacement:
-                text.insert(start, replacement)
-    return doc.get_update(before)
 
 
 def state_at(base: bytes | None, rows: Sequence[bytes], vector: bytes) -> bytes | None:

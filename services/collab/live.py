@@ -73,6 +73,8 @@ class Live:
         self._workers = workers
         self._settings = settings
         self.journal = Journal(store, self._announce)
+        self.observers: list[Callable[[dict[bytes, SceneRun]], None]] = [rollups.committed]
+        """Told what each flush added, after it was announced; they take no time and never raise."""
         self._batches: OrderedDict[str, _LastBatch] = OrderedDict()
         self._refused: OrderedDict[int, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -210,7 +212,8 @@ class Live:
             except nats.errors.Error as error:
                 # It is in the log: gateways see the gap, or find it by their poll of heads.
                 log.warning("commit not announced", reason=repr(error)[:200])
-        self._rollups.committed(runs)
+        for observe in self.observers:
+            observe(runs)
 
     async def _publish_single(self, scene: bytes, run: SceneRun, seq: int, update: bytes) -> None:
         try:

@@ -49,11 +49,20 @@ def _string(data: bytes, at: int) -> int:
 
 def _struct(data: bytes, at: int) -> int:
     """Return the offset after the struct at *at*, or -1 if a value in it is too deep."""
+    kind = data[at] & 31
+    if kind in (_GC, _SKIP):
+        return read_varuint(data, at + 1)[1]
+    return _content(data, content_at(data, at), kind)
+
+
+def content_at(data: bytes, at: int) -> int:
+    """Return where the content of the item at *at* begins, after all that places it.
+
+    Raises:
+        Malformed: The data ends before.
+    """
     info = data[at]
     at += 1
-    kind = info & 31
-    if kind in (_GC, _SKIP):
-        return read_varuint(data, at)[1]
     for origin in (0x80, 0x40):
         if info & origin:
             at = read_varuint(data, at)[1]
@@ -67,7 +76,19 @@ def _struct(data: bytes, at: int) -> int:
             at = read_varuint(data, at)[1]
         if info & 0x20:
             at = _string(data, at)
-    return _content(data, at, kind)
+    return at
+
+
+def after_struct(data: bytes, at: int) -> int:
+    """Return the offset after the struct at *at*.
+
+    Raises:
+        Malformed: It cannot be walked, or a value in it nests deeper than DEPTH_MAX.
+    """
+    end = _struct(data, at)
+    if not 0 <= end <= len(data):
+        raise Malformed("a struct that cannot be walked")
+    return end
 
 
 def _content(data: bytes, at: int, kind: int) -> int:

@@ -13,8 +13,8 @@ FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place) ORDER BY place;
 -- name: load
 -- A scene after $2 up to $4: what reaches furthest of its head and its compacted rows, then the rows
 -- after that. One statement, so one moment: a roll-up in between cannot make a hole. Quarantined
--- rows come without their bytes: the state does reach beyond them. At most $3 rows; ask again for
--- the rest. $5 is how much of what is derived may be used: 2 all, 1 no head, 0 originals only.
+-- rows come without their bytes: the state does reach beyond them. Quarantined compacted rows come
+-- without is_base: what they held may be gone. At most $3 rows; ask again for the rest. $5 is how much of what is derived may be used: 2 all, 1 no head, 0 originals only.
 WITH head AS (
     SELECT upto_seq AS seq, snapshot AS body, size, checksum FROM docs
     WHERE $5 > 1 AND scene_id = $1 AND upto_seq > $2 AND upto_seq <= $4
@@ -41,6 +41,9 @@ UNION ALL
         AND NOT is_compacted
     ORDER BY seq LIMIT $3
 )
+UNION ALL
+SELECT NULL, seq, NULL, NULL, NULL FROM quarantined_updates
+WHERE scene_id = $1 AND is_compacted AND seq > coalesce((SELECT seq FROM base), $2) AND seq <= $4
 ORDER BY seq;
 
 -- name: rows
@@ -55,19 +58,29 @@ ORDER BY seq;
 SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7101));
 
 -- name: put_head
--- A roll-up never replaces one that reaches further.
+-- A roll-up never replaces one that reaches further, unless that is version $7: a damaged one.
 INSERT INTO docs AS known (scene_id, upto_seq, snapshot, size, state_vector, checksum)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (scene_id) DO UPDATE SET
     upto_seq = excluded.upto_seq, snapshot = excluded.snapshot, size = excluded.size,
     state_vector = excluded.state_vector, checksum = excluded.checksum,
     version = known.version + 1, updated_at = now()
-WHERE known.upto_seq < excluded.upto_seq;
+WHERE known.upto_seq < excluded.upto_seq OR known.version = $7;
+
+-- name: head
+SELECT upto_seq, snapshot, size, state_vector, checksum, version, updated_at
+FROM docs WHERE scene_id = $1;
 
 -- name: quarantine
-INSERT INTO quarantined_updates (scene_id, seq, reason)
-SELECT $1, * FROM unnest($2::bigint[], $3::text[])
-ON CONFLICT DO NOTHING;
+-- Only rows that are there: one that was pruned meanwhile hurts nobody.
+INSERT INTO quarantined_updates (scene_id, seq, reason, is_compacted)
+SELECT $1, bad.seq, bad.reason, $4
+FROM unnest($2::bigint[], $3::text[]) AS bad(seq, reason)
+WHERE EXISTS (
+    SELECT FROM scene_versions AS row
+    WHERE row.scene_id = $1 AND row.seq = bad.seq AND row.is_compacted = $4
+)
+ON CONFLICT DO NOTHING RETURNING seq;
 
 -- name: ping
 SELECT 1;

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from libs.postgres.pool import UNREACHABLE
 from services.collab import heavy, updates
 from services.collab.model import SceneRun, uuid_of
-from services.collab.scenes import Scenes
+from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.settings import CollabSettings
-from services.collab.store import LOAD_ROWS_MAX, SEQ_MAX, Store
+from services.collab.store import LOAD_ROWS_MAX, Store, Trust
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,9 @@ _seconds = Histogram(
     "scriptorium_collab_rollup_seconds",
     "Time to roll one head up.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+_lag = Gauge(
+    "yjs_primary_rollup_lag_seconds", "Age of the oldest tail that waits for its roll-up here."
 )
 _failed = Counter("scriptorium_collab_rollup_failures_total", "Roll-ups that did not succeed.")
 
@@ -61,7 +64,7 @@ class Rollups:
         self._workers = workers
         self._settings = settings
         self._tails: dict[bytes, _Tail] = {}
-        scenes.on_long_tail = self._long_tail
+        scenes.on_long_tail = self.found
         self.full: set[bytes] = set()
         """Scenes whose state outgrew `scene_bytes_max`."""
 
@@ -76,7 +79,8 @@ class Rollups:
             tail.rows += len(run.updates)
             tail.size_bytes += run.size_bytes
 
-    def _long_tail(self, scene: bytes, rows: int) -> None:
+    def found(self, scene: bytes, rows: int) -> None:
+        """Note a tail of *rows* rows that somebody met, whoever wrote them."""
         if len(self._tails) < TRACKED_SCENES_MAX:
             tail = self._tails.setdefault(scene, _Tail())
             tail.rows = max(tail.rows, rows)
@@ -86,6 +90,8 @@ class Rollups:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             now = time.monotonic()
+            waiting = [tail.since for tail in self._tails.values() if tail.rows]
+            _lag.set(now - min(waiting) if waiting else 0)
             due = [scene for scene, tail in self._tails.items() if self._due(tail, now)]
             # The longest tail first: it is the one that a join would feel.
             for scene in sorted(due, key=lambda scene: -self._tails[scene].rows):
@@ -145,11 +151,18 @@ class Rollups:
             if not await self._store.try_lock(scene_id, within=connection):
                 return False
             stored = await self._store.load(scene_id, within=connection)
-            if stored.base_damaged or stored.damaged:
-                # A join repairs: it reads the log, quarantines, and asks for a new head.
-                stored = await self._store.rows(scene_id, 1, SEQ_MAX)
-            if not stored.rows:
+            if stored.base_damaged:
+                # Its repair makes a new head, from what is left.
+                await self._scenes.step_down(scene, stored, Trust.HEAD)
                 return False
+            if stored.pruned:
+                log.error("scene cannot be rolled up", scene_id=str(scene_id))
+                return False
+            if stored.damaged:
+                await self._scenes.quarantine(scene, dict.fromkeys(stored.damaged, CHECKSUM))
+            if not stored.rows and (stored.base is None or stored.base_is_head):
+                return False
+            # Of a compacted row alone a head is made too: each can be rebuilt from the other.
             pieces = [stored.base, *stored.rows] if stored.base else stored.rows
             try:
                 done = await self._workers.run(heavy.integrate, pieces)

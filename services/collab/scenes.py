@@ -5,9 +5,11 @@ seq it reaches, and each answer reads what came after it.
 """
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -26,13 +28,22 @@ INLINE_BYTES_MAX = 96 * 1024
 """Larger states are merged in a worker; this much takes about 2 ms of the event loop."""
 INLINE_ROWS_MAX = 300
 DIFFERENCE_INLINE_BYTES_MAX = 256 * 1024
+LOAD_TIMES_MAX = 1_000
+CHECKSUM = "checksum mismatch"
+"""Why a row is quarantined whose bytes are not those that were accepted."""
 FATAL_ATTEMPTS = 2
 """So often a worker must die of one row before the row is blamed, and not chance."""
 
 _loads = Histogram(
     "scriptorium_collab_load_seconds",
     "Time to bring a scene's state up to date for a join.",
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+    # 0.2 and 0.5 are the thresholds of its alerts.
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+_load_times = Histogram(
+    "yjs_primary_scene_load_time_ms",
+    "Time to bring a scene's state up to date for a join, milliseconds.",
+    buckets=(0.5, 1, 2.5, 5, 10, 25, 50, 100, 200, 500, 1_000, 5_000),
 )
 _quarantined = Counter(
     "scriptorium_collab_quarantined_total", "Log rows excluded from their document.", ["cause"]
@@ -71,6 +82,10 @@ class Scenes:
         self._cache_bytes_max = cache_bytes_max
         self.on_long_tail: Callable[[bytes, int], None] = lambda _scene, _rows: None
         """Told that a load had to read so many rows: a head would spare the next one that."""
+        self.on_damage: Callable[[UUID, str, int], None] = lambda _scene, _kind, _seq: None
+        """Told of what a load could not use: `head`, `compacted` or `log`, and its seq."""
+        self.load_times_ms: deque[float] = deque(maxlen=LOAD_TIMES_MAX)
+        """How long recent loads took."""
         self._running: dict[bytes, asyncio.Task[State]] = {}
         self._waiting: dict[bytes, asyncio.Task[State]] = {}
 
@@ -111,10 +126,14 @@ class Scenes:
             await asyncio.wait([running])
         me = self._waiting.pop(scene)
         self._running[scene] = me
+        started = time.perf_counter()
         try:
-            with _loads.time():
-                return await self._load(scene)
+            return await self._load(scene)
         finally:
+            took_s = time.perf_counter() - started
+            _loads.observe(took_s)
+            _load_times.observe(took_s * 1e3)
+            self.load_times_ms.append(took_s * 1e3)
             if self._running.get(scene) is me:
                 del self._running[scene]
 
@@ -125,13 +144,12 @@ class Scenes:
             stored = await self._store.load(uuid_of(scene), state.upto, trust=trust)
             if stored.base_damaged:
                 # From the start, by the next longer way.
-                state, trust = NOTHING, Trust(trust - 1)
-                log.error("head is damaged", scene_id=str(uuid_of(scene)), trust=trust.name)
+                state, trust = NOTHING, await self.step_down(scene, stored, trust)
                 continue
             if stored.pruned:
                 raise SceneUnreadable(f"{uuid_of(scene)}: what was compacted is damaged")
             if stored.damaged:
-                await self.quarantine(scene, dict.fromkeys(stored.damaged, "checksum mismatch"))
+                await self.quarantine(scene, dict.fromkeys(stored.damaged, CHECKSUM))
             if stored.upto:
                 base = stored.base if stored.base is not None else state.body
                 state = State(stored.upto, *await self._merged(scene, base, stored))
@@ -142,6 +160,21 @@ class Scenes:
         if rows > INLINE_ROWS_MAX:
             self.on_long_tail(scene, rows)
         return state
+
+    async def step_down(self, scene: bytes, stored: Stored, trust: Trust) -> Trust:
+        """Report a damaged base; returns how much may be trusted without it.
+
+        A damaged compacted row is quarantined, so that an older one serves if there is one.
+        """
+        scene_id, seq = uuid_of(scene), stored.base_seq
+        if stored.base_is_head:
+            log.error("head is damaged", scene_id=str(scene_id), seq=seq)
+            self.on_damage(scene_id, "head", seq)
+            return Trust.COMPACTED
+        await self._store.quarantine(scene_id, {seq: CHECKSUM}, compacted=True)
+        log.error("compacted row is damaged", scene_id=str(scene_id), seq=seq)
+        self.on_damage(scene_id, "compacted", seq)
+        return trust
 
     async def _merged(self, scene: bytes, base: bytes, stored: Stored) -> Built:
         pieces = [base, *stored.rows] if base != EMPTY else stored.rows
@@ -211,11 +244,11 @@ class Scenes:
         """Exclude rows from the document; they stay in the log for a person to look at."""
         if not bad:
             return
-        await self._store.quarantine(uuid_of(scene), bad)
-        for seq, reason in bad.items():
-            cause = "checksum" if reason == "checksum mismatch" else "content"
+        for seq in await self._store.quarantine(uuid_of(scene), bad):
+            cause = "checksum" if bad[seq] == CHECKSUM else "content"
             _quarantined.labels(cause).inc()
-            log.error("row quarantined", scene_id=str(uuid_of(scene)), seq=seq, reason=reason)
+            log.error("row quarantined", scene_id=str(uuid_of(scene)), seq=seq, reason=bad[seq])
+            self.on_damage(uuid_of(scene), "log", seq)
 
     def _remember(self, scene: bytes, state: State) -> None:
         if old := self._cache.pop(scene, None):

@@ -1,21 +1,26 @@
 """The log and the heads in PostgreSQL."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import zstandard
+from prometheus_client import Counter
 
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 from services.collab.model import Batch, uuid_of
+from services.collab.stored import LOAD_ROWS_MAX, Head, Stored, Trust, stored_of, unpack
 from services.collab.updates import checksum
 
 SQL = load_queries("services.collab")
+
+_persist_errors = Counter(
+    "yjs_primary_update_persist_errors", "Commits of updates that failed and were tried again."
+)
 
 APPEND_TIMEOUT_S = 15.0
 """A commit that takes longer counts as lost in the network: reread the heads and insert again."""
@@ -25,8 +30,19 @@ COPY_ROWS_MIN = 16
 
 _COLUMNS = ("scene_id", "seq", "yjs_update", "client_id", "created_by", "checksum")
 
-LOAD_ROWS_MAX = 25_000
-"""Rows read at a time: about 50 ms, most of it not on the event loop."""
+_failed_at: float | None = None
+
+
+def persist_failed_at() -> float | None:
+    """When a commit failed last in this process (monotonic), if ever."""
+    return _failed_at
+
+
+def _note_failure() -> None:
+    global _failed_at  # noqa: PLW0603 (one process, one log)
+    _failed_at = time.monotonic()
+    _persist_errors.inc()
+
 
 ZSTD_LEVEL = 3
 
@@ -38,53 +54,6 @@ type PoolConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 class Fenced(Exception):
     """Another replica wrote to one of these scenes first; reread the heads and try again."""
-
-
-class Trust(IntEnum):
-    """How much of what is derived from a log may be used to read it."""
-
-    ORIGINALS = 0
-    COMPACTED = 1
-    HEAD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What is stored of a scene after some seq: an optional base, then rows in order."""
-
-    after: int
-    """The seq that was asked for."""
-    base_seq: int
-    """Which seq the base reaches, or 0 without one."""
-    base: bytes | None
-    """A head or a compacted row: everything up to `base_seq` as one update."""
-    seqs: list[int]
-    rows: list[bytes]
-    damaged: list[int]
-    """Rows whose bytes no longer match their checksum; left out of `rows`."""
-    excluded: list[int]
-    """Quarantined rows; what is in them is in no state."""
-    base_damaged: bool = False
-    full: bool = False
-    """As many rows as may be read at a time: there may be more."""
-
-    @property
-    def upto(self) -> int:
-        """The newest seq contained or passed over, or 0."""
-        newest = self.seqs[-1] if self.seqs else self.base_seq
-        return max([newest, *self.excluded[-1:], *self.damaged[-1:]])
-
-    @property
-    def oldest(self) -> int:
-        """The oldest row that is there, whatever its condition, or 0."""
-        return min(
-            (each[0] for each in (self.seqs, self.excluded, self.damaged) if each), default=0
-        )
-
-    @property
-    def pruned(self) -> bool:
-        """Whether rows are missing between the base (or `after`) and the first one."""
-        return self.oldest > max(self.base_seq, self.after) + 1
 
 
 class Store:
@@ -141,6 +110,7 @@ class Store:
         except asyncpg.UniqueViolationError as error:
             raise Fenced from error
         except Exception:
+            _note_failure()
             # Whatever it was, the next attempt begins with another connection: one that broke
             # cannot even be asked whether it did, for the pool has taken it back.
             self._writer = None
@@ -161,32 +131,67 @@ class Store:
         *,
         upto: int = SEQ_MAX,
         trust: Trust = Trust.HEAD,
+        rows_max: int = LOAD_ROWS_MAX,
         within: Connection | None = None,
     ) -> Stored:
         """Read what is after *after* up to *upto*, both seqs, from the shortest way *trust* allows.
 
-        At most LOAD_ROWS_MAX rows: `full` tells that there may be more after `upto`.
+        At most *rows_max* rows: `full` tells that there may be more after `upto`.
         """
         source = within or self._pool
-        found = await source.fetch(SQL.load, scene, after, LOAD_ROWS_MAX, upto, int(trust))
-        return _stored(found, after)
+        found = await source.fetch(SQL.load, scene, after, rows_max, upto, int(trust))
+        return stored_of(found, after, rows_max)
 
     async def rows(self, scene: UUID, seq_from: int, seq_to: int) -> Stored:
         """Read originals *seq_from* to *seq_to*; `pruned` tells that the first are gone."""
-        return _stored(await self._pool.fetch(SQL.rows, scene, seq_from, seq_to), seq_from - 1)
+        return stored_of(await self._pool.fetch(SQL.rows, scene, seq_from, seq_to), seq_from - 1)
 
-    async def quarantine(self, scene: UUID, bad: dict[int, str]) -> None:
-        """Exclude rows from the document for ever; they stay in the log."""
-        await self._pool.execute(
-            SQL.quarantine, scene, list(bad), [reason[:1000] for reason in bad.values()]
+    async def quarantine(
+        self, scene: UUID, bad: dict[int, str], *, compacted: bool = False
+    ) -> list[int]:
+        """Exclude originals, or *compacted* rows, from the document; they stay in the log.
+
+        Returns those that were not excluded yet.
+        """
+        reasons = [reason[:1000] for reason in bad.values()]
+        rows = await self._pool.fetch(SQL.quarantine, scene, list(bad), reasons, compacted)
+        return [row["seq"] for row in rows]
+
+    async def head(self, scene: UUID, *, within: Connection | None = None) -> Head | None:
+        """Read the head as it is stored, damaged or not."""
+        row = await (within or self._pool).fetchrow(SQL.head, scene)
+        if row is None:
+            return None
+        state = unpack(row["snapshot"], row["size"])
+        if state is not None and checksum(state) != row["checksum"]:
+            state = None
+        return Head(
+            row["upto_seq"],
+            state,
+            row["state_vector"],
+            row["snapshot"],
+            row["version"],
+            row["updated_at"],
         )
 
     async def put_head(
-        self, scene: UUID, upto: int, state: bytes, vector: bytes, *, within: Connection
+        self,
+        scene: UUID,
+        upto: int,
+        state: bytes,
+        vector: bytes,
+        *,
+        within: Connection,
+        instead_of: int = 0,
     ) -> None:
-        """Store a roll-up, unless one that reaches further is there."""
+        """Store a roll-up, unless one that reaches further is there.
+
+        Version *instead_of* of the head is replaced however far it reaches: it is damaged.
+        """
         packed = zstandard.compress(state, ZSTD_LEVEL)
-        await within.execute(SQL.put_head, scene, upto, packed, len(state), vector, checksum(state))
+        await within.execute(
+            SQL.put_head, scene, upto, packed, len(state), vector, checksum(state), instead_of
+        )
 
     def transaction(self) -> Any:
         """Acquire a connection; the caller opens the transaction on it."""
@@ -196,37 +201,3 @@ class Store:
     async def try_lock(scene: UUID, *, within: Connection) -> bool:
         """Take the roll-up lock of a scene for this transaction; false if somebody has it."""
         return bool(await within.fetchval(SQL.try_lock, str(scene)))
-
-
-def _stored(records: Sequence[asyncpg.Record], after: int) -> Stored:
-    base_seq, base, base_damaged = 0, None, False
-    seqs: list[int] = []
-    rows: list[bytes] = []
-    damaged: list[int] = []
-    excluded: list[int] = []
-    for record in records:
-        body: bytes | None = record["body"]
-        if body is None:
-            excluded.append(record["seq"])
-        elif record["is_base"]:
-            base_seq = record["seq"]
-            packed = record["size"] is not None
-            base = _unpack(body, record["size"]) if packed else body
-            base_damaged = base is None or checksum(base) != record["checksum"]
-        elif checksum(body) != record["checksum"]:
-            damaged.append(record["seq"])
-        else:
-            seqs.append(record["seq"])
-            rows.append(body)
-    full = len(records) >= LOAD_ROWS_MAX
-    return Stored(after, base_seq, base, seqs, rows, damaged, excluded, base_damaged, full)
-
-
-def _unpack(packed: bytes, size: int) -> bytes | None:
-    # The frame's own size is checked first: a damaged one must not make us allocate gigabytes.
-    try:
-        if zstandard.frame_content_size(packed) != size:
-            return None
-        return zstandard.decompress(packed, max_output_size=size)
-    except zstandard.ZstdError:
-        return None

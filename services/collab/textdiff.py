@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from rapidfuzz.distance import Indel
+
+from services.collab import align, offsets
 
 EXACT_CELLS_MAX = 4_000_000
 """Characters of one side times the other up to which the exact difference is computed."""
@@ -23,13 +24,13 @@ def edits(old: str, new: str) -> list[Edit]:
     regions are first aligned by lines and words, which is what a person changed anyway.
     """
     found: list[Edit] = []
-    for start, end, first, last in _regions(old, new):
+    for start, end, first, last in regions(old, new):
         found.append((start, end, new[first:last]))
     return list(_in_bytes(old, found))
 
 
-def _regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
-    """Yield changed regions as offsets (old start, old end, new start, new end)."""
+def regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what `edits` replaces, in characters: (old start, old end, new start, new end)."""
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
     yield from _aligned(
@@ -52,16 +53,15 @@ def _aligned(
         return
     parts_old, parts_new = grains[0].findall(old), grains[0].findall(new)
     starts_old, starts_new = _starts(parts_old), _starts(parts_new)
-    matcher = SequenceMatcher(None, parts_old, parts_new, autojunk=False)
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag != "equal":
-            yield from _aligned(
-                old[starts_old[i] : starts_old[j]],
-                new[starts_new[k] : starts_new[m]],
-                at_old + starts_old[i],
-                at_new + starts_new[k],
-                grains[1:],
-            )
+    pairs = align.equal_pairs(parts_old, parts_new)
+    for i, j, k, m in align.gaps(pairs, len(parts_old), len(parts_new)):
+        yield from _aligned(
+            old[starts_old[i] : starts_old[j]],
+            new[starts_new[k] : starts_new[m]],
+            at_old + starts_old[i],
+            at_new + starts_new[k],
+            grains[1:],
+        )
 
 
 def _exact(old: str, new: str, at_old: int, at_new: int) -> Iterator[tuple[int, int, int, int]]:
@@ -99,9 +99,6 @@ def _starts(parts: Sequence[str]) -> list[int]:
 
 
 def _in_bytes(old: str, found: Sequence[Edit]) -> Iterator[Edit]:
-    seen = seen_bytes = 0
-    for start, end, text in found:
-        start_bytes = seen_bytes + len(old[seen:start].encode())
-        end_bytes = start_bytes + len(old[start:end].encode())
-        yield start_bytes, end_bytes, text
-        seen, seen_bytes = end, end_bytes
+    ends = offsets.to_utf8(old, (at for start, end, _ in found for at in (start, end)))
+    for (_, _, text), start, end in zip(found, ends, ends, strict=True):
+        yield start, end, text

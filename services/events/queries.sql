@@ -1,4 +1,4 @@
--- Statements with {table}, {view}, {parent}, {columns} or {shown} are written once for every kind of
+-- Statements with {table}, {view}, {parent}, {columns}, {shown} or {schema} are written once for every kind of
 -- aggregate; the store fills in names from services.events.model, never from a request.
 
 -- name: claim
@@ -77,6 +77,21 @@ WITH numbered AS (
 SELECT {shown}, page.rank, page.place AS index
 FROM page JOIN {view} v ON v.id = page.id ORDER BY page.rank;
 
+-- name: book_scenes
+-- Scenes of a book in reading order, after a chapter's rank and a scene's; `place` counts the living
+-- ones before each, of the whole book.
+WITH numbered AS (
+    SELECT s.id, c.rank AS chapter_rank, s.rank,
+        row_number() OVER (ORDER BY c.rank, s.rank) - 1 AS place
+    FROM chapters c JOIN scenes s ON s.chapter_id = c.id
+    WHERE c.project_id = $1 AND c.book_id = $2 AND c.deleted_at IS NULL AND s.deleted_at IS NULL
+), page AS (
+    SELECT * FROM numbered WHERE $3::text IS NULL OR (chapter_rank, rank) > ($3, $4)
+    ORDER BY chapter_rank, rank LIMIT $5
+)
+SELECT v.*, page.place, page.chapter_rank FROM page JOIN scenes_read v ON v.id = page.id
+ORDER BY page.chapter_rank, page.rank;
+
 -- name: gap
 -- Where a child ($3) comes to stand at index $4: between which ranks, and at which index indeed.
 -- Deleted siblings keep their ranks, so that restoring one never meets another's.
@@ -107,7 +122,8 @@ ORDER BY p.id LIMIT $4;
 
 -- name: standing
 -- Where a thing belongs and what a person is there: on the path of every join.
-SELECT v.project_id, m.role, v.hidden OR v.deleted_at IS NOT NULL AS deleted
+SELECT v.project_id, m.role, v.hidden OR v.deleted_at IS NOT NULL AS deleted,
+    {schema} AS schema_version
 FROM {view} v LEFT JOIN members m ON m.project_id = v.project_id AND m.user_id = $2
 WHERE v.id = $1;
 

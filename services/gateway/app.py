@@ -29,11 +29,17 @@ from services.gateway.limits import LimitClass, Limits
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
+from services.gateway.operators import Operators
+from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.content import ContentRoutes
+from services.gateway.routes.history import HistoryRoutes
 from services.gateway.routes.identity import IdentityRoutes
 from services.gateway.routes.manuscript import manuscript_routes
 from services.gateway.routes.members import Members
+from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
+from services.gateway.routes.persistence import PersistenceRoutes
 from services.gateway.routes.public import Public
+from services.gateway.routes.replay import ReplayRoutes
 from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
 
@@ -107,6 +113,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *manuscript_routes(caller, authority),
             *Members(caller, authority, people).routes(),
             *ContentRoutes(caller).routes(),
+            *HistoryRoutes(caller, people).routes(),
+            *ReplayRoutes(caller).routes(),
+            *NamedSnapshotRoutes(caller).routes(),
+            *BranchRoutes(caller).routes(),
+            *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
             *public.routes(),
         ]
         server = PublicServer(

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 THINGS_MAX = 100_000
 DELETED_FRESH_S = 1.0
-"""How long "not deleted" is believed without asking again."""
+"""How long "not deleted", and a scene's schema, is believed without asking again."""
 DELETED_USABLE_S = PERMISSIONS.ttl_s
 """The same while events is away: as long as a role."""
 ASK_DEADLINE_S = 2.0
@@ -56,7 +56,12 @@ class Identifies(Protocol):
 class _Thing:
     project_id: UUID
     deleted: bool
+    schema_version: int | None
     seen: float
+    """When events was asked, not when it answered: a doubt that came between stands."""
+
+    def access(self, role: Role, identity: Identity) -> Access:
+        return Access(self.project_id, role, self.deleted, identity.scopes, self.schema_version)
 
 
 class Authority:
@@ -103,13 +108,13 @@ class Authority:
         revision, role = await self._cached_role(thing.project_id, identity.user_id)
         if role and (age_s < DELETED_FRESH_S or not deleted_matters):
             _decisions.labels("cache").inc()
-            return Access(thing.project_id, role, thing.deleted, identity.scopes)
+            return thing.access(role, identity)
         try:
             access = await self._ask(identity, kind, thing_id)
         except errors.Unavailable:
             if role and age_s < DELETED_USABLE_S:
                 _decisions.labels("stale").inc()
-                return Access(thing.project_id, role, thing.deleted, identity.scopes)
+                return thing.access(role, identity)
             raise
         if role is None and revision is not None:
             await self._cache_role(access, identity.user_id, revision)
@@ -120,13 +125,19 @@ class Authority:
         standing = await self._standing(identity, "project", project_id, user_id)
         return standing.role
 
-    def learn(self, kind: Kind, thing_id: UUID, project_id: UUID) -> None:
+    def learn(
+        self, kind: Kind, thing_id: UUID, project_id: UUID, schema_version: int | None = None
+    ) -> None:
         """Note where a thing that was just created belongs."""
-        self._note((kind, thing_id), _Thing(project_id, deleted=False, seen=time.monotonic()))
+        thing = _Thing(project_id, deleted=False, schema_version=schema_version, seen=_now())
+        self._note((kind, thing_id), thing)
 
     def doubt(self) -> None:
-        """Ask again whether a thing is deleted before believing what was seen so far."""
-        self._doubted = time.monotonic()
+        """Ask again whether a thing is deleted, and of what schema, before believing what was seen.
+
+        Of all things, because what is below a deleted one is not known here.
+        """
+        self._doubted = _now()
 
     async def forget_role(self, project_id: UUID, user_id: UUID) -> None:
         """Drop a cached decision, for all gateways at once.
@@ -140,16 +151,16 @@ class Authority:
     async def _ask(self, identity: Identity, kind: Kind, thing_id: UUID) -> Access:
         # Never shared with a question asked earlier: its answer may be from before a change that
         # this caller was just told about.
+        asked = _now()
         standing = await self._standing(identity, kind, thing_id, identity.user_id)
         _decisions.labels("events").inc()
         if standing.project_id is None:
             raise errors.NotFound
-        self._note(
-            (kind, thing_id), _Thing(standing.project_id, standing.deleted, time.monotonic())
-        )
+        thing = _Thing(standing.project_id, standing.deleted, standing.schema_version, asked)
+        self._note((kind, thing_id), thing)
         if standing.role is None:
             raise errors.NotFound
-        return Access(standing.project_id, standing.role, standing.deleted, identity.scopes)
+        return thing.access(standing.role, identity)
 
     async def _standing(
         self, identity: Identity, kind: Kind, thing_id: UUID, user_id: UUID
@@ -174,8 +185,8 @@ class Authority:
         return thing
 
     def _age(self, thing: _Thing) -> float:
-        """Return for how many seconds `deleted` was not looked at; for ever once doubted."""
-        return time.monotonic() - thing.seen if thing.seen > self._doubted else float("inf")
+        """Return for how many seconds *thing* was not looked at; for ever once doubted."""
+        return _now() - thing.seen if thing.seen > self._doubted else float("inf")
 
     def _note(self, key: tuple[Kind, UUID], thing: _Thing) -> None:
         self._things[key] = thing
@@ -213,6 +224,10 @@ class Authority:
             pass  # it changed meanwhile: the newer word stands
         except _KV_AWAY as error:
             log.warning("permission cache unreachable", reason=type(error).__name__)
+
+
+def _now() -> float:
+    return time.monotonic()
 
 
 def _key(project_id: UUID, user_id: UUID) -> str:

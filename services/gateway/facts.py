@@ -28,6 +28,7 @@ PRESENCE_FACTS = tuple(
     for kind in ("project", "book", "chapter", "scene")
     for action in ("deleted", "restored")
 )
+SCHEMA_FACTS = f"{FACTS}.scene.schema_version_changed.>"
 
 
 class Rooms(Protocol):
@@ -36,8 +37,8 @@ class Rooms(Protocol):
     def membership_changed(self, project_id: UUID, user_id: UUID) -> None:
         """Somebody's role changed, or they came or went."""
 
-    def scene_gone(self, project_id: UUID, scene_id: UUID | None) -> None:
-        """A scene was deleted; None: any scene of the project may be."""
+    def scene_changed(self, project_id: UUID, scene_id: UUID | None) -> None:
+        """A scene was deleted or needs a newer editor; None: any scene of the project may be."""
 
 
 class Facts:
@@ -64,6 +65,7 @@ class Facts:
         await client.subscribe(MEMBER_FACTS, cb=_reader(self.on_member))
         for subject in PRESENCE_FACTS:
             await client.subscribe(subject, cb=_reader(self.on_presence))
+        await client.subscribe(SCHEMA_FACTS, cb=_reader(self.on_schema))
 
     async def on_member_durably(self, fact: Announcement) -> None:
         """Drop the cached role."""
@@ -85,7 +87,13 @@ class Facts:
         self._authority.doubt()
         if self._rooms and action == "deleted":
             scene_id = event.aggregate_id if kind == "scene" else None
-            self._rooms.scene_gone(event.project_id, scene_id)
+            self._rooms.scene_changed(event.project_id, scene_id)
+
+    async def on_schema(self, event: Event) -> None:
+        """A scene names a newer editor schema: older editors must stop writing."""
+        self._authority.doubt()
+        if self._rooms:
+            self._rooms.scene_changed(event.project_id, event.aggregate_id)
 
 
 def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any]:

@@ -46,7 +46,9 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(_MANUSCRIPT, "create update delete reorder", _WRITER),
     **_each(_MANUSCRIPT, "restore", _MAINTAINER),
     **_each(("scene",), "edit comment suggest snapshot", _WRITER),
-    **_each(("scene",), "restore_version", _WRITER),
+    **_each(("scene",), "restore_version branch merge", _WRITER),
+    # Named snapshots: who made one may delete it, too.
+    "scene.delete_any_snapshot": _MAINTAINER,
     **_each(_WORLD, "read", _READER),
     **_each(_WORLD, "create update delete", _WRITER),
     **_each(_WORLD, "restore", _MAINTAINER),
@@ -92,13 +94,15 @@ _INCLUDED: Mapping[str, frozenset[str]] = {
 class Access:
     """What somebody is to a thing: its project, their role there, and their token's scopes.
 
-    `deleted` says that the thing, or something above it, is deleted.
+    `deleted` says that the thing, or something above it, is deleted; `schema_version` is the
+    editor schema that a scene names, None when it names none.
     """
 
     project_id: UUID
     role: Role
     deleted: bool = False
     scopes: frozenset[str] | None = None
+    schema_version: int | None = None
 
 
 def scope_of(action: Action) -> Scope:

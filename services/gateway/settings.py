@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import (
     Field,
@@ -45,6 +46,12 @@ class Settings(ProcessSettings):
         default=90 * DAY_S, description="After this a person logs in again, however active."
     )
 
+    operators: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Who may see how the system is: ids or email addresses of people, separated"
+        " by commas, or * for everybody with an account. Nobody when empty.",
+    )
+
     oidc_issuer: str | None = Field(
         default=None, description="URL of an OpenID provider whose tokens are accepted too."
     )
@@ -60,11 +67,19 @@ class Settings(ProcessSettings):
     limit_content_per_minute: PositiveInt = 600
     limit_ai_per_minute: PositiveInt = 60
 
-    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("allowed_origins", "trusted_proxies", "operators", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("operators")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if each != "*" and "@" not in each:
+                UUID(each)
         return value
 
     @model_validator(mode="after")

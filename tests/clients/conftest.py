@@ -55,12 +55,13 @@ def play(stack: Stack, friends: Friends) -> Scenario:
             "project": friends.project,
             "scene": friends.scene,
             "people": {
-                "ada": _shown(friends.ada),
-                "ben": _shown(friends.ben),
+                "ada": shown(friends.ada),
+                "ben": shown(friends.ben),
             },
         }
     )
 
 
-def _shown(person: Person) -> dict[str, str]:
+def shown(person: Person) -> dict[str, str]:
+    """A person as scenarios are told of them."""
     return {"id": person.id, "name": person.name, "token": person.token}

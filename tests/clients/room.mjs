@@ -33,9 +33,12 @@ export const check = (what, holds) => {
 export class Peer {
   /**
    * @param {{token: string}} person
-   * @param {object} options scene, clientID, params and protocols, or connect: false
+   * @param {object} options scene, url, clientID, params and protocols, or connect: false
    */
-  constructor (person, { scene = told.scene, clientID, params, protocols, connect = true } = {}) {
+  constructor (
+    person,
+    { scene = told.scene, url = told.url, clientID, params, protocols, connect = true } = {}
+  ) {
     this.doc = new Y.Doc()
     if (clientID !== undefined) this.doc.clientID = clientID
     this.text = this.doc.getText('content')
@@ -49,7 +52,7 @@ export class Peer {
     this.syncs = 0
     /** How many edits were made here. */
     this.sent = 0
-    this.provider = new WebsocketProvider(`${told.url.replace('http', 'ws')}/collab`, scene, this.doc, {
+    this.provider = new WebsocketProvider(`${url.replace('http', 'ws')}/collab`, scene, this.doc, {
       WebSocketPolyfill: WebSocket,
       // Peers of one process must meet at the server, not behind its back.
       disableBc: true,

@@ -48,10 +48,10 @@ class Scene:
 
     def __init__(self, scenery: Scenery, scene: UUID) -> None:
         self.id = scene
-        self.writers = [
+        self.writers: list[YClient] = [
             YClient(scenery.address(scene, gateway), f"writer-{gateway}") for gateway in (0, 1)
         ]
-        self.readers = [
+        self.readers: list[YClient] = [
             YClient(scenery.address(scene, gateway, acks=False), f"reader-{gateway}")
             for gateway in (0, 1)
         ]
@@ -162,10 +162,13 @@ async def _end(task: asyncio.Task[None] | None) -> None:
             await task
 
 
+type SceneOf = Callable[[Scenery, UUID], Scene]
+
+
 @asynccontextmanager
-async def playing(scenery: Scenery) -> AsyncGenerator[Play]:
+async def playing(scenery: Scenery, scene_of: SceneOf = Scene) -> AsyncGenerator[Play]:
     """Scenes in which people type, once all are connected, until the end of the block."""
-    scenes = [Scene(scenery, await scenery.scene()) for _ in range(SCENES)]
+    scenes = [scene_of(scenery, await scenery.scene()) for _ in range(SCENES)]
     ledger = Ledger(
         scenery.stack.postgres_url("collab", "collab_owner"),
         {scene.id: scene.clients for scene in scenes},
@@ -189,13 +192,14 @@ async def account(
     *,
     lead_s: float = LEAD_S,
     tail_s: float = TAIL_S,
+    scene_of: SceneOf = Scene,
 ) -> Figures:
     """Let people type, cause *fault*, wait until all agree again, and count.
 
     Raises:
         TimeoutError: They never agreed.
     """
-    async with playing(scenery) as play:
+    async with playing(scenery, scene_of) as play:
         await asyncio.sleep(lead_s)
         at_fault = play.ledger.promises()
         await fault(play)

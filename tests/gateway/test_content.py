@@ -1,5 +1,6 @@
 """The text of a scene over HTTP."""
 
+import json
 from base64 import b64decode, b64encode
 
 import pytest
@@ -84,6 +85,96 @@ async def test_unknown_formats_are_415(path: str, mary: Person):
     assert is_problem(put, 415, "UNSUPPORTED_FORMAT")
     odd = await mary.ask("PUT", path, content=b"x", headers={"Content-Type": "image/png"})
     assert is_problem(odd, 415, "UNSUPPORTED_FORMAT")
+
+    known = (await mary.get(path, params={"format": "docx"})).json()["formats"]
+    assert known == ["text", "markdown", "blocks", "prosemirror", "yjs"]
+
+
+BLOCKS = [
+    {"type": "scene-heading", "children": [{"text": "INT. LAB 🧪"}]},
+    {"type": "action", "n": 1, "children": [{"text": "It "}, {"text": "moves", "italic": True}]},
+]
+
+
+async def test_blocks_are_read_in_every_format(path: str, mary: Person):
+    """Written as JSON or as a string of JSON; each format has its media type and its own ETag."""
+    first = await mary.ask("PUT", path, json={"format": "blocks", "content": BLOCKS})
+    again = await mary.ask("PUT", path, json={"format": "blocks", "content": json.dumps(BLOCKS)})
+    raw = await mary.ask(
+        "PUT",
+        path,
+        content=json.dumps(BLOCKS).encode(),
+        headers={"Content-Type": "application/vnd.scriptorium.blocks+json"},
+    )
+    found = {
+        form: await mary.get(path, params={"format": form})
+        for form in ("text", "markdown", "blocks", "prosemirror", "yjs")
+    }
+
+    assert first.json()["changed"] is True, first.text
+    assert [again.json()["changed"], raw.json()["changed"]] == [False, False], raw.text
+    assert found["blocks"].json() == BLOCKS
+    assert found["text"].text == "INT. LAB 🧪\nIt moves"
+    assert found["markdown"].text == "## INT. LAB 🧪\n\nIt *moves*\n"
+    assert found["prosemirror"].json()["content"][1]["attrs"] == {"n": 1}
+    kinds = [answer.headers["content-type"].partition(";")[0] for answer in found.values()]
+    assert kinds == [
+        "text/plain",
+        "text/markdown",
+        "application/json",
+        "application/json",
+        "application/octet-stream",
+    ]
+    assert len({answer.headers["etag"] for answer in found.values()}) == len(found)
+
+
+async def test_markdown_is_sent_as_it_is_and_merges_from_its_base(path: str, mary: Person):
+    """A base works for every format as it does for text."""
+    await mary.ask("PUT", path, json={"format": "blocks", "content": BLOCKS})
+    base = (await mary.get(path)).headers["scriptorium-state-vector"]
+    plain = await mary.ask(
+        "PUT",
+        path,
+        content="## INT. LAB 🧪\n\nIt *moves* again\n".encode(),
+        headers={"Content-Type": "text/markdown"},
+    )
+    wanted = [{**BLOCKS[0], "children": [{"text": "INT. OLD LAB 🧪"}]}, BLOCKS[1]]
+    body = {"format": "blocks", "content": wanted, "baseStateVector": base}
+    merged = await mary.ask("PUT", path, json=body)
+
+    assert (plain.status_code, merged.status_code) == (200, 200), merged.text
+    assert (await mary.get(path)).text == "INT. OLD LAB 🧪\nIt moves again"
+    found = (await mary.get(path, params={"format": "blocks"})).json()
+    assert (found[0]["type"], found[1]["n"]) == ("scene-heading", 1)
+
+
+async def test_unparsable_content_names_its_place_and_changes_nothing(path: str, mary: Person):
+    """A line and column in JSON that is none, else the path of what is wrong."""
+    await mary.ask("PUT", path, json={"format": "blocks", "content": BLOCKS})
+    for body, place in (
+        ({"format": "blocks", "content": "[\n{]"}, "line 2, column 2"),
+        ({"format": "blocks", "content": [BLOCKS[0], {"children": 3}]}, "content[1].children"),
+        ({"format": "prosemirror", "content": {"type": "x"}}, "content.type"),
+    ):
+        answer = await mary.ask("PUT", path, json=body)
+        assert is_problem(answer, 400, "VALIDATION_FAILED"), answer.text
+        assert answer.json()["at"] == place
+    for form in ("text", "markdown", "yjs"):
+        answer = await mary.ask("PUT", path, json={"format": form, "content": []})
+        assert is_problem(answer, 400, "VALIDATION_FAILED")
+    assert (await mary.get(path, params={"format": "blocks"})).json() == BLOCKS
+
+
+async def test_large_content_is_taken_in_pieces(path: str, mary: Person):
+    """Larger than one edit may be, in several rows of the log."""
+    wanted = "It was a dark and stormy night. 🌩 \n" * 50_000
+    answer = await mary.ask(
+        "PUT", path, content=wanted.encode(), headers={"Content-Type": "text/plain"}
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["seq"] > 10
+    assert (await mary.get(path)).text == wanted
 
 
 async def test_bad_content_is_refused_with_its_place(path: str, mary: Person):

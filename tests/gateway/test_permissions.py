@@ -1,6 +1,7 @@
 """Who may do what: the matrix against the real routes, members, and what changes them."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx
@@ -44,6 +45,10 @@ async def routes(shared: Manuscript) -> list[tuple[str, str, Json | None, str]]:
         ("PUT", f"{project}/members/{some_id()}", {"role": "READER"}, "member.put"),
         ("DELETE", f"{project}/members/{some_id()}", None, "member.remove"),
     ]
+    found += [
+        ("GET", f"/api/scripts/{shared.book['id']}/scenes", None, "scene.read"),
+        ("POST", f"/api/scenes/{shared.scene['id']}/snapshot", {"nonsense": 1}, "scene.snapshot"),
+    ]
     for kind in ("project", "book", "chapter", "scene"):
         item = f"/api/{kind}s/{getattr(shared, kind)['id']}"
         found += [
@@ -60,8 +65,31 @@ async def routes(shared: Manuscript) -> list[tuple[str, str, Json | None, str]]:
                 ("POST", above[kind], {"nonsense": 1}, f"{kind}.create"),
                 ("POST", f"{item}/move", {"nonsense": 1}, f"{kind}.reorder"),
             ]
-    scene = f"/api/scenes/{shared.scene['id']}/content"
-    return [*found, ("GET", scene, None, "scene.read"), ("PUT", scene, {"no": 1}, "scene.edit")]
+    scene = f"/api/scenes/{shared.scene['id']}"
+    content = f"{scene}/content"
+    found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
+    return [*found, *_past(scene)]
+
+
+def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
+    """The routes of a scene's history."""
+    snapshot, branch = f"{scene}/snapshots/{some_id()}", f"{scene}/branches/{some_id()}"
+    return [
+        ("GET", f"{scene}/history", None, "scene.read"),
+        ("GET", f"{scene}/diff?from=seq:0", None, "scene.read"),
+        ("GET", f"{scene}/replay", None, "scene.read"),
+        ("POST", f"{scene}/restore-version", {"nonsense": 1}, "scene.restore_version"),
+        ("GET", f"{scene}/snapshots", None, "scene.read"),
+        ("POST", f"{scene}/snapshots", {"nonsense": 1}, "scene.snapshot"),
+        ("GET", snapshot, None, "scene.read"),
+        ("PATCH", snapshot, {"nonsense": 1}, "scene.snapshot"),
+        ("DELETE", snapshot, None, "scene.snapshot"),
+        ("GET", f"{scene}/branches", None, "scene.read"),
+        ("POST", f"{scene}/branches", {"nonsense": 1}, "scene.branch"),
+        ("GET", branch, None, "scene.read"),
+        ("DELETE", branch, None, "scene.branch"),
+        ("POST", f"{branch}/merge", {"nonsense": 1}, "scene.merge"),
+    ]
 
 
 class TestRoutes:
@@ -104,7 +132,7 @@ class TestRoutes:
         for method, path, _, _ in routes:
             parts = path.partition("?")[0].split("/")
             shape = "/".join(
-                "{id}" if part in ids else "{userId}" if part.count("-") == 4 else part
+                "{id}" if part in ids else "{other}" if part.count("-") == 4 else part
                 for part in parts
             )
             covered.add((method, shape))
@@ -112,7 +140,7 @@ class TestRoutes:
         for path, methods in document["paths"].items():
             for method in methods:
                 if "{id}" in path and not path.startswith("/api/tokens"):
-                    assert (method.upper(), path) in covered
+                    assert (method.upper(), re.sub(r"{(?!id})\w+}", "{other}", path)) in covered
 
 
 class TestMatrix:

@@ -1,17 +1,20 @@
 """Too much, too slow, and never reading."""
 
 import asyncio
+import json
 import socket
 import time
 from contextlib import suppress
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from libs.contracts.yprotocol import STEP1, sync_message
-from services.gateway.live.connection import CLOSE_WAIT_S
+from services.gateway.live.socket import CLOSE_WAIT_S
 from tests.hostile.bystanders import undisturbed
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
@@ -62,11 +65,12 @@ async def test_slow_upgrades(scenery: Scenery):
             writer.transport.abort()
 
 
-async def test_client_that_never_reads(stack: BreakableStack, scenery: Scenery):
+@pytest.mark.parametrize("way", ["collab", "ws"])
+async def test_client_that_never_reads(way: str, stack: BreakableStack, scenery: Scenery):
     """It is closed with 1013 and let go, and whoever writes much to it is not held up."""
     async with undisturbed(scenery) as calm:
         before = await _closed(stack, TRY_AGAIN)
-        deaf = await _deaf(scenery, calm.scene)
+        deaf = await _deaf(scenery, calm.scene, way)
         async with YClient(scenery.address(calm.scene)) as writer:
             for number in range(1, LARGE_EDITS + 1):
                 writer.type("x" * LARGE_CHARS, at=0)
@@ -80,25 +84,35 @@ async def test_client_that_never_reads(stack: BreakableStack, scenery: Scenery):
         deaf.close()
 
 
-async def _deaf(scenery: Scenery, scene: object) -> socket.socket:
+async def _deaf(scenery: Scenery, scene: UUID, way: str) -> socket.socket:
     """Join a scene, and never read again."""
-    url = urlsplit(scenery.address(scene)())  # pyright: ignore[reportArgumentType]
+    url = urlsplit(scenery.address(scene)())
+    path = url.path if way == "collab" else "/ws"
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(deaf, (url.hostname, url.port))
     request = (
-        f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
+        f"GET {path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     await loop.sock_sendall(deaf, request.encode())
     assert b"101" in await loop.sock_recv(deaf, 64)
-    step1 = sync_message(STEP1, b"\x00")
-    mask = bytes(4)
-    await loop.sock_sendall(deaf, bytes((0x82, 0x80 | len(step1))) + mask + step1)
+    if way == "collab":
+        await loop.sock_sendall(deaf, _frame(0x82, sync_message(STEP1, b"\x00")))
+        return deaf
+    hello = {"type": "client.hello", "userId": scenery.person.id}
+    for event in (hello, {"type": "join.scene", "sceneId": str(scene)}):
+        await loop.sock_sendall(deaf, _frame(0x81, json.dumps(event).encode()))
     return deaf
+
+
+def _frame(head: int, message: bytes) -> bytes:
+    """A short WebSocket frame as clients send it, under a mask of zeros."""
+    assert len(message) < 126
+    return bytes((head, 0x80 | len(message))) + bytes(4) + message
 
 
 async def _closed(stack: BreakableStack, code: int) -> float:

@@ -5,7 +5,8 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collab import heavy, textdiff
+from libs.contracts.content import ContentFormat
+from services.collab import formats, textdiff
 from services.collab.textdiff import edits
 from tests.property.histories import LETTERS, document
 from tests.support.scenery import text_of
@@ -70,7 +71,7 @@ def test_rewriting_a_document(first: str, second: str, third: str):
     """The edit is an update that makes a document read the new text, again and again."""
     state = b"\x00\x00"
     for wanted in (first, second, third):
-        update = heavy.rewrite_text(state, wanted)
+        update = formats.rewrite(state, ContentFormat.TEXT, wanted.encode())
         doc = document(state, *([update] if update else []))
         state = doc.get_update()
 

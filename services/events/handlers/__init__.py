@@ -20,6 +20,7 @@ def subscribe(broker: NatsBroker, store: Store) -> None:
     serve(broker, manuscript.MOVE, commands.move)
     serve(broker, manuscript.READ, reads.read)
     serve(broker, manuscript.LIST, reads.list)
+    serve(broker, manuscript.LIST_BOOK_SCENES, reads.list_book_scenes)
     serve(broker, manuscript.AUTHORIZE, reads.authorize)
     serve(broker, manuscript.LIST_MEMBERS, members.list)
     serve(broker, manuscript.PUT_MEMBER, members.put)

@@ -24,7 +24,7 @@ from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER, PROJECT
 from services.events.model.aggregates.project import slugs
 from services.events.model.log import Draft
-from services.events.model.merge import field_changes, require_mergeable
+from services.events.model.merge import field_changes, require_mergeable, require_rising
 from services.events.model.order import moved, place_of
 from services.events.model.refusal import refused
 from services.events.store import Store, Transaction, TryAgain
@@ -103,6 +103,7 @@ class Commands:
             if base is not None and base < row["version"]:
                 since = await tx.field_history(about, question.id, list(wanted), since=base)
                 require_mergeable(row, wanted, since, base_version=base)
+            require_rising(about, row, wanted)
             await tx.record(field_changes(about, question.id, row, wanted))
 
         return await self._do(question, actor, actor.scope(), act)

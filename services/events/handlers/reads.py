@@ -5,7 +5,18 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor, Role
-from libs.contracts.manuscript import Authorize, Document, Documents, List, Read, Standing
+from libs.contracts.manuscript import (
+    Authorize,
+    BookScene,
+    BookScenes,
+    Document,
+    Documents,
+    List,
+    ListBookScenes,
+    Read,
+    Standing,
+)
+from libs.contracts.resources import Scene
 from services.events.handlers.action import require_project, require_visible, shown, wire
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
@@ -65,6 +76,26 @@ class Reads:
         rows = await self._store.read(work, project_id=project_id)
         return _page(about, rows, question.limit, key="rank")
 
+    async def list_book_scenes(self, question: ListBookScenes, actor: Actor) -> BookScenes:
+        """Show a page of the scenes of a book, in reading order."""
+        book, scene, project_id = AGGREGATES["book"], AGGREGATES["scene"], actor.scope()
+        after = _ranks(key_of(question.cursor))
+
+        async def work(reader: Reader) -> list[Row]:
+            require_visible(await reader.row(book, question.book_id))
+            return await reader.book_scenes(question.book_id, after=after, limit=question.limit + 1)
+
+        rows = await self._store.read(work, project_id=project_id)
+        items = [
+            BookScene(
+                scene=Scene.model_validate(scene.document(row).model_dump()),
+                place=row["place"],
+                cursor=cursor_after(f"{row['chapter_rank']}-{row['rank']}"),
+            )
+            for row in rows[: question.limit]
+        ]
+        return BookScenes(items=items, more=len(rows) > question.limit)
+
     async def _projects(self, question: List, actor: Actor, after: str | None) -> Documents:
         try:
             after_id = UUID(after) if after else None
@@ -93,7 +124,22 @@ class Reads:
         if found is None:
             return Standing()
         role = Role(found["role"]) if found["role"] else None
-        return Standing(project_id=found["project_id"], role=role, deleted=found["deleted"])
+        return Standing(
+            project_id=found["project_id"],
+            role=role,
+            deleted=found["deleted"],
+            schema_version=found["schema_version"],
+        )
+
+
+def _ranks(key: str | None) -> tuple[str, str] | None:
+    """Return the ranks of chapter and scene that a cursor of a book continues after."""
+    if key is None:
+        return None
+    chapter, _, scene = key.partition("-")
+    if not chapter or not scene or "-" in scene:
+        raise refused("cursor", "not a cursor of this list")
+    return chapter, scene
 
 
 def _page(about: Aggregate, rows: Sequence[Row], limit: int, *, key: str) -> Documents:

@@ -33,6 +33,8 @@ class Aggregate:
         derived: Fields that no client sets, with their first values.
         references: Fields whose values are ids.
         lasting: A deleted one stays, and can be restored.
+        rising: Fields that may be raised, never lowered or cleared, with the refusal.
+        later: Fields that the oldest `created` events do not name, with what those stand for.
     """
 
     kind: str
@@ -44,6 +46,10 @@ class Aggregate:
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
     references: frozenset[str] = frozenset()
     lasting: bool = True
+    rising: Mapping[str, type[errors.AppError]] = field(
+        default_factory=dict[str, type[errors.AppError]]
+    )
+    later: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def view(self) -> str:

@@ -201,7 +201,8 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
 
 
 def _born(about: Aggregate, event: Event) -> Row:
-    row: Row = {name: about.value(name, event.data[to_camel(name)]) for name in about.fields}
+    given = {to_camel(name): value for name, value in about.later.items()} | event.data
+    row: Row = {name: about.value(name, given[to_camel(name)]) for name in about.fields}
     row |= {
         "id": event.aggregate_id,
         "version": event.version,

@@ -23,6 +23,18 @@ def field_changes(
     ]
 
 
+def require_rising(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> None:
+    """Return when no field that only rises would fall.
+
+    Raises:
+        errors.AppError: What the aggregate names for that field, with both values.
+    """
+    for name, refusal in about.rising.items():
+        held, value = row[name], wanted.get(name, row[name])
+        if held is not None and (value is None or value < held):
+            raise refusal(current=held, wanted=value)
+
+
 def require_mergeable(
     row: Row, wanted: Mapping[str, Any], since: Iterable[Event], *, base_version: int
 ) -> None:

@@ -53,6 +53,16 @@ class Reader:
         )
         return [dict(row) for row in rows]
 
+    async def book_scenes(
+        self, book_id: UUID, *, after: tuple[str, str] | None, limit: int
+    ) -> list[Row]:
+        """Return scenes in reading order after the ranks of a chapter and a scene."""
+        chapter, scene = after or (None, None)
+        rows = await self._connection.fetch(
+            SQL.book_scenes, self._project_id, book_id, chapter, scene, limit
+        )
+        return [dict(row) for row in rows]
+
     async def projects_of(
         self, user_id: UUID, *, after: UUID | None, limit: int, include_deleted: bool
     ) -> list[Row]:

@@ -33,6 +33,7 @@ def _filled(name: str, kind: str) -> str:
         view=about.view,
         parent=about.parent_column,
         columns=", ".join(names),
+        schema="v.schema_version" if "schema_version" in names else "NULL::integer",
         shown=", ".join(f"v.{name}" for name in shown),
         values=", ".join(f"${place}" for place in range(1, len(names) + 1)),
     )

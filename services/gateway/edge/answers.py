@@ -47,6 +47,14 @@ def content_of(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+def raw_content_of(route: AnyRoute, media_type: str) -> dict[str, Any]:
+    """Return a body that no model describes: any JSON, or a string; with the route's examples."""
+    content: dict[str, Any] = {"schema": {} if media_type.endswith("json") else {"type": "string"}}
+    if examples := route.examples.get(media_type):
+        content["examples"] = {name: {"value": value} for name, value in examples.items()}
+    return content
+
+
 def responses_of(route: AnyRoute) -> dict[str, Any]:
     """Return every answer of *route*, by status."""
     headers = ["X-Request-Id", *(_LIMITS if route.cost else ())]
@@ -60,7 +68,7 @@ def responses_of(route: AnyRoute) -> dict[str, Any]:
         success["content"] = {JSON: content_of(route.answer)}
     elif route.answer_media_types != (JSON,):
         success["content"] = {
-            media_type: {"schema": {"type": "string"}} for media_type in route.answer_media_types
+            media_type: raw_content_of(route, media_type) for media_type in route.answer_media_types
         }
     elif route.status != 204:
         success["content"] = {JSON: {"schema": {"type": "object"}}}

@@ -28,6 +28,7 @@ _BY_NAME: dict[str, Any] = {
     "version": 3,
     "baseVersion": 3,
     "wordCount": 1816,
+    "schemaVersion": 3,
     "index": 0,
     "format": "text",
     "content": "It was a dark and stormy night.",

@@ -12,6 +12,7 @@ from services.gateway.edge.answers import (
     PROBLEM,
     REF,
     content_of,
+    raw_content_of,
     responses_of,
     shared_headers,
     shared_responses,
@@ -156,7 +157,7 @@ def _request_body(route: AnyRoute) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for media_type in route.media_types:
         if media_type != JSON:
-            content[media_type] = {"schema": {"type": "string"}}
+            content[media_type] = raw_content_of(route, media_type)
         elif issubclass(route.body, BaseModel):
             content[JSON] = content_of(route.body)
         elif route.body_model:

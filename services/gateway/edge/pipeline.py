@@ -17,6 +17,7 @@ from services.gateway.authority import Authority
 from services.gateway.edge import bodies
 from services.gateway.edge.middleware import extra_headers
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody
+from services.gateway.edge.streaming import StreamedResponse
 from services.gateway.idempotency import Claim, Idempotency
 from services.gateway.identity import Identity
 from services.gateway.limits import Limits, Spent, caller_of, client_address
@@ -70,6 +71,8 @@ class Pipeline:
         except UNREACHABLE as error:
             log.warning("database unreachable", reason=repr(error)[:200])
             raise errors.Unavailable from error
+        if answer.stream:
+            return StreamedResponse(answer, answer.stream)
         return Response(
             answer.body,
             status_code=answer.status,

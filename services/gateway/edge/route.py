@@ -1,7 +1,7 @@
 """A route as data: what it takes, answers, costs, and who may use it."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -43,13 +43,25 @@ class NoBody(Wire):
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """A body that comes bit by bit; nobody takes longer than the deadline, slow clients included.
+
+    `source` is closed when the client leaves, so it may hold what it reads from.
+    """
+
+    source: AsyncGenerator[bytes]
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """What goes back; a `stream` goes instead of the body, and only to a GET."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    stream: Streamed | None = None
 
     @classmethod
     def json(
@@ -130,6 +142,7 @@ class Route[B, Q: Query]:
         cost: The allowance it draws from; none for probes.
         body: Model of the JSON body, or bytes for a handler that reads any media type.
         body_model: What JSON looks like when `body` is bytes.
+        examples: Bodies for the documentation, by media type and name, asked and answered.
         answer: Model of the answer's body; none when it has none.
         problems: Codes it may answer with, besides those that all routes of its sort may.
         etag: Whether the answer carries an ETag.
@@ -156,6 +169,7 @@ class Route[B, Q: Query]:
     needs_version: bool = False
     deleted_matters: bool = False
     body_model: type[BaseModel] | None = None
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     body_bytes_max: int = BODY_BYTES_MAX
     media_types: tuple[str, ...] = (JSON,)
     answer_media_types: tuple[str, ...] = (JSON,)

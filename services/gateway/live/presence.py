@@ -1,25 +1,23 @@
 """Who is in a scene, and where their cursor is: a cheap path of its own, never stored.
 
 y-protocols' awareness: per Yjs client a clock and a JSON state, null when it left. The server
-stamps each state with the identity it knows, accepts states only from the connection that first
+stamps each state with the identity it knows, accepts states only from the member that first
 announced a client, gathers changes for FLUSH_INTERVAL_S and encodes them once for everyone.
+
+A client of /ws has no awareness of its own; its member speaks here for it (`seat`).
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from prometheus_client import Counter
 
-from libs.contracts.yprotocol import (
-    Malformed,
-    awareness_message,
-    read_bytes,
-    read_varuint,
-    varuint,
-)
+from libs.contracts.yprotocol import Malformed, read_bytes, read_varuint, varuint
+from services.gateway.live.audience import News
 
 FLUSH_INTERVAL_S = 0.05
 STATE_BYTES_MAX = 8 * 1024
@@ -37,15 +35,19 @@ _dropped = Counter(
 
 
 class Voice(Protocol):
-    """Who speaks here and is spoken to: a connection."""
+    """Who speaks here: a member."""
 
     badge: dict[str, Any]
     """Who it is, whatever it says about itself."""
     presences: set[int]
     """The Yjs clients it announced."""
 
-    def send(self, message: bytes) -> None:
-        """Send one message."""
+
+class Ears(Protocol):
+    """Who is spoken to: `services.gateway.live.audience.Audience`."""
+
+    def tell(self, news: News) -> None:
+        """Pass news on to everyone."""
         ...
 
 
@@ -57,7 +59,7 @@ class _State:
     clock: int
     body: bytes
     owner: Voice | None
-    """The connection here that announced it; None when it is at another gateway."""
+    """The member here that announced it; None when it is at another gateway."""
     heard_at: float
 
 
@@ -115,13 +117,15 @@ def _returns(connection: Voice, known: _State, clock: int) -> bool:
 class Presence:
     """The states of one room's clients, here and at other gateways."""
 
-    def __init__(self, connections: Mapping[int, Voice], publish: Publish) -> None:
-        """Show changes to *connections*; *publish* tells the other gateways."""
-        self.connections = connections
+    def __init__(self, audience: Ears, publish: Publish) -> None:
+        """Show changes to *audience*; *publish* tells the other gateways."""
+        self._audience = audience
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._states: dict[int, _State] = {}
-        self._dirty: dict[int, None] = {}
+        self._dirty: dict[int, bool] = {}
+        """Clients to tell about, and whether there is more to say than that they are there."""
+        self._roster_changed = False
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,7 +156,15 @@ class Presence:
                 known.owner.presences.discard(client)
             self._states[client] = _State(clock, stamped, connection, self._loop.time())
             connection.presences.add(client)
-            self._changed(client)
+            self._roster_changed |= known is None or known.body == NULL
+            self._changed(client, anew=known is None or known.body != stamped)
+
+    def new_client(self) -> int:
+        """Return a Yjs client id for somebody who has none; 0 is nobody's."""
+        while True:
+            client = secrets.randbits(32)
+            if client and client not in self._states:
+                return client
 
     def _stamped(self, connection: Voice, known: _State | None, state: bytes) -> bytes | None:
         if len(state) > STATE_BYTES_MAX:
@@ -181,7 +193,8 @@ class Presence:
         known.clock, known.body = clock, NULL
         if known.owner:
             known.owner.presences.discard(client)
-        self._changed(client)
+        self._roster_changed = True
+        self._changed(client, anew=True)
 
     def left(self, connection: Voice) -> None:
         """A connection is gone: so are the clients it announced, at once."""
@@ -192,6 +205,8 @@ class Presence:
     def heard(self, body: bytes) -> None:
         """Take what another gateway tells about its clients, and pass it on as it is."""
         now = self._loop.time()
+        changed: list[tuple[int, bytes]] = []
+        roster_changed = False
         for client, clock, state in decode(body):
             known = self._states.get(client)
             if known and known.owner and clock <= known.clock:
@@ -200,9 +215,16 @@ class Presence:
                 self._states.pop(client, None)
             else:
                 self._states[client] = _State(clock, state, None, now)
-        message = awareness_message(body)
-        for connection in list(self.connections.values()):
-            connection.send(message)
+            roster_changed |= (known is None) != (state == NULL)
+            if known is None or known.body != state:
+                changed.append((client, state))
+        self._audience.tell(News(body, changed, roster_changed, self.here))
+
+    def here(self) -> list[tuple[int, bytes]]:
+        """Return client and JSON of everyone's state."""
+        return [
+            (client, state.body) for client, state in self._states.items() if state.body != NULL
+        ]
 
     def everyone(self, *, own_only: bool = False) -> bytes | None:
         """Encode all states (or those of this gateway's clients); None when there are none."""
@@ -220,8 +242,8 @@ class Presence:
             if state.heard_at < oldest and state.body != NULL:
                 self._leave(client, state, state.clock + 1)
 
-    def _changed(self, client: int) -> None:
-        self._dirty[client] = None
+    def _changed(self, client: int, *, anew: bool) -> None:
+        self._dirty[client] = anew or self._dirty.get(client, False)
         if self._timer is None:
             wait_s = self._flushed_at + FLUSH_INTERVAL_S - self._loop.time()
             self._timer = self._loop.call_later(max(0.0, wait_s), self._flush)
@@ -229,22 +251,21 @@ class Presence:
     def _flush(self) -> None:
         self._timer = None
         self._flushed_at = self._loop.time()
-        changed = [
+        dirty, self._dirty = self._dirty, {}
+        said = [
             (client, state.clock, state.body)
-            for client in self._dirty
+            for client in dirty
             if (state := self._states.get(client))
         ]
-        self._dirty.clear()
-        for client, _, body in changed:
+        roster_changed, self._roster_changed = self._roster_changed, False
+        for client, _, body in said:
             if body == NULL:
                 del self._states[client]
-        if not changed:
+        if not said:
             return
-        body = encode(changed)
-        message = awareness_message(body)
-        # To their authors too: a provider that hears nothing for 30 s takes the server for dead.
-        for connection in list(self.connections.values()):
-            connection.send(message)
+        body = encode(said)
+        changed = [(client, state) for client, _, state in said if dirty[client]]
+        self._audience.tell(News(body, changed, roster_changed, self.here))
         task = asyncio.create_task(self._tell(body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

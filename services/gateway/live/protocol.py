@@ -14,11 +14,14 @@ from picows.picows import (
     WSProtocol,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 )
 
+from services.gateway.live.messages import MESSAGE_BYTES_MAX
+
 HANDSHAKE_TIMEOUT_S = 5
 PING_IDLE_S = 20
 PING_REPLY_S = 10
-FRAME_BYTES_MAX = (1 << 20) + 64
-"""One update of the largest size and its envelope; more is closed with 1009 before it is read."""
+FRAME_BYTES_MAX = MESSAGE_BYTES_MAX
+"""One update of the largest size in base64 and its envelope, as on /ws; more is closed with 1009
+before it is read. /collab, which needs less, looks again."""
 READ_BUFFER_BYTES = 4096
 
 type Accept = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener | None]

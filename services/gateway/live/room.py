@@ -1,8 +1,10 @@
 """One scene as this gateway hosts it: its connections, and how far it has shown the log to them."""
 
 import asyncio
+from binascii import b2a_base64
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -17,7 +19,6 @@ from libs import errors
 from libs.bus import heard
 from libs.contracts import frames, subjects
 from libs.contracts.yprotocol import (
-    EMPTY_UPDATE,
     NO_STRUCTS,
     STEP1,
     STEP2,
@@ -27,6 +28,7 @@ from libs.contracts.yprotocol import (
     sync_message,
 )
 from services.gateway.live.asks import Asks
+from services.gateway.live.audience import Audience, Listener
 from services.gateway.live.presence import Presence, Voice
 from services.gateway.live.uplink import Lane
 
@@ -46,25 +48,44 @@ _frames_seen = Counter("scriptorium_live_frames_total", "Fan-outs received.")
 class Joined:
     """An answer to a join, good for others as long as the frames since are at hand.
 
-    Its messages are encoded once, because hundreds may be sent the same megabyte.
+    Its messages are encoded once, and only in what somebody reads, because hundreds may be sent
+    the same megabyte.
     """
 
     def __init__(self, answer: frames.SyncAnswer, asked_at: float) -> None:
         """Keep *answer*, asked for at *asked_at* of the loop's clock."""
         self.head = answer.head
         self.asked_at = asked_at
-        self.step2 = sync_message(STEP2, answer.step2)
-        self.step1 = sync_message(STEP1, answer.state_vector)
+        self.update = answer.step2
+        """What the client lacks, as one Yjs update."""
+        self.state_vector = answer.state_vector
         self._deletions = answer.deletions
         self._repeated = answer.deletions
-        self._as_update: bytes | None = None
 
-    @property
+    @cached_property
+    def step1(self) -> bytes:
+        """The message that asks for what we lack."""
+        return sync_message(STEP1, self.state_vector)
+
+    @cached_property
+    def step2(self) -> bytes:
+        """The message that answers."""
+        return sync_message(STEP2, self.update)
+
+    @cached_property
     def as_update(self) -> bytes:
         """Step 2 as an update, for a client that must not think it has everything yet."""
-        if self._as_update is None:
-            self._as_update = bytes((SYNC, UPDATE)) + self.step2[2:]
-        return self._as_update
+        return bytes((SYNC, UPDATE)) + self.step2[2:]
+
+    @cached_property
+    def base64(self) -> bytes:
+        """The update, for messages that are text."""
+        return b2a_base64(self.update, newline=False)
+
+    @cached_property
+    def state_vector_base64(self) -> str:
+        """The state vector, for messages that are text."""
+        return b2a_base64(self.state_vector, newline=False).decode()
 
     def repeats(self, update: bytes) -> bool:
         """Whether a client's answer says nothing but the deletions that it was just told.
@@ -82,18 +103,17 @@ class Joined:
         return True
 
 
-class Member(Voice, Protocol):
-    """Who is in a room: a connection."""
+class Occupant(Voice, Listener, Protocol):
+    """Who is in a room, whatever protocol they speak: `services.gateway.live.member.Member`."""
 
-    tag: int
     joined: Joined | None
 
-    def send_large(self, message: bytes) -> None:
-        """Send the answer to a join."""
+    def welcome(self, joined: Joined, missed: list[bytes]) -> None:
+        """Send the answer to a join, and *missed*, the y-protocols messages since."""
         ...
 
-    def close(self, code: int, reason: str) -> None:
-        """Close with a code."""
+    def put_out(self, code: int, reason: str) -> None:
+        """Send them away, for the reason that a close code stands for."""
         ...
 
 
@@ -111,13 +131,13 @@ class Room:
     ) -> None:
         """Host *scene*; call `open` before use."""
         self.scene = scene
-        self.connections: dict[int, Member] = {}
-        """Those who have joined, by tag."""
+        self.audience = Audience[Occupant](self.id)
+        """Those who have joined."""
         self.admitted = 0
-        """Connections that may be here, joined or not yet."""
+        """Those who may be here, joined or not yet."""
         self.joining = 0
         """Joins under way; while there are any, frames are kept for them."""
-        self.presence = Presence(self.connections, self.tell_presence)
+        self.presence = Presence(self.audience, self.tell_presence)
         self.last: int | None = None
         """The seq up to which joined clients have everything; None before the first answer."""
         self.lane = Lane(scene)
@@ -157,6 +177,10 @@ class Room:
         if not self.empty:
             self._needed_at = self._loop.time()
         return self._loop.time() - self._needed_at > for_s
+
+    def now(self) -> float:
+        """The time that this room goes by, seconds."""
+        return self._loop.time()
 
     async def tell_presence(self, body: bytes) -> None:
         """Tell the other gateways about clients here; an empty *body* asks about theirs."""
@@ -241,8 +265,8 @@ class Room:
             del self._answers[vector]
         self._trim()
 
-    def admit(self, connection: Member, joined: Joined) -> bool:
-        """Bring *connection* from its answer up to now and let it hear the rest.
+    def admit(self, member: Occupant, joined: Joined) -> bool:
+        """Bring *member* from its answer up to now and let it hear the rest.
 
         Returns False when the frames since the answer are no longer at hand: ask again.
         """
@@ -250,16 +274,9 @@ class Room:
         if self.last is None or (head < self.last and not self._covers(head)):
             self._answers.clear()
             return False
-        missed = [frame for seq_to, frame in self._recent if seq_to > head]
-        # Step 2 makes a client say "synced", so what was committed since comes before it.
-        connection.send_large(joined.as_update if missed else joined.step2)
-        connection.send(joined.step1)
-        if missed:
-            for frame in missed:
-                connection.send(frame)
-            connection.send(sync_message(STEP2, EMPTY_UPDATE))
-        connection.joined = joined
-        self.connections[connection.tag] = connection
+        member.welcome(joined, [frame for seq_to, frame in self._recent if seq_to > head])
+        member.joined = joined
+        self.audience.add(member)
         return True
 
     def _covers(self, head: int) -> bool:
@@ -306,10 +323,7 @@ class Room:
                 self._trim()
         elif self._recent:
             self._trim()
-        # A copy: sending may close a connection that does not read.
-        for tag, connection in list(self.connections.items()):
-            if tag != author:
-                connection.send(frame)
+        self.audience.show(frame, but=author)
 
     def _trim(self) -> None:
         if not (self.joining or self._answers or self._asking):

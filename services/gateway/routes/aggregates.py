@@ -156,7 +156,12 @@ class Aggregate:
     def _learn(self, resource: dict[str, Any]) -> None:
         """Note where a new thing belongs, to save a question soon."""
         project_id = resource["id" if self._shape.kind == "project" else "projectId"]
-        self._authority.learn(self._shape.kind, UUID(resource["id"]), UUID(project_id))
+        self._authority.learn(
+            self._shape.kind,
+            UUID(resource["id"]),
+            UUID(project_id),
+            resource.get("schemaVersion"),
+        )
 
 
 def _may_show(shape: Shape, item: dict[str, Any]) -> bool:

@@ -1,8 +1,10 @@
 """The text of a scene: read and written as a whole, merged like any other edit."""
 
 import binascii
+import json
 from base64 import b64decode, b64encode
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -17,10 +19,14 @@ from libs.contracts.content import (
     WriteContent,
     Written,
 )
+from libs.contracts.history import READ_AT, At, ReadAt
+from libs.contracts.resources import SCHEMA_VERSION_MAX
 from libs.contracts.wire import Wire
 from services.gateway.edge import bodies, etags
-from services.gateway.edge.route import JSON, Answer, AnyRoute, Call, NoBody, Query, Route
+from services.gateway.edge.route import JSON, Answer, AnyRoute, Call, NoBody, Route
 from services.gateway.limits import LimitClass
+from services.gateway.routes.documents import InBranch, document_of
+from services.gateway.schema import require_schema
 
 CONTENT_BYTES_MAX = 2 << 20
 REQUEST_BYTES_MAX = 2 * CONTENT_BYTES_MAX
@@ -29,29 +35,84 @@ FORMAT_CHARS_MAX = 40
 DEADLINE_S = 10.0
 
 TEXT = "text/plain"
+MARKDOWN = "text/markdown"
 BINARY = "application/octet-stream"
-_MEDIA_TYPES = {ContentFormat.TEXT: TEXT, ContentFormat.YJS: BINARY}
-_FORMAT_OF = {TEXT: ContentFormat.TEXT, BINARY: ContentFormat.YJS}
+BLOCKS = "application/vnd.scriptorium.blocks+json"
+PROSEMIRROR = "application/vnd.scriptorium.prosemirror+json"
+_MEDIA_TYPES = {
+    ContentFormat.TEXT: TEXT,
+    ContentFormat.MARKDOWN: MARKDOWN,
+    ContentFormat.BLOCKS: JSON,
+    ContentFormat.PROSEMIRROR: JSON,
+    ContentFormat.YJS: BINARY,
+}
+_FORMAT_OF = {
+    TEXT: ContentFormat.TEXT,
+    MARKDOWN: ContentFormat.MARKDOWN,
+    BLOCKS: ContentFormat.BLOCKS,
+    PROSEMIRROR: ContentFormat.PROSEMIRROR,
+    BINARY: ContentFormat.YJS,
+}
+_JSON_FORMATS = (ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR)
+_EDITORS_FORMATS = (*_JSON_FORMATS, ContentFormat.YJS)
+"""Those that carry what an editor made of the text: they pass the schema gate."""
 
-Format = Annotated[str, Field(max_length=FORMAT_CHARS_MAX, examples=["text", "yjs"])]
+Format = Annotated[
+    str, Field(max_length=FORMAT_CHARS_MAX, examples=["text", "markdown", "blocks", "yjs"])
+]
 
 
-class InFormat(Query):
+_BLOCKS_EXAMPLE = [
+    {"type": "scene-heading", "children": [{"text": "INT. LABORATORY - NIGHT"}]},
+    {"type": "action", "children": [{"text": "It "}, {"text": "moves", "italic": True}]},
+]
+_PROSEMIRROR_EXAMPLE = {
+    "type": "doc",
+    "content": [{"type": "paragraph", "content": [{"type": "text", "text": "It moves."}]}],
+}
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    JSON: {"blocks": _BLOCKS_EXAMPLE, "prosemirror": _PROSEMIRROR_EXAMPLE},
+    TEXT: {"text": "It moves."},
+    MARKDOWN: {"markdown": "## INT. LABORATORY - NIGHT\n\nIt *moves*.\n"},
+    BLOCKS: {"blocks": _BLOCKS_EXAMPLE},
+    PROSEMIRROR: {"prosemirror": _PROSEMIRROR_EXAMPLE},
+}
+
+
+class InFormat(InBranch):
     """How the text is written down."""
 
     format: Format | None = None
 
 
-class ContentPut(Wire):
-    """New content: a string for `text`, base64 of one Yjs update for `yjs`.
+class AtPoint(InFormat):
+    """Which of a document's texts, and how it is written down."""
 
-    With `base_state_vector` (base64) the change is the difference from that older state and
-    merges with what was written since.
+    at: At | None = None
+
+
+Declared = Annotated[int, Field(ge=1, le=SCHEMA_VERSION_MAX)]
+
+
+class ToWrite(InFormat):
+    """How the text is written down, and by an editor of which schema."""
+
+    schema_version: Declared | None = None
+
+
+class ContentPut(Wire):
+    """New content: text or Markdown; the JSON of blocks or prosemirror; base64 of a Yjs update.
+
+    `blocks` is an array of Slate nodes, `prosemirror` a node of type `doc`; both may also be
+    given as a string of JSON. With `base_state_vector` (base64) the change is the difference from
+    that older state and merges with what was written since. `schema_version` declares the editor's
+    schema, for scenes that name one.
     """
 
     format: Format
-    content: str
+    content: str | list[Any] | dict[str, Any]
     base_state_vector: str | None = None
+    schema_version: Declared | None = None
 
 
 class ContentRoutes:
@@ -69,17 +130,23 @@ class ContentRoutes:
                 path="/api/scenes/{id}/content",
                 handler=self.read,
                 summary="Read the text of a scene",
-                description="Scriptorium-State-Vector is the base for a later PUT.",
+                description=(
+                    "As text, markdown, blocks (Slate JSON), prosemirror (Tiptap JSON) or yjs,"
+                    " whatever editor wrote it. Scriptorium-State-Vector is the base for a later"
+                    " PUT. With `at` as it was then: an RFC 3339 time, `seq:<version>` or"
+                    " `snapshot:<id>`."
+                ),
                 tag="Content",
                 body=NoBody,
-                query=InFormat,
+                query=AtPoint,
                 cost=LimitClass.CONTENT,
                 place=("scene", "id"),
                 action="scene.read",
-                problems=("UNSUPPORTED_FORMAT",),
+                problems=("UNSUPPORTED_FORMAT", "GONE"),
                 etag=True,
                 deleted_matters=True,
-                answer_media_types=(TEXT, BINARY),
+                examples=_EXAMPLES,
+                answer_media_types=(TEXT, MARKDOWN, JSON, BINARY),
                 answer_headers={
                     "Scriptorium-Seq": "Where in the log of the scene this text stands.",
                     "Scriptorium-State-Vector": "Yjs state vector of this text, base64.",
@@ -92,37 +159,40 @@ class ContentRoutes:
                 summary="Make the scene read this",
                 description=(
                     "Applied as the smallest edit, so people writing at the same time lose"
-                    " nothing. Text and Yjs updates may also be sent as they are, as text/plain"
-                    " or application/octet-stream."
+                    " nothing. Any format may also be sent as it is, under a media type of its"
+                    " own. A plain text scene refuses blocks that it cannot hold with CONFLICT."
+                    " A scene that names a schema version takes blocks, prosemirror and yjs only"
+                    " from who declares that one or a newer (`schemaVersion`)."
                 ),
                 tag="Content",
                 body=bytes,
                 body_model=ContentPut,
-                query=InFormat,
+                query=ToWrite,
                 cost=LimitClass.CONTENT,
                 place=("scene", "id"),
                 action="scene.edit",
                 answer=Written,
-                problems=("UNSUPPORTED_FORMAT", "TOO_LARGE", "CONFLICT"),
+                problems=(
+                    "UNSUPPORTED_FORMAT",
+                    "TOO_LARGE",
+                    "CONFLICT",
+                    "BRANCH_CLOSED",
+                    "SCHEMA_OUTDATED",
+                ),
                 deleted_matters=True,
+                examples=_EXAMPLES,
                 body_bytes_max=REQUEST_BYTES_MAX,
-                media_types=(JSON, TEXT, BINARY),
+                media_types=(JSON, TEXT, MARKDOWN, BLOCKS, PROSEMIRROR, BINARY),
             ),
         ]
 
-    async def read(self, call: Call[NoBody, InFormat]) -> Answer:
-        """Answer with the text that is durable now."""
-        _require_present(call.access.deleted)
+    async def read(self, call: Call[NoBody, AtPoint]) -> Answer:
+        """Answer with the text that is durable now, or with that of a point in the past."""
         form = _format(call.query.format, ContentFormat.TEXT)
-        scene_id = call.path["id"]
-        content: Content = await self._caller.ask(
-            READ_CONTENT,
-            ReadContent(scene_id=scene_id, format=form),
-            call.actor,
-            deadline_s=DEADLINE_S,
-        )
+        document = await document_of(self._caller, call, call.query.branch)
+        content = await self._content(call, document, form)
         headers = {
-            "ETag": etags.etag("content", f"{scene_id}-{form}", content.seq),
+            "ETag": etags.etag("content", f"{document}-{form}", content.seq),
             "Scriptorium-Seq": str(content.seq),
             "Scriptorium-State-Vector": b64encode(content.state_vector).decode(),
         }
@@ -130,16 +200,27 @@ class ContentRoutes:
             return Answer(304, headers=headers)
         return Answer(200, content.body, _MEDIA_TYPES[form], headers)
 
-    async def write(self, call: Call[bytes, InFormat]) -> Answer:
+    async def _content(
+        self, call: Call[NoBody, AtPoint], document: UUID, form: ContentFormat
+    ) -> Content:
+        if at := call.query.at:
+            then = ReadAt(document_id=document, scene_id=call.path["id"], format=form, at=at)
+            return await self._caller.ask(READ_AT, then, call.actor, deadline_s=DEADLINE_S)
+        now = ReadContent(scene_id=document, format=form)
+        return await self._caller.ask(READ_CONTENT, now, call.actor, deadline_s=DEADLINE_S)
+
+    async def write(self, call: Call[bytes, ToWrite]) -> Answer:
         """Apply new content."""
-        _require_present(call.access.deleted)
-        form, body, base = _read(call)
+        document = await document_of(self._caller, call, call.query.branch, writing=True)
+        form, body, base, declared = _read(call)
+        if form in _EDITORS_FORMATS:
+            require_schema(call.access.schema_version, declared)
         if len(body) > CONTENT_BYTES_MAX:
             raise errors.TooLarge(limitBytes=CONTENT_BYTES_MAX)
         written = await self._caller.ask(
             WRITE_CONTENT,
             WriteContent(
-                scene_id=call.path["id"],
+                scene_id=document,
                 format=form,
                 # These fields are declared as they travel: encoded.
                 body=b64encode(body),
@@ -157,11 +238,6 @@ class ContentRoutes:
         )
 
 
-def _require_present(deleted: bool) -> None:
-    if deleted:
-        raise errors.NotFound
-
-
 def _format(given: str | None, default: ContentFormat = ContentFormat.TEXT) -> ContentFormat:
     if given is None:
         return default
@@ -169,23 +245,35 @@ def _format(given: str | None, default: ContentFormat = ContentFormat.TEXT) -> C
         return ContentFormat(given)
     except ValueError:
         known = ", ".join(ContentFormat)
-        raise errors.Unsupported(f"Known formats are {known}.") from None
+        raise errors.Unsupported(
+            f"Known formats are {known}.", formats=list(ContentFormat)
+        ) from None
 
 
-def _read(call: Call[bytes, InFormat]) -> tuple[ContentFormat, bytes, bytes | None]:
-    """Return format, content and base of a body, however it was sent."""
+def _read(call: Call[bytes, ToWrite]) -> tuple[ContentFormat, bytes, bytes | None, int | None]:
+    """Return format, content, base and declared schema of a body, however it was sent."""
+    declared = call.query.schema_version
     given = bodies.media_type(call.request)
     if given in _FORMAT_OF:
-        form = _format(call.query.format, _FORMAT_OF[given])
-        if form is ContentFormat.TEXT:
-            _require_text(call.body)
-        return form, call.body, None
+        return _format(call.query.format, _FORMAT_OF[given]), call.body, None, declared
     bodies.require_json(call.request)
     put = bodies.parse_body(ContentPut, call.body)
     form = _format(put.format)
-    body = put.content.encode() if form is ContentFormat.TEXT else _decode(put.content, "content")
     base = put.base_state_vector
-    return form, body, None if base is None else _decode(base, "baseStateVector")
+    return (
+        form,
+        _content(form, put.content),
+        None if base is None else _decode(base, "baseStateVector"),
+        put.schema_version or declared,
+    )
+
+
+def _content(form: ContentFormat, given: str | list[Any] | dict[str, Any]) -> bytes:
+    if not isinstance(given, str):
+        if form not in _JSON_FORMATS:
+            raise errors.Invalid(errors=[{"field": "body.content", "detail": "must be a string"}])
+        return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+    return _decode(given, "content") if form is ContentFormat.YJS else given.encode()
 
 
 def _decode(text: str, place: str) -> bytes:
@@ -195,10 +283,3 @@ def _decode(text: str, place: str) -> bytes:
         raise errors.Invalid(
             errors=[{"field": f"body.{place}", "detail": "is no base64"}]
         ) from None
-
-
-def _require_text(body: bytes) -> None:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        raise errors.Invalid("The body is not UTF-8.") from None

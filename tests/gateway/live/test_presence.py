@@ -4,16 +4,23 @@ import asyncio
 import json
 from typing import Any
 
+from libs.contracts.ids import new_id
 from libs.contracts.yprotocol import read_bytes
+from services.gateway.live.audience import Audience, Dialect
+from services.gateway.live.connection import YProtocol
 from services.gateway.live.presence import NULL, Presence, decode, encode
+from services.gateway.live.seat import Json
 
 CLIENT = 7
+COLLAB = YProtocol()
 
 
 class Socket:
     """Somebody in the room, who remembers what they heard."""
 
     def __init__(self, person: str) -> None:
+        self.tag = 0
+        self.dialect: Dialect = COLLAB
         self.badge: dict[str, Any] = {"id": person, "name": person.title()}
         self.presences: set[int] = set()
         self.heard: dict[int, Any] = {}
@@ -36,7 +43,11 @@ def room(*sockets: Socket) -> Presence:
     async def tell(_: bytes) -> None:
         """No other gateway listens."""
 
-    return Presence(dict(enumerate(sockets)), tell)
+    audience = Audience[Socket](new_id())
+    for tag, socket in enumerate(sockets):
+        socket.tag = tag
+        audience.add(socket)
+    return Presence(audience, tell)
 
 
 async def settled() -> None:
@@ -94,3 +105,52 @@ async def test_who_leaves_is_gone_at_once() -> None:
     await settled()
 
     assert ben.heard[CLIENT] is None
+
+
+class Desk(Socket):
+    """Somebody on /ws, who hears events."""
+
+    def __init__(self, person: str) -> None:
+        super().__init__(person)
+        self.dialect = Json()
+        self.events: list[dict[str, Any]] = []
+
+    def send(self, message: bytes) -> None:
+        """Take in an event."""
+        self.events.append(json.loads(message))
+
+
+async def test_what_is_only_said_again_is_not_told_on_ws() -> None:
+    """Providers say every 15 s that they are there; awareness needs it, an application does not."""
+    ada, ben = Socket("ada"), Desk("ben")
+    presence = room(ada, ben)
+    presence.said(ada, state(1, cursor={"from": 1, "to": 2}))
+    await settled()
+    told = len(ben.events)
+
+    presence.said(ada, state(2, cursor={"from": 1, "to": 2}))
+    await settled()
+    again = len(ben.events)
+    presence.said(ada, state(3, cursor={"from": 2, "to": 2}))
+    await settled()
+
+    assert [event["type"] for event in ben.events[:told]] == ["presence.update", "presence.list"]
+    assert again == told
+    assert [event["cursor"] for event in ben.events[told:]] == [{"from": 2, "to": 2}]
+
+
+async def test_ws_hears_of_people_at_other_gateways() -> None:
+    """Who comes, moves and leaves there; told in the same words."""
+    ben = Desk("ben")
+    presence = room(ben)
+    there = {"user": {"id": "ada", "name": "Ada"}}
+
+    presence.heard(state(1, **there))
+    presence.heard(state(2, **there))
+    presence.heard(state(3, **there, cursor={"anchor": 4, "head": 5}))
+    presence.heard(encode([(CLIENT, 4, NULL)]))
+
+    kinds = [event["type"] for event in ben.events]
+    assert kinds == ["presence.update", "presence.list", "presence.update", "presence.list"]
+    assert ben.events[2]["cursor"] == {"from": 4, "to": 5}
+    assert [len(ben.events[at]["users"]) for at in (1, 3)] == [1, 0]

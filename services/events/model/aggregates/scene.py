@@ -1,5 +1,6 @@
 """A scene: the unit of live editing; its text lives elsewhere."""
 
+from libs import errors
 from libs.contracts.resources import Scene, SceneCreate, ScenePatch
 from services.events.model.aggregate import Aggregate
 
@@ -11,4 +12,6 @@ SCENE = Aggregate(
     patch=ScenePatch,
     parent="chapter",
     derived={"word_count": 0},
+    rising={"schema_version": errors.SchemaLowered},
+    later={"schema_version": None},
 )

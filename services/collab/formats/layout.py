@@ -1,0 +1,133 @@
+"""How a document is laid out: found by looking at what is in it, whatever editor wrote it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pycrdt import Doc, Text, XmlElement, XmlFragment, XmlText
+
+from services.collab.formats import tree
+from services.collab.formats.tree import EMBED, Element, Leaf, Node, number
+
+CONTENT = "content"
+"""Root of plain editors (Y.Text) and of slate-yjs (Y.XmlText)."""
+FRAGMENT = "default"
+"""Root of Tiptap, made when a scene is first written as ProseMirror JSON."""
+ROOTS = (FRAGMENT, "prosemirror", CONTENT)
+"""Where to look, in this order when several hold something."""
+
+RUN = "yjs-run"
+"""Type of the element that stands for a Y.XmlText inside an XML element: a run of text."""
+
+
+class Layout(StrEnum):
+    """What kind of editor wrote a document."""
+
+    EMPTY = "empty"
+    """Nobody wrote yet."""
+    PLAIN = "plain"
+    """A Y.Text: text, perhaps with formatting (Quill), and embedded values."""
+    SLATE = "slate"
+    """A Y.XmlText with a Y.XmlText in it for each block, and so on (slate-yjs)."""
+    XML = "xml"
+    """A Y.XmlFragment of elements with names (Tiptap, ProseMirror)."""
+
+
+@dataclass(slots=True)
+class Written:
+    """A document, which of its roots holds the text, and that root read as a tree.
+
+    In an XML tree each Y.XmlText is an element of type RUN; `flat` dissolves them.
+    """
+
+    doc: Doc[Any]
+    root: str
+    layout: Layout
+    tree: Element
+
+
+def read(state: bytes) -> Written:
+    """Find out how *state* is laid out and read it; call it inside `updates.pycrdt_errors`.
+
+    A root that holds text wins over one with nothing but empty blocks in it: an editor that was
+    merely opened leaves such.
+    """
+    doc: Doc[Any] = Doc()
+    doc.apply_update(state)
+    found = [_read_root(doc, name) for name in ROOTS]
+    written = [one for one in found if one.layout is not Layout.EMPTY]
+    for one in written:
+        if says_something(one.tree):
+            return one
+    return written[0] if written else found[-1]
+
+
+def _read_root(doc: Doc[Any], name: str) -> Written:
+    text: Text = doc.get(name, type=Text)
+    found = Element(None, {}, _sequence(text), text)
+    kinds: set[type] = {type(one.handle) for one in found.children if isinstance(one, Element)}  # pyright: ignore[reportUnknownArgumentType]
+    if XmlElement in kinds:
+        layout = Layout.XML
+        # The same branch, seen as what it is.
+        fragment: XmlFragment = doc.get(name, type=XmlFragment)
+        found = Element(None, {}, _children(fragment), fragment)
+    elif XmlText in kinds:
+        layout = Layout.SLATE
+    else:
+        layout = Layout.PLAIN if found.children else Layout.EMPTY
+    return Written(doc, name, layout, found)
+
+
+def _sequence(text: Any) -> list[Node]:
+    """Read a text: leaves, elements of Slate, embedded values."""
+    found: list[Node] = []
+    for value, attributes in text.diff():
+        if isinstance(value, str):
+            found.append(Leaf(value, tree.marks(attributes)))
+        elif isinstance(value, XmlText):
+            found.append(_slate(value))
+        elif isinstance(value, XmlElement):
+            found.append(_xml(value))
+        else:
+            shown = value.to_py() if hasattr(value, "to_py") else value
+            found.append(Element(EMBED, {"value": number(shown)}))
+    return found
+
+
+def _slate(text: XmlText) -> Element:
+    attrs = _attributes(text)
+    kind = attrs.pop("type", None) if isinstance(attrs.get("type"), str) else None
+    return Element(kind, attrs, _sequence(text), text)
+
+
+def _xml(element: XmlElement) -> Element:
+    return Element(element.tag, _attributes(element), _children(element), element)
+
+
+def _attributes(handle: XmlText | XmlElement) -> dict[str, Any]:
+    found: Any = handle.attributes
+    return {str(key): number(value) for key, value in found}
+
+
+def _children(parent: XmlFragment | XmlElement) -> list[Node]:
+    found: list[Node] = []
+    for child in parent.children:
+        if isinstance(child, XmlElement):
+            found.append(_xml(child))
+        elif isinstance(child, XmlText):
+            found.append(Element(RUN, {}, _sequence(child), child))
+        else:
+            found.append(Element(RUN, {}, _children(child), child))
+    return found
+
+
+def says_something(node: Node) -> bool:
+    """Whether there is text in *node*, or an element that stands for itself, such as a picture."""
+    if isinstance(node, Leaf):
+        return bool(node.text)
+    if node.type == EMBED or (node.type in _SPEAKING):
+        return True
+    return any(says_something(child) for child in node.children)
+
+
+_SPEAKING = frozenset({"image", "mention", "divider", "horizontalRule", "emoji", "video", "embed"})

@@ -1,0 +1,128 @@
+"""JSON from outside, with limits before anything is built and a place for every complaint."""
+
+import json
+import re
+from typing import Any, cast
+
+from services.collab.formats.tree import BadContent, number
+
+DEPTH_MAX = 100
+"""Levels of JSON arrays and objects: some 45 levels of blocks."""
+NODES_MAX = 400_000
+"""Objects in one content; a novel of 2 MB has about 60,000."""
+BYTES_MAX = 8 << 20
+"""Bytes of one content as JSON."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def text(body: bytes) -> str:
+    """Decode UTF-8.
+
+    Raises:
+        BadContent: It is none.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BadContent("The content is not UTF-8 text.", f"byte {error.start}") from None
+
+
+def load(body: bytes) -> Any:
+    """Parse JSON; numbers come in normal form.
+
+    Raises:
+        BadContent: It is no JSON, or larger, deeper or of more objects than is allowed.
+    """
+    if len(body) > BYTES_MAX:
+        raise BadContent(f"The content is larger than {BYTES_MAX} bytes (BYTES_MAX).")
+    decoded = text(body)
+    _measure(body)
+    try:
+        return number(json.loads(decoded, parse_constant=_refuse))
+    except json.JSONDecodeError as error:
+        raise BadContent(
+            f"Not JSON: {error.msg}.", f"line {error.lineno}, column {error.colno}"
+        ) from None
+    except (OverflowError, ValueError, RecursionError) as error:
+        raise BadContent(f"Not JSON: {error}.") from None
+
+
+def _measure(body: bytes) -> None:
+    """Count depth and objects without recursion, before the parser allocates anything."""
+    depth = nodes = 0
+    for found in _BRACKETS.finditer(body):
+        bracket = body[found.start()]
+        if bracket in b"[{":
+            depth += 1
+            nodes += bracket == 0x7B
+            if depth > DEPTH_MAX:
+                line = body.count(b"\n", 0, found.start()) + 1
+                raise BadContent(
+                    f"The content nests deeper than {DEPTH_MAX} levels (DEPTH_MAX).",
+                    f"line {line}, byte {found.start()}",
+                )
+        elif bracket in b"]}":
+            depth -= 1
+    if nodes > NODES_MAX:
+        raise BadContent(f"The content has more than {NODES_MAX} objects (NODES_MAX).")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def string(value: Any, place: str) -> str:
+    """Return *value*, which must be text that every client can decode.
+
+    Raises:
+        BadContent: It is no string, or holds half a character.
+    """
+    if not isinstance(value, str):
+        raise BadContent("Must be a string.", place)
+    if not value.isascii() and _SURROGATE.search(value):
+        raise BadContent("Holds half of a UTF-16 pair.", place)
+    return value
+
+
+def mapping(value: Any, place: str) -> dict[str, Any]:
+    """Return *value*, which must be an object.
+
+    Raises:
+        BadContent: It is none, or has a key or text with half a character in it.
+    """
+    if not isinstance(value, dict):
+        raise BadContent("Must be an object.", place)
+    return cast("dict[str, Any]", value)
+
+
+def array(value: Any, place: str) -> list[Any]:
+    """Return *value*, which must be an array.
+
+    Raises:
+        BadContent: It is none.
+    """
+    if not isinstance(value, list):
+        raise BadContent("Must be an array.", place)
+    return cast("list[Any]", value)
+
+
+def sound(value: Any, place: str) -> Any:
+    """Return *value*, JSON of any depth, whose strings must be whole.
+
+    Raises:
+        BadContent: One of them holds half a character.
+    """
+    match value:
+        case str():
+            return string(value, place)
+        case dict():
+            for key, inner in mapping(value, place).items():
+                sound(inner, f"{place}.{string(key, place)}")
+        case list():
+            for at, inner in enumerate(array(value, place)):
+                sound(inner, f"{place}[{at}]")
+        case _:
+            pass
+    return cast("Any", value)

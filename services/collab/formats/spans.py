@@ -1,0 +1,195 @@
+"""Rewrite one Y.Text or Y.XmlText: its characters, their marks, and the elements among them."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from pycrdt import Text, XmlText
+
+from services.collab import align, offsets, textdiff
+from services.collab.formats.flatten import flat
+from services.collab.formats.tree import EMBED, Element, Leaf, Node, key_of
+
+type Update = Callable[[Element, Element], None]
+type Fill = Callable[[XmlText, Element], None]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal, where true is not 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def outgoing(value: Any) -> Any:
+    """Return *value* as pycrdt must be given it to become the same in a browser."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return float(value)
+        case dict():
+            return {key: outgoing(inner) for key, inner in value.items()}  # type: ignore[reportUnknownVariableType]
+        case list():
+            return [outgoing(inner) for inner in value]  # type: ignore[reportUnknownVariableType]
+        case _:
+            return value
+
+
+def append(text: Text | XmlText, children: Iterable[Node], fill: Fill) -> None:
+    """Write *children* at the end of *text*, which is empty."""
+    at = 0
+    for child in children:
+        if isinstance(child, Leaf):
+            text.insert(at, child.text, child.marks)
+            at += offsets.utf8_length(child.text)
+        else:
+            _embed(text, at, child, fill)
+            at += 1
+
+
+def _embed(text: Text | XmlText, at: int, element: Element, fill: Fill) -> None:
+    if element.type == EMBED and element.attrs.keys() == {"value"} and not element.children:
+        text.insert_embed(at, element.attrs["value"], {})
+        return
+    made = XmlText("")
+    text.insert_embed(at, made, {})
+    fill(made, element)
+
+
+class _Line:
+    """Part of a sequence between two elements that stay: text, and elements that do not."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.leaves = [node for node in nodes if isinstance(node, Leaf)]
+        self.text = "".join(leaf.text for leaf in self.leaves)
+        self.elements: list[tuple[int, Element]] = []
+        """With the offset in `text`, in characters, before which each stands."""
+        self.starts: list[int] = []
+        """Where each leaf begins, characters."""
+        at = 0
+        for node in nodes:
+            if isinstance(node, Leaf):
+                self.starts.append(at)
+                at += len(node.text)
+            else:
+                self.elements.append((at, node))
+
+    def marks(self, start: int, end: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Yield the pieces of [start, end) that carry the same marks, with these."""
+        for nth in range(max(0, bisect_right(self.starts, start) - 1), len(self.leaves)):
+            at, leaf = self.starts[nth], self.leaves[nth]
+            if at >= end:
+                return
+            first, last = max(at, start), min(at + len(leaf.text), end)
+            if first < last:
+                yield first, last, leaf.marks
+
+
+def rewrite(
+    text: Text | XmlText,
+    old: Sequence[Node],
+    new: Sequence[Node],
+    update: Update,
+    fill: Fill,
+) -> None:
+    """Make *text*, which holds *old*, hold *new*; from the end, so that earlier offsets stay."""
+    pairs = _element_pairs(old, new)
+    starts = _starts(old)
+    last_old, last_new = len(old), len(new)
+    for at_old, at_new in [*reversed(pairs), (-1, -1)]:
+        start = starts[at_old + 1]
+        _line(
+            text, start, _Line(old[at_old + 1 : last_old]), _Line(new[at_new + 1 : last_new]), fill
+        )
+        if at_old >= 0:
+            was, becomes = old[at_old], new[at_new]
+            assert isinstance(was, Element)
+            assert isinstance(becomes, Element)
+            if was.handle is not None:
+                update(was, becomes)
+        last_old, last_new = at_old, at_new
+
+
+def _starts(nodes: Sequence[Node]) -> list[int]:
+    """Where each node begins, UTF-8 bytes; one more for the end."""
+    starts = [0]
+    for node in nodes:
+        size = offsets.utf8_length(node.text) if isinstance(node, Leaf) else 1
+        starts.append(starts[-1] + size)
+    return starts
+
+
+def _element_pairs(old: Sequence[Node], new: Sequence[Node]) -> list[tuple[int, int]]:
+    here = [at for at, node in enumerate(old) if isinstance(node, Element)]
+    there = [at for at, node in enumerate(new) if isinstance(node, Element)]
+    if not here or not there:
+        return []
+
+    def key(node: Node) -> str:
+        return key_of(flat(node) if isinstance(node, Element) else node)
+
+    pairs = align.equal_pairs([key(old[at]) for at in here], [key(new[at]) for at in there])
+
+    def score(i: int, k: int) -> float:
+        was, becomes = old[here[i]], new[there[k]]
+        assert isinstance(was, Element)
+        assert isinstance(becomes, Element)
+        # An embedded value cannot be changed; a shared type can.
+        return 1.0 if was.handle is not None and was.type == becomes.type else 0.0
+
+    found = list(pairs)
+    for gap in align.gaps(pairs, len(here), len(there)):
+        found += align.alike_pairs(gap, score)
+    return [(here[i], there[k]) for i, k in sorted(found)]
+
+
+def _line(text: Text | XmlText, start: int, old: _Line, new: _Line, fill: Fill) -> None:
+    """Rewrite what begins at *start*, UTF-8 bytes, and ends at an element that stays."""
+    places = list(offsets.to_utf8(old.text, (at for at, _ in old.elements)))
+    for count, place in reversed(list(enumerate(places))):
+        del text[start + place + count : start + place + count + 1]
+    changed = list(textdiff.regions(old.text, new.text))
+    bounds = list(offsets.to_utf8(old.text, (at for one in changed for at in one[:2])))
+    for nth, (_, _, first, last) in reversed(list(enumerate(changed))):
+        begin, end = start + bounds[2 * nth], start + bounds[2 * nth + 1]
+        if end > begin:
+            del text[begin:end]
+        for piece_start, piece_end, marks in new.marks(first, last):
+            piece = new.text[piece_start:piece_end]
+            text.insert(begin, piece, marks)
+            begin += offsets.utf8_length(piece)
+    _mark(text, start, old, new, changed)
+    places = list(offsets.to_utf8(new.text, (at for at, _ in new.elements)))
+    for place, (_, element) in reversed(list(zip(places, new.elements, strict=True))):
+        _embed(text, start + place, element, fill)
+
+
+def _mark(
+    text: Text | XmlText,
+    start: int,
+    old: _Line,
+    new: _Line,
+    changed: Sequence[tuple[int, int, int, int]],
+) -> None:
+    """Set the marks of characters that stay and are marked otherwise than before."""
+    found: list[tuple[int, int, dict[str, Any]]] = []
+    was = becomes = 0
+    for i, j, _, m in [*changed, (len(old.text), 0, 0, 0)]:
+        shift = becomes - was
+        for begin, end, before in old.marks(was, i):
+            for first, last, after in new.marks(begin + shift, end + shift):
+                if difference := _difference(before, after):
+                    found.append((first, last, difference))
+        was, becomes = j, m
+    ends = offsets.to_utf8(new.text, (at for one in found for at in one[:2]))
+    for (_, _, difference), first, last in zip(found, ends, ends, strict=True):
+        text.format(start + first, start + last, difference)
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    gone: dict[str, Any] = dict.fromkeys(before.keys() - after.keys())
+    return gone | {
+        key: value
+        for key, value in after.items()
+        if key not in before or not same(before[key], value)
+    }

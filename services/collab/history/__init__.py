@@ -1,0 +1,1 @@
+"""The past of a scene: versions, differences, restoring, named snapshots, branches, replay."""

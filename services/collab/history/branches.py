@@ -1,0 +1,196 @@
+"""Branches: a document of its own that began as a scene, and its way back into it."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.branches import (
+    BRANCHES_MAX,
+    CONFLICTS_SHOWN_MAX,
+    BlockConflict,
+    Branch,
+    Branches,
+    BranchState,
+    CreateBranch,
+    MergeBranch,
+    Merged,
+)
+from libs.contracts.history import OfScene, OneOfScene
+from libs.postgres import Connection
+from services.collab.commits import API_CONNECTION, Commits
+from services.collab.formats import BadContent, CannotHold
+from services.collab.history import work
+from services.collab.history.past import Past, Place
+from services.collab.history.records import SQL, Packed, Records, names_unique
+from services.collab.updates import BadUpdate
+
+MERGES_AT_ONCE = 2
+"""In one replica: each keeps a connection, and needs others meanwhile."""
+
+
+class BranchHandlers:
+    """Serves `libs.contracts.branches`."""
+
+    def __init__(self, records: Records, past: Past, commits: Commits) -> None:
+        """Wire the parts."""
+        self._pool = records.pool
+        self._past = past
+        self._commits = commits
+        self._merging = asyncio.Semaphore(MERGES_AT_ONCE)
+
+    async def create(self, question: CreateBranch, actor: Actor) -> Branch:
+        """Begin a branch with the state of a version."""
+        place = Place(question.scene_id, question.scene_id, actor.scope())
+        found = await self._past.find(place, question.fields.at)
+        state = await self._past.state(place, found)
+        packed = await self._past.run(Packed.of, state)
+        async with self._pool.acquire() as connection, connection.transaction():
+            with names_unique():
+                made = await connection.fetchval(
+                    SQL.add_branch,
+                    question.id,
+                    place.scene,
+                    place.project,
+                    question.fields.name,
+                    found.seq,
+                    packed.body,
+                    packed.size,
+                    packed.checksum,
+                    actor.user_id,
+                    BRANCHES_MAX,
+                )
+            if made:
+                await connection.execute(
+                    SQL.begin_branch,
+                    question.id,
+                    state,
+                    API_CONNECTION,
+                    actor.user_id,
+                    packed.checksum,
+                )
+        row = await self._pool.fetchrow(SQL.branch, question.id, place.scene, place.project)
+        if row is None:
+            raise errors.LimitReached(
+                f"A scene has at most {BRANCHES_MAX} branches.", limit=BRANCHES_MAX
+            )
+        return _branch(row)
+
+    async def list(self, question: OfScene, actor: Actor) -> Branches:
+        """Show all of a scene."""
+        rows = await self._pool.fetch(SQL.branches, question.scene_id, actor.scope())
+        return Branches(items=[_branch(row) for row in rows])
+
+    async def read(self, question: OneOfScene, actor: Actor) -> Branch:
+        """Show one."""
+        return _branch(await self._row(question, actor))
+
+    async def close(self, question: OneOfScene, actor: Actor) -> Branch:
+        """Take no more writing into a branch; it stays readable."""
+        await self._pool.execute(SQL.close_branch, question.id, question.scene_id, actor.scope())
+        return _branch(await self._row(question, actor))
+
+    async def merge(self, question: MergeBranch, actor: Actor) -> Merged:
+        """Bring a branch's changes into its scene, or say what stands in the way."""
+        async with self._merging, self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(SQL.lock_branch, str(question.id)):
+                raise errors.ConcurrencyConflict("This branch is being merged right now.")
+            return await self._merge(question, actor, connection)
+
+    async def _merge(self, question: MergeBranch, actor: Actor, locked: Connection) -> Merged:
+        row = await locked.fetchrow(SQL.branch_base, question.id, question.scene_id, actor.scope())
+        if row is None:
+            raise errors.NotFound
+        if row["state"] == BranchState.CLOSED:
+            raise errors.BranchClosed
+        packed = Packed(row["base"], row["base_size"], row["base_checksum"])
+        base = await asyncio.to_thread(packed.unpack)
+        if base is None:
+            raise errors.Internal("The base of this branch is damaged.")
+        scene, head = await self._now(question.scene_id, question.scene_id, actor)
+        branch, _ = await self._now(question.id, question.scene_id, actor)
+        strategy = question.request.strategy
+        found = await self._worked(base, scene, branch, strategy)
+        conflicts = [BlockConflict.model_validate(each) for each in found[0]]
+        update: bytes | None = found[1]
+        if question.request.dry_run:
+            return Merged(
+                branch=_branch(row),
+                seq=head,
+                changed=update is not None,
+                dry_run=True,
+                conflicts=conflicts,
+            )
+        if conflicts and strategy is None:
+            raise errors.BranchConflict(
+                conflicts=found[0][:CONFLICTS_SHOWN_MAX], conflictCount=len(conflicts)
+            )
+        # Before the edit, so that none can be there without its record.
+        await self._pool.execute(
+            SQL.add_merge,
+            question.merge_id,
+            question.id,
+            strategy,
+            len(conflicts),
+            actor.user_id,
+        )
+        seq = head
+        if update is not None:
+            seq = await self._commits.commit(question.scene_id, actor, update)
+        # Not what is in the branch now: somebody may have written there meanwhile.
+        packed = await self._past.run(Packed.of, branch)
+        await locked.execute(
+            SQL.rebase,
+            question.id,
+            seq,
+            packed.body,
+            packed.size,
+            packed.checksum,
+            actor.user_id,
+        )
+        await locked.execute(SQL.end_merge, question.merge_id, seq or None)
+        after = await locked.fetchrow(SQL.branch, question.id, question.scene_id, actor.scope())
+        assert after is not None
+        return Merged(
+            branch=_branch(after),
+            seq=seq,
+            changed=update is not None,
+            dry_run=False,
+            conflicts=conflicts,
+        )
+
+    async def _now(self, document: UUID, scene: UUID, actor: Actor) -> tuple[bytes, int]:
+        place = Place(document, scene, actor.scope())
+        found = await self._past.find(place, None)
+        return await self._past.state(place, found), found.seq
+
+    async def _worked(
+        self, base: bytes, scene: bytes, branch: bytes, strategy: Any
+    ) -> work.MergedBranch:
+        try:
+            found = await self._past.run(work.merge_branch, base, scene, branch, strategy)
+        except BadUpdate as error:
+            raise errors.Unavailable from error
+        except (BadContent, CannotHold) as error:
+            raise errors.Conflict(
+                "The scene is laid out for an editor that has no room for what is in the branch."
+            ) from error
+        if found is None:
+            raise errors.TooLarge("This is too much text to compare.")
+        return found
+
+    async def _row(self, question: OneOfScene, actor: Actor) -> asyncpg.Record:
+        row = await self._pool.fetchrow(SQL.branch, question.id, question.scene_id, actor.scope())
+        if row is None:
+            raise errors.NotFound
+        return row
+
+
+_SHOWN = frozenset(Branch.model_fields)
+
+
+def _branch(row: asyncpg.Record) -> Branch:
+    return Branch.model_validate({name: row[name] for name in _SHOWN})

@@ -1,0 +1,109 @@
+"""History's heavy work, as functions for `workers` to run in other processes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from libs.contracts.branches import MergeStrategy
+from libs.contracts.content import ContentFormat
+from libs.contracts.history import DiffFormat
+from services.collab import formats, updates
+from services.collab.formats import Layout, jobs
+from services.collab.history import blocks, compare
+from services.collab.history.attribution import Step
+from services.collab.history.compare import TooMuch
+from services.collab.history.threeway import Comparison
+from services.collab.updates import EMPTY
+
+_EXACT_IN = {
+    Layout.EMPTY: ContentFormat.BLOCKS,
+    Layout.PLAIN: ContentFormat.BLOCKS,
+    Layout.SLATE: ContentFormat.BLOCKS,
+    Layout.XML: ContentFormat.PROSEMIRROR,
+}
+"""The format that holds all of a layout: text, structure, attributes and marks."""
+
+
+def render(state: bytes, form: ContentFormat) -> tuple[bytes, bytes]:
+    """*state* in *form*, and its state vector."""
+    return formats.render(state, form), updates.state_vector(state)
+
+
+def changes(
+    old: bytes,
+    new: bytes,
+    form: DiffFormat,
+    steps: Sequence[Step] | None,
+    people: Sequence[list[str]],
+) -> tuple[list[dict[str, Any]], bool] | None:
+    """What changed, and whether authors are known; None when it is too much to compare."""
+    try:
+        if form is DiffFormat.BLOCKS:
+            return blocks.compare_blocks(old, new), False
+        return compare.compare_text(old, new, ContentFormat(form), steps, people)
+    except TooMuch:
+        return None
+
+
+def restoration(current: bytes, wanted: bytes) -> tuple[list[bytes], bool]:
+    """The smallest edit that makes *current* read as *wanted*, and whether nothing differs then.
+
+    Both are read in the format that holds all of the layout of *current* (of *wanted*, while
+    nothing is written in *current*): text, structure and marks come back. The edit comes in
+    pieces that fit the log; none when there is nothing to do.
+
+    Raises:
+        BadContent, CannotHold: The layout has no room for *wanted*.
+    """
+    layout = formats.layout_of(current)
+    form = _EXACT_IN[layout if layout is not Layout.EMPTY else formats.layout_of(wanted)]
+    goal = formats.render(wanted, form)
+    update = formats.rewrite(current, form, goal)
+    if update is None:
+        return [], formats.render(current, form) == goal
+    after = updates.merge([current, update])
+    return jobs.cut(update), formats.render(after, form) == goal
+
+
+type MergedBranch = tuple[list[dict[str, Any]], bytes | None]
+"""Conflicts (as `BlockConflict` in JSON), and the edit for the scene; None when there is none."""
+
+
+def merge_branch(
+    base: bytes, scene: bytes, branch: bytes, strategy: MergeStrategy | None
+) -> MergedBranch | None:
+    """Bring what changed from *base* to *branch* into *scene*; None when it is too much to compare.
+
+    Conflicts without a strategy make no edit. Otherwise the edit is the branch's own changes as
+    Yjs merges them, and, where there were conflicts, what it takes to decide them.
+    """
+    try:
+        comparison = Comparison.of(*(blocks.blocks_of(each) for each in (base, scene, branch)))
+    except TooMuch:
+        return None
+    conflicts = comparison.conflicts()
+    found = [conflict.model_dump(mode="json") for conflict in conflicts]
+    if conflicts and strategy is None:
+        return found, None
+    both = updates.merge([scene, branch])
+    wanted = comparison.merged(strategy or MergeStrategy.MERGE)
+    pieces = [updates.difference(branch, updates.state_vector(scene))]
+    if conflicts or _lost(wanted, blocks.blocks_of(both)):
+        goal = blocks.dumped(wanted)
+        if decided := formats.rewrite(both, ContentFormat.BLOCKS, goal):
+            pieces.append(decided)
+    pieces = [piece for piece in pieces if piece != EMPTY]
+    if not pieces or _adds_nothing(scene, pieces):
+        return found, None
+    return found, updates.merge(pieces)
+
+
+def _adds_nothing(scene: bytes, pieces: Sequence[bytes]) -> bool:
+    """Whether *scene* has all of *pieces*: a difference repeats deletions that are known."""
+    state, _ = updates.integrate([scene])
+    after, _ = updates.integrate([scene, *pieces])
+    return state == after
+
+
+def _lost(wanted: Sequence[blocks.Block], merged: Sequence[blocks.Block]) -> bool:
+    """Whether Yjs merged something away that neither side deleted, or the other way round."""
+    return sorted(map(blocks.key, wanted)) != sorted(map(blocks.key, merged))

@@ -1,0 +1,84 @@
+"""All of this package, wired: the worker, the detector, the figures, and the answers."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from faststream.nats import NatsBroker
+
+from libs.bus import serve
+from libs.contracts import persistence
+from libs.postgres import Pool
+from services.collab import store as log_store
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.snapshots.divergence import Detector, Sampling
+from services.collab.snapshots.handlers import SnapshotHandlers
+from services.collab.snapshots.measuring import LAG_ALERT_S, Measuring, Watch
+from services.collab.snapshots.model import Thresholds
+from services.collab.snapshots.store import SnapshotStore
+from services.collab.snapshots.taking import Snapshots
+from services.collab.snapshots.worker import Schedule, SnapshotWorker
+from services.collab.workers import Workers
+
+
+class Room:
+    """The parts of this package, wired."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        log: log_store.Store,
+        scenes: Scenes,
+        workers: Workers,
+        settings: CollabSettings,
+    ) -> None:
+        """Make the parts; nothing runs before `start`."""
+        self._settings = settings
+        self._store = SnapshotStore(pool)
+        self._scenes = scenes
+        self._workers = workers
+        self.snapshots = Snapshots(
+            self._store, scenes, workers, history_rows_max=settings.snapshot_history_rows
+        )
+        schedule = Schedule(settings.snapshot_interval_s, settings.snapshot_walk_s, LAG_ALERT_S)
+        self.worker = SnapshotWorker(self._store, self.snapshots, schedule)
+        self.detector = Detector(self._store, log, self.snapshots, workers)
+        watch = Watch(settings.replica, settings.divergence_window_s, settings.divergence_sampling)
+        self._measuring = Measuring(self._store, log, self.worker, watch)
+
+    def serve(self, broker: NatsBroker) -> None:
+        """Answer `libs.contracts.persistence`."""
+        settings = self._settings
+        handlers = SnapshotHandlers(
+            store=self._store,
+            scenes=self._scenes,
+            workers=self._workers,
+            snapshots=self.snapshots,
+            detector=self.detector,
+            measuring=self._measuring,
+            thresholds=Thresholds(settings.snapshot_interval_s, settings.snapshot_stale_s),
+        )
+        serve(broker, persistence.TAKE_SNAPSHOT, handlers.take)
+        serve(broker, persistence.PUT_SNAPSHOT, handlers.put)
+        serve(broker, persistence.READ_SCENES, handlers.read)
+        serve(broker, persistence.CHECK_DIVERGENCE, handlers.check)
+        serve(broker, persistence.PERSISTENCE_HEALTH, handlers.health)
+        serve(broker, persistence.DIVERGENCE_STATUS, handlers.divergence)
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Begin to work; whoever started it cancels what is returned."""
+        settings = self._settings
+        work: dict[str, Coroutine[Any, Any, None]] = {
+            "snapshots": self.worker.run(),
+            "walk": self.worker.walk(),
+            "measuring": self._measuring.run(),
+        }
+        if settings.divergence_sampling:
+            sampling = Sampling(
+                settings.divergence_interval_s,
+                settings.divergence_again_s,
+                settings.divergence_repair,
+            )
+            work["sampling"] = self.detector.run(sampling)
+        return [tasks.create_task(each, name=name) for name, each in work.items()]

@@ -1,0 +1,111 @@
+"""Answers operators: what is stored, is it whole, make it so."""
+
+import time
+from dataclasses import asdict
+
+from libs.contracts.actor import Actor
+from libs.contracts.upkeep import (
+    AboutScene,
+    AskUpkeepStatus,
+    CompactedScene,
+    CompactScene,
+    Damage,
+    DamageRecord,
+    ListScenes,
+    SceneIds,
+    SceneInspection,
+    SceneRepair,
+    SceneVerification,
+    UpkeepStatus,
+)
+from services.collab.scenes import Scenes
+from services.collab.store import persist_failed_at
+from services.collab.upkeep.compaction import Compactor
+from services.collab.upkeep.findings import Findings, Status
+from services.collab.upkeep.integrity import Integrity, Verification
+from services.collab.upkeep.pacing import Pace
+from services.collab.upkeep.repair import Repairs
+from services.collab.upkeep.store import UpkeepStore
+
+DUTY_ASKED = 0.5
+"""Somebody waits for the answer, and so may edits, a little."""
+STATUS_AGE_S = 15.0
+"""Figures over all scenes are computed at most so often."""
+FAILURE_FRESH_S = 60.0
+
+
+class UpkeepHandlers:
+    """Serves `libs.contracts.upkeep`."""
+
+    def __init__(
+        self,
+        *,
+        scenes: Scenes,
+        upkeep: UpkeepStore,
+        findings: Findings,
+        compactor: Compactor,
+        integrity: Integrity,
+        repairs: Repairs,
+    ) -> None:
+        """Wire the parts."""
+        self._scenes = scenes
+        self._upkeep = upkeep
+        self._findings = findings
+        self._compactor = compactor
+        self._integrity = integrity
+        self._repairs = repairs
+        self._status: tuple[float, Status] | None = None
+
+    async def inspect(self, question: AboutScene, _actor: Actor) -> SceneInspection:
+        """Say what is stored of a scene."""
+        found = asdict(await self._integrity.inspect(question.scene_id))
+        return SceneInspection.model_validate({"scene_id": question.scene_id, **found})
+
+    async def verify(self, question: AboutScene, actor: Actor) -> SceneVerification:
+        """Check all that is stored of a scene."""
+        done = await self._integrity.verify(question.scene_id, Pace(DUTY_ASKED), by=actor.user_id)
+        return SceneVerification(
+            scene_id=question.scene_id, rows=done.rows, damage=_damage(done), busy=done.busy
+        )
+
+    async def repair(self, question: AboutScene, actor: Actor) -> SceneRepair:
+        """Check a scene and do what can be done about what is damaged."""
+        scene, pace = question.scene_id, Pace(DUTY_ASKED)
+        done = await self._integrity.verify(scene, pace, by=actor.user_id)
+        mended = None if done.busy else await self._repairs.mend(scene, pace, by=actor.user_id)
+        return SceneRepair(
+            scene_id=scene,
+            damage=_damage(done),
+            records=[
+                DamageRecord.model_validate(row) for row in await self._findings.history(scene)
+            ],
+            busy=done.busy or mended is None,
+        )
+
+    async def compact(self, question: CompactScene, _actor: Actor) -> CompactedScene:
+        """Compact a scene."""
+        done = await self._compactor.compact(
+            question.scene_id, Pace(DUTY_ASKED), force=question.force
+        )
+        return CompactedScene(scene_id=question.scene_id, **asdict(done))
+
+    async def scenes(self, question: ListScenes, _actor: Actor) -> SceneIds:
+        """List scenes that have a log."""
+        return SceneIds(scenes=await self._upkeep.scenes_after(question.after, question.limit))
+
+    async def status(self, _question: AskUpkeepStatus, _actor: Actor) -> UpkeepStatus:
+        """Figures for the health endpoint."""
+        now = time.monotonic()
+        if self._status is None or now - self._status[0] > STATUS_AGE_S:
+            self._status = now, await self._findings.status()
+        found, times = self._status[1], self._scenes.load_times_ms
+        failed_at = persist_failed_at()
+        return UpkeepStatus(
+            operational=failed_at is None or now - failed_at > FAILURE_FRESH_S,
+            avg_load_time_ms=sum(times) / len(times) if times else None,
+            **asdict(found),
+        )
+
+
+def _damage(done: Verification) -> list[Damage]:
+    return [Damage(kind=kind, seq=seq, reason=reason) for kind, seq, reason in done.damage]

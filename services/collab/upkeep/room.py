@@ -1,0 +1,121 @@
+"""Wires upkeep: one place that knows all its parts."""
+
+import asyncio
+
+from faststream.nats import NatsBroker
+
+from libs.bus import serve
+from libs.contracts.upkeep import COMPACT, INSPECT, REPAIR, SCENES, UPKEEP_STATUS, VERIFY
+from libs.postgres import Pool
+from services.collab.rollups import Rollups
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.store import Store
+from services.collab.upkeep.compaction import Compactor
+from services.collab.upkeep.findings import Findings
+from services.collab.upkeep.handlers import UpkeepHandlers
+from services.collab.upkeep.integrity import Integrity
+from services.collab.upkeep.repair import Repairs
+from services.collab.upkeep.replay import Replay
+from services.collab.upkeep.retention import Retention
+from services.collab.upkeep.store import UpkeepStore
+from services.collab.upkeep.worker import Upkeep, policy_of
+from services.collab.workers import Workers
+
+
+class Parts:
+    """What works on single scenes, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        store: Store,
+        scenes: Scenes,
+        workers: Workers,
+        settings: CollabSettings,
+    ) -> None:
+        """Wire the parts."""
+        self.upkeep, self.findings = UpkeepStore(pool), Findings(pool)
+        policy, replay = policy_of(settings), Replay(store, scenes, workers)
+        self.compactor = Compactor(
+            store=store,
+            upkeep=self.upkeep,
+            scenes=scenes,
+            replay=replay,
+            findings=self.findings,
+            policy=policy,
+        )
+        self.retention = Retention(self.upkeep, replay, self.compactor, policy)
+        self.integrity = Integrity(
+            store=store,
+            upkeep=self.upkeep,
+            scenes=scenes,
+            replay=replay,
+            findings=self.findings,
+            compactor=self.compactor,
+            retention=self.retention,
+        )
+        self.repairs = Repairs(
+            store=store,
+            upkeep=self.upkeep,
+            workers=workers,
+            replay=replay,
+            findings=self.findings,
+            compactor=self.compactor,
+        )
+
+
+class Room:
+    """Compaction, retention, verification and repair of one replica."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        store: Store,
+        scenes: Scenes,
+        rollups: Rollups,
+        workers: Workers,
+        settings: CollabSettings,
+    ) -> None:
+        """Wire the parts; *workers* are those that joins do not wait for."""
+
+        def parts() -> Parts:
+            return Parts(pool=pool, store=store, scenes=scenes, workers=workers, settings=settings)
+
+        # Who asks does not wait for the background, which rests most of the time.
+        asked, background = parts(), parts()
+        self._works = settings.upkeep
+        self._handlers = UpkeepHandlers(
+            scenes=scenes,
+            upkeep=asked.upkeep,
+            findings=asked.findings,
+            compactor=asked.compactor,
+            integrity=asked.integrity,
+            repairs=asked.repairs,
+        )
+        self._worker = Upkeep(
+            settings=settings,
+            upkeep=background.upkeep,
+            scenes=scenes,
+            rollups=rollups,
+            compactor=background.compactor,
+            retention=background.retention,
+            integrity=background.integrity,
+            repairs=background.repairs,
+        )
+
+    def serve(self, broker: NatsBroker) -> None:
+        """Answer operators."""
+        handlers = self._handlers
+        serve(broker, INSPECT, handlers.inspect)
+        serve(broker, VERIFY, handlers.verify)
+        serve(broker, REPAIR, handlers.repair)
+        serve(broker, COMPACT, handlers.compact)
+        serve(broker, SCENES, handlers.scenes)
+        serve(broker, UPKEEP_STATUS, handlers.status)
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Begin the background work, if this replica is to do any; whoever called cancels it."""
+        return [tasks.create_task(self._worker.run(), name="upkeep")] if self._works else []

@@ -1,0 +1,307 @@
+"""`/ws`: JSON messages for applications; several scenes on one socket.
+
+What is wrong with a message is answered with an error and the socket goes on; only who does
+nothing but that is closed.
+"""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+from picows import WSMsgType, WSUpgradeRequest
+from prometheus_client import Counter
+
+from libs import errors
+from libs.contracts.ids import new_id
+from services.gateway.identity.model import Identity
+from services.gateway.live.member import Hall, Member
+from services.gateway.live.messages import (
+    MESSAGE_BYTES_MAX,
+    MODELS,
+    VECTOR_CHARS_MAX,
+    EditorUpdate,
+    Hello,
+    JoinScene,
+    LeaveScene,
+    Message,
+    PresenceUpdate,
+    Unreadable,
+    decode,
+    event,
+    failure,
+    read,
+)
+from services.gateway.live.seat import Seat
+from services.gateway.live.socket import (
+    TOO_MANY_ERRORS,
+    UNAUTHENTICATED,
+    Socket,
+    Sockets,
+)
+
+log = structlog.get_logger(__name__)
+
+HELLO_WAIT_S = 10.0
+"""How long a client may take to say who it is."""
+SCENES_MAX = 32
+"""Scenes that one socket may be in."""
+ERRORS_MAX = 50
+"""Errors in a row that a client may cause."""
+ERRORS_FORGIVEN_PER_S = 2.0
+
+ALWAYS = ("presence", "crdt", "schema")
+ON_REQUEST = ("acks",)
+
+_errors = Counter("scriptorium_ws_errors_total", "Error events on /ws, by code.", ["code"])
+_messages = Counter("scriptorium_ws_messages_total", "Messages taken on /ws, by type.", ["type"])
+_taken = {model: _messages.labels(kind) for kind, model in MODELS.items()}
+
+
+class Lobby(Hall, Sockets, Protocol):
+    """What the socket needs of the gateway: `services.gateway.live.Live`."""
+
+    def next_tag(self) -> int:
+        """Return a name for a member."""
+        ...
+
+    async def identify(self, token: str) -> Identity:
+        """Return whom *token* stands for."""
+        ...
+
+    async def require_place(
+        self, identity: Identity, project_id: UUID | None, scene_id: UUID | None
+    ) -> None:
+        """Return when these are there for *identity* and belong together."""
+        ...
+
+    async def enter(self, member: Member, identity: Identity) -> None:
+        """Let *member* into their scene."""
+        ...
+
+    def leave(self, member: Member) -> None:
+        """They have left their scene."""
+        ...
+
+
+class Application(Socket):
+    """A client of any number of scenes."""
+
+    speaks = WSMsgType.TEXT
+    message_bytes_max = MESSAGE_BYTES_MAX
+
+    def __init__(self, lobby: Lobby, request: WSUpgradeRequest) -> None:
+        """Believe nothing yet."""
+        super().__init__(lobby, request)
+        self.session_id = new_id()
+        self._lobby = lobby
+        self._identity: Identity | None = None
+        self._schema_version: int | None = None
+        self._wants_acks = False
+        self._home: UUID | None = None
+        """The scene that the client named in its hello."""
+        self._seats: dict[UUID, Seat] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._errors = 0.0
+        self._errors_at = 0.0
+
+    @property
+    def members(self) -> Collection[Member]:
+        """Who they are in each scene."""
+        return self._seats.values()
+
+    def begin(self) -> None:
+        """Wait for the hello."""
+        loop = asyncio.get_running_loop()
+        self._errors_at = loop.time()
+        self._deadline = loop.call_later(HELLO_WAIT_S, self._late)
+
+    def _late(self) -> None:
+        if self._identity is None:
+            self.close(UNAUTHENTICATED, "not authenticated")
+
+    def end(self) -> None:
+        """The socket is gone."""
+        if self._deadline:
+            self._deadline.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    # -- errors
+
+    def fail(
+        self,
+        error: errors.AppError,
+        *,
+        ref: str | int | None = None,
+        scene_id: UUID | None = None,
+        left: bool = False,
+    ) -> None:
+        """Send an error; who causes too many is closed.
+
+        Not who types where they may only read: their editor may not know yet.
+        """
+        _errors.labels(error.code).inc()
+        self.send(failure(error, ref=ref, scene_id=scene_id, left=left))
+        if isinstance(error, errors.Forbidden | errors.SchemaOutdated) and not left:
+            return
+        now = asyncio.get_running_loop().time()
+        forgiven = (now - self._errors_at) * ERRORS_FORGIVEN_PER_S
+        self._errors, self._errors_at = max(0.0, self._errors - forgiven) + 1, now
+        if self._errors > ERRORS_MAX:
+            self.close(TOO_MANY_ERRORS, "too many errors")
+
+    def seat_lost(self, seat: Seat, error: errors.AppError) -> None:
+        """Somebody may not stay in a scene; the socket goes on without it."""
+        self._drop(seat)
+        self.fail(error, scene_id=seat.scene_id, left=True)
+
+    def _drop(self, seat: Seat) -> None:
+        if self._seats.get(seat.scene_id) is seat:
+            del self._seats[seat.scene_id]
+        self._lobby.leave(seat)
+
+    # -- messages
+
+    def handle_other_kind(self) -> None:
+        """Refuse binary messages."""
+        self.fail(errors.Invalid("Text messages only."))
+
+    def handle(self, message: bytes) -> None:
+        """Take one message."""
+        try:
+            said = read(message)
+        except Unreadable as unreadable:
+            self.fail(unreadable.error, ref=unreadable.ref)
+            return
+        _taken[type(said)].inc()
+        try:
+            self._take(said)
+        except errors.AppError as error:
+            self.fail(error, ref=said.ref, scene_id=getattr(said, "scene_id", None))
+
+    def _take(self, said: Message) -> None:
+        if isinstance(said, EditorUpdate):
+            self._seat(said.scene_id).edit(said)
+        elif isinstance(said, PresenceUpdate):
+            self._say(said)
+        elif isinstance(said, JoinScene):
+            self._join(said)
+        elif isinstance(said, LeaveScene):
+            self._drop(self._seat(said.scene_id))
+        elif isinstance(said, Hello):
+            if self._identity:
+                raise errors.Invalid("client.hello was said already.")
+            self.hold()
+            self._spawn(self._greet(said))
+        else:
+            raise errors.Invalid
+
+    def _seat(self, scene_id: UUID) -> Seat:
+        seat = self._seats.get(scene_id)
+        if seat is None:
+            raise errors.NotJoined
+        return seat
+
+    async def _greet(self, hello: Hello) -> None:
+        """Find out who this is; what they say meanwhile waits."""
+        try:
+            self._identity = await self._identified(hello)
+        except errors.AppError as error:
+            self.fail(error, ref=hello.ref)
+            if isinstance(error, errors.Unauthenticated):
+                self.close(UNAUTHENTICATED, "not authenticated")
+        else:
+            self._schema_version = hello.schema_version
+            self._home = hello.scene_id
+            asked = [name for name in ON_REQUEST if name in hello.capabilities]
+            self._wants_acks = "acks" in asked
+            self.send(
+                event(
+                    "server.ready",
+                    sessionId=str(self.session_id),
+                    capabilities=[*ALWAYS, *asked],
+                )
+            )
+        finally:
+            self.release()
+
+    async def _identified(self, hello: Hello) -> Identity:
+        if hello.e2ee:
+            # Going on would show the server what the client believes to be hidden.
+            raise errors.NotOffered("End-to-end encryption is not offered here yet.")
+        identity = await self._lobby.identify(hello.token or self.token)
+        if identity.user_id != hello.user_id:
+            raise errors.Forbidden("userId is not who the token stands for.")
+        await self._lobby.require_place(identity, hello.project_id, hello.scene_id)
+        return identity
+
+    def _join(self, said: JoinScene) -> None:
+        identity = self._identity
+        if identity is None:
+            raise errors.Unauthenticated("Say client.hello first.")
+        if said.user and said.user.id != identity.user_id:
+            raise errors.Forbidden("user.id is not who the token stands for.")
+        vector = None
+        if said.state_vector is not None:
+            vector = decode(said.state_vector, "stateVector", bytes_max=VECTOR_CHARS_MAX)
+        seat = self._seats.get(said.scene_id)
+        if seat is None:
+            self._spawn(self._enter(self._new_seat(said), identity, vector, said.ref))
+        elif seat.room is None:
+            raise errors.Conflict("Joining this scene is under way.")
+        else:
+            seat.ask(vector)
+
+    def _new_seat(self, said: JoinScene) -> Seat:
+        if len(self._seats) >= SCENES_MAX:
+            raise errors.RateLimited("One socket may be in so many scenes.", limit=SCENES_MAX)
+        declared = said.schema_version or self._schema_version
+        tag = self._lobby.next_tag()
+        seat = Seat(self._lobby, self, self, tag, said.scene_id, schema_version=declared)
+        seat.wants_acks = self._wants_acks
+        self._seats[said.scene_id] = seat
+        return seat
+
+    async def _enter(
+        self, seat: Seat, identity: Identity, vector: bytes | None, ref: str | int | None
+    ) -> None:
+        try:
+            await self._lobby.enter(seat, identity)
+            if not seat.gone:
+                seat.ask(vector)
+        except errors.AppError as error:
+            self._drop(seat)
+            self.fail(error, ref=ref, scene_id=seat.scene_id, left=True)
+
+    def _say(self, said: PresenceUpdate) -> None:
+        identity = self._identity
+        if identity and said.user_id not in (None, identity.user_id):
+            raise errors.Forbidden("userId is not who the token stands for.")
+        seat = self._seat(said.scene_id) if said.scene_id else self._only_seat()
+        if seat.joined is None:
+            raise errors.NotJoined
+        seat.say(said)
+
+    def _only_seat(self) -> Seat:
+        """Return the seat that is meant when no scene is named."""
+        if len(self._seats) == 1:
+            return next(iter(self._seats.values()))
+        if self._home and self._home in self._seats:
+            return self._seats[self._home]
+        if not self._seats:
+            raise errors.NotJoined
+        raise errors.Invalid("This socket is in several scenes: name the sceneId.")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("socket task failed", session_id=str(self.session_id), exc_info=error)
+            self.fail(errors.Internal())

@@ -1,0 +1,267 @@
+"""`python -m tests.bench.upkeep`: compaction beside people who write, roll-ups, cold loads, memory.
+
+On stacks of its own; nothing else should run. The trace is one person's paper, key by key.
+"""
+
+import asyncio
+import gzip
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psutil
+from pycrdt import Doc, Text
+
+from libs.contracts.content import READ_CONTENT, ContentFormat, ReadContent
+from libs.contracts.upkeep import COMPACT, UPKEEP_DEADLINE_S, CompactScene
+from libs.postgres import Pool, connect
+from libs.stack import Stack
+from services.collab import updates
+from services.collab.store import Store
+from tests.bench.figures import percentile
+from tests.collab.upkeep.support import ACTOR, Desk
+from tests.support.scenery import Scenery
+from tests.support.stack import real_stack
+from tests.support.yclient import YClient
+
+TRACE = Path(__file__).parents[2] / "data" / "traces" / "automerge-paper.sequential.json.gz"
+NOVEL = Path(__file__).parents[2] / "data" / "manuscripts" / "frankenstein.json"
+TWO = {"events": 1, "collab": 2, "gateway": 1}
+SIZES = {10: 40, 1_000: 40, 10_000: 20, 100_000: 6}
+"""Updates of a scene: how many scenes of that length are loaded."""
+TAIL_ROWS = 50
+EDITS_PER_S = 20
+ALONE_S = 8.0
+MEMORY_SCENES = 60
+NEVER = {
+    "SCRIPTORIUM_ROLLUP_ROWS": "100000000",
+    "SCRIPTORIUM_ROLLUP_BYTES": "100000000000",
+    "SCRIPTORIUM_ROLLUP_AGE_S": "1000000",
+    "SCRIPTORIUM_UPKEEP": "false",
+    "SCRIPTORIUM_DIVERGENCE_SAMPLING": "false",
+    "SCRIPTORIUM_SNAPSHOT_INTERVAL_S": "100000",
+}
+CALM = {
+    "SCRIPTORIUM_DIVERGENCE_SAMPLING": "false",
+    "SCRIPTORIUM_SNAPSHOT_INTERVAL_S": "100000",
+    "SCRIPTORIUM_UPKEEP": "false",
+}
+
+
+async def main() -> None:
+    """Measure what was asked for, or everything, and print."""
+    parts = {"compaction": compaction, "loads": loads}
+    rows = trace_rows()
+    print(f"trace: {len(rows):,} updates, {sum(map(len, rows)):,} bytes")
+    for name in sys.argv[1:] or parts:
+        await parts[name](rows)
+
+
+async def compaction(rows: list[bytes]) -> None:
+    """Compact the trace while two people write in another scene; then roll up and prune."""
+    async with bench_stack(CALM) as (stack, desk):
+        scenery = await Scenery.begin(stack)
+        alone = await typing(scenery, asyncio.sleep(ALONE_S))
+        scene = await desk.log(rows, timedelta(days=2))
+        # The walk would take a twentieth of the time for it; asked for, it takes half.
+        question = CompactScene(scene_id=scene)
+        ask = desk.caller.ask(COMPACT, question, ACTOR, deadline_s=UPKEEP_DEADLINE_S)
+        task = asyncio.create_task(ask)
+        started = time.perf_counter()
+        beside = await typing(scenery, task)
+        took_s, done = time.perf_counter() - started, task.result()
+        print(
+            f"compaction: {done.outcome}, {done.updates:,} rows to 1, "
+            f"{done.bytes_before:,} to {done.bytes_after:,} bytes "
+            f"({done.bytes_before / max(1, done.bytes_after):.1f} : 1), {took_s:.1f} s"
+        )
+        print(
+            "live edits p50 / p95, ms: "
+            f"alone {alone[0]:.1f} / {alone[1]:.1f}, beside {beside[0]:.1f} / {beside[1]:.1f} "
+            f"({beside[1] / alone[1]:.2f} x)"
+        )
+        await heads(stack, desk, scenery)
+        await scenery.close()
+
+
+async def heads(stack: Stack, desk: Desk, scenery: Scenery) -> None:
+    """How small heads are, and how long roll-ups took."""
+    novel = await scenery.scene()
+    text = "\n".join(_strings(json.loads(NOVEL.read_text())))
+    answer = await scenery.person.http.put(
+        f"/api/scenes/{novel}/content", json={"format": "text", "content": text}
+    )
+    answer.raise_for_status()
+    await asyncio.sleep(2)
+    for row in await desk.owner.fetch("SELECT size, octet_length(snapshot) AS packed FROM docs"):
+        if row["size"] > 50_000:
+            ratio = row["size"] / row["packed"]
+            print(f"head: {row['size']:,} bytes in {row['packed']:,} ({ratio:.1f} : 1)")
+    async with httpx.AsyncClient() as http:
+        for part in ("collab-1", "collab-2"):
+            page = (await http.get(f"{stack.ops_url(part)}/metrics")).text
+            found = _samples(page, "scriptorium_collab_rollup_seconds")
+            if count := found.get("count"):
+                slow = count - found.get("0.5", count)
+                mean = found["sum"] / count * 1e3
+                print(
+                    f"roll-ups of {part}: {count:.0f}, mean {mean:.1f} ms, over 500 ms {slow:.0f}"
+                )
+
+
+async def loads(rows: list[bytes]) -> None:
+    """First reads of scenes by length of their log, with and without a head; then memory."""
+    async with bench_stack(NEVER) as (stack, desk):
+        await desk.text(await desk.log(rows[:10], timedelta(0)))
+        pool = await connect(
+            stack.postgres_url("collab", "collab_owner"), application="bench", size_max=2
+        )
+        for size, times in SIZES.items():
+            for head in (False, True):
+                found = await _cold(desk, pool, rows[:size], times if head else times // 2, head)
+                print(
+                    f"cold load of {size:>7,} updates {'with' if head else 'without'} a head: "
+                    f"p50 {percentile(found, 50):.1f}, p95 {percentile(found, 95):.1f} ms"
+                )
+        await _memory(stack, desk, pool, rows[:10_000])
+        await pool.close()
+
+
+async def _cold(
+    desk: Desk, pool: Pool, rows: Sequence[bytes], times: int, head: bool
+) -> list[float]:
+    scenes = [await _scene(desk, pool, rows, head) for _ in range(times)]
+    found: list[float] = []
+    for scene in scenes:
+        started = time.perf_counter()
+        await _read(desk, scene)
+        found.append((time.perf_counter() - started) * 1e3)
+    return found
+
+
+async def _scene(desk: Desk, pool: Pool, rows: Sequence[bytes], head: bool) -> UUID:
+    scene = await desk.log(rows, timedelta(0))
+    if head and len(rows) > TAIL_ROWS:
+        upto = len(rows) - TAIL_ROWS
+        state, vector = _integrated(rows[:upto])
+        async with pool.acquire() as connection:
+            await Store(pool).put_head(scene, upto, state, vector, within=connection)
+    return scene
+
+
+_known: dict[int, tuple[bytes, bytes]] = {}
+
+
+def _integrated(rows: Sequence[bytes]) -> tuple[bytes, bytes]:
+    if len(rows) not in _known:
+        _known[len(rows)] = updates.integrate(rows)
+    return _known[len(rows)]
+
+
+async def _read(desk: Desk, scene: UUID) -> int:
+    question = ReadContent(scene_id=scene, format=ContentFormat.YJS)
+    return len((await desk.caller.ask(READ_CONTENT, question, ACTOR)).body)
+
+
+async def _memory(stack: Stack, desk: Desk, pool: Pool, rows: Sequence[bytes]) -> None:
+    scenes = [await _scene(desk, pool, rows, head=True) for _ in range(MEMORY_SCENES)]
+    pids = [stack.pid(part) for part in ("collab-1", "collab-2")]
+    processes = [psutil.Process(pid) for pid in pids if pid]
+    before = sum(process.memory_info().rss for process in processes)
+    sizes = [await _read(desk, scene) for scene in scenes]
+    added = sum(process.memory_info().rss for process in processes) - before
+    each = added / MEMORY_SCENES / 1024
+    print(
+        f"memory of a loaded scene of {len(rows):,} updates: {each:.0f} KB, "
+        f"its state {sizes[0]:,} bytes"
+    )
+
+
+async def typing(scenery: Scenery, meanwhile: Any) -> tuple[float, float]:
+    """Two people write while *meanwhile* runs; p50 and p95 from edit to the other's screen, ms."""
+    scene = await scenery.scene()
+    async with YClient(scenery.address(scene)) as one, YClient(scenery.address(scene)) as other:
+        work = asyncio.ensure_future(meanwhile)
+        while not work.done():
+            one.type("a")
+            await asyncio.sleep(1 / EDITS_PER_S / 2)
+            other.type("b")
+            await asyncio.sleep(1 / EDITS_PER_S / 2)
+        await work
+        await asyncio.sleep(0.5)
+        found = [*_delays(one, other), *_delays(other, one)]
+    return percentile(found, 50), percentile(found, 95)
+
+
+def _delays(writer: YClient, reader: YClient) -> list[float]:
+    seen = reader.seen_at.get(writer.id, [])
+    found: list[float] = []
+    at = 0
+    for clock, sent in sorted(writer.sent_at.items()):
+        while at < len(seen) and seen[at][0] < clock:
+            at += 1
+        if at < len(seen):
+            found.append((seen[at][1] - sent) * 1e3)
+    return found
+
+
+@asynccontextmanager
+async def bench_stack(settings: dict[str, str]) -> AsyncGenerator[tuple[Stack, Desk]]:
+    """A fresh stack with two replicas of collab."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            real_stack(Path(folder), replicas=TWO, environment=settings) as stack,
+            Desk.open(stack) as desk,
+        ):
+            yield stack, desk
+
+
+def trace_rows() -> list[bytes]:
+    """The trace as the updates that an editor would have sent, one for each edit."""
+    trace = json.loads(gzip.decompress(TRACE.read_bytes()))
+    doc: Doc[Any] = Doc(client_id=11)
+    text = doc.get("content", type=Text)
+    rows: list[bytes] = []
+    watching = doc.observe(lambda event: rows.append(event.update))
+    for txn in trace["txns"]:
+        with doc.transaction():
+            for place, deleted, inserted in txn["patches"]:
+                if deleted:
+                    del text[place : place + deleted]
+                if inserted:
+                    text.insert(place, inserted)
+    doc.unobserve(watching)
+    return rows
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner: list[Any] = list(value.values()) if hasattr(value, "values") else value
+    return [each for item in inner for each in _strings(item)]
+
+
+def _samples(page: str, name: str) -> dict[str, float]:
+    """Sum, count, and the buckets of a histogram by their upper end."""
+    found: dict[str, float] = {}
+    for line in page.splitlines():
+        if line.startswith(name):
+            key, value = line.rsplit(" ", 1)
+            kind = key.removeprefix(f"{name}_")
+            if kind.startswith("bucket"):
+                kind = kind.split('"')[1]
+            with suppress(ValueError):
+                found[kind] = float(value)
+    return found
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,61 @@
+"""The real stack with two replicas of collab, and scenes whose past was recorded."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from libs.stack import Stack
+from tests.collab.history.support import Recording, Room, recorded
+from tests.support.people import People, Person
+from tests.support.stack import real_stack
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    # Rows here are months old: upkeep would compact them under the tests, which do it themselves.
+    environment = {"SCRIPTORIUM_COMPACTION_AGE_S": "1000000000"}
+    async with real_stack(
+        tmp_path_factory.mktemp("history"),
+        replicas={"gateway": 1, "collab": 2, "events": 1},
+        environment=environment,
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def people(stack: Stack) -> AsyncIterator[People]:
+    async with People(stack.url) as joined:
+        yield joined
+
+
+@pytest.fixture(scope="session")
+async def ada(people: People) -> Person:
+    return await people.join("Ada")
+
+
+@pytest.fixture(scope="session")
+async def ben(people: People) -> Person:
+    return await people.join("Ben")
+
+
+@pytest.fixture(scope="session")
+async def owner(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
+    """The database as its owner, to write what is long past."""
+    connection = await asyncpg.connect(stack.postgres_url("collab", "collab_owner"))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def room(ada: Person, ben: Person, owner: asyncpg.Connection) -> Room:
+    """An empty scene of Ada's, in which Ben may write."""
+    project = await ada.project("Frankenstein")
+    await ada.let_in(project, ben, "WRITER")
+    return Room(ada, ben, project, await ada.scene(project), owner)
+
+
+@pytest.fixture(scope="session")
+def recording() -> Recording:
+    """The beginning of a real session, typed by two people in turns."""
+    return recorded()

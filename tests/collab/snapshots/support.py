@@ -1,0 +1,126 @@
+"""A person at work, with a line to collab's methods and a look behind the scenes."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import zstandard
+
+from libs.bus import Caller, connect_broker
+from libs.contracts.actor import Actor
+from libs.contracts.persistence import CHECK_DIVERGENCE, CheckDivergence, DivergenceReport
+from libs.postgres import Pool, connect
+from libs.stack import Stack
+from tests.support.people import Person
+from tests.support.scenery import Scenery
+
+WAIT_S = 20.0
+
+
+@dataclass
+class Desk:
+    """Everything a test needs at one stack."""
+
+    stack: Stack
+    scenery: Scenery
+    caller: Caller
+    owner: Pool
+    """Collab's database as its owner, to look and to break."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, stack: Stack) -> AsyncGenerator["Desk"]:
+        scenery = await Scenery.begin(stack)
+        broker, client = await connect_broker(
+            stack.nats_url("gateway"), service="gateway", replica="desk"
+        )
+        url = stack.postgres_url("collab", "collab_owner")
+        owner = await connect(url, application="desk", size_max=3)
+        try:
+            yield cls(stack, scenery, Caller(client), owner)
+        finally:
+            await owner.close()
+            await broker.stop()
+            await scenery.close()
+
+    @property
+    def person(self) -> Person:
+        return self.scenery.person
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(user_id=UUID(self.person.id))
+
+    async def write(self, text: str, scene: UUID | None = None) -> UUID:
+        """Make a scene read *text*; a new one when none is given."""
+        scene = scene or await self.scenery.scene()
+        answer = await self.person.http.put(
+            f"/api/scenes/{scene}/content", json={"format": "text", "content": text}
+        )
+        answer.raise_for_status()
+        return scene
+
+    async def snap(self, scene: UUID, *, key: str = "", **how: bool) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.person.http.post(
+            f"/api/scenes/{scene}/snapshot", json=how, headers=headers
+        )
+
+    async def check(self, scene: UUID, *, repair: bool = False) -> DivergenceReport:
+        question = CheckDivergence(scene_id=scene, repair=repair)
+        return await self.caller.ask(CHECK_DIVERGENCE, question, self.actor)
+
+    async def snapshot(self, scene: UUID) -> asyncpg.Record | None:
+        return await self.owner.fetchrow("SELECT * FROM scene_snapshots WHERE scene_id = $1", scene)
+
+    async def blocks(self, scene: UUID) -> list[dict[str, Any]]:
+        """What the stored snapshot of a scene says."""
+        row = await self.snapshot(scene)
+        assert row
+        return json.loads(zstandard.decompress(row["content_blocks"]))
+
+    async def history(self, scene: UUID) -> list[asyncpg.Record]:
+        return await self.owner.fetch(
+            "SELECT * FROM scene_snapshot_metadata WHERE scene_id = $1 ORDER BY created_at", scene
+        )
+
+    async def repairs(self, scene: UUID) -> list[asyncpg.Record]:
+        return await self.owner.fetch(
+            "SELECT * FROM repairs WHERE scene_id = $1 ORDER BY found_at", scene
+        )
+
+    async def rewrite(self, scene: UUID, blocks: list[dict[str, Any]]) -> None:
+        """Change a stored snapshot behind everybody's back."""
+        plain = json.dumps(blocks).encode()
+        await self.owner.execute(
+            "UPDATE scene_snapshots SET content_blocks = $2, content_bytes = $3"
+            " WHERE scene_id = $1",
+            scene,
+            zstandard.compress(plain),
+            len(plain),
+        )
+
+    async def flip(self, scene: UUID) -> None:
+        """Invert a byte in the middle of a stored snapshot, as a failing disk does."""
+        await self.owner.execute(
+            "UPDATE scene_snapshots SET content_blocks = set_byte(content_blocks, at,"
+            " 255 - get_byte(content_blocks, at))"
+            " FROM (SELECT octet_length(content_blocks) / 2 AS at FROM scene_snapshots"
+            " WHERE scene_id = $1) AS middle WHERE scene_id = $1",
+            scene,
+        )
+
+
+async def until[T](look: Callable[[], Awaitable[T]], wait_s: float = WAIT_S) -> T:
+    """Wait for what can only be seen by asking; returns it once it is true."""
+    async with asyncio.timeout(wait_s):
+        while True:
+            if found := await look():
+                return found
+            await asyncio.sleep(0.05)

@@ -1,0 +1,114 @@
+"""Snapshots by themselves: of what changed, once, also when replicas die."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.postgres import Pool, connect
+from tests.collab.snapshots.support import Desk, until
+
+DOUBLE_S = 2.5
+"""Two intervals of the busy stack and a half."""
+
+
+async def up_to_date(desk: Desk, scene: UUID) -> asyncpg.Record | None:
+    return await desk.owner.fetchrow(
+        "SELECT * FROM scene_snapshots WHERE scene_id = $1 AND seq ="
+        " (SELECT max(seq) FROM scene_versions WHERE scene_id = $1)",
+        scene,
+    )
+
+
+async def test_what_changed_gets_one_and_what_rests_gets_none(busy: Desk):
+    """Two replicas commit the scene's edits; each change is snapshotted once."""
+    resting, written = await busy.write("resting"), await busy.write("one")
+    await until(lambda: up_to_date(busy, resting))
+    first = await until(lambda: up_to_date(busy, written))
+    rested = len(await busy.history(resting))
+    for text in ("two", "three", "four"):
+        await busy.write(text, written)
+    second = await until(lambda: up_to_date(busy, written))
+    assert first and second
+    await asyncio.sleep(DOUBLE_S)
+    history = await busy.history(written)
+
+    assert first["snapshot_source"] == "yjs" and first["first_yjs_seq"] == first["seq"]
+    assert second["first_yjs_seq"] == first["seq"]
+    assert len(await busy.history(resting)) == rested == 1
+    # Each at a seq of its own: nobody did what another had done.
+    assert len({row["yjs_version_count"] for row in history}) == len(history) <= 4
+    assert "four" in str(await busy.blocks(written))
+
+
+async def test_the_worker_and_a_person_at_once_do_one_thing(busy: Desk):
+    """Whoever comes second finds it done; asking without force then says so."""
+    scene = await busy.write("one")
+    answers = await asyncio.gather(*(busy.snap(scene) for _ in range(4)))
+    await until(lambda: up_to_date(busy, scene))
+    await asyncio.sleep(DOUBLE_S)
+    history = await busy.history(scene)
+    statuses = [answer.status_code for answer in answers]
+
+    assert set(statuses) <= {200, 400}
+    assert statuses.count(200) <= 1
+    assert len(history) == 1
+
+
+async def test_what_dead_replicas_left_is_found(busy: Desk):
+    """Both are killed before any snapshot was due; who comes later walks over all scenes."""
+    replicas = ("collab-1", "collab-2")
+    scene = await busy.write("left behind")
+    for replica in replicas:
+        busy.stack.kill(replica)
+    await asyncio.gather(*(busy.stack.wait_ended(replica) for replica in replicas))
+    left = await busy.snapshot(scene)
+    await asyncio.gather(*(busy.stack.restart(replica) for replica in replicas))
+    await until(lambda: up_to_date(busy, scene))
+
+    assert left is None
+    assert "left behind" in str(await busy.blocks(scene))
+    assert len(await busy.history(scene)) == 1
+
+
+@asynccontextmanager
+async def superuser(desk: Desk) -> AsyncGenerator[Pool]:
+    """One that sees what others wait for."""
+    pool = await connect(desk.stack.postgres_url("collab", "postgres"), application="admin")
+    yield pool
+    await pool.close()
+
+
+@pytest.mark.parametrize("table", ["scene_snapshots", "scene_snapshot_metadata", "snapshot_checks"])
+async def test_a_crash_between_any_two_steps_is_harmless(desk: Desk, table: str):
+    """A replica is killed while it waits at each table it writes: nothing of it is left, the lock
+    is free, and the next one does it all."""
+    scene = await desk.write(f"killed at {table}")
+    async with superuser(desk) as admin, desk.owner.acquire() as blocker:
+
+        async def stuck() -> str | None:
+            return await admin.fetchval(
+                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND application_name LIKE 'collab-%' AND datname = 'collab'"
+            )
+
+        async with blocker.transaction():
+            # Nobody may write this table meanwhile: the snapshot stands still before that step.
+            await blocker.execute(f"LOCK TABLE {table} IN SHARE MODE")
+            asked = asyncio.create_task(desk.snap(scene))
+            name = await until(stuck)
+            assert name
+            desk.stack.kill(name)
+            await desk.stack.wait_ended(name)
+        assert await desk.snapshot(scene) is None
+
+    asked.cancel()
+    taken = await desk.snap(scene, validate=True)
+    await desk.stack.restart(name)
+
+    assert taken.status_code == 200, taken.text
+    assert taken.json()["validation"]["passed"]
+    assert len(await desk.history(scene)) == 1
