@@ -118,7 +118,7 @@ class CompactScene(Wire):
 
 
 class CompactedScene(Wire):
-    """What came of it: `compacted not_due busy waiting damaged differs`; sizes are bytes."""
+    """What came of it: `compacted not_due busy waiting damaged differs late`; sizes are bytes."""
 
     scene_id: UUID
     outcome: str

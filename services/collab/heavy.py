@@ -25,6 +25,17 @@ def integrate(pieces: Sequence[bytes]) -> tuple[bytes, bytes, bytes] | None:
         return None
 
 
+def join(pieces: Sequence[bytes]) -> tuple[bytes, bytes, bytes] | None:
+    """As `integrate`, in half the time for a state and few rows; collects no garbage."""
+    try:
+        state = updates.merge(pieces)
+        # What merges may still be more than a document can take.
+        vector = updates.reached(state)
+        return state, vector, updates.deletions(state, vector)
+    except BadUpdate:
+        return None
+
+
 def difference(state: bytes, known: bytes) -> bytes | None:
     """What *state* holds beyond *known*; None if *known* is no state vector."""
     try:

@@ -182,16 +182,12 @@ class Scenes:
             return EMPTY, EMPTY_STATE_VECTOR, EMPTY
         size = sum(map(len, pieces))
         if size <= INLINE_BYTES_MAX and len(pieces) <= INLINE_ROWS_MAX:
-            try:
-                body = updates.merge(pieces)
-                # What merges may still be more than a document can take.
-                vector = updates.reached(body)
-                return body, vector, updates.deletions(body, vector)
-            except BadUpdate:
-                pass
+            if done := heavy.join(pieces):
+                return done
         else:
+            job = heavy.join if len(pieces) <= INLINE_ROWS_MAX else heavy.integrate
             try:
-                if done := await self._workers.run(heavy.integrate, pieces):
+                if done := await self._workers.run(job, pieces):
                     return done
             except WorkerDied:
                 log.warning("scene killed a worker", scene_id=str(uuid_of(scene)))

@@ -23,7 +23,10 @@ from tests.support.yclient import YClient, clocks_of
 LOOK_EVERY_S = 0.05
 READ_WAIT_S = 2.0
 
-_ROWS = "SELECT seq, yjs_update FROM scene_versions WHERE scene_id = $1 AND seq > $2 ORDER BY seq"
+_ROWS = (
+    "SELECT seq, yjs_update FROM scene_versions"
+    " WHERE scene_id = $1 AND seq > $2 AND NOT is_compacted ORDER BY seq"
+)
 
 type Clocks = dict[int, int]
 

@@ -28,7 +28,7 @@ from services.collab.history.past import Past, Place
 from services.collab.history.records import SQL, Packed, Records, names_unique
 from services.collab.updates import BadUpdate
 
-MERGES_AT_ONCE = 2
+MERGES_AT_ONCE = 1
 """In one replica: each keeps a connection, and needs others meanwhile."""
 
 

@@ -47,6 +47,8 @@ class Outcome(StrEnum):
     """Damage was found, and reported."""
     DIFFERS = "differs"
     """The proof failed; nothing was stored."""
+    LATE = "late"
+    """Somebody else stored the same row first, though the lock should have kept them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Compactor:
             took_ms=(time.perf_counter() - started) * 1e3,
             session_pause=self._policy.session_pause,
         ):
-            return Compacted(Outcome.NOT_DUE)
+            return Compacted(Outcome.LATE)
         passed("compaction.stored")
         await self._mark(scene, entry.seq, entry.from_seq, pace)
         return Compacted(Outcome.COMPACTED, entry.seq, updates, bytes_before, len(body))

@@ -14,7 +14,7 @@ from tests.support.stack import real_stack
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     # Rows here are months old: upkeep would compact them under the tests, which do it themselves.
-    environment = {"SCRIPTORIUM_COMPACTION_AGE_S": "1000000000"}
+    environment = {"SCRIPTORIUM_UPKEEP": "false"}
     async with real_stack(
         tmp_path_factory.mktemp("history"),
         replicas={"gateway": 1, "collab": 2, "events": 1},

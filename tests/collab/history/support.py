@@ -18,7 +18,8 @@ from pycrdt import Doc, Text
 from tests.support.people import Person
 
 TRACE = Path(__file__).parents[3] / "data" / "traces" / "automerge-paper.sequential.json.gz"
-BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
+BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=60)
+"""Longer ago than originals are kept."""
 EDITS = 4_000
 PAUSE = timedelta(hours=3)
 """Between two sittings; within one, an edit a second."""
@@ -99,14 +100,14 @@ class Room:
     def path(self) -> str:
         return f"/api/scenes/{self.scene}"
 
-    async def play(self, recording: Recording, document: str | None = None) -> None:
-        """Write a recording into the log of the scene, or of a branch."""
+    async def play(self, recording: Recording, seq_from: int = 1, seq_to: int = EDITS) -> None:
+        """Write a recording, or a part of it, into the log of the scene."""
         people = [UUID(self.ada.id), UUID(self.ben.id)]
         await self.owner.copy_records_to_table(
             "scene_versions",
             records=[
                 (
-                    UUID(document or self.scene),
+                    UUID(self.scene),
                     seq,
                     edit.update,
                     1,
@@ -114,7 +115,7 @@ class Room:
                     edit.at,
                     crc32(edit.update),
                 )
-                for seq, edit in enumerate(recording.edits, 1)
+                for seq, edit in enumerate(recording.edits[seq_from - 1 : seq_to], seq_from)
             ],
             columns=(
                 "scene_id",

@@ -54,7 +54,7 @@ async def test_what_is_young_or_little_is_left_alone(desk: Desk):
 
 async def test_asked_of_both_replicas_at_once(desk: Desk):
     """The lock lets one work; whoever comes next finds nothing left to do."""
-    rows = typed(ROWS)
+    rows = typed(3_000)
     scene = await desk.log(rows, YOUNG)
     answers = await asyncio.gather(*(desk.compact(scene) for _ in range(8)))
 
