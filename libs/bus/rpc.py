@@ -85,7 +85,8 @@ class Caller:
             except nats.errors.Error as error:
                 raise errors.Unavailable from error
         if (reply.headers or {}).get(_STATUS) == "ok":
-            return method.answer.model_validate_json(reply.data)
+            # An answer of a newer release may say more; a question that does is refused.
+            return method.answer.model_validate_json(reply.data, extra="ignore")
         failure = json.loads(reply.data)
         raise errors.from_code(failure["code"], failure["detail"], failure["data"])
 

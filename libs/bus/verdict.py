@@ -57,7 +57,7 @@ def subscribe_facts(
     async def on_message(message: NatsMessage) -> None:
         raw = message.raw_message
         try:
-            await on_fact(Announcement.model_validate_json(raw.data))
+            await on_fact(Announcement.model_validate_json(raw.data, extra="ignore"))
         except Exception as error:
             delivered = raw.metadata.num_delivered
             poison = isinstance(error, Poison | ValidationError)

@@ -40,7 +40,6 @@ _seconds = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 _fenced = Counter("scriptorium_collab_fenced_total", "Commits that lost a race and went again.")
-_retried = Counter("scriptorium_collab_commit_retries_total", "Commits with an unknown outcome.")
 _trace = tracer(__name__)
 
 type Announce = Callable[[dict[bytes, SceneRun]], Awaitable[None]]
@@ -158,7 +157,6 @@ class Journal:
             except (*UNREACHABLE, asyncpg.PostgresError) as error:
                 # The rows may be in or not. Inserting them again is harmless: applying a Yjs
                 # update twice changes nothing.
-                _retried.inc()
                 log.warning("commit will be retried", reason=repr(error)[:200], in_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RETRY_DELAY_S_MAX)

@@ -34,15 +34,10 @@ CHECKSUM = "checksum mismatch"
 FATAL_ATTEMPTS = 2
 """So often a worker must die of one row before the row is blamed, and not chance."""
 
-_loads = Histogram(
-    "scriptorium_collab_load_seconds",
-    "Time to bring a scene's state up to date for a join.",
-    # 0.2 and 0.5 are the thresholds of its alerts.
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5),
-)
 _load_times = Histogram(
     "yjs_primary_scene_load_time_ms",
     "Time to bring a scene's state up to date for a join, milliseconds.",
+    # 200 and 500 are the thresholds of its alerts.
     buckets=(0.5, 1, 2.5, 5, 10, 25, 50, 100, 200, 500, 1_000, 5_000),
 )
 _quarantined = Counter(
@@ -131,7 +126,6 @@ class Scenes:
             return await self._load(scene)
         finally:
             took_s = time.perf_counter() - started
-            _loads.observe(took_s)
             _load_times.observe(took_s * 1e3)
             self.load_times_ms.append(took_s * 1e3)
             if self._running.get(scene) is me:

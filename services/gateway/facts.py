@@ -99,7 +99,7 @@ class Facts:
 def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any]:
     async def on_message(message: Msg) -> None:
         try:
-            await on_event(Announcement.model_validate_json(message.data).event)
+            await on_event(Announcement.model_validate_json(message.data, extra="ignore").event)
         except (ValidationError, Poison):
             log.warning("fact is unreadable", subject=message.subject)
         except asyncio.CancelledError:

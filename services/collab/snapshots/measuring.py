@@ -217,8 +217,8 @@ class Measuring:
         return stored.upto > 0
 
     async def _report(self) -> None:
-        loads = int(_sample("scriptorium_collab_load_seconds_count"))
-        seconds = _sample("scriptorium_collab_load_seconds_sum")
+        loads = int(_sample("yjs_primary_scene_load_time_ms_count"))
+        seconds = _sample("yjs_primary_scene_load_time_ms_sum") / 1e3
         now = (loads, seconds, self._worker.taken, self._worker.failures)
         before = self._told
         await self._store.note_minute(

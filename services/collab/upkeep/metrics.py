@@ -19,5 +19,7 @@ verification_failures = Counter(
     "Heads and rows that are not what they should be.",
     ["kind"],
 )
+for _kind in ("head", "compacted", "log"):
+    verification_failures.labels(_kind)  # counted from nought, so that an alert sees the first
 verified_scenes = Counter("yjs_primary_verified_scenes", "Scenes that were checked for damage.")
 repairs = Counter("yjs_primary_repairs", "What came of repairs.", ["kind", "outcome"])

@@ -191,3 +191,21 @@ async def test_a_side_that_drains_answers_what_reached_it(
             await drain(*leaving)
             await leaving[0].stop()
         asked = False
+
+
+class TellMore(Tell):
+    """What a newer release answers."""
+
+    reason: str = "because"
+
+
+async def test_an_answer_may_say_more_than_is_known(asking: Side, answering: Side) -> None:
+    """In a rolling upgrade either side may be the newer one."""
+
+    async def explain(question: Ask, actor: Actor) -> TellMore:
+        return TellMore(doubled=question.number * 2, asker=actor)
+
+    serve(answering[0], Method("events", "test_double", Ask, TellMore), explain)
+    await started(answering)
+
+    assert await Caller(asking[1]).ask(DOUBLE, Ask(number=4), ME) == Tell(doubled=8, asker=ME)
