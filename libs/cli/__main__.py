@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from libs.cli import backup, demo, down, logs, status, up
+from libs.cli.operate import add_group
 from libs.cli.say import complain
 from libs.stack import StackError
 
@@ -30,6 +31,8 @@ app.command()(down.down)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(demo.demo)
+add_group(app, "events", "The event log: read, verify, mend, export, rebuild from it.")
+add_group(app, "dlq", "Dead letters: facts that a consumer gave up; replay or drop them.")
 
 
 def _version(wanted: bool) -> None:

@@ -9,8 +9,9 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── Forbidden
     ├── NotFound
     ├── Gone
-    ├── Invalid ─ Unsupported, IdempotencyKeyReused
-    ├── Conflict ─ ConcurrencyConflict, SlugTaken, EmailTaken, LastOwner, Archived
+    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused
+    ├── Conflict ─ ConcurrencyConflict, SlugTaken, AlreadyExists, RelationCycle,
+    │             EmailTaken, LastOwner, Archived
     ├── PreconditionFailed
     ├── PreconditionRequired
     ├── TooLarge
@@ -80,6 +81,12 @@ class Invalid(AppError):
     code = "VALIDATION_FAILED"
 
 
+class Unknown(Invalid):
+    """It names an aggregate, a field or a type that is not known here."""
+
+    code = "UNKNOWN_NAME"
+
+
 class Unsupported(AppError):
     """This format is not known here."""
 
@@ -105,9 +112,21 @@ class ConcurrencyConflict(Conflict):
 
 
 class SlugTaken(Conflict):
-    """Another project already has this slug."""
+    """Another one already has this slug."""
 
     code = "SLUG_TAKEN"
+
+
+class AlreadyExists(Conflict):
+    """The project has one like this already."""
+
+    code = "ALREADY_EXISTS"
+
+
+class RelationCycle(Conflict):
+    """Something would contain itself, directly or through others."""
+
+    code = "RELATION_CYCLE"
 
 
 class EmailTaken(Conflict):

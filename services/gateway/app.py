@@ -29,11 +29,14 @@ from services.gateway.limits import LimitClass, Limits
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
+from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
 from services.gateway.routes.identity import IdentityRoutes
 from services.gateway.routes.manuscript import manuscript_routes
 from services.gateway.routes.members import Members
 from services.gateway.routes.public import Public
+from services.gateway.routes.sync import SyncRoutes
+from services.gateway.routes.world import world_routes
 from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
 
@@ -105,6 +108,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         routes = [
             *IdentityRoutes(identities).routes(),
             *manuscript_routes(caller, authority),
+            *world_routes(caller, authority),
+            *BundleRoutes(caller, authority).routes(),
+            *SyncRoutes(caller).routes(),
             *Members(caller, authority, people).routes(),
             *ContentRoutes(caller).routes(),
             *public.routes(),
