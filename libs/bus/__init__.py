@@ -2,7 +2,7 @@
 
 from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
 from libs.bus.drain import drain
-from libs.bus.outbox import Fact, Relay, announce
+from libs.bus.outbox import Due, Fact, Relay, Screened, Screening, announce
 from libs.bus.rpc import Caller, Handler, serve
 from libs.bus.verdict import Poison, subscribe_facts
 
@@ -10,10 +10,13 @@ __all__ = [
     "Caller",
     "Client",
     "Disconnected",
+    "Due",
     "Fact",
     "Handler",
     "Poison",
     "Relay",
+    "Screened",
+    "Screening",
     "announce",
     "connect_broker",
     "drain",

@@ -13,13 +13,17 @@ SELECT pg_advisory_lock(6111, 1);
 -- name: place
 -- Visible facts get their place in the announced order. `seq` is drawn after the writer locked its
 -- aggregate, so it is in order per aggregate; a row that commits late is placed late, never skipped.
+-- When it was committed is known only now: from here on the row is one that we wrote.
 WITH fresh AS (
-    SELECT seq FROM outbox WHERE position IS NULL ORDER BY seq LIMIT $1
+    SELECT seq, CASE WHEN current_setting('track_commit_timestamp')::boolean
+        THEN pg_xact_commit_timestamp(xmin) END AS committed_at
+    FROM outbox WHERE position IS NULL ORDER BY seq LIMIT $1
 ), placed AS (
-    SELECT seq, row_number() OVER (ORDER BY seq) + (SELECT coalesce(max(position), 0) FROM outbox) AS position
+    SELECT seq, committed_at, row_number() OVER (ORDER BY seq) + (SELECT coalesce(max(position), 0) FROM outbox) AS position
     FROM fresh
 )
-UPDATE outbox SET position = placed.position FROM placed WHERE outbox.seq = placed.seq;
+UPDATE outbox SET position = placed.position FROM placed WHERE outbox.seq = placed.seq
+RETURNING outbox.position, placed.committed_at;
 
 -- name: due
 -- What is placed and not yet announced, in order.
@@ -27,7 +31,8 @@ SELECT position, event_id, subject, payload, headers, created_at
 FROM outbox WHERE published_at IS NULL AND position IS NOT NULL ORDER BY position LIMIT $1;
 
 -- name: settle
-UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[]);
+UPDATE outbox SET published_at = clock_timestamp() WHERE position = ANY($1::bigint[])
+RETURNING position, published_at, created_at;
 
 -- name: oldest
 -- Seconds that the oldest unannounced fact has waited.

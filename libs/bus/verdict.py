@@ -2,21 +2,23 @@
 
 Three verdicts, decided here and nowhere else: done (ack), tomorrow may be kinder (redeliver
 after a growing delay, DELIVERIES_MAX times), poison (copy to the dead-letter stream with its
-cause, then terminate).
+cause, then terminate). A person may replay one of those: it goes to its consumer alone, over core
+NATS, and the answer tells what came of it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 from faststream.middlewares import AckPolicy
-from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats import JStream, NatsBroker, NatsResponse, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 from prometheus_client import Counter
 from pydantic import ValidationError
 
-from libs.contracts import subjects
+from libs.contracts import deadletters, subjects
 from libs.contracts.events import Announcement
 from libs.contracts.streams import Stream
 
@@ -25,7 +27,7 @@ log = structlog.get_logger(__name__)
 DELIVERIES_MAX = 6
 RETRY_DELAY_S_FIRST = 0.2
 ACK_WAIT_S = 30.0
-CAUSE_CHARS_MAX = 500
+CAUSE_CHARS_MAX = deadletters.CAUSE_CHARS_MAX
 
 _failed = Counter(
     "scriptorium_deliveries_failed_total",
@@ -53,11 +55,22 @@ def subscribe_facts(
 
     *durable* names the consumer; replicas that give the same name share the work.
     """
+    one_at_a_time = asyncio.Lock()
+
+    async def on_replay(message: NatsMessage) -> NatsResponse:
+        try:
+            async with one_at_a_time:
+                await on_fact(Announcement.model_validate_json(message.raw_message.data))
+        except Exception as error:
+            log.exception("replayed fact failed again", subscriber=durable)
+            return NatsResponse(repr(error)[:CAUSE_CHARS_MAX].encode())
+        return NatsResponse(deadletters.TAKEN)
 
     async def on_message(message: NatsMessage) -> None:
         raw = message.raw_message
         try:
-            await on_fact(Announcement.model_validate_json(raw.data, extra="ignore"))
+            async with one_at_a_time:
+                await on_fact(Announcement.model_validate_json(raw.data, extra="ignore"))
         except Exception as error:
             delivered = raw.metadata.num_delivered
             poison = isinstance(error, Poison | ValidationError)
@@ -96,6 +109,9 @@ def subscribe_facts(
         inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
         title=durable,
     )(on_message)
+    broker.subscriber(
+        subjects.replay(durable), queue=durable, decoder=_undecoded, title=f"{durable}.replay"
+    )(on_replay)
 
 
 async def _undecoded(message: NatsMessage) -> bytes:
@@ -106,14 +122,10 @@ async def _bury(client: Client, message: NatsMessage, durable: str, error: Excep
     raw = message.raw_message
     metadata = raw.metadata
     await client.jetstream().publish(
-        f"{subjects.DEAD_LETTERS}.{durable}.{raw.subject}",
+        deadletters.subject_of(durable, raw.subject),
         raw.data,
         timeout=5,
         headers=dict(raw.headers or {})
-        | {
-            "Nats-Msg-Id": f"{durable}-{metadata.stream}-{metadata.sequence.stream}",
-            "scriptorium-cause": repr(error)[:CAUSE_CHARS_MAX],
-            "scriptorium-subscriber": durable,
-            "scriptorium-deliveries": str(metadata.num_delivered),
-        },
+        | {"Nats-Msg-Id": f"{durable}-{metadata.stream}-{metadata.sequence.stream}"}
+        | deadletters.headers_of(durable, repr(error), metadata.num_delivered),
     )

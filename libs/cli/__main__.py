@@ -6,14 +6,13 @@ Import what is heavy inside the function: `scriptorium up` is the launcher itsel
 
 import sys
 import tomllib
-from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from libs.cli import backup, demo, down, logs, status, up
+from libs.cli.operate import add_group
 from libs.cli.say import complain
 from libs.stack import StackError
 
@@ -32,18 +31,10 @@ app.command()(down.down)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(demo.demo)
-
-
-OPERATING = ("collab", "migrate")
-"""Groups of commands that ask the services, each `libs/cli/operate/<name>.py`."""
-
-
-def _add_groups(words: Sequence[str]) -> None:
-    """Add the group that is called, or all of them to be listed: they take long to load."""
-    command = next((word for word in words if not word.startswith("-")), None)
-    for name in OPERATING:
-        if command is None or command == name:
-            app.add_typer(import_module(f"libs.cli.operate.{name}").app, name=name)
+add_group(app, "collab", "The text of scenes: look, check, compact, snapshot, mend.")
+add_group(app, "migrate", "Bring over what an older system kept.")
+add_group(app, "events", "The event log: read, verify, mend, export, rebuild from it.")
+add_group(app, "dlq", "Dead letters: facts that a consumer gave up; replay or drop them.")
 
 
 def _version(wanted: bool) -> None:
@@ -74,7 +65,6 @@ def scriptorium(
 
 def main() -> None:
     """Run one command; a failure is one line on stderr and a non-zero exit."""
-    _add_groups(sys.argv[1:])
     try:
         app(prog_name="scriptorium")
     except StackError as error:

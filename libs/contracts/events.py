@@ -1,8 +1,9 @@
 """Domain events: immutable facts about an aggregate, each a delta.
 
 Names are `{aggregate}.{action}` in the past tense. The generic actions of every aggregate are
-`created`, `<field>_changed`, `moved`, `deleted` and `restored`; members have `added`,
-`role_changed` and `removed`.
+`created`, `<field>_changed`, `moved`, `deleted` and `restored`. Links between things (relations,
+taggings, appearances) do not last: they are `removed`, with what they were. Members have `added`,
+`role_changed` and `removed`. A field of a component carries its name: `entity.task_status_changed`.
 """
 
 from datetime import datetime

@@ -100,13 +100,21 @@ class Read(Wire):
 
 
 class List(Wire):
-    """List the aggregates under a parent, in their order; projects: those of the actor."""
+    """List the aggregates under a parent, in their order; projects: those of the actor.
+
+    `parent_kind` names another parent than the usual one, such as the scene whose appearances are
+    asked for. `filters` and `sort` (`name`, or `-name` for descending) are those that the kind
+    offers, in snake_case and camelCase respectively.
+    """
 
     kind: Kind
     parent_id: UUID | None = None
+    parent_kind: Kind | None = None
     cursor: str | None = None
     limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
     include_deleted: bool = False
+    filters: dict[str, Any] = Field(default_factory=dict)
+    sort: str | None = None
 
 
 class Change(Wire):
@@ -125,7 +133,10 @@ class Change(Wire):
 
 
 class Remove(Wire):
-    """Delete softly; it can be restored until it is purged."""
+    """Delete softly, to be restored until it is purged; what does not last is gone at once.
+
+    The answer about what is gone holds its last state, and nothing to a retry.
+    """
 
     kind: Kind
     id: UUID

@@ -210,5 +210,9 @@ class ScenePatch(Wire):
     schema_version: SchemaVersion | None = None
 
 
-type Kind = Literal["project", "book", "chapter", "scene"]
+type Kind = Literal[
+    "project", "book", "chapter", "scene",
+    "entity", "relation", "tag", "tagging", "appearance",
+    "canon_fact", "style_guide", "context_rule", "persona", "prompt_preset",
+]  # fmt: skip
 """The aggregates that routes address by id."""

@@ -13,6 +13,11 @@ def fact(service: str, aggregate: str, action: str, project_id: UUID) -> str:
     return f"{FACTS}.{service}.{aggregate}.{action}.{project_id}"
 
 
+def replay(consumer: str) -> str:
+    """Where a dead letter is given to its consumer once more, and to nobody else."""
+    return f"replay.{consumer}"
+
+
 # Live editing (core NATS, binary frames; layouts in libs.contracts.frames).
 HEARTBEAT = "live.beat"
 SYNC_ANY = "live.any.sync"
@@ -90,10 +95,12 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "$JS.API.CONSUMER.*.EVENTS.>",
             "$JS.API.CONSUMER.MSG.NEXT.EVENTS.>",
             "dlq.>",
+            "_INBOX_operator.>",
             *_JETSTREAM,
         ),
         subscribe=(
             "_INBOX_gateway.>",
+            "replay.*",
             "live.ack.*",
             "live.reply.>",
             "live.scene.>",
@@ -129,6 +136,15 @@ OPERATOR = "operator"
 """The user of those who run the system, on its command line."""
 
 OPERATOR_PERMISSIONS = Permissions(
-    publish=("rpc.collab.>", "rpc.events.>"), subscribe=("_INBOX_operator.>",)
+    publish=(
+        "rpc.collab.>",
+        "rpc.events.>",
+        "replay.*",
+        "$JS.API.STREAM.INFO.DEAD_LETTERS",
+        "$JS.API.DIRECT.GET.DEAD_LETTERS",
+        "$JS.API.STREAM.MSG.DELETE.DEAD_LETTERS",
+    ),
+    subscribe=("_INBOX_operator.>",),
 )
-"""May ask every service everything, and sees nothing of what people write to each other."""
+"""May ask every service everything and deal with dead letters, one at a time; can neither write nor
+read another stream, and sees nothing of what people write to each other."""

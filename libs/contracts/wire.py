@@ -1,7 +1,15 @@
 """The base of everything that crosses a process boundary as JSON."""
 
+from functools import lru_cache
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+
+@lru_cache(maxsize=4096)
+def camel(name: str) -> str:
+    """Return what clients call a field: the same for all messages, and remembered."""
+    return to_camel(name)
 
 
 class Wire(BaseModel):

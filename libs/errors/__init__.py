@@ -9,11 +9,12 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── Forbidden
     ├── NotFound
     ├── Gone
-    ├── Invalid ─ Unsupported, IdempotencyKeyReused
+    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused
     ├── RecentSnapshot
-    ├── Conflict ─ ConcurrencyConflict, SlugTaken, EmailTaken, LastOwner, Archived,
-    │             SchemaOutdated, SchemaLowered, NotJoined, NothingWritten,
-    │             NameTaken, LimitReached, BranchConflict, BranchClosed
+    ├── Conflict ─ ConcurrencyConflict, SlugTaken, AlreadyExists, RelationCycle,
+    │             EmailTaken, LastOwner, Archived, SchemaOutdated, SchemaLowered,
+    │             NotJoined, NothingWritten, NameTaken, LimitReached, BranchConflict,
+    │             BranchClosed
     ├── PreconditionFailed
     ├── PreconditionRequired
     ├── TooLarge
@@ -84,6 +85,12 @@ class Invalid(AppError):
     code = "VALIDATION_FAILED"
 
 
+class Unknown(Invalid):
+    """It names an aggregate, a field or a type that is not known here."""
+
+    code = "UNKNOWN_NAME"
+
+
 class Unsupported(AppError):
     """This format is not known here."""
 
@@ -115,9 +122,21 @@ class ConcurrencyConflict(Conflict):
 
 
 class SlugTaken(Conflict):
-    """Another project already has this slug."""
+    """Another one already has this slug."""
 
     code = "SLUG_TAKEN"
+
+
+class AlreadyExists(Conflict):
+    """The project has one like this already."""
+
+    code = "ALREADY_EXISTS"
+
+
+class RelationCycle(Conflict):
+    """Something would contain itself, directly or through others."""
+
+    code = "RELATION_CYCLE"
 
 
 class EmailTaken(Conflict):

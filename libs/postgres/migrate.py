@@ -50,15 +50,17 @@ def migrations_of(package: str) -> list[Migration]:
     """Read the migrations of *package* in order.
 
     Raises:
-        MigrationError: A number is missing or given twice.
+        MigrationError: A number is given twice, or there is no first one.
     """
     found: list[Migration] = []
     for file in resources.files(package).joinpath("migrations").iterdir():
         if match := _FILE.match(file.name):
             found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise MigrationError(f"{package}: migrations must be numbered 0001, 0002, ... once each")
+    # Holes are allowed: rooms that grow side by side number their files in ranges of their own.
+    numbers = [migration.number for migration in found]
+    if len(set(numbers)) != len(numbers) or numbers[:1] not in ([], [1]):
+        raise MigrationError(f"{package}: migrations must be numbered from 0001, once each")
     return found
 
 
@@ -92,7 +94,7 @@ async def _apply(
     await connection.execute(_LEDGER)
     rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations")
     done = {row["number"]: row for row in rows}
-    if done and max(done) > len(wanted):
+    if done and max(done) > wanted[-1].number:
         raise MigrationError("the database was migrated by a newer release; upgrade this one")
     for migration in wanted:
         if known := done.get(migration.number):
@@ -108,4 +110,4 @@ async def _apply(
                 migration.checksum,
             )
         log.info("migration applied", name=migration.name, role=role)
-    return len(wanted) - len(done)
+    return len({migration.number for migration in wanted} - done.keys())

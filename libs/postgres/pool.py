@@ -39,9 +39,12 @@ UNREACHABLE = (
 """What a query raises when the database went away under it; the outcome is unknown."""
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
 # jsonb's binary form is one version byte before the text.
 def _encode_jsonb(value: Any) -> bytes:
-    return b"\x01" + json.dumps(value, separators=(",", ":")).encode()
+    return b"\x01" + _ENCODER.encode(value).encode()
 
 
 def _decode_jsonb(data: bytes) -> Any:

@@ -36,6 +36,8 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "max_connections": "200",
     "wal_level": "replica",
+    # So that the delay of facts is measured from their commit.
+    "track_commit_timestamp": "on",
 }
 
 

@@ -11,10 +11,18 @@ from libs.bus import Relay, connect_broker, drain, heard, is_connected
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
+from services.events.bundles.jobs import JobExpiry
+from services.events.bundles.subscription import subscribe_bundles
 from services.events.handlers import subscribe
+from services.events.integrity.announcing import Screen
+from services.events.integrity.operations import subscribe as serve_operators
+from services.events.integrity.verifier import Verifier
 from services.events.settings import Settings
 from services.events.store import Store
-from services.events.upkeep import Upkeep
+from services.events.sync.expiry import AnswerExpiry
+from services.events.sync.subscription import subscribe_sync
+from services.events.timescale import adopt
+from services.events.upkeep import Policy, Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +37,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until *stop* is set; then finish what was begun, and end."""
     if settings.postgres_owner_url:
         await migrate(settings.postgres_owner_url, "services.events", role=settings.role)
+        await adopt(
+            settings.postgres_owner_url,
+            role=settings.role,
+            compress_after_days=settings.archive_after_days,
+        )
     pool = await connect(
         settings.postgres_url,
         application=f"{SERVICE}-{settings.replica}",
@@ -38,15 +51,26 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    subscribe(broker, Store(pool))
+    store = Store(pool)
+    subscribe(broker, store)
+    subscribe_bundles(broker, store)
+    subscribe_sync(broker, store)
+    serve_operators(broker, pool)
 
     async def database() -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
+    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool))
+    policy = Policy(settings.archive_after_days, settings.purged_kept_days)
     background = [
-        asyncio.create_task(Upkeep(pool).run(), name="upkeep"),
-        asyncio.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
+        asyncio.create_task(Upkeep(pool, policy).run(), name="upkeep"),
+        asyncio.create_task(relay.run(), name="relay"),
+        asyncio.create_task(
+            JobExpiry(pool, kept_s=settings.staged_kept_s).run(), name="expiry of jobs"
+        ),
+        asyncio.create_task(AnswerExpiry(pool).run(), name="expiry of sync answers"),
+        asyncio.create_task(Verifier(pool).run(), name="verifier"),
     ]
     close_ops = None
     try:

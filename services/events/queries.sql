@@ -15,6 +15,13 @@ SELECT user_id, digest, target_id FROM commands WHERE command_id = $1;
 SELECT version, checksum FROM aggregates
 WHERE project_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 FOR UPDATE;
 
+-- name: lock_all
+-- Many at once, in the order of locks. The sort comes below the locking, so it is kept.
+SELECT a.aggregate_id, a.version, a.checksum
+FROM unnest($2::uuid[], $3::text[], $4::integer[]) AS wanted (id, type, depth)
+JOIN aggregates a ON a.aggregate_id = wanted.id AND a.aggregate_type = wanted.type
+WHERE a.project_id = $1 ORDER BY wanted.depth, a.aggregate_id FOR UPDATE OF a;
+
 -- name: begin_heads
 -- The first events of new aggregates; fewer rows than given when an id is taken.
 INSERT INTO aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
@@ -31,7 +38,18 @@ WHERE aggregate_id = n.id AND aggregates.version = n.expected AND project_id = $
 RETURNING aggregate_id;
 
 -- name: append
--- The events of one user action, of one project, user, cause and moment.
+-- The events of one user action, of one project, user, cause and moment, and its bundle. An action
+-- may append more than once.
+WITH bundle AS (
+    INSERT INTO bundles AS known (
+        bundle_id, project_id, user_id, type, label, source, operations, created_at, causation_id,
+        reverses)
+    VALUES (
+        $15, $8, $9, coalesce($10::jsonb #>> '{bundle,type}', 'user_edit')::bundle_type,
+        $10::jsonb #>> '{bundle,label}', $14, cardinality($1::uuid[]), $11, $12,
+        ($10::jsonb #>> '{bundle,reverses}')::uuid)
+    ON CONFLICT (bundle_id) DO UPDATE SET operations = known.operations + excluded.operations
+)
 INSERT INTO events (
     id, aggregate_id, aggregate_type, event_type, data, version, checksum,
     project_id, user_id, metadata, "timestamp", causation_id, correlation_id, source, bundle_id)
@@ -42,12 +60,12 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::big
 -- name: field_history
 -- Of each named kind of event the first and the last after a version, in order.
 SELECT * FROM (
-    (SELECT DISTINCT ON (event_type) * FROM events
-     WHERE project_id = $1 AND aggregate_id = $2 AND version > $3 AND event_type = ANY($4::text[])
+    (SELECT DISTINCT ON (event_type) * FROM events_of(ARRAY[$2::uuid])
+     WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[])
      ORDER BY event_type, version)
     UNION
-    (SELECT DISTINCT ON (event_type) * FROM events
-     WHERE project_id = $1 AND aggregate_id = $2 AND version > $3 AND event_type = ANY($4::text[])
+    (SELECT DISTINCT ON (event_type) * FROM events_of(ARRAY[$2::uuid])
+     WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[])
      ORDER BY event_type, version DESC)
 ) AS ends ORDER BY version;
 
@@ -57,11 +75,27 @@ INSERT INTO {table} ({columns}) VALUES ({values});
 -- name: update_row
 UPDATE {table} SET ({columns}) = ROW ({values}) WHERE id = $1;
 
+-- name: insert_rows
+-- Many rows of one kind, as JSON; the table's own types read them.
+INSERT INTO {table} ({columns})
+SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb);
+
+-- name: update_rows
+UPDATE {table} AS t SET ({columns}) = ROW ({new_columns})
+FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb) AS n WHERE t.id = n.id;
+
 -- name: delete_row
 DELETE FROM {table} WHERE id = $1;
 
 -- name: read
 SELECT * FROM {view} WHERE project_id = $1 AND id = $2;
+
+-- name: read_all
+-- Without what the view computes, which costs something for each row.
+SELECT {whole}, parent_id, hidden FROM {view} WHERE project_id = $1 AND id = ANY ($2);
+
+-- name: read_many
+SELECT * FROM {view} WHERE project_id = $1 AND id = ANY ($2);
 
 -- name: page
 -- Children in their order, after a rank; `index` counts the living ones before each.
@@ -147,11 +181,49 @@ WHERE NOT EXISTS (SELECT FROM projects p WHERE p.slug = wish.slug) ORDER BY plac
 -- name: ensure_partitions
 SELECT ensure_event_partitions($1);
 
+-- name: archive_events
+SELECT archive_events($1, $2);
+
+-- name: drop_archived_partitions
+SELECT drop_archived_partitions($1);
+
+-- name: forget_purged
+SELECT forget_purged($1);
+
+-- name: strays
+SELECT count(*) FROM events_default;
+
+-- name: count_hours
+-- What was placed after the mark, once: whoever counts holds the mark. A fact that was withheld
+-- and placed anew is not counted again.
+WITH mark AS (
+    SELECT position FROM event_hours_mark FOR UPDATE
+), due AS (
+    SELECT o.position, o.event_id, o.payload FROM outbox o, mark
+    WHERE o.position > mark.position ORDER BY o.position LIMIT $1
+), counted AS (
+    INSERT INTO event_hours AS known (project_id, aggregate_type, event_type, hour, count)
+    SELECT (payload ->> 'projectId')::uuid, payload ->> 'aggregateType', payload ->> 'eventType',
+        date_trunc('hour', (payload ->> 'timestamp')::timestamptz, 'UTC'), count(*)
+    FROM due
+    WHERE payload ? 'aggregateType' AND NOT EXISTS (
+        SELECT FROM withheld_facts w
+        WHERE w.event_id = due.event_id AND w.released_at IS NOT NULL)
+    GROUP BY 1, 2, 3, 4
+    ON CONFLICT (project_id, hour, event_type) DO UPDATE SET count = known.count + excluded.count
+), moved AS (
+    UPDATE event_hours_mark SET position = (SELECT max(position) FROM due)
+    WHERE EXISTS (SELECT FROM due)
+)
+SELECT count(*) FROM due;
+
 -- name: forget_announced
--- The newest row stays, because positions continue from the greatest one.
+-- The newest row stays, because positions continue from the greatest one; and what has not been
+-- counted by the hour.
 DELETE FROM outbox WHERE seq IN (
     SELECT seq FROM outbox
     WHERE published_at < now() - make_interval(days => $1)
+        AND position <= coalesce((SELECT position FROM event_hours_mark), position)
         AND position < (SELECT max(position) FROM outbox)
     ORDER BY published_at LIMIT $2);
 
@@ -159,3 +231,119 @@ DELETE FROM outbox WHERE seq IN (
 DELETE FROM commands WHERE command_id IN (
     SELECT command_id FROM commands WHERE created_at < now() - make_interval(days => $1)
     ORDER BY created_at LIMIT $2);
+
+-- name: hold_all
+-- As `lock_all`, but shared, like `hold`.
+SELECT a.aggregate_id FROM unnest($2::uuid[], $3::text[]) AS wanted (id, type)
+JOIN aggregates a ON a.aggregate_id = wanted.id AND a.aggregate_type = wanted.type
+WHERE a.project_id = $1 ORDER BY a.aggregate_id FOR SHARE OF a;
+
+-- name: hold
+-- As `lock`, but shared: many may refer to one thing at once, and none while it is deleted.
+SELECT version FROM aggregates
+WHERE project_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 FOR SHARE;
+
+-- name: delete_component
+DELETE FROM {table} WHERE {key} = ANY ($1);
+
+-- name: put_component
+-- Rows of one component, as JSON; the table's own types read them.
+INSERT INTO {table} ({columns})
+SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1)
+ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new_columns});
+
+-- name: list
+-- With those `where_...` that a request asks for. The names filled in are those of the model; what
+-- a client sent is always a parameter.
+SELECT v.* FROM {view} v
+WHERE v.project_id = $1 AND NOT v.hidden AND ($2 OR v.deleted_at IS NULL) {conditions}
+ORDER BY v.{key} {direction} NULLS LAST, v.id {direction} LIMIT $3;
+
+-- name: where_is
+v.{column} = {value};
+
+-- name: where_ignoring_case
+-- The column is in lower case already.
+v.{column} = lower({value}::text);
+
+-- name: where_prefix
+-- The column is in lower case already, and sorts by bytes, so that an index finds it.
+starts_with(v.{column}, lower({value}::text));
+
+-- name: where_contains
+strpos(lower(v.{column}), lower({value}::text)) > 0;
+
+-- name: where_before
+v.{column} < {value};
+
+-- name: where_from
+v.{column} >= {value};
+
+-- name: where_holds
+EXISTS (SELECT FROM unnest(v.{column}) AS each (text) WHERE lower(each.text) = lower({value}::text));
+
+-- name: where_called
+(v.{column} = lower({value}::text)
+    OR EXISTS (SELECT FROM unnest(v.aliases) AS each (text)
+        WHERE lower(each.text) = lower({value}::text)));
+
+-- name: where_tagged
+EXISTS (SELECT FROM taggings g JOIN tags t ON t.id = g.tag_id
+    WHERE g.entity_id = v.{column} AND g.tag_id = {value} AND t.deleted_at IS NULL);
+
+-- name: where_tag_of
+EXISTS (SELECT FROM taggings g WHERE g.tag_id = v.{column} AND g.entity_id = {value});
+
+-- name: where_overdue
+coalesce(v.{column} < now() AND v.task_status IN ('todo', 'in_progress'), false) = {value};
+
+-- name: where_either_end
+{value} IN (v.source_entity_id, v.target_entity_id);
+
+-- name: after_value
+((v.{key}, v.id) > ({value}::{type}, {id}::uuid) OR v.{key} IS NULL);
+
+-- name: after_nothing
+(v.{key} IS NULL AND v.id > {id}::uuid);
+
+-- name: before_value
+((v.{key}, v.id) < ({value}::{type}, {id}::uuid) OR v.{key} IS NULL);
+
+-- name: before_nothing
+(v.{key} IS NULL AND v.id < {id}::uuid);
+
+-- name: appearances_of
+-- Where an entity is, in manuscript order, with the scenes.
+SELECT v.*, s.title AS scene_title, s.status AS scene_status, s.pov AS scene_pov,
+    s.tense AS scene_tense, s.summary AS scene_summary, s.word_count AS scene_word_count,
+    s.chapter_id AS scene_chapter_id, s.book_id AS scene_book_id, s.index AS scene_index
+FROM appearances_read v JOIN scenes_read s ON s.id = v.scene_id
+WHERE v.project_id = $1 AND v.entity_id = $2 AND NOT v.hidden
+    AND ($3::text IS NULL OR v.role::text = $3)
+    AND ($4::text IS NULL OR (v.manuscript_key, v.id) > ($4, $5::uuid))
+ORDER BY v.manuscript_key, v.id LIMIT $6;
+
+-- name: knowledge_at
+-- The facts revealed in scenes up to one scene, in the order in which they are told, and who was
+-- there when each was. With $3, only what that entity was there for.
+WITH here AS (
+    SELECT manuscript_key FROM scenes_in_order WHERE project_id = $1 AND id = $2
+)
+SELECT f.*, told.manuscript_key, told.title AS scene_title,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name, 'role', a.role)
+            ORDER BY e.name, e.id)
+        FROM appearances a JOIN entities e ON e.id = a.entity_id
+        WHERE a.scene_id = f.reveal_scene_id AND a.role <> 'MENTIONED'
+            AND e.type = 'character' AND e.deleted_at IS NULL), '[]') AS known_by
+FROM canon_facts_read f
+JOIN scenes_in_order told ON told.id = f.reveal_scene_id
+JOIN here ON told.manuscript_key <= here.manuscript_key
+WHERE f.project_id = $1 AND NOT f.hidden AND f.deleted_at IS NULL
+    AND f.reveal_state = 'REVEALED' AND NOT told.hidden AND told.deleted_at IS NULL
+    AND ($3::uuid IS NULL OR EXISTS (
+        SELECT FROM appearances a JOIN entities e ON e.id = a.entity_id
+        WHERE a.scene_id = f.reveal_scene_id AND a.entity_id = $3 AND a.role <> 'MENTIONED'
+            AND e.deleted_at IS NULL AND e.type = 'character'))
+    AND ($4::text IS NULL OR (told.manuscript_key, f.id) > ($4, $5::uuid))
+ORDER BY told.manuscript_key, f.id LIMIT $6;

@@ -2,11 +2,29 @@
 
 from urllib.parse import unquote, urlsplit
 
+from pydantic import Field, PositiveFloat
+
 from libs.process import ProcessSettings
 
 
 class Settings(ProcessSettings):
     """Settings of the events service."""
+
+    staged_kept_s: PositiveFloat = Field(
+        default=86_400.0,
+        description="How long a job may be silent before what it staged is dropped.",
+    )
+
+    archive_after_days: int | None = Field(
+        default=7,
+        ge=1,
+        description="Age from which events are compressed; empty for never. They stay readable.",
+    )
+    purged_kept_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="How long the log of a purged project is kept; none, the default, for ever.",
+    )
 
     @property
     def role(self) -> str:

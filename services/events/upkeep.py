@@ -1,13 +1,17 @@
-"""What has to be done now and then: partitions ahead of time, and what nobody needs any more."""
+"""What has to be done now and then: partitions, compression, counts, and what nobody needs."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
+from prometheus_client import Counter, Gauge
 
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.store import SQL
+from services.events.timescale import is_adopted
 
 log = structlog.get_logger(__name__)
 
@@ -17,34 +21,94 @@ OUTBOX_KEPT_DAYS = 7
 COMMANDS_KEPT_DAYS = 30
 """How long the retry of a command is still recognised."""
 
+CHUNK_EVENTS = 1000
+"""Compressed together: more compress no better, and each look at one event unpacks its chunk."""
+ARCHIVE_ROUNDS_MAX = 2000
+"""Chunks of one round of upkeep: a backlog of two million events an hour."""
+
 INTERVAL_S = 3600.0
+COUNT_INTERVAL_S = 60.0
+COUNT_ROWS = 5000
 BATCH_ROWS = 1000
 BATCHES_MAX = 200
 """Of one round, so that a backlog is worn off without holding up anyone else."""
 
 
+_last = Gauge("scriptorium_events_upkeep_timestamp_seconds", "When upkeep was last done.")
+_archived = Counter("scriptorium_events_archived_total", "Events moved into the archive.")
+_strays = Gauge(
+    "scriptorium_events_default_partition_rows", "Events that fell outside every month's partition."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long the log stays as it is; None means for ever."""
+
+    archive_after_days: int | None = 7
+    purged_kept_days: int | None = None
+
+
 class Upkeep:
     """Keeps the tables of the events service in shape; any number may run at once."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Work on *pool*."""
+    def __init__(self, pool: Pool, policy: Policy | None = None) -> None:
+        """Work on *pool* as *policy* says."""
         self._pool = pool
+        self._policy = policy or Policy()
 
     async def run(self) -> None:
-        """Work every INTERVAL_S until cancelled."""
+        """Work until cancelled: count every COUNT_INTERVAL_S, all else every INTERVAL_S."""
+        due_at = 0.0
         while True:
             try:
-                await self.once()
+                await self.count()
+                if (now := asyncio.get_running_loop().time()) >= due_at:
+                    await self.once()
+                    due_at = now + INTERVAL_S
             except (*UNREACHABLE, asyncpg.PostgresError) as error:
                 log.warning("upkeep postponed", reason=repr(error)[:200])
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(COUNT_INTERVAL_S)
 
     async def once(self) -> None:
         """Do all there is to do now."""
-        made = await self._pool.fetchval(SQL.ensure_partitions, PARTITION_MONTHS_AHEAD)
+        hypertable = await is_adopted(self._pool)
+        made = archived = 0
+        if not hypertable:
+            made = await self._pool.fetchval(SQL.ensure_partitions, PARTITION_MONTHS_AHEAD)
+            archived = await self._archive()
+            _strays.set(await self._pool.fetchval(SQL.strays))
+        if self._policy.purged_kept_days is not None:
+            await self._pool.fetchval(SQL.forget_purged, _ago(self._policy.purged_kept_days))
+        # Before the outbox forgets what has not been counted.
+        await self.count()
         facts = await self._forget(SQL.forget_announced, OUTBOX_KEPT_DAYS)
         commands = await self._forget(SQL.forget_commands, COMMANDS_KEPT_DAYS)
-        log.info("upkeep done", partitions=made, facts=facts, commands=commands)
+        _last.set_to_current_time()
+        log.info("upkeep done", partitions=made, archived=archived, facts=facts, commands=commands)
+
+    async def count(self) -> int:
+        """Add what was placed since the last time to the hourly counts; returns how many."""
+        counted = 0
+        while not await is_adopted(self._pool):
+            rows = await self._pool.fetchval(SQL.count_hours, COUNT_ROWS) or 0
+            counted += rows
+            if rows < COUNT_ROWS:
+                break
+        return counted
+
+    async def _archive(self) -> int:
+        if self._policy.archive_after_days is None:
+            return 0
+        older_than, moved = _ago(self._policy.archive_after_days), 0
+        for _ in range(ARCHIVE_ROUNDS_MAX):
+            events = await self._pool.fetchval(SQL.archive_events, older_than, CHUNK_EVENTS)
+            if not events:
+                break
+            moved += events
+            _archived.inc(events)
+        await self._pool.fetchval(SQL.drop_archived_partitions, older_than)
+        return moved
 
     async def _forget(self, query: str, days: int) -> int:
         forgotten = 0
@@ -55,3 +119,7 @@ class Upkeep:
             if rows < BATCH_ROWS:
                 break
         return forgotten
+
+
+def _ago(days: int) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)

@@ -31,6 +31,7 @@ from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
 from services.gateway.operators import Operators
 from services.gateway.routes.branches import BranchRoutes
+from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
 from services.gateway.routes.history import HistoryRoutes
 from services.gateway.routes.identity import IdentityRoutes
@@ -40,6 +41,8 @@ from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
 from services.gateway.routes.persistence import PersistenceRoutes
 from services.gateway.routes.public import Public
 from services.gateway.routes.replay import ReplayRoutes
+from services.gateway.routes.sync import SyncRoutes
+from services.gateway.routes.world import world_routes
 from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
 
@@ -111,6 +114,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         routes = [
             *IdentityRoutes(identities).routes(),
             *manuscript_routes(caller, authority),
+            *world_routes(caller, authority),
+            *BundleRoutes(caller, authority).routes(),
+            *SyncRoutes(caller).routes(),
             *Members(caller, authority, people).routes(),
             *ContentRoutes(caller).routes(),
             *HistoryRoutes(caller, people).routes(),

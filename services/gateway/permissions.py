@@ -28,7 +28,8 @@ def _each(
 
 
 _MANUSCRIPT = ("book", "chapter", "scene")
-_WORLD = ("entity", "relation", "tag", "task", "canon")
+_WORLD = ("entity", "relation", "tag", "tagging", "appearance", "task", "canon")
+_CRAFT = ("style_guide", "context_rule", "persona", "prompt_preset")
 
 MATRIX: Mapping[Action, frozenset[Role]] = {
     "project.create": _READER,  # a project that is not there yet has no roles: anybody may
@@ -49,12 +50,16 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(("scene",), "restore_version branch merge", _WRITER),
     # Named snapshots: who made one may delete it, too.
     "scene.delete_any_snapshot": _MAINTAINER,
-    **_each(_WORLD, "read", _READER),
-    **_each(_WORLD, "create update delete", _WRITER),
-    **_each(_WORLD, "restore", _MAINTAINER),
+    **_each(_WORLD + _CRAFT, "read", _READER),
+    **_each(_WORLD + _CRAFT, "create update delete", _WRITER),
+    **_each(_WORLD + _CRAFT, "restore", _MAINTAINER),
     **_each(("blob",), "read", _READER),
     **_each(("blob",), "upload", _WRITER),
     **_each(("blob",), "delete", _MAINTAINER),
+    **_each(("bundle",), "read", _READER),
+    **_each(("bundle",), "create undo", _WRITER),  # and each operation by what it does
+    "sync.pull": _READER,
+    "sync.push": _WRITER,
     "search.query": _READER,
     **_each(("ai",), "generate cancel", _WRITER),
     **_each(("ai.provider",), "add.user use.user remove.user", _WRITER),
@@ -70,7 +75,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
 }
 """The roles that may do each action inside a project. Anybody may create a project."""
 
-_READ_DEEDS = frozenset({"read", "query", "export", "list"})
+_READ_DEEDS = frozenset({"read", "query", "export", "list", "pull"})
 _ADMIN_ACTIONS = frozenset(
     {
         *_each(("project",), "delete restore", _OWNER),
@@ -121,6 +126,15 @@ def require(access: Access, action: Action) -> None:
     if access.role not in MATRIX[action]:
         raise errors.Forbidden(f"Your role {access.role} does not allow {action}.", action=action)
     _require_scope(access.scopes, action)
+
+
+def may(access: Access, action: Action) -> bool:
+    """Return whether *access* includes *action*."""
+    try:
+        require(access, action)
+    except errors.Forbidden:
+        return False
+    return True
 
 
 def require_scope(identity: Identity, action: Action) -> None:

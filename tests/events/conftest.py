@@ -10,8 +10,10 @@ from nats.aio.client import Client
 from libs.bus import Caller, connect_broker
 from libs.postgres import Pool, connect, migrate
 from libs.stack import Stack
+from services.events.bundles.subscription import subscribe_bundles
 from services.events.handlers import subscribe
 from services.events.store import Store
+from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.support import World
 
@@ -63,6 +65,8 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     """Serve the methods from this process."""
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
     subscribe(broker, Store(pool))
+    subscribe_bundles(broker, Store(pool))
+    subscribe_sync(broker, Store(pool))
     await broker.start()
     yield
     await broker.stop()

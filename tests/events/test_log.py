@@ -173,12 +173,32 @@ async def require_replayed(owner: Pool, project_id: UUID) -> None:
         )
         assert head is not None
         assert tuple(head) == (events[-1].version, events[-1].checksum)
-    projected: dict[tuple[str, UUID], Row] = {}
+    assert await projections(owner, project_id) == tables_of(replayed)
+
+
+type Table = dict[UUID, Row]
+
+
+def tables_of(replayed: dict[tuple[str, UUID], Row]) -> dict[str, Table]:
+    """Return what every table has to hold, components' too, after a replay."""
+    tables: dict[str, Table] = {}
+    for (kind, key), row in replayed.items():
+        for table, values in AGGREGATES[kind].stored(row):
+            tables.setdefault(table, {})[key] = values
+    return tables
+
+
+async def projections(owner: Pool, project_id: UUID) -> dict[str, Table]:
+    """Return what every table does hold of a project."""
+    tables: dict[str, Table] = {}
     for about in AGGREGATES.values():
-        key = "id" if about is PROJECT else "project_id"
-        for row in await owner.fetch(f"SELECT * FROM {about.table} WHERE {key} = $1", project_id):
-            projected[about.kind, row["id"]] = dict(row)
-    assert projected == replayed
+        own = "id" if about is PROJECT else "project_id"
+        parts = [(part.table or "", f"{about.kind}_id") for part in about.components]
+        for table, key in [(about.table, "id"), *parts]:
+            rows = await owner.fetch(f"SELECT * FROM {table} WHERE {own} = $1", project_id)
+            if rows:
+                tables[table] = {row[key]: dict(row) for row in rows}
+    return tables
 
 
 STEP = st.tuples(
@@ -290,3 +310,26 @@ async def test_row_and_table_agree(owner: Pool, kind: str) -> None:
     )
 
     assert {row["column_name"] for row in rows} == set(about.columns)
+    for part in about.components:
+        rows = await owner.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = $1", part.table
+        )
+        keys = {f"{kind}_id", "project_id", f"{kind}_{part.by}"}
+        assert {row["column_name"] for row in rows} == keys | part.columns.keys()
+
+
+@pytest.mark.parametrize("kind", list(AGGREGATES))
+async def test_view_shows_all_that_a_list_asks_for(owner: Pool, kind: str) -> None:
+    """Fields, components' too, and what lists are filtered and sorted by."""
+    about = AGGREGATES[kind]
+    wanted = {*about.columns, *about.fields, "project_id", "parent_id", "hidden", "deleted_at"}
+    listing = about.listing
+    keys = {key.column for key in listing.keys.values()}
+    keys |= {asked.column for asked in listing.filters.values()}
+
+    for view, names in ((about.view, wanted), (listing.view or about.view, keys)):
+        rows = await owner.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = $1", view
+        )
+        assert names <= {row["column_name"] for row in rows}
+    assert set(listing.filters) == set(listing.model.model_fields)

@@ -11,6 +11,7 @@ from libs.contracts.actor import Role
 from services.gateway import permissions
 from services.gateway.permissions import MATRIX, Access, may_assign, require, scope_of
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
+from tests.gateway.worlds import furnish, routes_to
 
 ROLES = tuple(Role)
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,7 +33,15 @@ async def cast(shared: Manuscript, http: httpx.AsyncClient) -> dict[Role, Person
 
 
 @pytest.fixture(scope="module")
-async def routes(shared: Manuscript) -> list[tuple[str, str, Json | None, str]]:
+async def world(shared: Manuscript) -> dict[str, Json]:
+    """One of each kind of thing of the story's world."""
+    return await furnish(shared)
+
+
+@pytest.fixture(scope="module")
+async def routes(
+    shared: Manuscript, world: dict[str, Json]
+) -> list[tuple[str, str, Json | None, str]]:
     """Every route of a project: method, path, a body that changes nothing, action."""
     project = f"/api/projects/{shared.project['id']}"
     above = {
@@ -68,6 +77,19 @@ async def routes(shared: Manuscript) -> list[tuple[str, str, Json | None, str]]:
     scene = f"/api/scenes/{shared.scene['id']}"
     content = f"{scene}/content"
     found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
+    found += routes_to(shared, world)
+    found += [
+        ("POST", f"{project}/bundles", {"nonsense": 1}, "bundle.create"),
+        ("GET", f"{project}/bundles", None, "bundle.read"),
+        ("POST", f"{project}/jobs/{some_id()}/operations", {"nonsense": 1}, "bundle.create"),
+        ("POST", f"{project}/jobs/{some_id()}/commit", {"nonsense": 1}, "bundle.create"),
+        ("DELETE", f"{project}/jobs/{some_id()}", None, "bundle.create"),
+        ("POST", f"{project}/sync/push", {"nonsense": 1}, "sync.push"),
+        ("GET", f"{project}/sync/sessions/{some_id()}", None, "sync.push"),
+        ("GET", f"{project}/sync/pull", None, "sync.pull"),
+        ("GET", f"{project}/sync/conflicts", None, "sync.pull"),
+        ("POST", f"{project}/sync/conflicts/{some_id()}/resolve", {"no": 1}, "sync.push"),
+    ]
     return [*found, *_past(scene)]
 
 
@@ -90,6 +112,10 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("DELETE", branch, None, "scene.branch"),
         ("POST", f"{branch}/merge", {"nonsense": 1}, "scene.merge"),
     ]
+
+
+def is_id(part: str) -> bool:
+    return part.count("-") == 4
 
 
 class TestRoutes:
@@ -124,16 +150,17 @@ class TestRoutes:
         http: httpx.AsyncClient,
         routes: list[tuple[str, str, Json, str]],
         shared: Manuscript,
+        world: dict[str, Json],
     ):
         """A new route cannot be forgotten."""
         document = (await http.get("/api/openapi.json")).json()
         ids = {getattr(shared, kind)["id"] for kind in ("project", "book", "chapter", "scene")}
+        ids |= {each["id"] for each in world.values()}
         covered: set[tuple[str, str]] = set()
         for method, path, _, _ in routes:
             parts = path.partition("?")[0].split("/")
             shape = "/".join(
-                "{id}" if part in ids else "{other}" if part.count("-") == 4 else part
-                for part in parts
+                "{id}" if part in ids else "{other}" if is_id(part) else part for part in parts
             )
             covered.add((method, shape))
 

@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from libs.cli.operate.ask import STYLE
 from libs.cli.operate.line import Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
@@ -21,7 +22,7 @@ from libs.contracts.ids import new_id
 
 PAGE_SCENES = 500
 
-app = typer.Typer(no_args_is_help=True, help="The text of scenes: look, check, mend.")
+collab = typer.Typer(**STYLE, help="The text of scenes: look, check, compact, snapshot, mend.")
 
 Scenes = Annotated[list[UUID] | None, typer.Argument(metavar="[SCENE]...", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All scenes that have text.")]
@@ -30,7 +31,7 @@ type Work = Callable[[Line, UUID], Awaitable[str]]
 """Works on one scene; returns what to say about it, or nothing. Raises `Refused`."""
 
 
-@app.command()
+@collab.command()
 def inspect(scene: UUID, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None) -> None:
     """Show what is stored of a scene: its log, head, compacted rows, and damage found so far."""
 
@@ -47,7 +48,7 @@ def inspect(scene: UUID, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl
     _show(found, snapshot)
 
 
-@app.command()
+@collab.command()
 def verify(
     scenes: Scenes = None,
     all_: All = False,
@@ -74,7 +75,7 @@ def verify(
     _each("checking", "sound", scenes, all_, data_dir, nats_url, check)
 
 
-@app.command()
+@collab.command()
 def repair(
     scenes: Scenes = None,
     all_: All = False,
@@ -106,7 +107,7 @@ def repair(
         raise typer.Exit(1)
 
 
-@app.command()
+@collab.command()
 def compact(
     scenes: Scenes = None,
     all_: All = False,
@@ -131,7 +132,7 @@ def compact(
     )
 
 
-@app.command()
+@collab.command()
 def snapshot(
     scenes: Scenes = None,
     all_: All = False,

@@ -10,7 +10,7 @@ import nats
 import nats.errors
 import typer
 
-from libs.bus import Caller
+from libs.bus import Caller, Client
 from libs.contracts.actor import Actor
 from libs.contracts.rpc import Method
 from libs.contracts.subjects import OPERATOR, inbox
@@ -45,9 +45,10 @@ class Refused(StackError):
 class Line:
     """An open line."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, client: Client) -> None:
         """Use `line`."""
-        self._caller = caller
+        self.client = client
+        self._caller = Caller(client)
 
     async def ask[Q: Wire, A: Wire](
         self, method: Method[Q, A], question: Q, *, project_id: UUID | None = None
@@ -83,7 +84,7 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
     except (nats.errors.Error, OSError, TimeoutError) as error:
         raise Refused(f"no bus to be reached: {error or type(error).__name__}") from error
     try:
-        yield Line(Caller(client))
+        yield Line(client)
     finally:
         await client.close()
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from libs.cli.operate.ask import STYLE
 from libs.cli.operate.line import Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
@@ -29,15 +30,15 @@ from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
 
 PAGE_SCENES = 200
 
-app = typer.Typer(no_args_is_help=True, help="Bring over what an older system kept.")
+migrate = typer.Typer(**STYLE)
 
 
-@app.callback()
-def migrate() -> None:
+@migrate.callback()
+def describe() -> None:
     """Bring over what an older system kept."""
 
 
-@app.command()
+@migrate.command()
 def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
     all_: Annotated[bool, typer.Option("--all", help="Every scene that came as blocks.")] = False,
     script_id: Annotated[

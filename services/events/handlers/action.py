@@ -1,6 +1,7 @@
 """What all commands share: their cause, their claim, and the checks before they act."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from opentelemetry import trace
 
 from libs import errors
 from libs.contracts.actor import Actor
+from libs.contracts.events import Source
 from libs.contracts.manuscript import Document
 from libs.contracts.resources import Kind
 from libs.contracts.wire import Wire
@@ -17,7 +19,15 @@ from services.events.model.log import Cause, canonical
 from services.events.store import Claim, Reader
 
 
-def cause_of(actor: Actor, command_id: UUID, *, project_id: UUID | None = None) -> Cause:
+def cause_of(
+    actor: Actor,
+    command_id: UUID,
+    *,
+    project_id: UUID | None = None,
+    source: Source = Source.API,
+    causation_id: UUID | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Cause:
     """Return what the events of this command will have in common."""
     span = trace.get_current_span().get_span_context()
     return Cause(
@@ -25,6 +35,9 @@ def cause_of(actor: Actor, command_id: UUID, *, project_id: UUID | None = None) 
         user_id=actor.user_id,
         bundle_id=command_id,
         correlation_id=f"{span.trace_id:032x}" if span.is_valid else command_id.hex,
+        causation_id=causation_id,
+        source=source,
+        metadata=metadata or {},
     )
 
 
@@ -32,9 +45,9 @@ def claim_of(question: Wire, command_id: UUID, target_id: UUID, *, project_id: U
     """Return what a retry of this command is recognised by.
 
     The id of what is to be created is left out: a retry may have drawn another one, and is
-    answered with what the first try created.
+    answered with what the first try created. So is what the actor may: that can change meanwhile.
     """
-    said = question.model_dump(mode="json", exclude={"command_id"})
+    said = question.model_dump(mode="json", exclude={"command_id", "may"})
     if type(question).__name__ == "Create":
         del said["id"]
         scope = None if said["kind"] == PROJECT.kind else str(project_id)

@@ -1,6 +1,7 @@
-"""Commands about projects, books, chapters and scenes."""
+"""Commands about everything that routes address by id."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from services.events.handlers.action import (
     require_visible,
 )
 from services.events.handlers.placing import find_place
+from services.events.handlers.references import require_references
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER, PROJECT
 from services.events.model.aggregates.project import slugs
@@ -43,9 +45,11 @@ class Commands:
     async def create(self, question: Create, actor: Actor) -> Document:
         """Begin an aggregate at the end of its parent."""
         about = AGGREGATES[question.kind]
-        fields = about.initial(question.fields)
+        fields = about.initial(question.fields, at=_now())
         if about is PROJECT:
             return await self._create_project(question, actor, fields)
+        if not about.ordered:
+            return await self._create_unordered(question, actor, fields)
         above, parent_id = AGGREGATES[str(about.parent)], question.parent_id
         if parent_id is None:
             raise refused("parentId", "is required")
@@ -54,6 +58,22 @@ class Commands:
             require_visible(await tx.lock(above, parent_id))
             place = await find_place(tx, about, parent_id, child_id=question.id, index=INDEX_MAX)
             await tx.record([Draft(about, question.id, "created", _camel(fields) | place)])
+
+        return await self._do(question, actor, actor.scope(), act)
+
+    async def _create_unordered(
+        self, question: Create, actor: Actor, fields: dict[str, Any]
+    ) -> Document:
+        about = AGGREGATES[question.kind]
+        above, parent_id = AGGREGATES[str(about.parent)], question.parent_id
+        if parent_id is None:
+            raise refused("parentId", "is required")
+
+        async def act(tx: Transaction) -> None:
+            # Shared: without an order, children of one parent need not wait for each other.
+            require_visible(await tx.hold(above, parent_id))
+            await require_references(tx, about, fields)
+            await tx.record([Draft(about, question.id, "created", about.born(fields))])
 
         return await self._do(question, actor, actor.scope(), act)
 
@@ -92,45 +112,54 @@ class Commands:
     async def change(self, question: Change, actor: Actor) -> Document:
         """Set fields: one event for each that gets another value."""
         about = AGGREGATES[question.kind]
-        wanted = about.wanted(question.fields)
+        asked = about.wanted(question.fields)
 
         async def act(tx: Transaction) -> None:
             row = require_visible(await tx.lock(about, question.id))
             require_version(row, question.expected_version)
+            wanted = about.completed(row, asked, at=_now())
             base = question.base_version
             if base is not None and not 0 < base <= row["version"]:
                 raise refused("baseVersion", "is not a version of this")
             if base is not None and base < row["version"]:
                 since = await tx.field_history(about, question.id, list(wanted), since=base)
-                require_mergeable(row, wanted, since, base_version=base)
+                plain = {name: about.plain(name, value) for name, value in row.items()}
+                require_mergeable(plain, wanted, since, base_version=base)
+            changed = {n: v for n, v in wanted.items() if about.plain(n, row[n]) != v}
+            await require_references(tx, about, changed)
             require_rising(about, row, wanted)
             await tx.record(field_changes(about, question.id, row, wanted))
 
         return await self._do(question, actor, actor.scope(), act)
 
     async def remove(self, question: Remove, actor: Actor) -> Document:
-        """Delete softly; what is below is hidden, not touched."""
+        """Delete softly, and hide what is below; or remove what does not last."""
         about = AGGREGATES[question.kind]
 
         async def act(tx: Transaction) -> None:
             row = require_visible(await tx.lock(about, question.id))
             require_version(row, question.expected_version)
-            await tx.record([Draft(about, question.id, "deleted", {})])
+            if about.lasting:
+                await tx.record([Draft(about, question.id, "deleted", {})])
+            else:
+                await tx.record([Draft(about, question.id, "removed", about.born(row))])
 
         return await self._do(question, actor, actor.scope(), act)
 
     async def restore(self, question: Restore, actor: Actor) -> Document:
         """Bring a deleted aggregate back to where it was."""
         about = AGGREGATES[question.kind]
+        if not about.lasting:
+            raise refused("kind", f"a {about.kind} that was removed is gone")
 
         async def act(tx: Transaction) -> None:
-            if about.parent:
+            if about.parent and about.ordered:
                 await _lock_parent(tx, about, question.id)
             row = await tx.lock(about, question.id)
             if row is None:
                 raise errors.NotFound
             if row["hidden"]:
-                raise errors.Conflict(f"Restore the {about.parent} first; it is deleted.")
+                raise errors.Conflict("Restore what it belongs to first; that is deleted.")
             if row["deleted_at"] is not None:
                 await tx.record([Draft(about, question.id, "restored", {})])
 
@@ -139,7 +168,7 @@ class Commands:
     async def move(self, question: Move, actor: Actor) -> Document:
         """Put a child at an index, of another parent if one is given."""
         about = AGGREGATES[question.kind]
-        if about.parent is None:
+        if about.parent is None or not about.ordered:
             raise refused("kind", f"a {about.kind} has no place to move from")
 
         async def act(tx: Transaction) -> None:
@@ -166,6 +195,13 @@ class Commands:
 
         async def work(tx: Transaction) -> Document:
             known = await tx.claim(claim)
+            gone = isinstance(question, Remove) and not about.lasting
+            if gone and known is not None:
+                return Document(kind=question.kind, resource={})
+            if gone:
+                last = await document(tx, about, question.id, user_id=actor.user_id)
+                await act(tx)
+                return last
             if known is None:
                 await act(tx)
                 return await document(tx, about, question.id, user_id=actor.user_id)
@@ -192,6 +228,10 @@ async def _lock_parent(
         parent_id = row["parent_id"]
         assert parent_id is not None
     return await tx.lock(AGGREGATES[str(about.parent)], parent_id)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _camel(fields: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from libs.contracts.manuscript import (
 )
 from libs.contracts.resources import Scene
 from services.events.handlers.action import require_project, require_visible, shown, wire
+from services.events.handlers.lists import Lists
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
 from services.events.model.page import cursor_after, key_of
@@ -31,6 +32,7 @@ class Reads:
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
+        self._lists = Lists(store)
 
     async def read(self, question: Read, actor: Actor) -> Document:
         """Show one aggregate; the deleted and what is below them only when asked for."""
@@ -49,6 +51,9 @@ class Reads:
 
     async def list(self, question: List, actor: Actor) -> Documents:
         """Show a page of the children of something, or of the actor's projects."""
+        about = AGGREGATES[question.kind]
+        if not about.ordered or question.parent_kind or question.filters or question.sort:
+            return await self._lists.page(question, actor)
         after = key_of(question.cursor)
         if question.kind == PROJECT.kind:
             return await self._projects(question, actor, after)

@@ -1,25 +1,35 @@
 """A kind of aggregate as data: where its rows are, which fields it has, what it hangs under."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.resources import Resource
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Wire, camel
+from services.events.model.listing import Listing
+from services.events.model.part import Part
+from services.events.model.refusal import refused
 
 type Row = dict[str, Any]
 """A row of a projection: ids are UUID, times datetime, all else is JSON."""
 
 _STAMPS = ("version", "created_at", "updated_at", "created_by", "updated_by")
 _DELETION = ("deleted_at", "deleted_by")
+_UNKNOWN = frozenset({"extra_forbidden"})
+_MOMENT = TypeAdapter(datetime)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _nothing_follows(_: Mapping[str, Any], wanted: Mapping[str, Any], __: str) -> dict[str, Any]:
+    return dict(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate:
     """One kind of aggregate.
 
@@ -29,12 +39,19 @@ class Aggregate:
         resource: What a client receives.
         create: What a client may set at first; its fields are the aggregate's.
         patch: What a client may change.
-        parent: Kind of what it hangs under, among siblings in an order; null for none.
+        parent: Kind of what it hangs under; null for none.
+        ordered: Whether its siblings have an order.
         derived: Fields that no client sets, with their first values.
-        references: Fields whose values are ids.
+        references: Fields whose values are ids, with the kinds they name; a kind that is none of
+            ours (`anchor`, `person`) is not looked up, and `member` is a person who is one.
+        times: Fields whose values are times.
+        parts: Groups of fields that clients see as one object; some have a table of their own.
         lasting: A deleted one stays, and can be restored.
         rising: Fields that may be raised, never lowered or cleared, with the refusal.
         later: Fields that the oldest `created` events do not name, with what those stand for.
+        listing: How it can be filtered and sorted when it is listed.
+        follows: What else changes with a change: from the row as it is (empty before the first
+            event), the fields wanted, and the time as JSON, to all fields wanted.
     """
 
     kind: str
@@ -43,13 +60,29 @@ class Aggregate:
     create: type[Wire]
     patch: type[Wire] | None = None
     parent: str | None = None
+    ordered: bool = True
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    references: frozenset[str] = frozenset()
+    references: Mapping[str, str] = field(default_factory=dict[str, str])
+    times: frozenset[str] = frozenset()
+    parts: tuple[Part, ...] = ()
     lasting: bool = True
     rising: Mapping[str, type[errors.AppError]] = field(
         default_factory=dict[str, type[errors.AppError]]
     )
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    listing: Listing = field(default_factory=Listing)
+    follows: Callable[[Mapping[str, Any], Mapping[str, Any], str], dict[str, Any]] = (
+        _nothing_follows
+    )
+    fields: tuple[str, ...] = field(init=False)
+    """Its own fields, in snake_case; those of a part as `<part>_<field>`."""
+
+    def __post_init__(self) -> None:
+        """Work out the fields once, because every fold asks for them."""
+        grouped = {part.name: part for part in self.parts}
+        own = [name for name in self.create.model_fields if name not in grouped]
+        of_parts = [name for part in self.parts for name in part.columns.values()]
+        object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
 
     @property
     def view(self) -> str:
@@ -62,27 +95,46 @@ class Aggregate:
         return f"{self.parent}_id" if self.parent else None
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """Its own fields, in snake_case."""
-        return (*self.create.model_fields, *self.derived)
-
-    @property
     def columns(self) -> tuple[str, ...]:
-        """All columns of its projection."""
-        place = ("rank",) if self.parent else ()
+        """All columns of its projection's own table."""
+        place = ("rank",) if self.parent and self.ordered else ()
         above = {"project_id": None} if self.kind != "project" else {}
         if self.parent_column:
             above[self.parent_column] = None
         deletion = _DELETION if self.lasting else ()
-        return ("id", *above, *place, *self.fields, *_STAMPS, *deletion)
+        elsewhere = {name for part in self.components for name in part.columns.values()}
+        own = (name for name in self.fields if name not in elsewhere)
+        return ("id", *above, *place, *own, *_STAMPS, *deletion)
 
-    def initial(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    @property
+    def components(self) -> tuple[Part, ...]:
+        """The parts that have a table of their own."""
+        return tuple(part for part in self.parts if part.table)
+
+    def stored(self, row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield every table's row that *row*, a fold of events, stands for; its own table first."""
+        yield self.table, {name: row[name] for name in self.columns}
+        for part in self.components:
+            if part.belongs_to(row):
+                yield part.table or "", part.stored(self.kind, row)
+
+    def initial(self, given: Mapping[str, Any], *, at: str) -> dict[str, Any]:
         """Return all first values from what a client sent, as JSON.
+
+        Args:
+            given: What they sent.
+            at: When, as JSON.
 
         Raises:
             errors.Invalid: A field is unknown, missing or wrong.
         """
-        return _validated(self.create, given).model_dump(mode="json") | dict(self.derived)
+        sent = _validated(self.create, given).model_dump(mode="json")
+        first: dict[str, Any] = {
+            name: value for name, value in sent.items() if name in self.fields
+        } | dict(self.derived)
+        for part in self.parts:
+            first |= part.initial(sent.get(part.name), sent)
+        return self.follows({}, first, at)
 
     def wanted(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that a client wants to change, as JSON.
@@ -92,29 +144,92 @@ class Aggregate:
         """
         if self.patch is None:
             raise errors.Invalid(f"A {self.kind} has no fields to change.")
-        return _validated(self.patch, given).model_dump(mode="json", exclude_unset=True)
+        sent = _validated(self.patch, given).model_dump(mode="json", exclude_unset=True)
+        for part in self.parts:
+            if part.name in sent:
+                sent |= part.wanted(sent.pop(part.name))
+        return sent
+
+    def completed(self, row: Row, wanted: Mapping[str, Any], *, at: str) -> dict[str, Any]:
+        """Return *wanted* with all that follows from it for *row*."""
+        full = dict(wanted)
+        for part in self.components:
+            after = row | full
+            if part.belongs_to(row) and not part.belongs_to(after):
+                full |= part.absent
+            elif part.belongs_to(after) and not part.belongs_to(row):
+                full = part.defaults | full
+        return self.follows(row, full, at)
+
+    def require_whole(self, row: Row) -> None:
+        """Return when *row* has nothing of a component that its type does not have.
+
+        Raises:
+            errors.Invalid: It has.
+        """
+        for part in self.components:
+            if not part.belongs_to(row) and any(
+                row[name] is not None for name in part.columns.values()
+            ):
+                raise refused(part.name, f"a {row[part.by]} has none")
+
+    def born(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return fields as `created` and `removed` events hold them, without absent components."""
+        missing = {
+            name
+            for part in self.components
+            if not part.belongs_to(row)
+            for name in part.columns.values()
+        }
+        return {
+            camel(name): self.plain(name, row[name]) for name in self.fields if name not in missing
+        }
 
     def value(self, name: str, stored: Any) -> Any:
         """Return a field's value from event data as it stands in a row."""
-        return UUID(stored) if name in self.references and stored is not None else stored
+        if stored is None:
+            return None
+        if name in self.references:
+            return UUID(stored)
+        return datetime.fromisoformat(stored) if name in self.times else stored
 
     def plain(self, name: str, value: Any) -> Any:
         """Return a field's value of a row as event data holds it."""
-        return str(value) if name in self.references and value is not None else value
+        if isinstance(value, UUID):
+            return str(value)
+        if name in self.times and isinstance(value, datetime):
+            return _MOMENT.dump_python(value, mode="json")
+        return value
+
+    def path_of(self, name: str) -> str:
+        """Return how clients write a field: `task.dueDate` for `task_due_date`."""
+        for part in self.parts:
+            for own, whole in part.columns.items():
+                if whole == name:
+                    return f"{part.name}.{to_camel(own)}"
+        return to_camel(name)
 
     def document(self, row: Mapping[str, Any]) -> Resource:
         """Return what a client receives of *row*, which may hold more than that."""
         known = self.resource.model_fields
-        return self.resource.model_validate({k: v for k, v in row.items() if k in known})
+        shown = {name: value for name, value in row.items() if name in known}
+        for part in self.parts:
+            shown[part.name] = part.document(row)
+        return self.resource.model_validate(shown)
 
 
 def _validated[M: Wire](model: type[M], given: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
         problems = [
-            {"field": to_camel(str(found["loc"][0])), "detail": found["msg"]}
-            for found in error.errors(include_input=False, include_url=False, include_context=False)
+            {
+                "field": ".".join(to_camel(str(place)) for place in each["loc"]),
+                "detail": each["msg"],
+            }
+            for each in found
         ]
         first = problems[0]
-        raise errors.Invalid(f"{first['field']}: {first['detail']}", errors=problems) from error
+        sort = errors.Unknown if found[0]["type"] in _UNKNOWN else errors.Invalid
+        raise sort(f"{first['field']}: {first['detail']}", errors=problems) from error

@@ -21,10 +21,9 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-from pydantic.alias_generators import to_camel
-
 from libs import errors
 from libs.contracts.events import DATA_BYTES_MAX, Event, Source
+from libs.contracts.wire import camel
 from services.events.model.aggregate import Aggregate, Row
 
 _BIRTHS = frozenset({"created", "added"})
@@ -62,14 +61,20 @@ class Cause:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical(value: Any) -> bytes:
     """Encode JSON in the one form that checksums are made of."""
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(_plain(value)).encode()
 
 
 def _plain(value: Any) -> Any:
+    # Most values are strings, and every event comes by here.
+    if isinstance(value, str):
+        return value
     match value:
         case dict():
             return {k: _plain(v) for k, v in cast("dict[str, Any]", value).items()}
@@ -109,7 +114,18 @@ def wire_time(moment: datetime) -> str:
 
 def checksum(previous: str, event: Event) -> str:
     """Return the checksum of *event* after an event whose checksum is *previous*."""
-    return hashlib.sha256(previous.encode() + canonical(content(event))).hexdigest()
+    return _digest(previous, _text(event))
+
+
+def _text(event: Event) -> bytes:
+    """Return `canonical(content(event))`, knowing that only data and metadata hold numbers."""
+    said = content(event)
+    said["data"], said["metadata"] = _plain(event.data), _plain(event.metadata)
+    return _ENCODER.encode(said).encode()
+
+
+def _digest(previous: str, text: bytes) -> str:
+    return hashlib.sha256(previous.encode() + text).hexdigest()
 
 
 def first_broken(events: Iterable[Event]) -> Event | None:
@@ -146,10 +162,8 @@ def chained(
     events: list[Event] = []
     for draft, event_id in zip(drafts, ids, strict=True):
         data = dict(draft.data)
-        if len(canonical(data)) > DATA_BYTES_MAX:
-            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
         head = ends.get(draft.aggregate_id, Head())
-        event = Event(
+        said = dict[str, Any](
             id=event_id,
             aggregate_id=draft.aggregate_id,
             aggregate_type=draft.about.kind,
@@ -164,9 +178,12 @@ def chained(
             correlation_id=cause.correlation_id,
             source=cause.source,
             bundle_id=cause.bundle_id,
-            checksum="",
         )
-        event = event.model_copy(update={"checksum": checksum(head.checksum, event)})
+        text = _text(Event(**said, checksum=""))
+        # Only what is large as a whole can hold data that is.
+        if len(text) > DATA_BYTES_MAX and len(canonical(data)) > DATA_BYTES_MAX:
+            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
+        event = Event(**said, checksum=_digest(head.checksum, text))
         ends[draft.aggregate_id] = Head(event.version, event.checksum)
         events.append(event)
     return events
@@ -201,8 +218,12 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
 
 
 def _born(about: Aggregate, event: Event) -> Row:
-    given = {to_camel(name): value for name, value in about.later.items()} | event.data
-    row: Row = {name: about.value(name, given[to_camel(name)]) for name in about.fields}
+    # What an aggregate's type does not have, its first event does not name, nor an old one what
+    # came later.
+    absent = {camel(name): None for part in about.components for name in part.absent}
+    later = {camel(name): value for name, value in about.later.items()}
+    given = absent | later | event.data
+    row: Row = {name: about.value(name, given[camel(name)]) for name in about.fields}
     row |= {
         "id": event.aggregate_id,
         "version": event.version,
@@ -219,6 +240,6 @@ def _born(about: Aggregate, event: Event) -> Row:
 
 
 def _place(about: Aggregate, place: Mapping[str, Any]) -> Row:
-    if not about.parent_column:
+    if not about.parent_column or not about.ordered:
         return {}
     return {about.parent_column: UUID(place["parentId"]), "rank": place["rank"]}

@@ -1,8 +1,19 @@
 """The log and its projections in PostgreSQL."""
 
 from services.events.store.database import Store, TryAgain
+from services.events.store.lists import Wanted
 from services.events.store.reader import Gap, Reader
 from services.events.store.statements import SQL, of_events
 from services.events.store.transaction import Claim, Transaction
 
-__all__ = ["SQL", "Claim", "Gap", "Reader", "Store", "Transaction", "TryAgain", "of_events"]
+__all__ = [
+    "SQL",
+    "Claim",
+    "Gap",
+    "Reader",
+    "Store",
+    "Transaction",
+    "TryAgain",
+    "Wanted",
+    "of_events",
+]

@@ -11,6 +11,7 @@ from libs.postgres.pool import UNREACHABLE
 from services.events.model.log import Cause
 from services.events.store.reader import Reader
 from services.events.store.transaction import Transaction
+from services.events.store.violations import REFUSED, is_moving, meaning
 
 TRIES_MAX = 5
 """Of a transaction that met another one; each try sees what the other did."""
@@ -31,7 +32,7 @@ class Store:
         """Run *work* in a transaction, again when it met another one.
 
         Raises:
-            errors.SlugTaken: A project got a slug that another one has.
+            errors.AppError: A constraint refused a row; `violations` says what that means.
             errors.ConcurrencyConflict: It met others TRIES_MAX times, or an id is taken.
             errors.Unavailable: The database is away; nothing was changed.
             errors.DeadlineExceeded: It went away during the commit.
@@ -44,9 +45,11 @@ class Store:
                     ended = True
             except (TryAgain, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
-            except asyncpg.UniqueViolationError as error:
-                if error.constraint_name == "projects_slug_taken":
-                    raise errors.SlugTaken from error
+            except REFUSED as error:
+                if is_moving(error):
+                    continue
+                if known := meaning(error):
+                    raise known from error
                 raise
             except UNREACHABLE as error:
                 raise _away(error, unsure=ended) from error

@@ -1,12 +1,14 @@
 """Reading the log and its projections, within one project."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from libs.contracts.events import Event
 from libs.postgres import Connection
 from services.events.model.aggregate import Aggregate, Row
+from services.events.model.page import Mark
+from services.events.store.lists import Wanted, list_statement
 from services.events.store.statements import SQL, of_events, statement
 
 
@@ -27,6 +29,11 @@ class Reader:
         self._connection = connection
         self._project_id = project_id
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for a package with queries of its own."""
+        return self._connection
+
     def within(self, project_id: UUID) -> "Reader":
         """Return a reader of another project."""
         return Reader(self._connection, project_id)
@@ -37,6 +44,13 @@ class Reader:
             statement("read", about), self._project_id, aggregate_id
         )
         return dict(found) if found else None
+
+    async def rows(self, about: Aggregate, ids: Iterable[UUID]) -> dict[UUID, Row]:
+        """Return aggregates as their view shows them, deleted or not, by id."""
+        found = await self._connection.fetch(
+            statement("read_many", about), self._project_id, list(ids)
+        )
+        return {row["id"]: dict(row) for row in found}
 
     async def page(
         self,
@@ -60,6 +74,32 @@ class Reader:
         chapter, scene = after or (None, None)
         rows = await self._connection.fetch(
             SQL.book_scenes, self._project_id, book_id, chapter, scene, limit
+        )
+        return [dict(row) for row in rows]
+
+    async def listed(self, about: Aggregate, wanted: Wanted) -> list[Row]:
+        """Return those of a kind that are wanted, in the order that is wanted."""
+        assert self._project_id is not None
+        text, parameters = list_statement(about, self._project_id, wanted)
+        return [dict(row) for row in await self._connection.fetch(text, *parameters)]
+
+    async def appearances_of(
+        self, entity_id: UUID, *, role: str | None, after: Mark | None, limit: int
+    ) -> list[Row]:
+        """Return where an entity appears, with the scenes, in manuscript order."""
+        key, last_id = after or (None, None)
+        rows = await self._connection.fetch(
+            SQL.appearances_of, self._project_id, entity_id, role, key, last_id, limit
+        )
+        return [dict(row) for row in rows]
+
+    async def knowledge_at(
+        self, scene_id: UUID, *, entity_id: UUID | None, after: Mark | None, limit: int
+    ) -> list[Row]:
+        """Return the facts revealed up to a scene, as they are told, and who was there."""
+        key, last_id = after or (None, None)
+        rows = await self._connection.fetch(
+            SQL.knowledge_at, self._project_id, scene_id, entity_id, key, last_id, limit
         )
         return [dict(row) for row in rows]
 

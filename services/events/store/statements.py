@@ -23,6 +23,22 @@ def statement(name: str, about: Aggregate) -> str:
 
 
 @cache
+def _depth(kind: str) -> int:
+    above = AGGREGATES[kind].parent
+    return 1 + _depth(above) if above else 0
+
+
+def depth_of(about: Aggregate) -> int:
+    """Return how many kinds are above a kind: 0 for one without a parent."""
+    return _depth(about.kind)
+
+
+def order_of(about: Aggregate) -> int:
+    """Return the place of a kind among all: after those that it hangs under or refers to."""
+    return list(AGGREGATES).index(about.kind)
+
+
+@cache
 def _filled(name: str, kind: str) -> str:
     about = AGGREGATES[kind]
     names = about.columns
@@ -34,6 +50,8 @@ def _filled(name: str, kind: str) -> str:
         parent=about.parent_column,
         columns=", ".join(names),
         schema="v.schema_version" if "schema_version" in names else "NULL::integer",
+        whole=", ".join(dict.fromkeys((*names, *about.fields))),
+        new_columns=", ".join(f"n.{name}" for name in names),
         shown=", ".join(f"v.{name}" for name in shown),
         values=", ".join(f"${place}" for place in range(1, len(names) + 1)),
     )

@@ -1,8 +1,11 @@
 """One user action in the database: append, project and announce, all of it or nothing."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from libs import errors
@@ -14,8 +17,9 @@ from libs.postgres import Connection
 from libs.telemetry import inject
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Cause, Draft, Head, chained, content, fold
+from services.events.store.components import drop_components, put_components
 from services.events.store.reader import Reader
-from services.events.store.statements import SQL, statement
+from services.events.store.statements import SQL, depth_of, order_of, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,65 @@ class Transaction(Reader):
         self._locked[aggregate_id] = _Locked(Head(head["version"], head["checksum"]), row)
         return row
 
+    async def hold(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
+        """Keep an aggregate of the project from changing until the end; returns its row.
+
+        Any number of transactions may hold one at once; it cannot be recorded about.
+        """
+        held = await self._connection.fetchval(SQL.hold, self._project_id, about.kind, aggregate_id)
+        return await self.row(about, aggregate_id) if held else None
+
+    async def lock_all(
+        self, wanted: Mapping[UUID, Aggregate]
+    ) -> tuple[dict[UUID, Row], frozenset[UUID]]:
+        """Hold aggregates of the project as `lock` does: one statement, and one for each kind.
+
+        Returns their rows as they are now, without what their views compute, and the ids of all
+        that the project has had, so also of what is no longer there.
+        """
+        held = {
+            each["aggregate_id"]: Head(each["version"], each["checksum"])
+            for each in await self._connection.fetch(
+                SQL.lock_all,
+                self._project_id,
+                list(wanted),
+                [about.kind for about in wanted.values()],
+                [depth_of(about) for about in wanted.values()],
+            )
+        }
+        rows = await self._rows_of({key: wanted[key] for key in held})
+        for key, head in held.items():
+            self._locked[key] = _Locked(head, rows.get(key))
+        return rows, frozenset(held)
+
+    async def hold_all(self, wanted: Mapping[UUID, Aggregate]) -> dict[UUID, Row]:
+        """Keep aggregates of the project from changing, as `hold` does; returns their rows."""
+        kinds = [about.kind for about in wanted.values()]
+        held = await self._connection.fetch(SQL.hold_all, self._project_id, list(wanted), kinds)
+        return await self._rows_of({row[0]: wanted[row[0]] for row in held})
+
+    async def _rows_of(self, wanted: Mapping[UUID, Aggregate]) -> dict[UUID, Row]:
+        kinds: dict[str, list[UUID]] = {}
+        for key, about in wanted.items():
+            kinds.setdefault(about.kind, []).append(key)
+        rows: dict[UUID, Row] = {}
+        for ids in kinds.values():
+            query = statement("read_all", wanted[ids[0]])
+            found = await self._connection.fetch(query, self._project_id, ids)
+            rows |= {each["id"]: dict(each) for each in found}
+        return rows
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncGenerator[None]:
+        """Do a part of the action: when it fails, that part alone never happened."""
+        kept = {key: _Locked(each.head, each.row) for key, each in self._locked.items()}
+        try:
+            async with self._connection.transaction():
+                yield
+        except BaseException:
+            self._locked = kept
+            raise
+
     async def lock_siblings(self, about: Aggregate, parent_id: UUID) -> list[Row]:
         """Hold all children of something, deleted ones too; returns them in their order."""
         found = await self._connection.fetch(
@@ -76,8 +139,12 @@ class Transaction(Reader):
         rows = {each["id"]: await self.lock(about, each["id"]) for each in found}
         return sorted((row for row in rows.values() if row), key=lambda row: row["rank"])
 
-    async def record(self, drafts: Sequence[Draft]) -> None:
+    async def record(self, drafts: Sequence[Draft], ids: Sequence[UUID] | None = None) -> None:
         """Append, project and announce; aggregates that were not locked are new ones.
+
+        Args:
+            drafts: What happens, in order.
+            ids: The events' ids, when they are not to be drawn here.
 
         Raises:
             errors.ConcurrencyConflict: An aggregate is not where this transaction saw it.
@@ -86,9 +153,8 @@ class Transaction(Reader):
         if not drafts:
             return
         heads = {key: locked.head for key, locked in self._locked.items()}
-        events = chained(
-            drafts, heads, self._cause, at=self._moment(drafts), ids=[new_id() for _ in drafts]
-        )
+        ids = ids or [new_id() for _ in drafts]
+        events = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
         await self._advance(events)
         await self._append(events)
         await self._project(drafts, events)
@@ -166,14 +232,46 @@ class Transaction(Reader):
             locked = self._locked.setdefault(event.aggregate_id, _Locked(Head(), None))
             locked.row = fold(draft.about, locked.row, event)
             locked.head = Head(event.version, event.checksum)
+        by_kind: dict[str, list[UUID]] = {}
         for key, about in kinds.items():
-            row = self._locked[key].row
-            if row is None:
+            by_kind.setdefault(about.kind, []).append(key)
+        # Of several kinds what is above comes first; of one, who gives a unique value away before
+        # who takes it.
+        for keys in sorted(by_kind.values(), key=lambda keys: order_of(kinds[keys[0]])):
+            about = kinds[keys[0]]
+            gone = [key for key in keys if self._locked[key].row is None]
+            there = [key for key in keys if self._locked[key].row is not None]
+            for key in gone:
                 await self._connection.execute(statement("delete_row", about), key)
-                continue
-            name = "insert_row" if before.get(key) is None else "update_row"
-            values = (row[column] for column in about.columns)
-            await self._connection.execute(statement(name, about), *values)
+            rows = [row for key in there if (row := self._locked[key].row) is not None]
+            for row in rows:
+                about.require_whole(row)
+            await drop_components(self._connection, about, before, rows)
+            known = [key for key in there if before.get(key) is not None]
+            await self._put("update", about, known)
+            await self._put("insert", about, [key for key in there if before.get(key) is None])
+            await put_components(self._connection, about, before, rows)
+
+    async def _put(self, verb: str, about: Aggregate, keys: Sequence[UUID]) -> None:
+        """Write the rows of one kind: one by its values, several as one set."""
+        rows = [row for key in keys if (row := self._locked[key].row) is not None]
+        if len(rows) == 1:
+            values = (rows[0][column] for column in about.columns)
+            await self._connection.execute(statement(f"{verb}_row", about), *values)
+        elif rows:
+            values = [{column: row[column] for column in about.columns} for row in rows]
+            text = json.dumps(values, separators=(",", ":"), default=_json)
+            await self._connection.execute(statement(f"{verb}_rows", about), text)
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case UUID():
+            return str(value)
+        case date():
+            return value.isoformat()
+        case _:
+            raise TypeError(f"a row holds {type(value).__name__}")
 
 
 def _fact(event: Event, headers: dict[str, str]) -> Fact:

@@ -93,7 +93,7 @@ def problem_codes(route: AnyRoute) -> list[str]:
     if route.path.count("{"):
         codes.append("NOT_FOUND")
     if route.has_body:
-        codes += ["TOO_LARGE", "UNSUPPORTED_FORMAT"]
+        codes += ["TOO_LARGE", "UNSUPPORTED_FORMAT", "UNKNOWN_NAME"]
     if route.idempotent_by_key:
         codes += ["IDEMPOTENCY_KEY_REUSED", "CONCURRENCY_CONFLICT"]
     if route.needs_version:

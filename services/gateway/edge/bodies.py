@@ -7,6 +7,7 @@ from uuid import UUID
 
 from litestar import Request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from libs import errors
 
@@ -66,6 +67,7 @@ def parse_body[M: BaseModel](model: type[M], raw: bytes) -> M:
 
     Raises:
         Invalid: It is not; each mistake is named with its field.
+        Unknown: It has a member, or names a type, that is not known here.
     """
     try:
         return model.model_validate_json(raw)
@@ -107,4 +109,11 @@ def invalid(where: str, error: ValidationError) -> errors.Invalid:
         }
         for mistake in found[:PROBLEMS_MAX]
     ]
-    return errors.Invalid(errors=mistakes)
+    unknown = where == "body" and any(_is_unknown(mistake) for mistake in found)
+    return (errors.Unknown if unknown else errors.Invalid)(errors=mistakes)
+
+
+def _is_unknown(mistake: ErrorDetails) -> bool:
+    if mistake["type"] in ("enum", "literal_error"):
+        return mistake["loc"][-1:] == ("type",)
+    return mistake["type"] == "extra_forbidden"

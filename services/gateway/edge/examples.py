@@ -2,6 +2,7 @@
 
 import types
 import typing
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeAliasType
 from uuid import UUID
@@ -44,13 +45,64 @@ _BY_NAME: dict[str, Any] = {
     "status": "DRAFT",
     "pov": "FIRST",
     "tense": "PAST",
+    "type": "character",
+    "aliases": ["The Creature"],
+    "traits": {"height": "eight feet", "eyes": "yellow"},
+    "description": "Made, not born, and alone.",
+    "preview": None,
+    "file": None,
+    "task": None,
+    "arc": "From wonder to revenge.",
+    "goals": ["To be loved"],
+    "motivation": "Loneliness.",
+    "conflict": "His maker will not own him.",
+    "colour": "#8a2be2",
+    "note": "Since the night of the storm.",
+    "notes": "Only his hand is seen.",
+    "fact": "Victor made the creature.",
+    "revealState": "REVEALED",
+    "confidence": 0.95,
+    "snippet": "I collected the instruments of life around me.",
+    "guide": {"spelling": "British", "chapters": "open on a place"},
+    "prompt": "Write as a ship's captain of 1799 would.",
+    "ragK": 8,
+    "maxInputTokens": 16000,
+    "modelProfileRef": "house-default",
+    "constraints": {"maxWords": 400},
+    "sceneTitle": "The letter",
 }
+
+
+_BY_MODEL: Mapping[str, Mapping[str, Any]] = {
+    "Relation": {"type": "contains"},
+    "RelationCreate": {"type": "contains"},
+    "Witness": {"name": "Victor", "role": "POV"},
+    "StoryFields": {"role": "antagonist"},
+    "Appearance": {"role": "SPEAKING"},
+    "AppearanceCreate": {"role": "SPEAKING"},
+    "AppearanceChange": {"role": "SPEAKING"},
+    "SceneAppearance": {"role": "SPEAKING"},
+    **{
+        f"{kind}{form}": {"name": name}
+        for kind, name in (
+            ("Entity", "The creature"),
+            ("Tag", "needs research"),
+            ("Persona", "Captain Walton"),
+            ("StyleGuide", "House style"),
+            ("ContextRule", "Chapter and canon"),
+            ("PromptPreset", "Describe a storm"),
+        )
+        for form in ("", "Create", "Change")
+    },
+}
+"""Values of fields that mean something else in these models."""
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
     """Return an example of *model* as JSON."""
+    special = _BY_MODEL.get(model.__name__, {})
     return {
-        field.alias or name: _value(field.alias or name, field.annotation)
+        (key := field.alias or name): special.get(key) or _value(key, field.annotation)
         for name, field in model.model_fields.items()
     }
 

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the routes themselves."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -120,9 +120,12 @@ def _parameters(route: AnyRoute) -> list[dict[str, Any]]:
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    properties = route.query.model_json_schema(by_alias=True).get("properties", {})
-    for name, schema in properties.items():
-        found.append({"name": name, "in": "query", "required": False, "schema": _plain(schema)})
+    whole = route.query.model_json_schema(by_alias=True)
+    for name, schema in whole.get("properties", {}).items():
+        plain = _plain(schema, whole.get("$defs", {}))
+        note = plain.pop("description", None)
+        parameter = {"name": name, "in": "query", "required": False, "schema": plain}
+        found.append(parameter | ({"description": note} if note else {}))
     if route.idempotent_by_key:
         found.append(_header("Idempotency-Key", "Sent twice, it happens once.", _KEY))
     if route.needs_version or "PRECONDITION_FAILED" in route.problems:
@@ -132,12 +135,15 @@ def _parameters(route: AnyRoute) -> list[dict[str, Any]]:
     return found
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+def _plain(schema: dict[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that may be absent need not be null as well."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     plain = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
     if len(options) == 1:
-        plain |= options[0]
+        plain = {**options[0], **plain}
+    if "$ref" in plain:
+        named = models[plain.pop("$ref").rpartition("/")[2]]
+        plain = {**{key: value for key, value in named.items() if key != "title"}, **plain}
     if plain.get("default", 0) is None:
         del plain["default"]
     return plain

@@ -1,5 +1,6 @@
-"""Handlers for projects, books, chapters and scenes: one class, whatever the kind."""
+"""Handlers for all that routes address by id: one class, whatever the kind."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -7,13 +8,22 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts import manuscript
 from libs.contracts.actor import Actor
+from libs.contracts.resources import Kind
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
 from services.gateway.edge import etags
 from services.gateway.edge.route import Answer, Call, NoBody
-from services.gateway.routes.shapes import AnyChange, Basis, MoveTo, One, Page, Shape
+from services.gateway.routes.shapes import (
+    Basis,
+    Change,
+    MoveTo,
+    One,
+    Shape,
+    Slice,
+    filters_in,
+)
 
 
 class Aggregate:
@@ -42,16 +52,31 @@ class Aggregate:
         location = f"/api/{self._shape.plural}/{resource['id']}"
         return self._answer(resource, status=201, headers={"Location": location})
 
-    async def list(self, call: Call[NoBody, Page]) -> Answer:
-        """Show a page."""
-        if call.query.include_deleted and self._shape.parent:
-            call.require(f"{self._shape.kind}.restore")
+    async def list(self, call: Call[NoBody, Slice]) -> Answer:
+        """Show a page of those under the usual parent."""
+        return await self._list(call, None)
+
+    def list_below(self, parent: Kind) -> Callable[[Call[NoBody, Slice]], Awaitable[Answer]]:
+        """Return a handler that shows a page of those below something else."""
+
+        async def handler(call: Call[NoBody, Slice]) -> Answer:
+            return await self._list(call, parent)
+
+        return handler
+
+    async def _list(self, call: Call[NoBody, Slice], parent: Kind | None) -> Answer:
+        include_deleted: bool = getattr(call.query, "include_deleted", False)
+        if include_deleted and self._shape.parent:
+            call.require(self._shape.action("restore"))
         question = manuscript.List(
             kind=self._shape.kind,
             parent_id=call.path.get("id"),
+            parent_kind=parent,
             cursor=call.query.cursor,
             limit=call.query.limit,
-            include_deleted=call.query.include_deleted,
+            include_deleted=include_deleted,
+            filters=filters_in(call.query),
+            sort=getattr(call.query, "sort", None),
         )
         page = await self._caller.ask(manuscript.LIST, question, call.actor)
         items = [item for item in page.items if _may_show(self._shape, item)]
@@ -60,7 +85,7 @@ class Aggregate:
     async def read(self, call: Call[NoBody, One]) -> Answer:
         """Show one, or say that the client has it."""
         if call.query.include_deleted:
-            call.require(f"{self._shape.kind}.restore")
+            call.require(self._shape.action("restore"))
         resource = await self._ask(
             manuscript.READ,
             manuscript.Read(
@@ -75,7 +100,7 @@ class Aggregate:
             return Answer(304, headers={"ETag": tag})
         return self._answer(resource)
 
-    async def change(self, call: Call[AnyChange]) -> Answer:
+    async def change(self, call: Call[Change]) -> Answer:
         """Change fields."""
         base_version = call.body.base_version
         resource = await self._ask(

@@ -104,10 +104,11 @@ async def test_an_older_release_refuses_a_newer_database(
         await migrate(url, package.name, role="collab")
 
 
-def test_numbers_have_no_holes(package: Path) -> None:
+def test_a_number_is_given_once(package: Path) -> None:
     """Two branches that each added 0002 are noticed before they meet a database."""
     put(package, "0001_one.sql", "SELECT 1")
-    put(package, "0003_three.sql", "SELECT 1")
+    put(package, "0002_two.sql", "SELECT 1")
+    put(package, "0002_also_two.sql", "SELECT 1")
 
     with pytest.raises(MigrationError, match="numbered"):
         migrations_of(package.name)

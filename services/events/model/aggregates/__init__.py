@@ -1,16 +1,63 @@
-"""Every kind of aggregate: one short file each, and its name here."""
+"""Every kind of aggregate: one short file each, and its name here.
+
+What others hang under or refer to comes first.
+"""
 
 from collections.abc import Mapping
 
 from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates.appearance import APPEARANCE
 from services.events.model.aggregates.book import BOOK
+from services.events.model.aggregates.canon_fact import CANON_FACT
 from services.events.model.aggregates.chapter import CHAPTER
+from services.events.model.aggregates.context_rule import CONTEXT_RULE
+from services.events.model.aggregates.entity import ENTITY
 from services.events.model.aggregates.member import MEMBER
+from services.events.model.aggregates.persona import PERSONA
 from services.events.model.aggregates.project import PROJECT
+from services.events.model.aggregates.prompt_preset import PROMPT_PRESET
+from services.events.model.aggregates.relation import RELATION
 from services.events.model.aggregates.scene import SCENE
+from services.events.model.aggregates.style_guide import STYLE_GUIDE
+from services.events.model.aggregates.tag import TAG
+from services.events.model.aggregates.tagging import TAGGING
 
 AGGREGATES: Mapping[str, Aggregate] = {
-    each.kind: each for each in (PROJECT, MEMBER, BOOK, CHAPTER, SCENE)
+    each.kind: each
+    for each in (
+        PROJECT,
+        MEMBER,
+        BOOK,
+        CHAPTER,
+        SCENE,
+        ENTITY,
+        RELATION,
+        TAG,
+        TAGGING,
+        APPEARANCE,
+        CANON_FACT,
+        STYLE_GUIDE,
+        CONTEXT_RULE,
+        PERSONA,
+        PROMPT_PRESET,
+    )
 }
 
-__all__ = ["AGGREGATES", "BOOK", "CHAPTER", "MEMBER", "PROJECT", "SCENE"]
+__all__ = [
+    "AGGREGATES",
+    "APPEARANCE",
+    "BOOK",
+    "CANON_FACT",
+    "CHAPTER",
+    "CONTEXT_RULE",
+    "ENTITY",
+    "MEMBER",
+    "PERSONA",
+    "PROJECT",
+    "PROMPT_PRESET",
+    "RELATION",
+    "SCENE",
+    "STYLE_GUIDE",
+    "TAG",
+    "TAGGING",
+]

@@ -20,6 +20,6 @@ MEMBER = Aggregate(
     table="members",
     resource=Member,
     create=MemberFields,
-    references=frozenset({"user_id"}),
+    references={"user_id": "person"},
     lasting=False,
 )

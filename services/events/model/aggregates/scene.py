@@ -1,8 +1,10 @@
 """A scene: the unit of live editing; its text lives elsewhere."""
 
 from libs import errors
+from libs.contracts.canon import SceneFilter
 from libs.contracts.resources import Scene, SceneCreate, ScenePatch
 from services.events.model.aggregate import Aggregate
+from services.events.model.listing import Filter, Key, Listing
 
 SCENE = Aggregate(
     kind="scene",
@@ -14,4 +16,13 @@ SCENE = Aggregate(
     derived={"word_count": 0},
     rising={"schema_version": errors.SchemaLowered},
     later={"schema_version": None},
+    listing=Listing(
+        model=SceneFilter,
+        filters={name: Filter("is", name) for name in SceneFilter.model_fields},
+        keys={
+            "manuscript": Key("manuscript_key", "text"),
+            "updatedAt": Key("updated_at", "timestamptz"),
+        },
+        view="scenes_in_order",
+    ),
 )

@@ -1,0 +1,221 @@
+"""Running a bundle: hold, plan, and record it, or say what stands in the way."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs import errors
+from libs.contracts.bundles import OPERATIONS_WARNED, BundleType, Committed
+from libs.contracts.ids import new_id
+from services.events.bundles import store as bundle_store
+from services.events.bundles.conflicts import Told, refusal, told, types_of
+from services.events.bundles.plan import Clash, Held, Plan
+from services.events.bundles.siblings import Worn
+from services.events.bundles.steps import Step
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.log import Draft, wire_time
+from services.events.model.order import respaced
+from services.events.store import Transaction
+from services.events.store.violations import REFUSED, meaning
+
+log = structlog.get_logger(__name__)
+
+SLICE_OPERATIONS = 500
+"""Planned, and recorded with one statement for each table, before other requests get their turn."""
+
+_REFUSALS = (*REFUSED, errors.Invalid, errors.Conflict)
+"""What one step of several may be refused for, by the database or by its aggregate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of steps: how many events there were, and which steps clashed."""
+
+    events: int
+    clashes: tuple[Clash, ...]
+    told: Told
+    done: frozenset[int]
+
+
+def now_as_json() -> str:
+    """Return the time as event data holds it."""
+    return wire_time(datetime.now(UTC))
+
+
+def bundle_metadata(
+    bundle_type: BundleType, label: str | None, *, reverses: UUID | None = None
+) -> dict[str, Any]:
+    """Return what the events of a bundle say about it; nothing when it is an ordinary edit."""
+    said: dict[str, Any] = {}
+    if bundle_type is not BundleType.USER_EDIT:
+        said["type"] = bundle_type.value
+    if label is not None:
+        said["label"] = label
+    if reverses is not None:
+        said["reverses"] = str(reverses)
+    return {"bundle": said} if said else {}
+
+
+async def carry_out(
+    tx: Transaction,
+    steps: Sequence[Step],
+    project_id: UUID,
+    *,
+    partly: bool = False,
+    ids: Mapping[int, UUID] | None = None,
+    session_id: UUID | None = None,
+) -> Outcome:
+    """Do all steps, or, when *partly*, those that do not clash.
+
+    Args:
+        tx: The transaction, whose cause is the bundle's.
+        steps: What to do, in order.
+        project_id: Where.
+        partly: Leave out what clashes instead of refusing everything.
+        ids: An event id for the first event of a step, by the step's number.
+        session_id: The sync session whose own events are not somebody else's.
+
+    Raises:
+        errors.NotFound: A step is about something that is deleted or was never there.
+        errors.Conflict: A field holds something that the author did not see.
+        errors.ConcurrencyConflict: Something is not at its expected version, or an id is taken.
+        errors.Invalid: Values do not fit the aggregate as it is.
+    """
+    numbered = dict(enumerate(steps))
+    ids, done = ids or {}, _Done()
+    if not partly:
+        await _do(tx, numbered, project_id, ids=ids, session_id=session_id, done=done, partly=False)
+    else:
+        try:
+            async with tx.attempt():
+                await _do(tx, numbered, project_id, ids=ids, session_id=session_id, done=done)
+        except _REFUSALS:
+            # Which step broke a rule only the database knows: find out one by one.
+            done = _Done()
+            for number, step in numbered.items():
+                try:
+                    async with tx.attempt():
+                        alone = {number: step}
+                        await _do(tx, alone, project_id, ids=ids, session_id=session_id, done=done)
+                except _REFUSALS as error:
+                    done.clashes.append(_refused(number, step, error))
+    shown = await explained(tx, done.clashes, done.rows, project_id)
+    if done.clashes and not partly:
+        raise refusal(done.clashes, shown)
+    return Outcome(done.events, tuple(done.clashes), shown, frozenset(done.numbers))
+
+
+@dataclass(slots=True)
+class _Done:
+    """What became of steps so far."""
+
+    events: int = 0
+    clashes: list[Clash] = field(default_factory=list[Clash])
+    numbers: set[int] = field(default_factory=set[int])
+    rows: dict[UUID, Row] = field(default_factory=dict[UUID, Row])
+
+
+async def _do(
+    tx: Transaction,
+    steps: Mapping[int, Step],
+    project_id: UUID,
+    *,
+    ids: Mapping[int, UUID],
+    session_id: UUID | None,
+    done: _Done,
+    partly: bool = True,
+) -> None:
+    """Do the steps that do not clash, and note in *done* what became of all.
+
+    When not *partly*, one that clashes keeps all from being done.
+    """
+    while True:
+        held = await bundle_store.hold(tx, [*steps.values()], project_id, session_id=session_id)
+        try:
+            plan = await _planned(steps, held)
+        except Worn as worn:
+            about = AGGREGATES[worn.kind]
+            siblings = await tx.lock_siblings(about, worn.parent_id)
+            await tx.record(respaced(about, siblings))
+            continue
+        break
+    done.rows |= held.rows
+    done.clashes += plan.clashes
+    if plan.clashes and not partly:
+        return
+    await _record(tx, plan.drafts, _ids(plan, ids))
+    done.events += len(plan.drafts)
+    done.numbers |= set(plan.numbers) - {clash.number for clash in plan.clashes}
+
+
+def _refused(number: int, step: Step, error: Exception) -> Clash:
+    known = error if isinstance(error, errors.AppError) else None
+    if isinstance(error, asyncpg.PostgresError):
+        known = meaning(error)
+    if known is None:
+        raise error
+    return Clash(number, step, "refused", known.code, theirs=known.detail)
+
+
+async def _planned(steps: Mapping[int, Step], held: Held) -> Plan:
+    plan = Plan(held, at=now_as_json())
+    for place, (number, step) in enumerate(steps.items()):
+        plan.add(number, step)
+        if place % SLICE_OPERATIONS == SLICE_OPERATIONS - 1:
+            await asyncio.sleep(0)
+    return plan
+
+
+async def _record(tx: Transaction, drafts: Sequence[Draft], ids: Sequence[UUID]) -> None:
+    for start in range(0, len(drafts), SLICE_OPERATIONS):
+        end = start + SLICE_OPERATIONS
+        await tx.record(drafts[start:end], ids[start:end])
+
+
+def _ids(plan: Plan, given: Mapping[int, UUID]) -> list[UUID]:
+    used: set[int] = set()
+    found: list[UUID] = []
+    for number in plan.numbers:
+        found.append(given[number] if number in given and number not in used else new_id())
+        used.add(number)
+    return found
+
+
+async def explained(
+    tx: Transaction, clashes: Sequence[Clash], rows: Mapping[UUID, Any], project_id: UUID
+) -> Told:
+    """Return clashes as they are told: with who gave the field what it holds, and when."""
+    if not clashes:
+        return []
+    asked = [place for place, clash in enumerate(clashes) if clash.event is None]
+    events = {place: clash.event for place, clash in enumerate(clashes) if clash.event}
+    found = await bundle_store.last_changes(
+        tx, project_id, [(clashes[place].step.id, types_of(clashes[place])) for place in asked]
+    )
+    events |= {asked[number]: event for number, event in found.items()}
+    bundles = await bundle_store.bundles_by_id(
+        tx, project_id, {event.bundle_id for event in events.values()}
+    )
+    return told(clashes, events, bundles, rows)
+
+
+async def committed(tx: Transaction, project_id: UUID, bundle_id: UUID) -> Committed:
+    """Return what a bundle became; nothing when it had nothing to change."""
+    bundles = await bundle_store.bundles_by_id(tx, project_id, [bundle_id])
+    bundle = bundles.get(bundle_id)
+    warnings: list[str] = []
+    if bundle and bundle.operations > OPERATIONS_WARNED:
+        warnings.append(
+            f"This bundle has {bundle.operations} operations; above {OPERATIONS_WARNED} it is slow"
+            " to review and to undo."
+        )
+        log.warning("large bundle", bundle_id=str(bundle_id), operations=bundle.operations)
+    versions = await bundle_store.versions_of(tx, project_id, bundle_id) if bundle else {}
+    return Committed(bundle=bundle, versions=versions, warnings=warnings)

@@ -1,0 +1,136 @@
+"""Committing and reading bundles."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.bundles import (
+    Bundle,
+    BundleDetail,
+    BundleOperation,
+    Bundles,
+    Commit,
+    Committed,
+    ListBundles,
+    ReadBundle,
+    Whereabouts,
+    WhereBundle,
+)
+from libs.contracts.events import Event
+from services.events.bundles import store as bundle_store
+from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
+from services.events.bundles.names import operation
+from services.events.bundles.steps import read, require_permitted
+from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.page import cursor_after, key_of
+from services.events.model.refusal import refused
+from services.events.store import Reader, Store, Transaction
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BundleRequests:
+    """Answers about bundles."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep bundles in *store*."""
+        self._store = store
+
+    async def commit(self, question: Commit, actor: Actor) -> Committed:
+        """Do all operations, or none."""
+        project_id = actor.scope()
+        steps = read(question.operations, project_id, at=now_as_json())
+        require_permitted(steps, question.may)
+        cause = cause_of(
+            actor,
+            question.command_id,
+            source=question.source,
+            metadata=bundle_metadata(question.type, question.label),
+        )
+        claim = claim_of(question, question.command_id, question.command_id, project_id=project_id)
+
+        async def work(tx: Transaction) -> Committed:
+            if await tx.claim(claim) is None:
+                require_visible(await tx.row(PROJECT, project_id))
+                await carry_out(tx, steps, project_id)
+            return await committed(tx, project_id, question.command_id)
+
+        return await self._store.command(cause, work)
+
+    async def list(self, question: ListBundles, actor: Actor) -> Bundles:
+        """Show bundles, the newest first."""
+        project_id, after = actor.scope(), _place(question.cursor)
+
+        async def work(reader: Reader) -> Bundles:
+            found = await bundle_store.page(reader, project_id, question, after)
+            items, more = found[: question.limit], len(found) > question.limit
+            end = cursor_after(_key(items[-1].created_at, items[-1].id)) if more else None
+            return Bundles(items=items, next_cursor=end)
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def read(self, question: ReadBundle, actor: Actor) -> BundleDetail:
+        """Show a bundle, with a page of its operations in words."""
+        project_id = actor.scope()
+        after = int(key) if (key := key_of(question.cursor)) and key.isdecimal() else 0
+
+        async def work(reader: Reader) -> BundleDetail:
+            bundle = await require_bundle(reader, project_id, question.bundle_id)
+            events = await bundle_store.events_of_bundle(reader, bundle)
+            end = after + question.limit
+            return BundleDetail(
+                bundle=bundle,
+                items=await _operations(reader, events[after:end]),
+                next_cursor=cursor_after(str(end)) if end < len(events) else None,
+            )
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def where(self, question: WhereBundle, _: Actor) -> Whereabouts:
+        """Tell where a bundle belongs."""
+
+        async def work(reader: Reader) -> UUID | None:
+            return await bundle_store.project_of(reader, question.bundle_id)
+
+        return Whereabouts(project_id=await self._store.read(work))
+
+
+async def require_bundle(reader: Reader, project_id: UUID, bundle_id: UUID) -> Bundle:
+    """Return a bundle of the project.
+
+    Raises:
+        errors.NotFound: It has none of that id.
+    """
+    found = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
+    if bundle_id not in found:
+        raise errors.NotFound
+    return found[bundle_id]
+
+
+async def _operations(reader: Reader, events: list[Event]) -> list[BundleOperation]:
+    kinds: dict[str, list[UUID]] = {}
+    for event in events:
+        kinds.setdefault(event.aggregate_type, []).append(event.aggregate_id)
+    rows: dict[UUID, Row] = {}
+    for kind, ids in kinds.items():
+        rows |= await reader.rows(AGGREGATES[kind], set(ids))
+    return [operation(event, rows.get(event.aggregate_id)) for event in events]
+
+
+def _key(moment: datetime, bundle_id: UUID) -> str:
+    microseconds = (moment - _EPOCH) // (datetime.resolution)
+    return f"{microseconds}-{bundle_id.hex}"
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    key = key_of(cursor)
+    if key is None:
+        return None
+    microseconds, _, bundle_id = key.partition("-")
+    try:
+        return _EPOCH + int(microseconds) * datetime.resolution, UUID(bundle_id)
+    except (ValueError, OverflowError) as error:
+        raise refused("cursor", "not a cursor of this list") from error

@@ -1,0 +1,322 @@
+"""Undo: what a bundle did, field by field, and the steps that take it back or do it again.
+
+Each aggregate that a bundle touched has effects: on its fields, on its `place`, and on whether it
+is `deleted` (a creation turns that from true to false). Taking an effect back is safe when what is
+there is what the bundle left; it is done already when it is what was there before; else somebody
+changed it since, and that is a clash, unless a resolution says what to do.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic.alias_generators import to_camel
+
+from libs import errors
+from libs.contracts.bundles import DELETED, PLACE, FieldRef, Resolution
+from libs.contracts.events import Event
+from services.events.bundles.plan import Clash
+from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.refusal import refused
+
+type Direction = Literal["undo", "apply"]
+type Key = tuple[UUID, str]
+"""An aggregate, and the name of a field of it as clients write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a bundle did to one field: the value before it and the value after it."""
+
+    before: Any
+    after: Any
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a bundle did to one aggregate.
+
+    `born` holds the fields that it began with, when the bundle began it; `last` those that it had
+    when the bundle removed it for good.
+    """
+
+    about: Aggregate
+    id: UUID
+    project_id: UUID
+    effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
+    born: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+    version: int = 0
+
+
+def effects_of(events: Iterable[Event]) -> list[Touched]:
+    """Return what the events of a bundle did, what is above first.
+
+    Raises:
+        errors.Conflict: It holds something that is not undone this way.
+    """
+    touched: dict[UUID, Touched] = {}
+    for event in sorted(events, key=lambda event: event.version):
+        about = AGGREGATES[event.aggregate_type]
+        if about.parent is None and not event.event_type.endswith("_changed"):
+            raise errors.Conflict(f"A {about.kind} that came or went is not undone by its bundle.")
+        if not about.lasting and about.parent is None:
+            raise errors.Conflict(f"Changes of a {about.kind} are not undone by their bundle.")
+        each = touched.setdefault(
+            event.aggregate_id, Touched(about, event.aggregate_id, event.project_id)
+        )
+        each.version = event.version
+        _note(each, event)
+    return sorted(touched.values(), key=lambda each: _depth(each.about))
+
+
+def _note(each: Touched, event: Event) -> None:
+    match event.event_type.partition(".")[2]:
+        case "created":
+            each.born = _fields(each.about, event.data)
+            each.last = None
+            _merge(each, DELETED, True, False)
+        case "removed":
+            each.last = _fields(each.about, event.data)
+            _merge(each, DELETED, False, True)
+        case "deleted":
+            _merge(each, DELETED, False, True)
+        case "restored":
+            _merge(each, DELETED, True, False)
+        case "moved":
+            _merge(each, PLACE, event.data["from"], event.data["to"])
+        case action:
+            name = to_camel(action.removesuffix("_changed"))
+            _merge(each, name, event.data["from"], event.data["to"])
+
+
+def _merge(each: Touched, name: str, before: Any, after: Any) -> None:
+    first = each.effects.get(name)
+    each.effects[name] = Effect(first.before if first else before, after)
+
+
+def _fields(about: Aggregate, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: data.get(to_camel(name)) for name in about.fields}
+
+
+def _depth(about: Aggregate) -> int:
+    return 1 + _depth(AGGREGATES[about.parent]) if about.parent else 0
+
+
+class Inverse:
+    """The steps that undo a bundle, or apply it again, on what is there now.
+
+    Steps come in an order in which they can be done: what is restored from above, then what is
+    moved and set, then what is deleted from below.
+    """
+
+    def __init__(
+        self,
+        touched: Sequence[Touched],
+        rows: Mapping[UUID, Row],
+        *,
+        direction: Direction = "undo",
+        only: Iterable[FieldRef] | None = None,
+        resolutions: Iterable[Resolution] = (),
+    ) -> None:
+        """Find the steps.
+
+        Args:
+            touched: What the bundle did.
+            rows: The aggregates as they are, those that are there.
+            direction: Take it back, or do it again.
+            only: The fields to pick; all when omitted.
+            resolutions: What to do about fields in conflict.
+
+        Raises:
+            errors.Invalid: *only* or a resolution names a field that the bundle did not touch.
+        """
+        self.clashes: list[Clash] = []
+        self._rows = rows
+        self._direction: Direction = direction
+        self._restores: list[Step] = []
+        self._changes: list[Step] = []
+        self._deletes: list[Step] = []
+        self._resolved = {(r.aggregate.id, r.field): r for r in resolutions}
+        self._known = {(each.id, name) for each in touched for name in each.effects}
+        self._known |= {(each.id, DELETED) for each in touched}
+        _require_known(self._resolved, self._known, "resolutions")
+        picked = None
+        if only is not None:
+            picked = {(ref.aggregate.id, ref.field): ref for ref in only}
+            _require_known(picked, self._known, "fields")
+        for each in touched:
+            self._take_back(each, picked)
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps, in order."""
+        return [*self._restores, *self._changes, *reversed(self._deletes)]
+
+    def _take_back(self, each: Touched, picked: Mapping[Key, FieldRef] | None) -> None:
+        names = [n for n in each.effects if picked is None or (each.id, n) in picked]
+        if not names:
+            return
+        wishes = {name: self._ends(each, name) for name in names}
+        row = self._rows.get(each.id)
+        is_deleted = row is None or row.get("deleted_at") is not None
+        if DELETED in wishes:
+            _, want = wishes.pop(DELETED)
+            if want:
+                # What goes needs no other value first; a restored one will have what it had.
+                if not is_deleted:
+                    self._remove(each, row or {})
+                return
+            if is_deleted:
+                self._bring_back(each, row)
+        elif is_deleted and not self._comes_back(each, row):
+            return
+        values: dict[str, Any] = {}
+        for name, ends in wishes.items():
+            if row is None:
+                continue
+            if name == PLACE:
+                self._move(each, row, *ends)
+            else:
+                self._value(each, row, name, ends, values)
+        if values:
+            self._changes.append(Set(about=each.about, id=each.id, values=values, exact=True))
+
+    def _ends(self, each: Touched, name: str) -> tuple[Any, Any]:
+        """Return what should be there now, and what is to be there."""
+        effect = each.effects[name]
+        if self._direction == "undo":
+            return effect.after, effect.before
+        return effect.before, effect.after
+
+    def _value(
+        self,
+        each: Touched,
+        row: Row,
+        name: str,
+        ends: tuple[Any, Any],
+        values: dict[str, Any],
+    ) -> None:
+        base, want = ends
+        own = _own_name(each.about, name)
+        theirs = each.about.plain(own, row[own])
+        resolution = self._resolved.get((each.id, name))
+        if resolution and resolution.take == "value":
+            values |= _chosen(each.about, own, resolution.value)
+        elif theirs == want or (resolution and resolution.take == "theirs"):
+            return
+        elif theirs == base or resolution:
+            values[own] = want
+        else:
+            self._clash(each, name, (base, theirs, want))
+
+    def _move(self, each: Touched, row: Row, base: Any, want: Any) -> None:
+        there = str(row["parent_id"]), row["rank"]
+        resolution = self._resolved.get((each.id, PLACE))
+        if there == (want["parentId"], want["rank"]) or (
+            resolution and resolution.take == "theirs"
+        ):
+            return
+        if there != (base["parentId"], base["rank"]) and not resolution:
+            shown = {"parentId": there[0]}
+            self._clash(each, PLACE, (_shown(base), shown, _shown(want)))
+            return
+        if resolution and resolution.take == "value":
+            raise refused("resolutions", "a place is taken as mine or theirs, or moved by itself")
+        self._changes.append(
+            Move(
+                about=each.about,
+                id=each.id,
+                parent_id=UUID(want["parentId"]),
+                index=want["index"],
+                rank=want["rank"],
+            )
+        )
+
+    def _remove(self, each: Touched, row: Row) -> None:
+        """Delete what the bundle began or brought back, unless others have worked on it since."""
+        resolution = self._resolved.get((each.id, DELETED))
+        if resolution and resolution.take == "theirs":
+            return
+        after = (each.born or {}) | {
+            _own_name(each.about, name): effect.after
+            for name, effect in each.effects.items()
+            if name not in (DELETED, PLACE)
+        }
+        since = [
+            to_camel(name)
+            for name, value in after.items()
+            if each.about.plain(name, row[name]) != value
+        ]
+        if since and not resolution:
+            self._clash(each, DELETED, (False, False, True), since)
+            return
+        self._deletes.append(Delete(about=each.about, id=each.id))
+
+    def _bring_back(self, each: Touched, row: Row | None) -> None:
+        if row is not None:
+            self._restores.append(Restore(about=each.about, id=each.id))
+        elif fields := each.last or each.born:
+            # What does not last is made again; it hangs under the project itself.
+            self._restores.append(
+                Create(
+                    about=each.about,
+                    id=each.id,
+                    fields=fields,
+                    parent_id=each.project_id,
+                    index=0,
+                    again=True,
+                )
+            )
+
+    def _comes_back(self, each: Touched, row: Row | None) -> bool:
+        """Return whether an aggregate that somebody deleted since is to be restored first."""
+        resolution = self._resolved.get((each.id, DELETED))
+        if resolution is None:
+            self._clash(each, DELETED, (False, True, False))
+        if row is None or resolution is None or resolution.take != "mine":
+            return False
+        self._restores.append(Restore(about=each.about, id=each.id))
+        return True
+
+    def _clash(
+        self,
+        each: Touched,
+        name: str,
+        ends: tuple[Any, Any, Any],
+        since: Iterable[str] = (),
+    ) -> None:
+        """Note that a field holds what nobody expects: what it should, does, and was to hold."""
+        base, theirs, yours = ends
+        step = Step(about=each.about, id=each.id)
+        self.clashes.append(
+            Clash(0, step, "changed", name, base, theirs, yours, since=tuple(since))
+        )
+
+
+def _require_known(named: Iterable[Key], known: set[Key], what: str) -> None:
+    for aggregate_id, name in named:
+        if (aggregate_id, name) not in known:
+            raise refused(what, f"the bundle did nothing to {name} of {aggregate_id}")
+
+
+def _own_name(about: Aggregate, name: str) -> str:
+    found = snake_of(about, name)
+    assert found is not None
+    return found
+
+
+def _chosen(about: Aggregate, own: str, value: Any) -> dict[str, Any]:
+    """Return a value that a person chose, validated like any other change."""
+    for part in about.parts:
+        for inner, name in part.columns.items():
+            if name == own:
+                return about.wanted({part.name: {inner: value}})
+    return about.wanted({own: value})
+
+
+def _shown(place: Mapping[str, Any]) -> dict[str, Any]:
+    return {"parentId": place["parentId"], "index": place["index"]}

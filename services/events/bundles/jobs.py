@@ -1,0 +1,198 @@
+"""The output of a job: put aside in parts, then one bundle or nothing.
+
+What is staged lies outside the log and its projections, so nobody sees it. The commit is one
+transaction that makes the bundle, ends the job and drops what it staged; before it there is
+nothing, after it there is everything, and asked again it answers the same.
+"""
+
+import asyncio
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from pydantic import TypeAdapter
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.bundles import (
+    JOBS_OPEN_MAX,
+    OPERATIONS_MAX,
+    AbandonJob,
+    CommitJob,
+    Committed,
+    Operation,
+    Stage,
+    Staged,
+)
+from libs.contracts.ids import new_id
+from libs.contracts.manuscript import Done
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
+from services.events.bundles.steps import read, require_permitted
+from services.events.bundles.store import SQL
+from services.events.handlers.action import cause_of, require_visible
+from services.events.model.aggregates import PROJECT
+from services.events.model.log import canonical
+from services.events.store import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+JOBS_KEPT_DAYS = 30
+"""How long the end of a job is remembered; later its commit finds nothing, and does nothing."""
+EXPIRY_INTERVAL_S = 60.0
+BATCH_ROWS = 100
+
+_OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
+
+
+class Jobs:
+    """Answers to jobs."""
+
+    def __init__(self, store: Store) -> None:
+        """Stage in *store*."""
+        self._store = store
+
+    async def stage(self, question: Stage, actor: Actor) -> Staged:
+        """Put a part aside. Parts come in order; one that came before is not put aside again."""
+        project_id, job_id = actor.scope(), question.job_id
+        # What could not be committed is refused while the job can still say why.
+        steps = read(question.operations, project_id, at=now_as_json())
+        require_permitted(steps, question.may)
+        operations = _OPERATIONS.dump_python(
+            question.operations, mode="json", by_alias=True, exclude_unset=True
+        )
+        digest = hashlib.sha256(canonical(operations)).hexdigest()
+
+        async def work(tx: Transaction) -> Staged:
+            require_visible(await tx.row(PROJECT, project_id))
+            connection = tx.connection
+            if (
+                await connection.fetchval(
+                    SQL.begin_job, project_id, job_id, actor.user_id, new_id()
+                )
+                and (await connection.fetchval(SQL.open_jobs, project_id) or 0) > JOBS_OPEN_MAX
+            ):
+                raise errors.TooLarge(f"A project may have {JOBS_OPEN_MAX} open jobs.")
+            job = await _lock(tx, job_id, actor)
+            known = await connection.fetchval(SQL.part, project_id, job_id, question.part)
+            if known is not None and known != digest:
+                raise errors.IdempotencyKeyReused("This part was staged with other operations.")
+            if known is not None or job["status"] == "committed":
+                return _staged(job)
+            if job["status"] != "open":
+                raise errors.Gone("The job was abandoned; begin another one.")
+            if question.part != job["parts"] + 1:
+                raise errors.Conflict("A part is missing.", expectedPart=job["parts"] + 1)
+            if job["operations"] + len(operations) > OPERATIONS_MAX:
+                raise errors.TooLarge(f"A job may stage {OPERATIONS_MAX} operations.")
+            await connection.execute(
+                SQL.stage, project_id, job_id, question.part, digest, operations
+            )
+            await connection.execute(SQL.advance_job, project_id, job_id, len(operations))
+            return _staged(await _lock(tx, job_id, actor))
+
+        return await self._store.command(cause_of(actor, job_id), work)
+
+    async def commit(self, question: CommitJob, actor: Actor) -> Committed:
+        """Make all that was staged one bundle; asked again, answer what it became."""
+        project_id, job_id = actor.scope(), question.job_id
+        bundle_id = await self._bundle_of(job_id, actor)
+        cause = cause_of(
+            actor,
+            bundle_id,
+            source=question.source,
+            causation_id=job_id,
+            metadata=bundle_metadata(question.type, question.label),
+        )
+
+        async def work(tx: Transaction) -> Committed:
+            job = await _lock(tx, job_id, actor)
+            if job["status"] == "abandoned":
+                raise errors.Gone("The job was abandoned; nothing of it was committed.")
+            if job["status"] == "open":
+                if job["parts"] != question.parts:
+                    raise errors.Conflict(
+                        "Not all parts were staged.", expectedPart=job["parts"] + 1
+                    )
+                require_visible(await tx.row(PROJECT, project_id))
+                staged = await tx.connection.fetch(SQL.staged, project_id, job_id)
+                operations = [
+                    each
+                    for row in staged
+                    for each in _OPERATIONS.validate_python(row["operations"])
+                ]
+                steps = read(operations, project_id, at=now_as_json())
+                require_permitted(steps, question.may)
+                await carry_out(tx, steps, project_id)
+                await tx.connection.execute(SQL.end_job, project_id, job_id, "committed")
+                await tx.connection.execute(SQL.drop_staged, project_id, job_id)
+            return await committed(tx, project_id, bundle_id)
+
+        return await self._store.command(cause, work)
+
+    async def abandon(self, question: AbandonJob, actor: Actor) -> Done:
+        """Drop what a job staged; one that was never heard of has nothing to drop."""
+        project_id, job_id = actor.scope(), question.job_id
+
+        async def work(tx: Transaction) -> Done:
+            job = await tx.connection.fetchrow(SQL.lock_job, project_id, job_id)
+            if job is None or job["user_id"] != actor.user_id:
+                return Done()
+            if job["status"] == "committed":
+                raise errors.Conflict("The job was committed; undo its bundle.")
+            await tx.connection.execute(SQL.end_job, project_id, job_id, "abandoned")
+            await tx.connection.execute(SQL.drop_staged, project_id, job_id)
+            return Done()
+
+        return await self._store.command(cause_of(actor, job_id), work)
+
+    async def _bundle_of(self, job_id: UUID, actor: Actor) -> UUID:
+        async def work(tx: Transaction) -> UUID:
+            return (await _lock(tx, job_id, actor))["bundle_id"]
+
+        return await self._store.command(cause_of(actor, job_id), work)
+
+
+class JobExpiry:
+    """Drops what silent jobs have staged; any number may run at once."""
+
+    def __init__(self, pool: Pool, *, kept_s: float) -> None:
+        """Work on *pool*; a job may be silent for *kept_s* seconds."""
+        self._pool = pool
+        self._kept_s = kept_s
+
+    async def run(self) -> None:
+        """Work every EXPIRY_INTERVAL_S until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("expiry of jobs postponed", reason=repr(error)[:200])
+            await asyncio.sleep(min(EXPIRY_INTERVAL_S, self._kept_s))
+
+    async def once(self) -> None:
+        """Do all there is to do now."""
+        expired = await self._pool.execute(SQL.expire_jobs, self._kept_s, BATCH_ROWS)
+        await self._pool.execute(SQL.expire_staged)
+        await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
+        if (count := int(expired.rpartition(" ")[2])) > 0:
+            log.info("silent jobs abandoned", jobs=count)
+
+
+async def _lock(tx: Transaction, job_id: UUID, actor: Actor) -> Any:
+    job = await tx.connection.fetchrow(SQL.lock_job, actor.scope(), job_id)
+    if job is None or job["user_id"] != actor.user_id:
+        raise errors.NotFound("There is no such job.")
+    return job
+
+
+def _staged(job: Any) -> Staged:
+    return Staged(
+        job_id=job["job_id"],
+        status=job["status"],
+        parts=job["parts"],
+        operations=job["operations"],
+    )

@@ -1,0 +1,88 @@
+"""What things are called, so that a person understands a list of operations."""
+
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from libs.contracts.bundles import DELETED, PLACE, BundleOperation, Target
+from libs.contracts.events import Event
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES
+
+NAME_CHARS_MAX = 60
+"""Of a name within a sentence; the whole one is beside it."""
+
+_NAMING = ("title", "name", "fact", "key")
+"""Fields by which people know things, the best first."""
+
+_OPS = {
+    "created": "create",
+    "added": "create",
+    "deleted": "delete",
+    "removed": "delete",
+    "restored": "restore",
+    "moved": "move",
+}
+
+
+def called(row: Row) -> str | None:
+    """Return what people call a thing."""
+    return next((row[name] for name in _NAMING if isinstance(row.get(name), str)), None)
+
+
+def subject(about: Aggregate, row: Row | None) -> str:
+    """Return a thing in words: "Chapter 3", or "Entity “Victor”" when it has no place."""
+    kind = about.kind.replace("_", " ").capitalize()
+    if row is None:
+        return kind
+    if (
+        about.parent
+        and about.ordered
+        and row.get("index") is not None
+        and row["deleted_at"] is None
+    ):
+        return f"{kind} {row['index'] + 1}"
+    name = called(row)
+    if name is None:
+        return kind
+    short = name if len(name) <= NAME_CHARS_MAX else name[: NAME_CHARS_MAX - 1] + "…"
+    return f"{kind} “{short}”"
+
+
+def operation(event: Event, row: Row | None) -> BundleOperation:
+    """Return an event in words, with the old value and the new one."""
+    about = AGGREGATES[event.aggregate_type]
+    action = event.event_type.partition(".")[2]
+    op = _OPS.get(action, "set")
+    field, old, new = _change(op, action, event.data)
+    words = (
+        to_words(field) if op == "set" and field else op + "d" if op.endswith("e") else op + "ed"
+    )
+    return BundleOperation(
+        what=f"{subject(about, row)}: {words}",
+        op=op,
+        aggregate=Target(kind=about.kind, id=event.aggregate_id),
+        name=called(row) if row else None,
+        field=field,
+        old_value=old,
+        new_value=new,
+        event_id=event.id,
+        version=event.version,
+    )
+
+
+def to_words(field: str) -> str:
+    """Return a field's name as words: `revealState` is "reveal state"."""
+    return "".join(f" {each.lower()}" if each.isupper() else each for each in field)
+
+
+def _change(op: str, action: str, data: dict[str, Any]) -> tuple[str | None, Any, Any]:
+    match op:
+        case "create":
+            return None, None, data
+        case "delete" | "restore":
+            return DELETED, op == "restore", op == "delete"
+        case "move":
+            return PLACE, data["from"], data["to"]
+        case _:
+            return to_camel(action.removesuffix("_changed")), data["from"], data["to"]

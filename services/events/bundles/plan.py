@@ -1,0 +1,318 @@
+"""From steps to drafts: what a bundle would do to what is there, and what stands in its way.
+
+A plan works on copies of the rows that the transaction holds, so that later steps see what earlier
+ones did; nothing is written before all of it is known to fit together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, assert_never
+from uuid import UUID
+
+from pydantic.alias_generators import to_camel
+
+from libs.contracts.bundles import DELETED, PLACE
+from libs.contracts.events import Event
+from services.events.bundles.siblings import Siblings
+from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES, MEMBER
+from services.events.model.log import Draft
+from services.events.model.merge import field_changes
+
+type Child = tuple[UUID, str, bool]
+"""Id, rank, and whether it lives."""
+
+type Reason = Literal["changed", "gone", "exists", "version", "reference", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Why one step cannot be done.
+
+    `changed`: somebody else gave the field another value. `gone`: it, or what it is to hang under,
+    is deleted or was never there. `exists`: the id is taken. `version`: it is not at the expected
+    version. `reference`: it names something that is not there. `refused`: with what is there by
+    now it would break a rule, such as that of a name only one may have.
+    """
+
+    number: int
+    step: Step
+    reason: Reason
+    field: str
+    base: Any = None
+    theirs: Any = None
+    yours: Any = None
+    event: Event | None = None
+    since: tuple[str, ...] = ()
+    """Fields changed since of what is to be deleted."""
+
+
+@dataclass(slots=True)
+class Held:
+    """What a transaction holds for a plan.
+
+    Args:
+        rows: The aggregates, as they are.
+        known: The ids that are taken in the project, also by what is no longer there.
+        children: The children of each parent whose order may change, by kind and parent.
+        since: What happened to aggregates after the version that a step was made from, oldest
+            first, without what the author did themselves.
+        members: The people of the project, when a step names one.
+    """
+
+    rows: Mapping[UUID, Row]
+    known: frozenset[UUID] = frozenset()
+    children: Mapping[tuple[str, UUID], Sequence[Child]] = field(
+        default_factory=dict[tuple[str, UUID], Sequence[Child]]
+    )
+    since: Mapping[UUID, Sequence[Event]] = field(default_factory=dict[UUID, Sequence[Event]])
+    members: frozenset[UUID] = frozenset()
+
+
+class Plan:
+    """What a bundle will do.
+
+    `drafts` are in order; `numbers` holds, for each of them, the number of its step.
+    """
+
+    def __init__(self, held: Held, *, at: str) -> None:
+        """Plan on what is *held*; *at* is when, as JSON."""
+        self.drafts: list[Draft] = []
+        self.numbers: list[int] = []
+        self.clashes: list[Clash] = []
+        self._held = held
+        self._at = at
+        self._rows: dict[UUID, Row] = {}
+        self._gone: set[UUID] = set()
+        self._siblings: dict[tuple[str, UUID], Siblings] = {}
+
+    def add(self, number: int, step: Step) -> None:
+        """Plan one step; a clash leaves everything as it was before it.
+
+        Raises:
+            Worn: Siblings must be ranked anew first.
+            errors.Invalid: Its values do not fit the aggregate as it is.
+        """
+        row = self._held.rows.get(step.id)
+        if step.expected is not None and row and row["version"] != step.expected:
+            self._clash(
+                number, step, "version", "version", base=step.expected, theirs=row["version"]
+            )
+            return
+        match step:
+            case Set():
+                self._set(number, step)
+            case Create():
+                self._create(number, step)
+            case Delete():
+                self._delete(number, step)
+            case Restore():
+                self._restore(number, step)
+            case Move():
+                self._move(number, step)
+            case _:
+                assert_never(step)  # pyright: ignore[reportArgumentType]  # Step is never used bare
+
+    def row(self, aggregate_id: UUID) -> Row | None:
+        """Return an aggregate as the plan leaves it."""
+        if aggregate_id in self._gone:
+            return None
+        return self._rows.get(aggregate_id) or self._held.rows.get(aggregate_id)
+
+    def is_visible(self, aggregate_id: UUID) -> bool:
+        """Return whether neither an aggregate nor anything above it is deleted."""
+        row = self.row(aggregate_id)
+        if row is None or row.get("deleted_at") is not None:
+            return False
+        above = row["parent_id"]
+        if above is not None and self.row(above) is not None:
+            return self.is_visible(above)
+        return not row["hidden"]
+
+    def _set(self, number: int, step: Set) -> None:
+        about, row = step.about, self.row(step.id)
+        if row is None or not self.is_visible(step.id):
+            for name, value in step.values.items():
+                old = step.olds.get(name)
+                self._clash(number, step, "gone", to_camel(name), base=old, yours=value)
+            return
+        clashes = [*self._outdated(number, step, row)]
+        if clashes:
+            self.clashes += clashes
+            return
+        full = about.completed(row, step.values, at=self._at)
+        if step.exact:
+            full |= step.values
+        drafts = field_changes(about, step.id, row, full)
+        if drafts and self._refers_well(number, step, row, full):
+            after = row | {name: about.value(name, value) for name, value in full.items()}
+            about.require_whole(after)
+            self._rows[step.id] = after
+            self._draft(number, *drafts)
+
+    def _outdated(self, number: int, step: Set, row: Row) -> list[Clash]:
+        """Return the fields that hold neither what the author saw nor what they want."""
+        about, found = step.about, list[Clash]()
+        since = self._since(step, None if step.olds else step.base)
+        for name, yours in step.values.items():
+            theirs, event = about.plain(name, row[name]), None
+            if step.olds:
+                base = step.olds[name]
+            else:
+                changes = [e for e in since if e.event_type == f"{about.kind}.{name}_changed"]
+                if not changes:
+                    continue
+                base, event = changes[0].data["from"], changes[-1]
+            if theirs not in (base, yours):
+                found.append(
+                    Clash(number, step, "changed", to_camel(name), base, theirs, yours, event)
+                )
+        return found
+
+    def _since(self, step: Step, base: int | None) -> Sequence[Event]:
+        if base is None:
+            return ()
+        return [event for event in self._held.since.get(step.id, ()) if event.version > base]
+
+    def _create(self, number: int, step: Create) -> None:
+        about = step.about
+        taken = step.id in self._held.known or step.id in self._rows
+        if taken and not (step.again and self.row(step.id) is None):
+            self._clash(number, step, "exists", DELETED, theirs=False, yours=False)
+            return
+        if step.parent_id and not self.is_visible(step.parent_id):
+            self._clash(number, step, "gone", "parentId", yours=str(step.parent_id))
+            return
+        if not self._refers_well(number, step, {}, step.fields):
+            return
+        row: Row = {name: about.value(name, value) for name, value in step.fields.items()}
+        row |= {"id": step.id, "parent_id": step.parent_id, "deleted_at": None, "hidden": False}
+        place: dict[str, Any] = {}
+        if step.parent_id and about.ordered:
+            place = self._children(about, step.parent_id).insert(step.id, step.index)
+            row["rank"] = place["rank"]
+        about.require_whole(row)
+        self._gone.discard(step.id)
+        self._rows[step.id] = row
+        self._draft(number, Draft(about, step.id, "created", about.born(row) | place))
+
+    def _refers_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
+        """Return whether everything that *fields* newly name is there; notes a clash if not."""
+        about = step.about
+        for name, kind in about.references.items():
+            value = fields.get(name)
+            if value is None or about.plain(name, row.get(name)) == value:
+                continue
+            named = UUID(value)
+            there = named in self._held.members if kind == MEMBER.kind else self.is_visible(named)
+            if not there and kind in AGGREGATES:
+                self._clash(number, step, "reference", to_camel(name), yours=value)
+                return False
+        return True
+
+    def _delete(self, number: int, step: Delete) -> None:
+        about, row = step.about, self.row(step.id)
+        if row is None or not self.is_visible(step.id):
+            self._clash(number, step, "gone", DELETED, base=False, theirs=True, yours=True)
+            return
+        foreign = [e for e in self._since(step, step.base) if "from" in e.data]
+        if foreign:
+            self._clash(
+                number,
+                step,
+                "changed",
+                DELETED,
+                base=False,
+                theirs=False,
+                yours=True,
+                event=foreign[-1],
+            )
+            return
+        if about.ordered:
+            self._show(about, row, living=False)
+        if about.lasting:
+            self._rows[step.id] = row | {"deleted_at": self._at}
+            self._draft(number, Draft(about, step.id, "deleted", {}))
+        else:
+            self._gone.add(step.id)
+            self._draft(number, Draft(about, step.id, "removed", about.born(row)))
+
+    def _restore(self, number: int, step: Restore) -> None:
+        row = self.row(step.id)
+        if row is None or (row["parent_id"] and not self._is_above_visible(row)):
+            self._clash(number, step, "gone", DELETED, base=True, theirs=True, yours=False)
+        elif row.get("deleted_at") is not None:
+            self._rows[step.id] = row | {"deleted_at": None}
+            if step.about.ordered:
+                self._show(step.about, row, living=True)
+            self._draft(number, Draft(step.about, step.id, "restored", {}))
+
+    def _is_above_visible(self, row: Row) -> bool:
+        if self.row(row["parent_id"]) is not None:
+            return self.is_visible(row["parent_id"])
+        return not row["hidden"]
+
+    def _move(self, number: int, step: Move) -> None:
+        about, row = step.about, self.row(step.id)
+        parent_id: UUID | None = step.parent_id or (row["parent_id"] if row else None)
+        if (
+            row is None
+            or parent_id is None
+            or not (self.is_visible(step.id) and self.is_visible(parent_id))
+        ):
+            wanted = {"parentId": str(parent_id) if parent_id else None, "index": step.index}
+            self._clash(number, step, "gone", PLACE, yours=wanted)
+            return
+        old = self._children(about, row["parent_id"])
+        here = {
+            "parentId": str(row["parent_id"]),
+            "index": old.index_of(step.id),
+            "rank": row["rank"],
+        }
+        new = self._children(about, parent_id)
+        if new is not old:
+            old.leave(step.id)
+        if step.rank is not None:
+            there = new.put_back(step.id, step.rank, step.index)
+        else:
+            there = new.insert(step.id, step.index)
+        if (here["parentId"], here["index"]) == (there["parentId"], there["index"]):
+            # The rank that it has by now is given up in `new` only, which is forgotten.
+            new.settle(step.id, row["rank"])
+            return
+        self._rows[step.id] = row | {
+            "parent_id": parent_id,
+            str(about.parent_column): parent_id,
+            "rank": there["rank"],
+        }
+        self._draft(number, Draft(about, step.id, "moved", {"from": here, "to": there}))
+
+    def _children(self, about: Aggregate, parent_id: UUID) -> Siblings:
+        key = about.kind, parent_id
+        if key not in self._siblings:
+            self._siblings[key] = Siblings(*key, self._held.children.get(key, ()))
+        return self._siblings[key]
+
+    def _show(self, about: Aggregate, row: Row, *, living: bool) -> None:
+        key = about.kind, row["parent_id"]
+        if key in self._held.children or key in self._siblings:
+            self._children(*(about, row["parent_id"])).show(row["id"], living=living)
+
+    def _draft(self, number: int, *drafts: Draft) -> None:
+        self.drafts += drafts
+        self.numbers += [number] * len(drafts)
+
+    def _clash(
+        self,
+        number: int,
+        step: Step,
+        reason: Reason,
+        field_name: str,
+        *,
+        base: Any = None,
+        theirs: Any = None,
+        yours: Any = None,
+        event: Event | None = None,
+    ) -> None:
+        self.clashes.append(Clash(number, step, reason, field_name, base, theirs, yours, event))

@@ -1,0 +1,249 @@
+"""What bundles ask of the database, beyond what every transaction does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import asyncpg
+
+from libs.contracts.bundles import Bundle, ListBundles
+from libs.contracts.events import Event
+from libs.postgres import load_queries
+from services.events.bundles.plan import Child, Held
+from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, references_of
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES, MEMBER
+from services.events.model.refusal import refused
+from services.events.store import Reader, Transaction, TryAgain, of_events
+
+SQL = load_queries("services.events.bundles")
+
+_DAY = timedelta(days=1)
+_STORED = tuple(name for name in Bundle.model_fields if name not in ("id", "undone_by"))
+
+
+@cache
+def _filled(name: str, kind: str) -> str:
+    about = AGGREGATES[kind]
+    text: str = getattr(SQL, name)
+    living = "deleted_at IS NULL" if about.lasting else "true"
+    return text.format(table=about.table, parent=about.parent_column, living=living)
+
+
+async def hold(
+    tx: Transaction, steps: Sequence[Step], project_id: UUID, *, session_id: UUID | None = None
+) -> Held:
+    """Lock all that steps are about, and return it.
+
+    Args:
+        tx: The transaction.
+        steps: What is to be done.
+        project_id: Where.
+        session_id: The sync session whose own events do not count as somebody else's.
+
+    Raises:
+        TryAgain: Something was moved meanwhile.
+        errors.Invalid: A base version never was, or one id stands for two kinds.
+    """
+    wanted = _targets(steps)
+    parents = await _parents(tx, steps, project_id)
+    for step in steps:
+        if isinstance(step, Create | Move) and step.parent_id:
+            wanted.setdefault(step.parent_id, AGGREGATES[str(step.about.parent)])
+    for child_id, parent_id in parents.items():
+        wanted.setdefault(parent_id, AGGREGATES[str(wanted[child_id].parent)])
+    rows, known = await tx.lock_all(wanted)
+    named = references_of(steps)
+    others = {
+        key: AGGREGATES[kind]
+        for key, kind in named.items()
+        if kind != MEMBER.kind and key not in wanted
+    }
+    members = await tx.members() if MEMBER.kind in named.values() else []
+    for child_id, parent_id in parents.items():
+        if child_id in rows and rows[child_id]["parent_id"] != parent_id:
+            raise TryAgain
+    return Held(
+        rows=rows | (await tx.hold_all(others) if others else {}),
+        known=known,
+        children=await _children(tx, steps, parents, project_id),
+        since=await _since(tx, steps, rows, project_id, session_id),
+        members=frozenset(each["user_id"] for each in members),
+    )
+
+
+def _targets(steps: Iterable[Step]) -> dict[UUID, Aggregate]:
+    wanted: dict[UUID, Aggregate] = {}
+    for number, step in enumerate(steps):
+        if wanted.setdefault(step.id, step.about) is not step.about:
+            raise refused(f"operations.{number}.aggregate.kind", "the id stands for another kind")
+    return wanted
+
+
+async def _parents(tx: Transaction, steps: Iterable[Step], project_id: UUID) -> dict[UUID, UUID]:
+    """Return under what everything hangs whose siblings count."""
+    kinds: dict[str, set[UUID]] = {}
+    for step in steps:
+        if isinstance(step, Move | Restore | Delete) and step.about.ordered and step.about.parent:
+            kinds.setdefault(step.about.kind, set()).add(step.id)
+    found: dict[UUID, UUID] = {}
+    for kind, ids in kinds.items():
+        rows = await tx.connection.fetch(_filled("parents", kind), project_id, list(ids))
+        found |= {row["id"]: row["parent_id"] for row in rows}
+    return found
+
+
+async def _children(
+    tx: Transaction, steps: Iterable[Step], parents: Mapping[UUID, UUID], project_id: UUID
+) -> dict[tuple[str, UUID], list[Child]]:
+    """Return the children of every parent whose order may change."""
+    kinds: dict[str, set[UUID]] = {}
+    for step in steps:
+        if not step.about.ordered or not step.about.parent:
+            continue
+        above = kinds.setdefault(step.about.kind, set())
+        if isinstance(step, Create | Move) and step.parent_id:
+            above.add(step.parent_id)
+        if isinstance(step, Move) and step.id in parents:
+            above.add(parents[step.id])
+    found: dict[tuple[str, UUID], list[Child]] = {}
+    for kind, above in kinds.items():
+        for row in await tx.connection.fetch(_filled("children", kind), project_id, list(above)):
+            children = found.setdefault((kind, row["parent_id"]), [])
+            children.append((row["id"], row["rank"], row["living"]))
+    return found
+
+
+async def _since(
+    tx: Transaction,
+    steps: Iterable[Step],
+    rows: Mapping[UUID, Row],
+    project_id: UUID,
+    session_id: UUID | None,
+) -> dict[UUID, list[Event]]:
+    """Return what happened after the versions that steps were made from."""
+    bases: dict[UUID, int] = {}
+    for number, step in enumerate(steps):
+        row = rows.get(step.id)
+        if not isinstance(step, Set | Delete) or step.base is None or row is None:
+            continue
+        if step.base > row["version"]:
+            raise refused(f"operations.{number}.baseVersion", "is not a version of this")
+        if step.base < row["version"]:
+            bases[step.id] = min(step.base, bases.get(step.id, step.base))
+    if not bases:
+        return {}
+    found: dict[UUID, list[Event]] = {}
+    events = await tx.connection.fetch(
+        SQL.since, project_id, list(bases), list(bases.values()), session_id
+    )
+    for event in of_events(events):
+        found.setdefault(event.aggregate_id, []).append(event)
+    return found
+
+
+async def last_changes(
+    reader: Reader, project_id: UUID, wanted: Sequence[tuple[UUID, Sequence[str]]]
+) -> dict[int, Event]:
+    """Return, by place in *wanted*, the last event of an aggregate that is of these types."""
+    rows = await reader.connection.fetch(
+        SQL.last_changes,
+        project_id,
+        list(range(len(wanted))),
+        [aggregate_id for aggregate_id, _ in wanted],
+        [",".join(types) for _, types in wanted],
+    )
+    return {
+        row["number"]: Event.model_validate({k: v for k, v in row.items() if k != "number"})
+        for row in rows
+    }
+
+
+async def bundles_by_id(
+    reader: Reader, project_id: UUID, ids: Iterable[UUID]
+) -> dict[UUID, Bundle]:
+    """Return bundles of the project."""
+    rows = await reader.connection.fetch(SQL.bundle, project_id, list(set(ids)))
+    return {bundle.id: bundle for bundle in await _shown(reader, project_id, rows)}
+
+
+async def project_of(reader: Reader, bundle_id: UUID) -> UUID | None:
+    """Return where a bundle belongs."""
+    return await reader.connection.fetchval(SQL.project_of, bundle_id)
+
+
+async def page(
+    reader: Reader,
+    project_id: UUID,
+    question: ListBundles,
+    after: tuple[datetime, UUID] | None,
+) -> list[Bundle]:
+    """Return bundles, the newest first, one more than was asked for."""
+    moment, bundle_id = after or (None, None)
+    rows = await reader.connection.fetch(
+        SQL.list,
+        project_id,
+        moment,
+        bundle_id,
+        question.user_id,
+        question.type.value if question.type else None,
+        question.since,
+        question.until,
+        question.aggregate_id,
+        question.limit + 1,
+    )
+    return await _shown(reader, project_id, rows)
+
+
+async def _shown(reader: Reader, project_id: UUID, rows: Sequence[asyncpg.Record]) -> list[Bundle]:
+    undone = await undone_by(reader, project_id, [row["bundle_id"] for row in rows])
+    return [
+        Bundle(
+            id=row["bundle_id"],
+            undone_by=undone.get(row["bundle_id"]),
+            **{name: row[name] for name in _STORED},
+        )
+        for row in rows
+    ]
+
+
+async def undone_by(reader: Reader, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return which of these bundles are undone, and by which bundle."""
+    rows = await reader.connection.fetch(SQL.undone, project_id, list(ids))
+    reverses: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        reverses.setdefault(row["reverses"], []).append(row["bundle_id"])
+
+    def reversal_of(bundle_id: UUID) -> UUID | None:
+        # The newest that is not itself undone.
+        return next(
+            (
+                each
+                for each in sorted(reverses.get(bundle_id, ()), reverse=True)
+                if reversal_of(each) is None
+            ),
+            None,
+        )
+
+    return {each: found for each in ids if (found := reversal_of(each))}
+
+
+async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
+    """Return the events of a bundle, in order."""
+    found = await reader.connection.fetch(SQL.events_of_bundle, bundle.project_id, bundle.id)
+    if len(found) < bundle.operations:
+        found += await reader.connection.fetch(
+            SQL.archived_events_of_bundle,
+            bundle.project_id,
+            bundle.id,
+            bundle.created_at - _DAY,
+            bundle.created_at + _DAY,
+        )
+    return sorted(of_events(found), key=lambda event: event.id)
+
+
+async def versions_of(reader: Reader, project_id: UUID, bundle_id: UUID) -> dict[str, int]:
+    """Return at which version a bundle left each aggregate."""
+    rows = await reader.connection.fetch(SQL.versions, project_id, bundle_id)
+    return {str(row["aggregate_id"]): row["version"] for row in rows}

@@ -1,0 +1,154 @@
+"""Undo, redo and cherry-pick: each makes a new bundle, caused by the one it is about."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.bundles import (
+    LABEL_CHARS_MAX,
+    Bundle,
+    BundleType,
+    CherryPick,
+    Committed,
+    FieldRef,
+    Redo,
+    Undo,
+)
+from services.events.bundles import store as bundle_store
+from services.events.bundles.commit import bundle_metadata, carry_out, committed, explained
+from services.events.bundles.conflicts import refusal
+from services.events.bundles.handlers import require_bundle
+from services.events.bundles.inverse import Direction, Inverse, effects_of
+from services.events.bundles.steps import require_permitted
+from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.model.aggregates import PROJECT
+from services.events.store import Reader, Store, Transaction
+
+_VERBS = {"undo": "Undo", "apply": "Apply"}
+
+
+class Undoing:
+    """Answers that take bundles back, or do them again."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep bundles in *store*."""
+        self._store = store
+
+    async def undo(self, question: Undo, actor: Actor) -> Committed:
+        """Take a bundle back."""
+        bundle = await self._find(question.bundle_id, actor)
+        return await self._reverse(question, actor, bundle, label="Undo")
+
+    async def redo(self, question: Redo, actor: Actor) -> Committed:
+        """Take back what undid a bundle."""
+        project_id = actor.scope()
+
+        async def work(reader: Reader) -> Bundle:
+            # A retry finds the bundle no longer undone, but what it did itself.
+            done = await bundle_store.bundles_by_id(reader, project_id, [question.command_id])
+            if question.command_id in done and done[question.command_id].reverses:
+                reversed_id = done[question.command_id].reverses
+                assert reversed_id is not None
+                return await require_bundle(reader, project_id, reversed_id)
+            bundle = await require_bundle(reader, project_id, question.bundle_id)
+            if bundle.undone_by is None:
+                raise errors.Conflict("This bundle is not undone.")
+            return await require_bundle(reader, project_id, bundle.undone_by)
+
+        undoing = await self._store.read(work, project_id=project_id)
+        return await self._reverse(question, actor, undoing, label="Redo")
+
+    async def cherry_pick(self, question: CherryPick, actor: Actor) -> Committed:
+        """Take some fields of a bundle back, or apply them again."""
+        bundle = await self._find(question.bundle_id, actor)
+        return await self._make(
+            question,
+            actor,
+            bundle,
+            label=_label(question, bundle, f"{_VERBS[question.direction]} part"),
+            direction=question.direction,
+            only=question.fields,
+        )
+
+    async def _find(self, bundle_id: UUID, actor: Actor) -> Bundle:
+        project_id = actor.scope()
+
+        async def work(reader: Reader) -> Bundle:
+            return await require_bundle(reader, project_id, bundle_id)
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def _reverse(
+        self, question: Undo, actor: Actor, bundle: Bundle, *, label: str
+    ) -> Committed:
+        return await self._make(
+            question,
+            actor,
+            bundle,
+            label=_label(question, bundle, label),
+            reverses=bundle.id,
+        )
+
+    async def _make(
+        self,
+        question: Undo,
+        actor: Actor,
+        bundle: Bundle,
+        *,
+        label: str,
+        direction: Direction = "undo",
+        only: Sequence[FieldRef] | None = None,
+        reverses: UUID | None = None,
+    ) -> Committed:
+        """Make the bundle that takes *bundle* back, or part of it, or does part of it again."""
+        project_id, command_id = actor.scope(), question.command_id
+        made = BundleType.MERGE_RESOLUTION if question.resolutions else BundleType.USER_EDIT
+        cause = cause_of(
+            actor,
+            command_id,
+            causation_id=bundle.id,
+            metadata=bundle_metadata(made, label, reverses=reverses),
+        )
+        claim = claim_of(question, command_id, bundle.id, project_id=project_id)
+
+        async def work(tx: Transaction) -> Committed:
+            if await tx.claim(claim) is None:
+                require_visible(await tx.row(PROJECT, project_id))
+                touched = effects_of(await bundle_store.events_of_bundle(tx, bundle))
+                # Held before asking, so that two who undo at once do not both find it undone.
+                rows, _ = await tx.lock_all({each.id: each.about for each in touched})
+                if reverses:
+                    await _require_not_undone(tx, bundle)
+                inverse = Inverse(
+                    touched,
+                    rows,
+                    direction=direction,
+                    only=only,
+                    resolutions=question.resolutions,
+                )
+                if inverse.clashes:
+                    shown = await explained(tx, inverse.clashes, rows, project_id)
+                    raise refusal(inverse.clashes, shown)
+                require_permitted(inverse.steps, question.may)
+                await carry_out(tx, inverse.steps, project_id)
+            return await committed(tx, project_id, command_id)
+
+        return await self._store.command(cause, work)
+
+
+async def _require_not_undone(tx: Transaction, bundle: Bundle) -> None:
+    """Return when a bundle still counts.
+
+    Raises:
+        errors.Conflict: It is undone; `undoneBy` says by which bundle.
+    """
+    undone = await bundle_store.undone_by(tx, bundle.project_id, [bundle.id])
+    if by := undone.get(bundle.id):
+        raise errors.Conflict("This bundle is undone already.", undoneBy=str(by))
+
+
+def _label(question: Undo, bundle: Bundle, verb: str) -> str:
+    if question.label is not None:
+        return question.label
+    return verb if bundle.label is None else f"{verb}: {bundle.label}"[:LABEL_CHARS_MAX]

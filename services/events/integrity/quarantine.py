@@ -1,0 +1,202 @@
+"""Corrupt events: set aside when found, listed, and decided about by a person."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from libs import errors
+from libs.contracts.events import Event
+from libs.contracts.integrity import (
+    QUARANTINED_MAX,
+    Decide,
+    ListQuarantine,
+    Quarantine,
+    Quarantined,
+    ShowQuarantined,
+)
+from libs.postgres import Connection, Pool
+from services.events.integrity.chain import (
+    Finding,
+    Stored,
+    content_bytes,
+    digest,
+    event_of,
+    stored_of,
+)
+from services.events.integrity.log import SQL, examine, sound
+from services.events.model.log import content
+from services.events.model.refusal import refused
+
+log = structlog.get_logger(__name__)
+
+_found = Counter(
+    "scriptorium_events_quarantined_total",
+    "Events that were found corrupt, by what is wrong and who found it.",
+    ["flaw", "found_by"],
+)
+open_now = Gauge("scriptorium_events_quarantine_open", "Corrupt events that wait for a decision.")
+
+
+def as_json(stored: Stored) -> dict[str, Any]:
+    """Return a row of the log as JSON, as an `Event` would be."""
+    return content(event_of(stored)) | {"checksum": stored.checksum}
+
+
+async def set_aside(pool: Pool | Connection, findings: Sequence[Finding], *, found_by: str) -> None:
+    """Quarantine what was found; what is there already is left as it is."""
+    if not findings:
+        return
+    rows = await pool.fetch(
+        SQL.quarantine,
+        [each.aggregate_id for each in findings],
+        [each.version for each in findings],
+        [each.project_id for each in findings],
+        [each.stored.id if each.stored else None for each in findings],
+        [each.flaw for each in findings],
+        [as_json(each.stored) if each.stored else None for each in findings],
+        found_by,
+    )
+    for row in rows:
+        _found.labels(row["flaw"], found_by).inc()
+        log.error(
+            "event quarantined",
+            aggregate_id=str(row["aggregate_id"]),
+            version=row["version"],
+            flaw=row["flaw"],
+            found_by=found_by,
+        )
+    open_now.set(await pool.fetchval(SQL.open_count))
+
+
+class Decisions:
+    """Answers about the quarantine."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Keep decisions in *pool*."""
+        self._pool = pool
+
+    async def list(self, question: ListQuarantine, _: object) -> Quarantine:
+        """List what is set aside, the oldest finding first."""
+        rows = await self._pool.fetch(
+            SQL.quarantined, question.project_id, question.all, QUARANTINED_MAX
+        )
+        return Quarantine(items=[_shown(dict(row)) for row in rows])
+
+    async def show(self, question: ShowQuarantined, _: object) -> Quarantined:
+        """Show one quarantined event and the decisions about it."""
+        async with self._pool.acquire() as connection:
+            return await _show(connection, question.aggregate_id, question.version)
+
+    async def decide(self, question: Decide, _: object) -> Quarantined:
+        """Accept the stored event, or take the original in its place, and note who said so.
+
+        Raises:
+            errors.NotFound: No such event is quarantined.
+            errors.Conflict: It was decided before.
+            errors.Invalid: The original does not fit the chain, or there is nothing to accept.
+        """
+        given = [stored_of(each) for each in question.originals]
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                if given:
+                    await _require_fit(connection, question, given)
+                for version in range(question.version, question.version + max(1, len(given))):
+                    await _decide(connection, question, version)
+            # What follows is settled by what is there now, so it may happen twice or later.
+            await settle(connection, question.aggregate_id)
+            answer = await _show(connection, question.aggregate_id, question.version)
+        open_now.set(await self._pool.fetchval(SQL.open_count))
+        return answer
+
+
+async def settle(connection: Connection, aggregate_id: UUID) -> None:
+    """Clear findings that hold no more, and let withheld facts go when none is open."""
+    async with connection.transaction(isolation="repeatable_read"):
+        whole = await examine(connection, [aggregate_id])
+    still = [finding.version for finding in whole.findings]
+    await connection.execute(SQL.clear, aggregate_id, still)
+    if still:
+        return
+    async with connection.transaction():
+        while await connection.fetch(SQL.release, aggregate_id):
+            pass
+        await connection.execute(SQL.wake_relay)
+
+
+async def screened(
+    connection: Connection, events: Sequence[Event], *, found_by: str = "reader"
+) -> list[Event]:
+    """Return those of *events* that continue their chains; others are set aside.
+
+    What a person decided about an event counts. The connection must not be in a transaction.
+    """
+    async with connection.transaction(isolation="repeatable_read"):
+        found = await sound(connection, [stored_of(each) for each in events])
+    await set_aside(connection, found.findings, found_by=found_by)
+    return [event_of(each) for each in found.events]
+
+
+async def _require_fit(connection: Connection, question: Decide, given: Sequence[Stored]) -> None:
+    """Return when the originals continue the chain, and are continued by what follows them."""
+    versions = range(question.version, question.version + len(given))
+    if [(each.aggregate_id, each.version) for each in given] != [
+        (question.aggregate_id, version) for version in versions
+    ]:
+        raise refused("originals", "are other events, or not in order")
+    trusted = {
+        each.version: each for each in (await examine(connection, [given[0].aggregate_id])).events
+    }
+    before = trusted.get(question.version - 1)
+    if before is None and question.version > 1:
+        raise refused("originals", f"must begin with version {question.version - 1}")
+    link = before.checksum if before else ""
+    for each in given:
+        if each.checksum != digest(link, content_bytes(each)):
+            raise refused("originals", "a checksum does not continue the chain")
+        link = each.checksum
+    last = given[-1]
+    rows = [Stored._make(row) for row in await connection.fetch(SQL.events_of, [last.aggregate_id])]
+    head = await connection.fetchrow(SQL.heads_of, [last.aggregate_id])
+    stored_so = any((row.version, row.checksum) == (last.version, link) for row in rows)
+    continued = any(
+        row.version == last.version + 1 and row.checksum == digest(link, content_bytes(row))
+        for row in rows
+    )
+    if not (stored_so or continued or (head is not None and head["checksum"] == link)):
+        raise refused("originals", "the chain does not go on from the last checksum")
+
+
+async def _decide(connection: Connection, question: Decide, version: int) -> None:
+    key = (question.aggregate_id, version)
+    row = await connection.fetchrow(SQL.lock_quarantined, *key)
+    if row is None:
+        raise errors.NotFound(f"Version {version} is not in quarantine.")
+    if row["state"] != "open":
+        raise errors.Conflict(f"Version {version} is {row['state']} already.")
+    original = None
+    if question.originals:
+        event = question.originals[version - question.version]
+        original = content(event) | {"checksum": event.checksum}
+    elif row["stored"] is None:
+        raise refused("originals", "nothing is stored that could be accepted")
+    state = "recovered" if original else "accepted"
+    await connection.execute(SQL.resolve, *key, state, original)
+    await connection.execute(
+        SQL.note_decision, *key, state, question.by, question.reason, original or row["stored"]
+    )
+
+
+async def _show(connection: Connection, aggregate_id: UUID, version: int) -> Quarantined:
+    row = await connection.fetchrow(SQL.shown_quarantined, aggregate_id, version)
+    if row is None:
+        raise errors.NotFound
+    noted = await connection.fetch(SQL.noted_decisions, aggregate_id, version)
+    decisions = [dict(each) | {"decided_at": each["decided_at"].isoformat()} for each in noted]
+    return _shown(dict(row) | {"decisions": decisions})
+
+
+def _shown(row: dict[str, Any]) -> Quarantined:
+    return Quarantined.model_validate({k: v for k, v in row.items() if k != "resolved_at"})

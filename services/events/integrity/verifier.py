@@ -1,0 +1,90 @@
+"""Walking through the whole log, for ever and slowly: corruption is found before it is needed."""
+
+import asyncio
+import time
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+
+from libs.postgres import Connection, Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.integrity.chain import Finding, Head
+from services.events.integrity.log import SQL, heads, read
+from services.events.integrity.quarantine import open_now, set_aside
+
+log = structlog.get_logger(__name__)
+
+TIME_SHARE_MAX = 0.02
+"""Of this process; a log of a million events takes about an hour."""
+PAGE_EVENTS = 1000
+ROUND_PAUSE_S = 3600.0
+RETRY_PAUSE_S = 30.0
+
+_verified = Counter("scriptorium_events_verified_total", "Events whose checksum was recomputed.")
+_whole = Gauge(
+    "scriptorium_events_verified_age_seconds",
+    "How long ago the background verifier last finished with the whole log, or began.",
+)
+
+
+class Verifier:
+    """Verifies the log on a budget; any number may run, one at a time works."""
+
+    def __init__(
+        self, pool: Pool, *, share: float = TIME_SHARE_MAX, pause_s: float = ROUND_PAUSE_S
+    ) -> None:
+        """Read from *pool*, for at most *share* of the time, and pause between two rounds."""
+        self._pool = pool
+        self._share = share
+        self._pause_s = pause_s
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            started = time.perf_counter()
+            try:
+                went_on = await self.step()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("verification postponed", reason=repr(error)[:200])
+                await asyncio.sleep(RETRY_PAUSE_S)
+                continue
+            worked_s = time.perf_counter() - started
+            rest_s = worked_s / self._share - worked_s if went_on else self._pause_s
+            await asyncio.sleep(rest_s)
+
+    async def step(self) -> bool:
+        """Verify one page; returns whether there is more to do in this round.
+
+        The place is kept in the database and locked meanwhile, so that replicas take turns and a
+        killed one is continued by the next.
+        """
+        findings: list[Finding] = []
+        covered, page = 0, list[Head]()
+        # One moment for the mark and for what is read: the mark is locked, so this never collides.
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            mark = await connection.fetchrow(SQL.verifier_mark)
+            if mark is None:  # another replica is at it
+                await self._measure(connection)
+                return False
+            after = (mark["project_id"], mark["aggregate_id"]) if mark["project_id"] else None
+            page = await heads(connection, after, events=PAGE_EVENTS)
+            async for piece in read(connection, page):
+                covered += len(piece.events)
+                findings.extend(piece.findings)
+            if page:
+                last = page[-1]
+                await connection.execute(SQL.move_verifier_mark, last.project_id, last.aggregate_id)
+            else:
+                await connection.execute(SQL.finish_verifier_round)
+        _verified.inc(covered)
+        await set_aside(self._pool, findings, found_by="verifier")
+        await self._measure(self._pool)
+        return bool(page)
+
+    async def _measure(self, connection: Pool | Connection) -> None:
+        open_now.set(await connection.fetchval(SQL.open_count))
+        _whole.set(await connection.fetchval(SQL.since_whole))

@@ -1,0 +1,40 @@
+"""A canon fact: something that is true about an entity, and where the reader learns it."""
+
+from libs.contracts.canon import (
+    CanonFact,
+    CanonFactCreate,
+    CanonFactFilter,
+    CanonFactPatch,
+    Provenance,
+)
+from services.events.model.aggregate import Aggregate
+from services.events.model.listing import DATED, Filter, Key, Listing
+from services.events.model.part import Part
+
+CANON_FACT = Aggregate(
+    kind="canon_fact",
+    table="canon_facts",
+    resource=CanonFact,
+    create=CanonFactCreate,
+    patch=CanonFactPatch,
+    parent="project",
+    ordered=False,
+    references={
+        "entity_id": "entity",
+        "reveal_scene_id": "scene",
+        "provenance_scene_id": "scene",
+        "provenance_anchor_id": "anchor",
+    },
+    times=frozenset({"reveal_at"}),
+    parts=(Part(name="provenance", given=Provenance),),
+    listing=Listing(
+        model=CanonFactFilter,
+        filters={
+            "entity_id": Filter("is", "entity_id"),
+            "reveal_state": Filter("is", "reveal_state"),
+            "reveal_scene_id": Filter("is", "reveal_scene_id"),
+            "fact_contains": Filter("contains", "fact"),
+        },
+        keys={**DATED, "confidence": Key("confidence", "float8")},
+    ),
+)

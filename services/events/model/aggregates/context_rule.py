@@ -1,0 +1,17 @@
+"""A context rule: what a model is given to read before it writes."""
+
+from libs.contracts.canon import ContextRule, ContextRuleCreate, ContextRulePatch, NameFilter
+from services.events.model.aggregate import Aggregate
+from services.events.model.listing import BY_NAME, NAMED, Listing
+
+CONTEXT_RULE = Aggregate(
+    kind="context_rule",
+    table="context_rules",
+    resource=ContextRule,
+    create=ContextRuleCreate,
+    patch=ContextRulePatch,
+    parent="project",
+    ordered=False,
+    references={"style_guide_id": "style_guide"},
+    listing=Listing(model=NameFilter, filters=BY_NAME, keys=NAMED),
+)

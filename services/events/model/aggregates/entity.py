@@ -1,0 +1,77 @@
+"""An entity: a node of the knowledge graph, with the components that its type brings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from libs.contracts.world import (
+    STORY_TYPES,
+    Entity,
+    EntityCreate,
+    EntityFilter,
+    EntityPatch,
+    EntityType,
+    StoryFields,
+    TaskFields,
+    TaskStatus,
+)
+from services.events.model.aggregate import Aggregate
+from services.events.model.listing import BY_NAME, NAMED, Filter, Key, Listing
+from services.events.model.part import Part
+
+
+def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """Note when a task becomes done, and forget it when it no longer is."""
+    status = wanted.get("task_status", row.get("task_status"))
+    if status == row.get("task_status"):
+        return dict(wanted)
+    return {**wanted, "task_completed_at": at if status == TaskStatus.DONE else None}
+
+
+ENTITY = Aggregate(
+    kind="entity",
+    table="entities",
+    resource=Entity,
+    create=EntityCreate,
+    patch=EntityPatch,
+    parent="project",
+    ordered=False,
+    derived={"preview": None},
+    references={"task_assignee_id": "member"},
+    times=frozenset({"task_due_date", "task_completed_at"}),
+    parts=(
+        Part(
+            name="file",
+            derived={"path": None, "url": None, "size": None, "type": None, "checksum": None},
+        ),
+        Part(
+            name="task",
+            given=TaskFields,
+            derived={"completed_at": None},
+            table="task_details",
+            of=frozenset({EntityType.TASK}),
+        ),
+        Part(name="story", given=StoryFields, table="story_details", of=STORY_TYPES),
+    ),
+    listing=Listing(
+        model=EntityFilter,
+        filters=BY_NAME
+        | {
+            "name": Filter("called", "name_key"),
+            "type": Filter("is", "type"),
+            "tag_id": Filter("tagged", "id"),
+            "alias": Filter("holds", "aliases"),
+            "slug": Filter("is", "slug"),
+            "task_status": Filter("is", "task_status"),
+            "assignee_id": Filter("is", "task_assignee_id"),
+            "due_before": Filter("before", "task_due_date"),
+            "due_after": Filter("from", "task_due_date"),
+            "overdue": Filter("overdue", "task_due_date"),
+        },
+        keys=NAMED
+        | {
+            "dueDate": Key("task_due_date", "timestamptz"),
+            "priority": Key("task_priority", "float8"),
+        },
+    ),
+    follows=_completed,
+)

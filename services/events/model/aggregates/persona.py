@@ -1,0 +1,16 @@
+"""A persona: whom a model writes as."""
+
+from libs.contracts.canon import NameFilter, Persona, PersonaCreate, PersonaPatch
+from services.events.model.aggregate import Aggregate
+from services.events.model.listing import BY_NAME, NAMED, Listing
+
+PERSONA = Aggregate(
+    kind="persona",
+    table="personas",
+    resource=Persona,
+    create=PersonaCreate,
+    patch=PersonaPatch,
+    parent="project",
+    ordered=False,
+    listing=Listing(model=NameFilter, filters=BY_NAME, keys=NAMED),
+)

@@ -1,0 +1,16 @@
+"""A style guide: how a project is to be written."""
+
+from libs.contracts.canon import NameFilter, StyleGuide, StyleGuideCreate, StyleGuidePatch
+from services.events.model.aggregate import Aggregate
+from services.events.model.listing import BY_NAME, NAMED, Listing
+
+STYLE_GUIDE = Aggregate(
+    kind="style_guide",
+    table="style_guides",
+    resource=StyleGuide,
+    create=StyleGuideCreate,
+    patch=StyleGuidePatch,
+    parent="project",
+    ordered=False,
+    listing=Listing(model=NameFilter, filters=BY_NAME, keys=NAMED),
+)

@@ -1,0 +1,141 @@
+"""`python -m services.events.rebuild '{"into": "shadow", "swap": false, "force": false}'`.
+
+`SCRIPTORIUM_POSTGRES_OWNER_URL` is the database of the events service, as its owner. What it says
+are lines of JSON: progress as `{"step", "done", "all"}`, and last `{"result"}` or `{"error"}`.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import uvloop
+
+from libs.postgres import Connection, Pool, connect
+from libs.postgres.pool import UNREACHABLE
+from services.events.integrity.log import SQL as LOG
+from services.events.rebuild import tables
+from services.events.rebuild.proof import contrast, differences
+from services.events.rebuild.replay import Folded, catch_up, replay
+from services.events.rebuild.swap import NotSwapped, swap
+
+STATEMENT_S_MAX = 3600.0
+
+
+class Refused(Exception):
+    """It was not done; the message says why."""
+
+
+async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -> dict[str, Any]:
+    """Replay, prove, and swap when asked to; returns what a person is told.
+
+    Raises:
+        Refused: Another rebuild runs, or the log has open flaws and *force* is not set.
+        NotSwapped: The rows could not be put in place.
+    """
+    schema = tables.require_schema(into or "shadow")
+    async with pool.acquire() as connection:
+        if not await connection.fetchval(tables.SQL.lock):
+            raise Refused("another rebuild is running")
+        try:
+            return await _rebuild(pool, connection, schema, do_swap=do_swap, force=force)
+        finally:
+            # Else the lock ended with its session.
+            if not connection.is_closed():
+                if into is None:
+                    await connection.execute(tables.filled("drop_schema", schema))
+                await connection.execute(tables.SQL.unlock)
+
+
+async def _rebuild(
+    pool: Pool, connection: Connection, schema: str, *, do_swap: bool, force: bool
+) -> dict[str, Any]:
+    size = await connection.fetchrow(LOG.size, None)
+    assert size is not None
+    started = time.perf_counter()
+    await tables.make(connection, schema)
+    folded = await replay(
+        pool, connection, schema, lambda done: _say(step="replay", done=done, all=size["events"])
+    )
+    replayed_s = time.perf_counter() - started
+    _say(step="prove", done=0, all=1)
+    await tables.make_keys(connection, schema)
+    async with connection.transaction(isolation="repeatable_read"):
+        changed, later = await catch_up(connection, schema)
+        found = await differences(connection, schema)
+        shown = await contrast(connection, schema, found)
+    _say(step="prove", done=1, all=1)
+    flaws = _flaws(folded) + _flaws(later)
+    answer: dict[str, Any] = {
+        "aggregates": folded.aggregates,
+        "events": folded.events,
+        "seconds": round(replayed_s, 3),
+        "perSecond": round(folded.events / replayed_s),
+        "caughtUp": len(changed),
+        "equal": not found,
+        "differences": len(found),
+        "shown": shown,
+        "flaws": flaws,
+        "swapped": None,
+    }
+    if not do_swap:
+        return answer
+    if flaws and not force:
+        raise Refused(
+            f"{len(flaws)} events are flawed and were left out; decide about them first "
+            "(scriptorium events quarantine list), or swap with --force"
+        )
+    done = await swap(connection, schema, [each.key for each in found])
+    answer["swapped"] = {
+        "rows": done.rows,
+        "caughtUp": done.caught_up,
+        "heldS": round(done.held_s, 4),
+    }
+    return answer
+
+
+def _flaws(folded: Folded) -> list[dict[str, Any]]:
+    found = [
+        {"id": str(each.aggregate_id), "version": each.version, "flaw": each.flaw}
+        for each in folded.findings
+    ]
+    cannot = [
+        {"id": str(head.aggregate_id), "version": head.version, "flaw": why}
+        for head, why in folded.broken
+    ]
+    return found + cannot
+
+
+def _say(**line: Any) -> None:
+    print(json.dumps(line, default=_plain), flush=True)  # noqa: T201 (what it is for)
+
+
+def _plain(value: Any) -> str:
+    return str(value) if isinstance(value, UUID) else repr(value)
+
+
+async def main(order: dict[str, Any]) -> int:
+    """Do one rebuild; 0 when the tables are equal (or were made so), 3 when they differ."""
+    url = os.environ["SCRIPTORIUM_POSTGRES_OWNER_URL"]
+    try:
+        pool = await connect(
+            url, application="rebuild", size_max=3, statement_timeout_s=STATEMENT_S_MAX
+        )
+        try:
+            answer = await rebuild(
+                pool, into=order["into"], do_swap=order["swap"], force=order["force"]
+            )
+        finally:
+            pool.terminate()
+    except (Refused, NotSwapped, ValueError, asyncpg.PostgresError, *UNREACHABLE) as error:
+        _say(error=str(error) or type(error).__name__)
+        return 1
+    _say(result=answer)
+    return 0 if answer["equal"] or answer["swapped"] else 3
+
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(main(json.loads(sys.argv[1]))))

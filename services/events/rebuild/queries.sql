@@ -1,0 +1,82 @@
+-- Names in braces are filled in from services.events.model and from the schema asked for, which
+-- must be a plain word; nothing comes from a request.
+
+-- name: lock
+-- One rebuild at a time.
+SELECT pg_try_advisory_lock(6111, 4);
+
+-- name: unlock
+SELECT pg_advisory_unlock(6111, 4);
+
+-- name: make_schema
+DROP SCHEMA IF EXISTS {schema} CASCADE;
+CREATE SCHEMA {schema};
+CREATE TABLE {schema}.folded_heads (aggregate_id uuid NOT NULL, version bigint NOT NULL);
+
+-- name: make_table
+-- Fresh and without constraints: its rows are proved equal to rows that keep them.
+CREATE TABLE {schema}.{table} (LIKE public.{table} INCLUDING DEFAULTS);
+
+-- name: make_keys
+ALTER TABLE {schema}.{table} ADD PRIMARY KEY ({key});
+
+-- name: drop_schema
+DROP SCHEMA IF EXISTS {schema} CASCADE;
+
+-- name: changed
+-- Chains that have grown since they were folded, or are new.
+SELECT a.aggregate_id, a.aggregate_type, a.project_id, a.version, a.checksum
+FROM public.aggregates a LEFT JOIN {schema}.folded_heads f ON f.aggregate_id = a.aggregate_id
+WHERE f.version IS DISTINCT FROM a.version ORDER BY a.project_id, a.aggregate_id LIMIT $1;
+
+-- name: forget
+DELETE FROM {schema}.{table} WHERE {key} = ANY($1::uuid[]);
+
+-- name: differences
+-- Rows that are not the same on both sides, by the hash of their columns; of some keys, or all.
+SELECT coalesce(l.key, s.key) AS key, l.key IS NOT NULL AS live, s.key IS NOT NULL AS rebuilt
+FROM (
+    SELECT {key} AS key, md5(ROW({columns})::text) AS hash FROM public.{table}
+    WHERE $1::uuid[] IS NULL OR {key} = ANY($1)
+) l FULL JOIN (
+    SELECT {key} AS key, md5(ROW({columns})::text) AS hash FROM {schema}.{table}
+    WHERE $1::uuid[] IS NULL OR {key} = ANY($1)
+) s ON s.key = l.key
+WHERE l.hash IS DISTINCT FROM s.hash ORDER BY 1;
+
+-- name: contrast
+-- The members in which two rows differ, as the live and the rebuilt one have them.
+SELECT coalesce(l.name, s.name) AS name, l.value AS live, s.value AS rebuilt
+FROM (SELECT e.key AS name, e.value FROM public.{table} t, jsonb_each(to_jsonb(t)) e
+    WHERE t.{key} = $1) l
+FULL JOIN (SELECT e.key AS name, e.value FROM {schema}.{table} t, jsonb_each(to_jsonb(t)) e
+    WHERE t.{key} = $1) s ON s.name = l.name
+WHERE l.value IS DISTINCT FROM s.value ORDER BY 1;
+
+-- name: rows
+SELECT count(*) FROM {schema}.{table};
+
+-- name: hold_writers
+-- Every command locks or makes a head first; readers go on.
+LOCK TABLE public.aggregates IN EXCLUSIVE MODE;
+
+-- name: park
+-- Ranks that are to change step aside, so that two rows can exchange theirs.
+UPDATE public.{table} l SET rank = 'z' || replace(l.{key}::text, '-', '')
+FROM {schema}.{table} s
+WHERE s.{key} = l.{key} AND s.rank IS DISTINCT FROM l.rank AND l.{key} = ANY($1::uuid[]);
+
+-- name: drop_extra
+DELETE FROM public.{table} l WHERE l.{key} = ANY($1::uuid[])
+    AND NOT EXISTS (SELECT FROM {schema}.{table} s WHERE s.{key} = l.{key});
+
+-- name: put_missing
+-- Of all keys, because a row that had to go may have taken others along.
+INSERT INTO public.{table} ({columns}) SELECT {columns} FROM {schema}.{table} s
+WHERE NOT EXISTS (SELECT FROM public.{table} l WHERE l.{key} = s.{key})
+    AND ($2 OR s.{key} = ANY($1::uuid[]));
+
+-- name: put_different
+UPDATE public.{table} l SET ({columns}) = ROW ({theirs}) FROM {schema}.{table} s
+WHERE s.{key} = l.{key} AND l.{key} = ANY($1::uuid[])
+    AND ROW ({ours})::text IS DISTINCT FROM ROW ({theirs})::text;

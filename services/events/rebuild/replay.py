@@ -1,0 +1,124 @@
+"""Folding the log into the shadow tables: all of it once, then what has grown since."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from libs.postgres import Connection, Pool, snapshot_transaction
+from services.events.integrity.chain import Finding, Head, as_event
+from services.events.integrity.log import Piece, head_of, heads, read
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.log import fold
+from services.events.rebuild.tables import TABLES, Table, filled
+
+ROWS_PER_COPY = 5000
+"""Folded rows are held in memory up to this many, whatever the length of the log."""
+CHANGED_PER_TURN = 1000
+FINDINGS_MAX = 1000
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a replay went through."""
+
+    aggregates: int = 0
+    events: int = 0
+    findings: list[Finding] = field(default_factory=list[Finding])
+    broken: list[tuple[Head, str]] = field(default_factory=list[tuple[Head, str]])
+    """Aggregates that cannot be folded without their flawed events, and why."""
+
+
+class Shadow:
+    """Writes rows into the tables of a shadow schema."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        """Write over *connection*."""
+        self._connection = connection
+        self._schema = schema
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in TABLES}
+        self._heads: list[tuple[UUID, int]] = []
+        self._by_name = {table.name: table for table in TABLES}
+
+    async def put(self, head: Head, row: Row | None) -> None:
+        """Write what an aggregate folds into; None when it is gone."""
+        self._heads.append((head.aggregate_id, head.version))
+        if row is not None:
+            for table, values in AGGREGATES[head.aggregate_type].stored(row):
+                columns = self._by_name[table].columns
+                self._rows[table].append(tuple([values[name] for name in columns]))
+        if len(self._heads) >= ROWS_PER_COPY:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is still held."""
+        for table in TABLES:
+            if rows := self._rows[table.name]:
+                await self._copy(table.name, rows, table.columns)
+                rows.clear()
+        if self._heads:
+            await self._copy("folded_heads", self._heads, ("aggregate_id", "version"))
+            self._heads.clear()
+
+    async def _copy(
+        self, table: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
+    ) -> None:
+        await self._connection.copy_records_to_table(
+            table, schema_name=self._schema, records=rows, columns=list(columns)
+        )
+
+
+async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress) -> Folded:
+    """Fold the log as it is at one moment into empty tables."""
+    folded, shadow = Folded(), Shadow(writer, schema)
+    async with snapshot_transaction(pool) as connection:
+        page = await heads(connection, None)
+        while page:
+            await _fold(read(connection, page), shadow, folded)
+            progress(folded.events)
+            page = await heads(connection, page[-1])
+    await shadow.flush()
+    return folded
+
+
+async def catch_up(connection: Connection, schema: str) -> tuple[list[UUID], Folded]:
+    """Fold anew every aggregate that has grown since; returns which those are.
+
+    Needs a transaction that sees one moment, or one that holds the writers.
+    """
+    folded, shadow = Folded(), Shadow(connection, schema)
+    changed: list[UUID] = []
+    while rows := await connection.fetch(filled("changed", schema), CHANGED_PER_TURN):
+        chains = [head_of(row) for row in rows]
+        ids = [head.aggregate_id for head in chains]
+        for table in (Table("folded_heads", "aggregate_id", ()), *TABLES):
+            await connection.execute(filled("forget", schema, table), ids)
+        await _fold(read(connection, chains), shadow, folded)
+        await shadow.flush()
+        changed += ids
+    return changed, folded
+
+
+async def _fold(pieces: AsyncIterator[Piece], shadow: Shadow, folded: Folded) -> None:
+    row: Row | None = None
+    broken = ""
+    async for piece in pieces:
+        about = AGGREGATES[piece.head.aggregate_type]
+        for event in piece.events:
+            try:
+                row = fold(about, row, as_event(event))
+            except (ValueError, KeyError) as error:
+                # Only possible where an event before it was left out.
+                broken = broken or str(error)
+        folded.events += len(piece.events)
+        if piece.last:
+            folded.aggregates += 1
+            room = FINDINGS_MAX - len(folded.findings)
+            folded.findings.extend(piece.findings[:room])
+            if broken:
+                folded.broken.append((piece.head, broken))
+            await shadow.put(piece.head, row)
+            row, broken = None, ""

@@ -1,0 +1,71 @@
+"""The rows of components: tables of their own that hold a part of an aggregate."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from libs.postgres import Connection
+from services.events.model.aggregate import Aggregate, Row
+from services.events.store.statements import SQL
+
+
+async def drop_components(
+    connection: Connection, about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+) -> None:
+    """Delete the components that *rows* no longer have; before the type that had them changes."""
+    for part in about.components:
+        gone = [
+            row["id"]
+            for row in rows
+            if (old := before.get(row["id"])) and part.belongs_to(old) and not part.belongs_to(row)
+        ]
+        if gone:
+            query = _filled("delete_component", about.kind, part.table or "", ())
+            await connection.execute(query, gone)
+
+
+async def put_components(
+    connection: Connection, about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+) -> None:
+    """Write the components that *rows* have, where they are new or have changed."""
+    for part in about.components:
+        stored = [
+            part.stored(about.kind, row)
+            for row in rows
+            if part.belongs_to(row)
+            and not ((old := before.get(row["id"])) and _same(part.columns.values(), old, row))
+        ]
+        if stored:
+            query = _filled("put_component", about.kind, part.table or "", tuple(stored[0]))
+            await connection.execute(query, [_plain(each) for each in stored])
+
+
+def _same(names: Any, old: Row, new: Row) -> bool:
+    return all(old[name] == new[name] for name in names)
+
+
+@cache
+def _filled(name: str, kind: str, table: str, columns: tuple[str, ...]) -> str:
+    text: str = getattr(SQL, name)
+    return text.format(
+        table=table,
+        key=f"{kind}_id",
+        columns=", ".join(columns),
+        new_columns=", ".join(f"excluded.{column}" for column in columns),
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _json(value) for name, value in values.items()}
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case UUID():
+            return str(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value

@@ -1,0 +1,71 @@
+"""Filtered and sorted lists: one statement, put together from the named pieces of `queries.sql`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.events.model.aggregate import Aggregate
+from services.events.model.page import Mark
+from services.events.store.statements import SQL
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of a kind, and in which order.
+
+    Args:
+        filters: Values by the names of the kind's filters.
+        sort: One of the kind's keys.
+        descending: Whether the greatest comes first; where the key is null a row is last anyway.
+        after: Where the page before ended.
+        include_deleted: Whether deleted ones are wanted too.
+        limit: How many rows at most.
+    """
+
+    filters: Mapping[str, Any]
+    sort: str
+    descending: bool
+    after: Mark | None
+    include_deleted: bool
+    limit: int
+
+
+def list_statement(about: Aggregate, project_id: UUID, wanted: Wanted) -> tuple[str, list[Any]]:
+    """Return the statement that reads a page, and its parameters."""
+    listing, key = about.listing, about.listing.keys[wanted.sort]
+    parameters: list[Any] = [project_id, wanted.include_deleted, wanted.limit]
+    conditions: list[str] = []
+    for name, value in wanted.filters.items():
+        asked = listing.filters[name]
+        parameters.append(value)
+        piece: str = getattr(SQL, f"where_{asked.test}")
+        conditions.append(piece.format(column=asked.column, value=f"${len(parameters)}"))
+    if wanted.after is not None:
+        conditions.append(_continuation(key.column, key.type, wanted, parameters))
+    text = SQL.list.format(
+        view=listing.view or about.view,
+        key=key.column,
+        direction="DESC" if wanted.descending else "ASC",
+        conditions="".join(f"\n    AND {_bare(each)}" for each in conditions),
+    )
+    return text, parameters
+
+
+def _continuation(column: str, kind: str, wanted: Wanted, parameters: list[Any]) -> str:
+    assert wanted.after is not None
+    value, last_id = wanted.after
+    side = "before" if wanted.descending else "after"
+    parameters.append(last_id)
+    place = f"${len(parameters)}"
+    if value is None:
+        nothing: str = getattr(SQL, f"{side}_nothing")
+        return nothing.format(key=column, id=place)
+    parameters.append(value)
+    something: str = getattr(SQL, f"{side}_value")
+    return something.format(key=column, id=place, value=f"${len(parameters)}", type=kind)
+
+
+def _bare(piece: str) -> str:
+    """Return a piece without its comment lines, which would swallow what follows in a line."""
+    return "\n".join(line for line in piece.splitlines() if not line.lstrip().startswith("--"))

@@ -1,0 +1,52 @@
+"""What the violation of a constraint means, told by the constraint's name.
+
+Names end in what they say: `..._slug_taken`, `..._exists`, `..._cycle`. Everything else that a
+table refuses is a wrong value that came past the checks before it, as an undo of one field may.
+"""
+
+import asyncpg
+
+from libs import errors
+
+REFUSED = (
+    asyncpg.UniqueViolationError,
+    asyncpg.CheckViolationError,
+    asyncpg.NotNullViolationError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.InvalidTextRepresentationError,
+)
+"""What a table refuses because of the values in a row."""
+
+
+def is_moving(error: asyncpg.PostgresError) -> bool:
+    """Return whether the log got a partition under the transaction's hands, and all is well now.
+
+    An insert that waits for the new month to be attached was meant for the default partition, and
+    is refused there by a rule that has no name.
+    """
+    return isinstance(error, asyncpg.CheckViolationError) and not getattr(
+        error, "constraint_name", None
+    )
+
+
+def meaning(error: asyncpg.PostgresError) -> errors.AppError | None:
+    """Return what a caller should know of a refused row; None when it is our own mistake."""
+    name: str = getattr(error, "constraint_name", None) or ""
+    column: str | None = getattr(error, "column_name", None)
+    match error:
+        case asyncpg.UniqueViolationError() if name.endswith("_slug_taken"):
+            return errors.SlugTaken(constraint=name)
+        case asyncpg.UniqueViolationError() if name.endswith("_exists"):
+            return errors.AlreadyExists(constraint=name)
+        case asyncpg.CheckViolationError() if name.endswith("_cycle"):
+            return errors.RelationCycle(constraint=name)
+        case asyncpg.CheckViolationError():
+            return errors.Invalid(f"The result would break the rule {name}.", constraint=name)
+        case asyncpg.NotNullViolationError():
+            return errors.Invalid(f"{column}: may not be empty", constraint=f"{column} not null")
+        case asyncpg.InvalidTextRepresentationError():
+            return errors.Unknown()
+        case asyncpg.ForeignKeyViolationError():
+            return errors.NotFound("What it refers to is not there.", constraint=name)
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Sync: offline peers push checkpoints of operations and pull events in commit order."""

@@ -1,0 +1,42 @@
+"""Forgetting what peers were answered long ago; what they pushed is never forgotten."""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.sync.push import SQL
+
+log = structlog.get_logger(__name__)
+
+ANSWERS_KEPT_DAYS = 30
+INTERVAL_S = 3600.0
+BATCH_ROWS = 1000
+BATCHES_MAX = 200
+"""Of one round, so that a backlog is worn off without holding up anyone else."""
+
+
+class AnswerExpiry:
+    """Drops old answers; any number may run at once."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Work on *pool*."""
+        self._pool = pool
+
+    async def run(self) -> None:
+        """Work every INTERVAL_S until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("expiry of sync answers postponed", reason=repr(error)[:200])
+            await asyncio.sleep(INTERVAL_S)
+
+    async def once(self) -> None:
+        """Do all there is to do now."""
+        for _ in range(BATCHES_MAX):
+            status = await self._pool.execute(SQL.forget_answers, ANSWERS_KEPT_DAYS, BATCH_ROWS)
+            if int(status.rpartition(" ")[2]) < BATCH_ROWS:
+                break

@@ -1,0 +1,119 @@
+"""Pulling: a project's events in commit order, and the conflicts that wait."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.contracts.actor import Actor
+from libs.contracts.events import Announcement, Event
+from libs.contracts.sync import (
+    CHECKPOINT_OPERATIONS_MAX,
+    Conflicts,
+    KeptConflict,
+    ListConflicts,
+    Pull,
+    Pulled,
+)
+from services.events.handlers.action import require_visible
+from services.events.integrity import screened
+from services.events.model.aggregates import PROJECT
+from services.events.model.page import cursor_after, key_of
+from services.events.model.refusal import refused
+from services.events.store import Reader, Store
+from services.events.sync.push import SQL
+
+
+class Pulls:
+    """Answers to peers that fetch something."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from *store*."""
+        self._store = store
+
+    async def pull(self, question: Pull, actor: Actor) -> Pulled:
+        """Show the next events after a position."""
+        project_id = actor.scope()
+
+        async def work(reader: Reader) -> Pulled:
+            require_visible(await reader.row(PROJECT, project_id))
+            rows = await reader.connection.fetch(
+                SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
+            )
+            page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
+            items = await _items(reader, project_id, page)
+            return Pulled(
+                items=items,
+                next=page[-1]["position"] if page else question.after,
+                more=more,
+                checksum=checksum_of(items),
+            )
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def conflicts(self, question: ListConflicts, actor: Actor) -> Conflicts:
+        """Show the conflicts that nobody has resolved, the oldest first."""
+        project_id = actor.scope()
+        key = key_of(question.cursor)
+        try:
+            after = UUID(key) if key else None
+        except ValueError:
+            raise refused("cursor", "not a cursor of this list") from None
+
+        async def work(reader: Reader) -> list[asyncpg.Record]:
+            return await reader.connection.fetch(
+                SQL.conflicts, project_id, after, question.limit + 1
+            )
+
+        rows = await self._store.read(work, project_id=project_id)
+        items = [kept(row) for row in rows[: question.limit]]
+        end = cursor_after(str(items[-1].id)) if len(rows) > question.limit else None
+        return Conflicts(items=items, next_cursor=end)
+
+
+def checksum_of(items: Sequence[Announcement]) -> str:
+    """Return the checksum of a pulled checkpoint."""
+    lines = "".join(f"{each.position} {each.event.checksum}\n" for each in items)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def kept(row: Any) -> KeptConflict:
+    """Return a conflict as it is shown."""
+    return KeptConflict(
+        id=row["conflict_id"],
+        session_id=row["session_id"],
+        checkpoint=row["checkpoint"],
+        user_id=row["user_id"],
+        operation=row["operation"],
+        conflicts=row["told"]["conflicts"],
+    )
+
+
+async def _items(
+    reader: Reader, project_id: UUID, page: Sequence[asyncpg.Record]
+) -> list[Announcement]:
+    events: dict[UUID, Event] = {}
+    for row in page:
+        if row["id"] is not None:
+            columns = {name: row[name] for name in Event.model_fields}
+            events[row["id"]] = Event.model_validate(columns)
+    if missing := [row for row in page if row["id"] is None]:
+        moments = [row["placed_at"] for row in missing]
+        archived = await reader.connection.fetch(
+            SQL.archived,
+            project_id,
+            [row["event_id"] for row in missing],
+            min(moments),
+            max(moments),
+        )
+        without_position = [{name: row[name] for name in Event.model_fields} for row in archived]
+        events |= {e.id: e for e in map(Event.model_validate, without_position)}
+    # What does not continue its chain is set aside and not handed out.
+    events = {e.id: e for e in await screened(reader.connection, list(events.values()))}
+    return [
+        Announcement(position=row["position"], event=events[row["event_id"]])
+        for row in page
+        if row["event_id"] in events
+    ]

@@ -1,0 +1,243 @@
+"""Pushing: a checkpoint of a peer's operations, applied whole or not at all, and once."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.bundles import BundleType, Operation, SetField
+from libs.contracts.events import Source
+from libs.contracts.ids import new_id
+from libs.contracts.sync import OperationResult, Push, Pushed, Resume, Resumed
+from libs.postgres import load_queries
+from services.events.bundles.commit import (
+    Outcome,
+    bundle_metadata,
+    carry_out,
+    now_as_json,
+)
+from services.events.bundles.steps import Step, read, require_permitted
+from services.events.handlers.action import cause_of, require_visible
+from services.events.model.aggregates import PROJECT
+from services.events.model.log import canonical
+from services.events.model.refusal import refused
+from services.events.store import Reader, Store, Transaction
+
+SQL = load_queries("services.events.sync")
+
+LABEL = "Offline edits"
+
+_OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
+
+
+class Pushes:
+    """Answers to peers that bring something."""
+
+    def __init__(self, store: Store) -> None:
+        """Apply to *store*."""
+        self._store = store
+
+    async def resume(self, question: Resume, actor: Actor) -> Resumed:
+        """Tell which checkpoint came last."""
+        project_id = actor.scope()
+
+        async def work(reader: Reader) -> int:
+            return (
+                await reader.connection.fetchval(
+                    SQL.last_checkpoint, project_id, question.session_id, actor.user_id
+                )
+                or 0
+            )
+
+        last = await self._store.read(work, project_id=project_id)
+        return Resumed(session_id=question.session_id, last_checkpoint=last)
+
+    async def push(self, question: Push, actor: Actor) -> Pushed:
+        """Apply a checkpoint, or say what was said when it was applied."""
+        project_id = actor.scope()
+        if hashlib.sha256(canonical(question.operations)).hexdigest() != question.checksum:
+            raise refused("checksum", "is not that of these operations")
+        ids, steps = _read(question.operations, project_id)
+        require_permitted(steps, question.may)
+        cause = cause_of(
+            actor,
+            new_id(),
+            source=Source.SYNC,
+            causation_id=question.session_id,
+            metadata=bundle_metadata(BundleType.USER_EDIT, LABEL),
+        )
+
+        async def work(tx: Transaction) -> Pushed:
+            last = await _lock(tx, question.session_id, actor)
+            if question.checkpoint != last + 1:
+                return await _answer_before(tx, question, project_id, last)
+            require_visible(await tx.row(PROJECT, project_id))
+            fresh = await _note(tx, ids, project_id)
+            new = {n: step for n, step in enumerate(steps) if ids[n] in fresh}
+            outcome = await carry_out(
+                tx,
+                list(new.values()),
+                project_id,
+                partly=True,
+                ids={place: ids[n] for place, n in enumerate(new)},
+                session_id=question.session_id,
+            )
+            results = _results(ids, list(new), outcome)
+            conflicts = await _keep_conflicts(
+                tx, question, actor, results=results, new=list(new), outcome=outcome
+            )
+            pushed = Pushed(
+                status="applied",
+                last_checkpoint=question.checkpoint,
+                bundle_id=cause.bundle_id if outcome.events else None,
+                results=results,
+                conflicts=conflicts,
+            )
+            connection, session_id = tx.connection, question.session_id
+            await connection.execute(
+                SQL.keep_answer,
+                project_id,
+                session_id,
+                question.checkpoint,
+                question.checksum,
+                pushed.model_dump(mode="json"),
+            )
+            await connection.execute(
+                SQL.advance_session, project_id, session_id, question.checkpoint
+            )
+            return pushed
+
+        return await self._store.command(cause, work)
+
+
+def _read(sent: Sequence[Mapping[str, Any]], project_id: UUID) -> tuple[list[UUID], list[Step]]:
+    """Return the peer's ids and the steps.
+
+    Raises:
+        errors.Invalid: An operation is malformed; nothing of the checkpoint can be applied.
+    """
+    ids: list[UUID] = []
+    for number, each in enumerate(sent):
+        try:
+            ids.append(UUID(str(each["id"])))
+        except (KeyError, ValueError):
+            raise refused(f"operations.{number}.id", "is required, and is a UUID") from None
+    if len(set(ids)) != len(ids):
+        raise refused("operations", "two have the same id")
+    try:
+        operations = _OPERATIONS.validate_python(
+            [{name: value for name, value in each.items() if name != "id"} for each in sent]
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(to_camel(str(part)) for part in first["loc"])
+        raise refused(f"operations.{place}", first["msg"]) from None
+    for number, operation in enumerate(operations):
+        known = {"old_value", "base_version"} & operation.model_fields_set
+        if isinstance(operation, SetField) and not known:
+            raise refused(
+                f"operations.{number}.oldValue", "say by it, or by baseVersion, what was seen"
+            )
+        if operation.expected_version is not None:
+            raise refused(f"operations.{number}.expectedVersion", "is not for peers")
+    return ids, read(operations, project_id, at=now_as_json())
+
+
+async def _lock(tx: Transaction, session_id: UUID, actor: Actor) -> int:
+    connection, project_id = tx.connection, actor.scope()
+    await connection.execute(SQL.begin_session, project_id, session_id, actor.user_id)
+    session = await connection.fetchrow(SQL.lock_session, project_id, session_id)
+    if session is None or session["user_id"] != actor.user_id:
+        raise errors.NotFound("There is no such session of yours.")
+    return session["last_checkpoint"]
+
+
+async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last: int) -> Pushed:
+    """Answer a checkpoint that is not the next one: it was applied before, or comes too early."""
+    if question.checkpoint > last:
+        return Pushed(status="expected", last_checkpoint=last)
+    known = await tx.connection.fetchrow(
+        SQL.answer, project_id, question.session_id, question.checkpoint
+    )
+    if known is None:
+        return Pushed(status="repeated", last_checkpoint=last)
+    if known["digest"] != question.checksum:
+        raise errors.IdempotencyKeyReused("This checkpoint was pushed with other operations.")
+    answer = Pushed.model_validate(known["answer"])
+    return answer.model_copy(update={"status": "repeated", "last_checkpoint": last})
+
+
+async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[UUID]:
+    """Note operations as known, and return those that were not.
+
+    Raises:
+        errors.IdempotencyKeyReused: An id stands for something else.
+    """
+    connection = tx.connection
+    fresh = {
+        row["operation_id"]
+        for row in await connection.fetch(SQL.note_operations, project_id, list(ids))
+    }
+    if strange := await connection.fetch(SQL.strange_operations, project_id, list(ids)):
+        number = ids.index(strange[0][0])
+        raise errors.IdempotencyKeyReused(f"operations.{number}.id stands for something else.")
+    return fresh
+
+
+def _results(ids: Sequence[UUID], new: Sequence[int], outcome: Outcome) -> list[OperationResult]:
+    clashed = {new[clash.number] for clash in outcome.clashes}
+    done = {new[place] for place in outcome.done}
+    results: list[OperationResult] = []
+    for number, each in enumerate(ids):
+        if number not in new:
+            results.append(OperationResult(id=each, status="known"))
+        elif number in clashed:
+            results.append(OperationResult(id=each, status="conflict", conflict_id=new_id()))
+        else:
+            status = "applied" if number in done else "unchanged"
+            results.append(OperationResult(id=each, status=status))
+    return results
+
+
+async def _keep_conflicts(
+    tx: Transaction,
+    question: Push,
+    actor: Actor,
+    *,
+    results: Sequence[OperationResult],
+    new: Sequence[int],
+    outcome: Outcome,
+) -> list[dict[str, Any]]:
+    """Keep what was not applied, and return how it is told: by the other side's bundle."""
+    if not outcome.clashes:
+        return []
+    told = [
+        bundle | {"fields": [f | {"operation": new[f["operation"]]} for f in bundle["fields"]]}
+        for bundle in outcome.told
+    ]
+    kept = [n for n, result in enumerate(results) if result.conflict_id]
+    await tx.connection.execute(
+        SQL.keep_conflicts,
+        actor.scope(),
+        actor.user_id,
+        question.session_id,
+        question.checkpoint,
+        [results[n].conflict_id for n in kept],
+        [question.operations[n] for n in kept],
+        [{"conflicts": _about(told, n)} for n in kept],
+    )
+    return told
+
+
+def _about(told: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """Return what was told of one operation."""
+    return [
+        bundle | {"fields": fields}
+        for bundle in told
+        if (fields := [each for each in bundle["fields"] if each["operation"] == number])
+    ]

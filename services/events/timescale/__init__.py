@@ -1,0 +1,45 @@
+"""The log as a TimescaleDB hypertable: chosen when the extension is installed, and not before."""
+
+import structlog
+
+from libs.postgres import Connection, Pool, connect, load_queries
+
+log = structlog.get_logger(__name__)
+
+SQL = load_queries("services.events.timescale")
+ADOPTION_S_MAX = 6 * 3600.0
+NEVER_DAYS = 36_500
+_LOCK = 0x5C21_7001  # that of the migrations: adoption is one that depends on the server
+
+
+async def is_adopted(connection: Pool | Connection) -> bool:
+    """Return whether the log is a hypertable."""
+    if not await connection.fetchval(SQL.installed):
+        return False
+    return bool(await connection.fetchval(SQL.adopted))
+
+
+async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -> bool:
+    """Make the log a hypertable if the server can and it is none yet; returns whether it is one.
+
+    Raises:
+        asyncpg.PostgresError: A statement failed; nothing was changed.
+    """
+    pool = await connect(
+        owner_url, application=f"{role}-adopt", size_max=1, statement_timeout_s=ADOPTION_S_MAX
+    )
+    try:
+        async with pool.acquire() as connection:
+            if not await connection.fetchval(SQL.installed):
+                return False
+            async with connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                if await connection.fetchval(SQL.adopted):
+                    return True
+                days = NEVER_DAYS if compress_after_days is None else compress_after_days
+                text = SQL.adopt.replace("{role}", f'"{role}"').replace("{days}", str(days))
+                await connection.execute(text)
+            log.info("log became a hypertable")
+            return True
+    finally:
+        await pool.close()

@@ -1,0 +1,148 @@
+"""Order: a subscriber never misses and never reorders an event of an aggregate, whatever dies."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from faststream.nats import NatsBroker
+
+from libs.bus import connect_broker, subscribe_facts
+from libs.contracts.events import Announcement
+from libs.contracts.ids import new_id
+from libs.contracts.streams import EVENTS
+from libs.errors import Conflict, NotFound, Unavailable
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from libs.stack import Stack
+from services.events.model.aggregates import BOOK
+from services.events.model.log import Cause, Draft
+from services.events.model.order import place
+from services.events.store import Store, Transaction
+from tests.events.support import World
+
+WRITERS = 16
+TURNS = 6
+DEADLINE_S = 90.0
+
+
+@dataclass
+class Follower:
+    """A durable subscriber that accepts the next version of an aggregate and nothing else."""
+
+    broker: NatsBroker
+    versions: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    positions: list[int] = field(default_factory=list[int])
+    wrong: list[str] = field(default_factory=list[str])
+
+    async def hear(self, fact: Announcement) -> None:
+        known = self.versions.get(fact.event.aggregate_id, 0)
+        if fact.event.version <= known:
+            return  # at least once
+        if fact.event.version != known + 1:
+            self.wrong.append(f"{fact.event.version} after {known}")
+        self.versions[fact.event.aggregate_id] = fact.event.version
+        self.positions.append(fact.position)
+
+
+@pytest.fixture
+async def follower(stack: Stack, world: World) -> AsyncIterator[Follower]:
+    broker, client = await connect_broker(
+        stack.nats_url("gateway"), service="gateway", replica="follower"
+    )
+    follower = Follower(broker)
+    subscribe_facts(
+        broker,
+        client,
+        EVENTS,
+        subject=f"scriptorium.v1.events.*.*.{world.project_id}",
+        durable=f"follower-{world.project_id.hex}",
+        on_fact=follower.hear,
+    )
+    await broker.start()
+    yield follower
+    await broker.stop()
+
+
+async def insist(world: World, book_id: UUID, title: str) -> None:
+    """Change a title until it is answered that it is changed."""
+    command_id = new_id()
+    while True:
+        try:
+            await world.change("book", book_id, command_id=command_id, title=title)
+        except (Unavailable, Conflict, NotFound):
+            await asyncio.sleep(0.05)
+            continue
+        return
+
+
+async def test_held_transaction_sixteen_writers_and_restarts_of_everything(
+    stack: Stack, world: World, owner: Pool, pool: Pool, follower: Follower
+) -> None:
+    """The transaction that is held open drew its place in the outbox before all others.
+
+    The relay is killed, then NATS, then PostgreSQL, which takes the held transaction with it; a
+    second one is held through what remains and committed last.
+    """
+    part = await stack.add("events")
+    books = [UUID((await world.book(f"Book {n}"))["id"]) for n in range(4)]
+    late_id = new_id()
+    gate = asyncio.Event()
+
+    async def hold(tx: Transaction, book_id: UUID = late_id) -> None:
+        data = {"title": "Late", "kind": "notes"} | place(world.project_id, 99, f"z{book_id.hex}")
+        await tx.record([Draft(BOOK, book_id, "created", data)])
+        await gate.wait()
+
+    def held(book_id: UUID) -> "asyncio.Task[None]":
+        cause = Cause(
+            project_id=world.project_id,
+            user_id=world.actor.user_id,
+            bundle_id=new_id(),
+            correlation_id="held",
+        )
+        return asyncio.create_task(Store(pool).command(cause, lambda tx: hold(tx, book_id)))
+
+    async def write(number: int) -> None:
+        for turn in range(TURNS):
+            await insist(world, books[number % len(books)], f"{number}.{turn}")
+
+    try:
+        lost = held(new_id())
+        await asyncio.sleep(0.1)
+        writing = asyncio.gather(*map(write, range(WRITERS)))
+        await asyncio.sleep(0.3)
+        stack.kill(part)
+        await stack.wait_ready(part)
+        stack.kill("nats")
+        await stack.wait_ready("nats")
+        await asyncio.sleep(0.2)
+        stack.kill("postgres")
+        with suppress(Unavailable, *UNREACHABLE):
+            gate.set()
+            await lost
+        await stack.wait_ready("postgres")
+        gate.clear()
+        late = held(late_id)
+        async with asyncio.timeout(DEADLINE_S):
+            await writing
+        gate.set()
+        await late
+        await insist(world, late_id, "Later")
+
+        rows = await owner.fetch(
+            "SELECT aggregate_id, version FROM aggregates WHERE project_id = $1", world.project_id
+        )
+        expected = {row["aggregate_id"]: row["version"] for row in rows}
+        async with asyncio.timeout(DEADLINE_S):
+            while follower.versions != expected and not follower.wrong:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        await stack.remove(part)
+
+    assert follower.wrong == []
+    assert follower.versions[late_id] == 2
+    assert sum(expected[book] for book in books) >= len(books) + WRITERS * TURNS
+    assert follower.positions == sorted(set(follower.positions))

@@ -1,0 +1,262 @@
+"""The projections from the log alone: equal, swapped in under writers, whatever dies."""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.postgres import Pool
+from libs.stack import Stack
+from services.events.rebuild.__main__ import Refused, rebuild
+from services.events.rebuild.swap import NotSwapped
+from tests.events.integrity.damage import Operator, flip
+from tests.events.support import World
+from tests.events.test_log import require_replayed
+
+WRITERS = 8
+
+
+async def run(
+    owner: Pool, *, into: str | None = None, do_swap: bool = False, force: bool = False
+) -> dict[str, Any]:
+    return await rebuild(owner, into=into, do_swap=do_swap, force=force)
+
+
+async def spoil(owner: Pool, world: World) -> tuple[str, str]:
+    """Make projections wrong in every way; returns two scenes that have swapped places."""
+    chapter = await world.chapter()
+    one, two = [await world.scene(chapter, title=f"S{n}") for n in range(2)]
+    lost = await world.scene(title="Lost")
+    wrong = await world.book("Right")
+    # A whole branch went; a row that never was is there; values and places are wrong.
+    await owner.execute("DELETE FROM chapters WHERE id = $1", lost["chapterId"])
+    await owner.execute("UPDATE books SET title = 'Wrong' WHERE id = $1", wrong["id"])
+    await owner.execute(
+        "INSERT INTO books SELECT (jsonb_populate_record(b, jsonb_build_object("
+        "'id', uuidv7(), 'rank', 'zExtra'))).* FROM books b WHERE id = $1",
+        wrong["id"],
+    )
+    ranks = [
+        await owner.fetchval("SELECT rank FROM scenes WHERE id = $1", each["id"])
+        for each in (one, two)
+    ]
+    for scene, rank in ((one, "zParked"), (two, ranks[0]), (one, ranks[1])):
+        await owner.execute("UPDATE scenes SET rank = $2 WHERE id = $1", scene["id"], rank)
+    return one["id"], two["id"]
+
+
+async def test_rebuilt_tables_are_equal(world: World, owner: Pool) -> None:
+    chapter = await world.chapter()
+    scenes = [await world.scene(chapter, title=f"S{n}") for n in range(5)]
+    await world.move("scene", scenes[0]["id"], 3)
+    await world.remove("scene", scenes[1]["id"])
+    await world.create("entity", world.project_id, type="task", name="Write", aliases=["w"])
+
+    answer = await run(owner)
+
+    assert answer["equal"], answer["shown"]
+    assert answer["flaws"] == []
+    assert answer["events"] == await owner.fetchval("SELECT sum(version) FROM aggregates")
+    assert not await owner.fetchval("SELECT to_regnamespace('shadow') IS NOT NULL")
+
+
+async def test_differences_are_listed_and_the_shadow_is_kept(world: World, owner: Pool) -> None:
+    """Looking at it changes nothing; a schema of a name can be looked into afterwards."""
+    await spoil(owner, world)
+
+    answer = await run(owner, into="look")
+
+    assert not answer["equal"]
+    what = {(each["table"], each["what"]) for each in answer["shown"]}
+    assert what == {
+        ("books", "differs"),
+        ("books", "extra"),
+        ("chapters", "missing"),
+        ("scenes", "missing"),
+        ("scenes", "differs"),
+    }
+    titles = [each["members"].get("title") for each in answer["shown"]]
+    assert {"live": "Wrong", "rebuilt": "Right"} in titles
+    assert await owner.fetchval("SELECT count(*) FROM look.scenes WHERE title = 'Lost'") == 1
+    await owner.execute("DROP SCHEMA look CASCADE")
+    assert (await run(owner, do_swap=True))["swapped"]["rows"] == answer["differences"]
+
+
+async def test_swap_while_sixteen_times_written(
+    world: World, owner: Pool, operator: Operator
+) -> None:
+    """Nothing is lost, no writer hears of it, and afterwards all is what the log says."""
+    del operator
+    one, two = await spoil(owner, world)
+    book = await world.book()
+    working = True
+
+    async def write(number: int) -> int:
+        done = 0
+        while working:
+            chapter = await world.chapter(book, title=f"W{number}")
+            await world.scene(chapter, title=f"{number}.{done}")
+            await world.change("chapter", chapter["id"], title=f"{number}.{done}")
+            done += 1
+        return done
+
+    writers = [asyncio.create_task(write(number)) for number in range(WRITERS)]
+    await asyncio.sleep(0.3)
+    answers = [await run(owner, do_swap=True) for _ in range(2)]
+    working = False
+    done = await asyncio.gather(*writers)
+
+    assert min(done) > 0
+    assert not answers[0]["equal"]
+    assert answers[1]["equal"], answers[1]["shown"]
+    assert answers[0]["swapped"]["caughtUp"] > 0
+    chapters = await world.items("chapter", book["id"])
+    assert len(chapters) == min(sum(done), 500)
+    await require_replayed(owner, world.project_id)
+    items = await world.items("scene", (await world.read("scene", one))["chapterId"])
+    assert [each["id"] for each in items] == [one, two]
+
+
+async def test_flawed_log_is_not_swapped_in(world: World, owner: Pool, operator: Operator) -> None:
+    """What was corrupted is left out, so the rebuilt row is not what people last saw."""
+    book = await world.book("A")
+    await world.change("book", book["id"], title="B")
+    original = await flip(owner, book["id"], 2)
+
+    answer = await run(owner)
+
+    assert [(each["id"], each["version"]) for each in answer["flaws"]] == [(book["id"], 2)]
+    assert [each["members"]["title"] for each in answer["shown"] if "title" in each["members"]] == [
+        {"live": "B", "rebuilt": "A"}
+    ]
+    with pytest.raises(Refused, match="flawed"):
+        await run(owner, do_swap=True)
+    assert (await world.read("book", book["id"]))["title"] == "B"
+    await operator.verify(world.project_id)
+    await operator.decide(book["id"], 2, original)
+    assert (await run(owner))["equal"]
+
+
+async def test_a_value_that_is_held_refuses_the_whole_swap(world: World, owner: Pool) -> None:
+    """A row written past the log in the meantime stands in the way: nothing is half done."""
+    book = await world.book("Right")
+    await owner.execute("UPDATE books SET title = 'Wrong' WHERE id = $1", book["id"])
+    await owner.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE unique_violation; END $$;"
+        "CREATE TRIGGER refuse BEFORE UPDATE ON books FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    try:
+        with pytest.raises(NotSwapped, match="in the way"):
+            await run(owner, do_swap=True)
+    finally:
+        await owner.execute("DROP FUNCTION refuse CASCADE")
+    assert (await world.read("book", book["id"]))["title"] == "Wrong"
+    assert (await run(owner, do_swap=True))["swapped"]["rows"] == 1
+
+
+async def started(stack: Stack, *, swap: bool) -> asyncio.subprocess.Process:
+    url = stack.postgres_url("events", "events_owner")
+    order = json.dumps({"into": "killed", "swap": swap, "force": False})
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.events.rebuild",
+        order,
+        env={**os.environ, "SCRIPTORIUM_POSTGRES_OWNER_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_killed_in_the_middle_changes_nothing(
+    stack: Stack, world: World, owner: Pool
+) -> None:
+    """At the replay, at the proof, and at the swap, which is held open here on purpose."""
+    await spoil(owner, world)
+    before = await owner.fetch("SELECT * FROM books WHERE project_id = $1", world.project_id)
+    for wait_s in (0.0, 0.05):
+        process = await started(stack, swap=True)
+        assert process.stdout
+        async with owner.acquire() as connection, connection.transaction():
+            # Holds the writers' lock out, so that the swap waits until it is killed.
+            await connection.execute("LOCK TABLE aggregates IN ROW EXCLUSIVE MODE")
+            while b'"prove", "done": 1' not in await process.stdout.readline():
+                pass
+            await asyncio.sleep(wait_s)
+            process.kill()
+            await process.wait()
+
+    process = await started(stack, swap=False)
+    assert process.stdout
+    await process.stdout.readline()
+    process.kill()
+    await process.wait()
+
+    after = await owner.fetch("SELECT * FROM books WHERE project_id = $1", world.project_id)
+    assert before == after
+    assert (await run(owner, into="killed", do_swap=True))["swapped"]["rows"] > 0
+    assert (await run(owner))["equal"]
+    await owner.execute("DROP SCHEMA killed CASCADE")
+
+
+async def test_killed_while_it_replaces_rows(stack: Stack, world: World, owner: Pool) -> None:
+    """The transaction is whole or it was not: a row lock holds it up half-way, then it dies."""
+    await spoil(owner, world)
+    async with owner.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "SELECT FROM books WHERE title = 'Wrong' AND project_id = $1 FOR UPDATE",
+            world.project_id,
+        )
+        process = await started(stack, swap=True)
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rebuild' "
+            "AND wait_event_type = 'Lock' AND query LIKE '%UPDATE public.%' OR query LIKE "
+            "'%DELETE FROM public.%' AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while not await owner.fetchval(waiting):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        process.kill()
+        await process.wait()
+
+    async with owner.acquire() as connection:
+        await connection.execute("SET lock_timeout = '10s'")
+        await connection.execute("LOCK TABLE aggregates IN EXCLUSIVE MODE; SELECT 1")
+        await connection.execute("RESET lock_timeout")
+    titles = await owner.fetch("SELECT title FROM books WHERE project_id = $1", world.project_id)
+    assert "Wrong" in {row["title"] for row in titles}
+    assert (await run(owner, do_swap=True))["swapped"]["rows"] > 0
+    await owner.execute("DROP SCHEMA IF EXISTS killed CASCADE")
+
+
+async def test_one_rebuild_at_a_time(owner: Pool) -> None:
+    async with owner.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock(6111, 4)")
+        try:
+            with pytest.raises(Refused, match="another"):
+                await run(owner)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock(6111, 4)")
+
+
+@pytest.mark.parametrize("name", ["public", "pg_x", 'a"b', "a b", "", "x" * 60])
+async def test_only_a_schema_of_its_own_is_replaced(owner: Pool, name: str) -> None:
+    if not name:
+        pytest.skip("no name is the default")
+    with pytest.raises(ValueError, match="shadow schema"):
+        await run(owner, into=name)
+    assert await owner.fetchval("SELECT to_regclass('public.projects') IS NOT NULL")
+
+
+async def test_service_role_cannot(pool: Pool) -> None:
+    """Why it is a command of the owner's and no request to the service."""
+    async with pool.acquire() as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("CREATE SCHEMA shadow")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with connection.transaction():
+                await connection.execute("DELETE FROM books")

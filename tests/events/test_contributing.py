@@ -1,0 +1,102 @@
+"""The worked example of CONTRIBUTING, run as it stands there."""
+
+import re
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs import errors
+from libs.contracts.ids import new_id
+from libs.postgres import Pool
+from services.events.handlers.references import require_references
+from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.log import Cause, Draft, fold
+from services.events.model.merge import field_changes
+from services.events.store import Transaction, Wanted, of_events
+from services.events.store.violations import REFUSED, meaning
+from tests.events.support import World
+from tests.events.test_tables import undone
+
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
+NOW = "2026-01-01T00:00:00Z"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def motif(monkeypatch: pytest.MonkeyPatch) -> Aggregate:
+    """The aggregate that the page describes, known to the service for one test."""
+    names: dict[str, Any] = {"UUID": UUID}
+    for block in blocks("python"):
+        exec(compile(block, str(PAGE), "exec"), names)
+    known: Any = AGGREGATES
+    monkeypatch.setitem(known, "motif", names["MOTIF"])
+    return names["MOTIF"]
+
+
+async def test_a_new_kind_is_one_file_and_one_migration(
+    motif: Aggregate, world: World, owner: Pool
+) -> None:
+    hero = await world.create("entity", world.project_id, type="character", name="Victor")
+    cause = Cause(
+        project_id=world.project_id,
+        user_id=world.actor.user_id,
+        bundle_id=new_id(),
+        correlation_id="0" * 32,
+    )
+    async with undone(owner) as connection:
+        (migration,) = blocks("sql")
+        await connection.execute(migration.replace("{role}", "events"))
+        tx, key = Transaction(connection, cause), new_id()
+        first = motif.initial({"entity_id": hero["id"], "name": "Ice"}, at=NOW)
+        await require_references(tx, motif, first)
+        await tx.record([Draft(motif, key, "created", motif.born(first))])
+        row = await tx.lock(motif, key)
+        assert row is not None
+        wanted = motif.completed(row, motif.wanted({"meaning": "What ends him"}), at=NOW)
+        await tx.record(field_changes(motif, key, row, wanted))
+
+        found = await tx.listed(
+            motif,
+            Wanted(
+                filters={"name_prefix": "IC", "entity_id": UUID(hero["id"])},
+                sort="name",
+                descending=False,
+                after=None,
+                include_deleted=False,
+                limit=10,
+            ),
+        )
+        shown: Any = motif.document(found[0]).model_dump(mode="json", by_alias=True)
+        assert (shown["name"], shown["meaning"], shown["version"]) == ("Ice", "What ends him", 2)
+        replayed = None
+        query = "SELECT * FROM events WHERE aggregate_id = $1 ORDER BY version"
+        events = of_events(await connection.fetch(query, key))
+        for event in events:
+            replayed = fold(motif, replayed, event)
+        assert [each.event_type for each in events] == ["motif.created", "motif.meaning_changed"]
+        assert replayed is not None
+        stored = await connection.fetchrow("SELECT * FROM motifs WHERE id = $1", key)
+        assert dict(motif.stored(replayed)) == {"motifs": dict(stored or {})}
+        with pytest.raises(REFUSED) as refusal:
+            await tx.record([Draft(motif, new_id(), "created", motif.born(first))])
+        assert isinstance(meaning(refusal.value), errors.AlreadyExists)
+
+
+async def test_its_references_are_checked(motif: Aggregate, world: World, owner: Pool) -> None:
+    cause = Cause(
+        project_id=world.project_id,
+        user_id=world.actor.user_id,
+        bundle_id=new_id(),
+        correlation_id="0" * 32,
+    )
+    async with undone(owner) as connection:
+        with pytest.raises(errors.NotFound, match="entityId"):
+            await require_references(
+                Transaction(connection, cause), motif, {"entity_id": str(new_id())}
+            )
