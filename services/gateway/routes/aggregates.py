@@ -117,6 +117,9 @@ class Aggregate:
             ),
             call.actor,
         )
+        if "schema_version" in call.body.model_fields_set:
+            # Here at once, for whoever writes next; the other gateways hear of it.
+            self._authority.doubt()
         return self._answer(resource)
 
     async def delete(self, call: Call[NoBody, Basis]) -> Answer:

@@ -74,6 +74,7 @@ async def test_service_is_given_its_own_credentials_and_no_others(fleet: Stack):
         "SCRIPTORIUM_HOST",
         "SCRIPTORIUM_PORT",
         "SCRIPTORIUM_KEYS_DIR",
+        "SCRIPTORIUM_OPERATORS",
     }
     foreign = {fleet.nats_url("admin"), fleet.postgres_url("postgres", "postgres")}
     assert not {urlsplit(url).password for url in foreign} & {
