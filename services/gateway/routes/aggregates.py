@@ -103,21 +103,20 @@ class Aggregate:
     async def change(self, call: Call[Change]) -> Answer:
         """Change fields."""
         base_version = call.body.base_version
+        fields = call.body.model_dump(mode="json", exclude_unset=True, exclude={"base_version"})
         resource = await self._ask(
             manuscript.CHANGE,
             manuscript.Change(
                 kind=self._shape.kind,
                 id=call.path["id"],
                 command_id=call.command_id,
-                fields=call.body.model_dump(
-                    mode="json", exclude_unset=True, exclude={"base_version"}
-                ),
+                fields=fields,
                 expected_version=self._expected(call, base_version),
                 base_version=base_version,
             ),
             call.actor,
         )
-        if "schema_version" in call.body.model_fields_set:
+        if "schema_version" in fields:
             # Here at once, for whoever writes next; the other gateways hear of it.
             self._authority.doubt()
         return self._answer(resource)
