@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,15 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
 }
 RUN_TIMEOUT_S = 900.0
 
+ALONE: dict[str, str] = {
+    "formats": "conversion of content, and the smallest edit, in MB/s",
+    "snapshots": "how long a snapshot takes",
+    "upkeep": "compaction beside people who write, roll-ups, cold loads, memory",
+    "bundles": "events in bundles, and one append",
+    "event_log": "rebuild, relay, bytes per event of a long log",
+}
+"""What peers have nothing like: each is a module of its own, `python -m tests.bench.<name>`."""
+
 
 def main() -> int:
     """Parse, measure, report; 1 when a bar was missed, a run failed or proved nothing."""
@@ -33,7 +43,13 @@ def main() -> int:
     outcomes, broken = uvloop.run(measure(chosen, options.systems, plan, repeats))
     for scenario in chosen:
         print(report.table(scenario, outcomes[scenario.name]))
-    print(f"\nsaved: {report.save(outcomes, about).relative_to(Path.cwd(), walk_up=True)}")
+    if chosen:
+        print(f"\nsaved: {report.save(outcomes, about).relative_to(Path.cwd(), walk_up=True)}")
+    for name in ALONE:
+        if not options.only or name in options.only:
+            say(f"{name}: {ALONE[name]}")
+            command = (sys.executable, "-m", f"tests.bench.{name}")
+            broken |= subprocess.run(command, check=False).returncode != 0
     return int(broken or any(report.failed(s, outcomes[s.name]) for s in chosen))
 
 
@@ -81,15 +97,17 @@ def say(sentence: str) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     listing = "\n".join(f"  {s.name:18} {s.title}\n{'':21}{report.bars(s)}" for s in SCENARIOS)
+    alone = "\n".join(f"  {name:18} {title}" for name, title in ALONE.items())
     made = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Compare Scriptorium with @hocuspocus/server (SQLite) and "
         "@y/websocket-server (LevelDB): same load, same machine, all processes counted.",
         epilog=f"scenarios, and Scriptorium's bars:\n{listing}\n\n"
+        f"by itself, for peers have no such thing:\n{alone}\n\n"
         "Results are also saved as JSON in tests/bench/results/.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [s.name for s in SCENARIOS]
+    names = [*(s.name for s in SCENARIOS), *ALONE]
     made.add_argument("--only", nargs="+", choices=names, metavar="SCENARIO", help="only these")
     made.add_argument(
         "--systems",
