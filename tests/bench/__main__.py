@@ -45,9 +45,9 @@ def main() -> int:
         print(report.table(scenario, outcomes[scenario.name]))
     if chosen:
         print(f"\nsaved: {report.save(outcomes, about).relative_to(Path.cwd(), walk_up=True)}")
-    for name in ALONE:
+    for name, title in ALONE.items():
         if not options.only or name in options.only:
-            say(f"{name}: {ALONE[name]}")
+            say(f"{name}: {title}")
             command = (sys.executable, "-m", f"tests.bench.{name}")
             broken |= subprocess.run(command, check=False).returncode != 0
     return int(broken or any(report.failed(s, outcomes[s.name]) for s in chosen))
