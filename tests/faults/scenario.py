@@ -143,14 +143,17 @@ class Play:
                 differ.append(f"the text at gateway {gateway}")
         return differ
 
+    def keystroke(self, writer: YClient) -> None:
+        """One edit, in the middle: so neighbours' edits interleave and depend on each other."""
+        writer.type("ab", at=len(writer.text) // 2)
+
     async def _type(self) -> None:
         writers = [writer for scene in self.scenes for writer in scene.writers]
         for number in itertools.count(1):
             due = int((time.monotonic() - self.began) * EDITS_PER_S)
             for writer in writers:
-                # In the middle, so that neighbours' edits interleave and depend on each other.
                 for _ in range(min(due - len(writer.sent_at), 10)):
-                    writer.type("ab", at=len(writer.text) // 2)
+                    self.keystroke(writer)
                     self.edits += 1
             await asyncio.sleep(max(0.0, self.began + number * TICK_S - time.monotonic()))
 
@@ -163,17 +166,20 @@ async def _end(task: asyncio.Task[None] | None) -> None:
 
 
 type SceneOf = Callable[[Scenery, UUID], Scene]
+type PlayOf = Callable[[Scenery, Sequence[Scene], Ledger], Play]
 
 
 @asynccontextmanager
-async def playing(scenery: Scenery, scene_of: SceneOf = Scene) -> AsyncGenerator[Play]:
+async def playing(
+    scenery: Scenery, scene_of: SceneOf = Scene, play_of: PlayOf = Play
+) -> AsyncGenerator[Play]:
     """Scenes in which people type, once all are connected, until the end of the block."""
     scenes = [scene_of(scenery, await scenery.scene()) for _ in range(SCENES)]
     ledger = Ledger(
         scenery.stack.postgres_url("collab", "collab_owner"),
         {scene.id: scene.clients for scene in scenes},
     )
-    play = Play(scenery, scenes, ledger)
+    play = play_of(scenery, scenes, ledger)
     try:
         for client in play.clients:
             client.start()

@@ -20,6 +20,7 @@ from tests.bench.processes import memory_bytes
 from tests.faults.scenario import Play, playing
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
+from tests.support.yclient import YClient
 
 REPLICAS = {"gateway": 2, "collab": 2, "events": 1}
 BRIDGED = ("gateway-1", "gateway-2", "collab-1", "collab-2")
@@ -43,13 +44,26 @@ SELECT (SELECT count(*) FROM compactions) AS compactions,
 """
 
 
+class Writing(Play):
+    """People who write on, one at the front of the scene and one at its end, as people do.
+
+    All in the middle would make each keystroke a piece of its own, and the clients of this process
+    would be what is measured.
+    """
+
+    def keystroke(self, writer: YClient) -> None:
+        """One edit, after the writer's last one."""
+        at_front = any(writer is scene.writers[0] for scene in self.scenes)
+        writer.type("ab", at=2 * len(writer.sent_at) if at_front else None)
+
+
 async def soak(minutes: float, kill_every_s: float, folder: Path) -> int:
     """Run; returns how many edits were lost."""
     async with BreakableStack(
         folder, replicas=REPLICAS, bridged=BRIDGED, environment=PACE
     ) as stack:
         scenery = await Scenery.begin(stack)
-        async with playing(scenery) as play:
+        async with playing(scenery, play_of=Writing) as play:
             began = time.monotonic()
             killing = asyncio.create_task(_kill(stack, kill_every_s))
             for minute in itertools.count(1):
