@@ -62,6 +62,7 @@ const parts = {
     const desk = new Desk(ada, { gateway: first })
     await desk.hello()
     await desk.join()
+    await until('who is here', () => desk.of('presence.list').length)
     const list = desk.of('presence.list')[0]
     const joinedMs = await until('the provider sees the newcomer', () => personAt(peer, ada.id))
     desk.say('presence.update', { userId: ada.id, cursor: { from: 2, to: 5 }, color: '#ff8800' })
@@ -92,6 +93,7 @@ const parts = {
     const other = new Desk(ben, { gateway: second, token: 'subprotocol' })
     await other.hello()
     await other.join()
+    await until('who is here', () => other.of('presence.list').length)
     const otherList = other.of('presence.list')[0].users.map(({ name }) => name).sort()
     peer.leave()
     const goneMs = await until('who left is off the list', () => {
