@@ -139,8 +139,6 @@ class Live:
         self._sockets.discard(socket)
         if not self._sockets:
             self._left.set()
-        for member in list(socket.members):
-            self._admission.leave(member)
 
     def next_tag(self) -> int:
         """Return a name for a member."""

@@ -5,7 +5,7 @@ nothing but that is closed.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -107,11 +107,6 @@ class Application(Socket):
         self._errors = 0.0
         self._errors_at = 0.0
 
-    @property
-    def members(self) -> Collection[Member]:
-        """Who they are in each scene."""
-        return self._seats.values()
-
     def begin(self) -> None:
         """Wait for the hello."""
         loop = asyncio.get_running_loop()
@@ -128,6 +123,8 @@ class Application(Socket):
             self._deadline.cancel()
         for task in self._tasks:
             task.cancel()
+        for seat in list(self._seats.values()):
+            self._lobby.leave(seat)
 
     # -- errors
 

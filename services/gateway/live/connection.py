@@ -1,6 +1,6 @@
 """`/collab`: the y-websocket protocol, spoken to unmodified providers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -52,6 +52,10 @@ class Entrance(Hall, Sockets, Protocol):
 
     def admit(self, guest: "Guest", token: str) -> None:
         """Find out who this is, and let them in or not; tells the guest what came of it."""
+        ...
+
+    def leave(self, member: Member) -> None:
+        """They have left their scene."""
         ...
 
 
@@ -187,11 +191,6 @@ class Connection(Socket):
             self._guest.branch_id = branch_id
             self._guest.wants_acks = self.query.get("acks", [""])[0] == "1"
 
-    @property
-    def members(self) -> Collection[Member]:
-        """The guest, if the path names a scene."""
-        return (self._guest,) if self._guest else ()
-
     def begin(self) -> None:
         """Find out who this is; what they say meanwhile waits."""
         self.hold()
@@ -201,7 +200,9 @@ class Connection(Socket):
             self._entrance.admit(self._guest, self.token)
 
     def end(self) -> None:
-        """Nothing of its own is under way."""
+        """The guest has left."""
+        if self._guest:
+            self._entrance.leave(self._guest)
 
     def handle_other_kind(self) -> None:
         """Refuse text."""

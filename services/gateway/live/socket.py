@@ -2,15 +2,11 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Collection
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 from prometheus_client import Counter, Gauge
-
-if TYPE_CHECKING:
-    from services.gateway.live.member import Member
 
 WRITE_BUFFER_BYTES_MAX = 1 << 20
 """What a client may leave unread before it is closed; it can sync again."""
@@ -78,18 +74,13 @@ class Socket(WSListener):
 
     # -- what each protocol does
 
-    @property
-    @abstractmethod
-    def members(self) -> "Collection[Member]":
-        """Who this socket is in rooms."""
-
     @abstractmethod
     def begin(self) -> None:
         """The socket is open."""
 
     @abstractmethod
     def end(self) -> None:
-        """The socket is gone."""
+        """The socket is gone; whoever came through it has left."""
 
     @abstractmethod
     def handle(self, message: bytes) -> None:
