@@ -24,7 +24,7 @@ status: ## what runs, and how it is doing
 	@exec bin/scriptorium status $(ARGS)
 
 test: check ## all checks, then all tests
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: install ## format, lint, types, imports
 	ruff format --check .
