@@ -142,6 +142,7 @@ async def test_pages_hold_while_others_write(world: World) -> None:
         base64.urlsafe_b64encode(json.dumps(["v2", "name", [], str(new_id())]).encode()).decode(),
         "W1tb" * 300,
     ],
+    ids=["tilde", "old", "number", "nul", "other-order", "list", "long"],
 )
 @pytest.mark.parametrize("sort", ["name", "dueDate"])
 async def test_made_up_cursors_are_refused(world: World, cursor: str, sort: str) -> None:
