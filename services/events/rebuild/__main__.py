@@ -4,6 +4,7 @@
 are lines of JSON: progress as `{"step", "done", "all"}`, and last `{"result"}` or `{"error"}`.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -23,6 +24,8 @@ from services.events.rebuild.replay import Folded, catch_up, replay
 from services.events.rebuild.swap import NotSwapped, swap
 
 STATEMENT_S_MAX = 3600.0
+LOCK_TRIES = 20
+LOCK_PAUSE_S = 0.25
 
 
 class Refused(Exception):
@@ -38,7 +41,7 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
     """
     schema = tables.require_schema(into or "shadow")
     async with pool.acquire() as connection:
-        if not await connection.fetchval(tables.SQL.lock):
+        if not await _lock(connection):
             raise Refused("another rebuild is running")
         try:
             return await _rebuild(pool, connection, schema, do_swap=do_swap, force=force)
@@ -48,6 +51,16 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
                 if into is None:
                     await connection.execute(tables.filled("drop_schema", schema))
                 await connection.execute(tables.SQL.unlock)
+
+
+async def _lock(connection: Connection) -> bool:
+    """Take the lock of rebuilds; false when another one keeps it."""
+    for _ in range(LOCK_TRIES):
+        if await connection.fetchval(tables.SQL.lock):
+            return True
+        # One that was killed keeps it until PostgreSQL notices.
+        await asyncio.sleep(LOCK_PAUSE_S)
+    return False
 
 
 async def _rebuild(
