@@ -22,6 +22,8 @@ from services.collab.upkeep.room import Room as UpkeepRoom
 from services.collab.workers import Workers
 
 DRAIN_WAIT_S = 8.0
+CONTENT_NICENESS = 5
+"""Upkeep, snapshots and large documents give way to edits and joins."""
 
 
 async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
@@ -48,7 +50,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         workers=workers,
         settings=settings,
     )
-    content_workers = Workers(settings.content_workers)
+    content_workers = Workers(settings.content_workers, niceness=CONTENT_NICENESS)
     commits = Commits(live.journal, update_bytes_max=settings.update_bytes_max)
     content = ContentHandlers(
         store=store,

@@ -7,8 +7,12 @@ import signal
 _PR_SET_PDEATHSIG = 1
 
 
-def follow_parent() -> None:
-    """Have this process killed when its parent ends (Linux), and leave Ctrl-C to the parent."""
+def begin(niceness: int) -> None:
+    """Have this process killed when its parent ends (Linux), and leave Ctrl-C to the parent.
+
+    It gives way to other processes by *niceness*.
+    """
+    os.nice(niceness)
     if os.uname().sysname == "Linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -28,9 +28,10 @@ class WorkerDied(Exception):
 class Workers:
     """A pool of processes, made when first needed and made anew when one crashed."""
 
-    def __init__(self, count: int) -> None:
-        """Use at most *count* processes."""
+    def __init__(self, count: int, *, niceness: int = 0) -> None:
+        """Use at most *count* processes, which give way to others by *niceness* (see nice(2))."""
         self._count = count
+        self._niceness = niceness
         self._pool: ProcessPoolExecutor | None = None
 
     async def run[R](self, job: Callable[..., R], *args: Any) -> R:
@@ -69,7 +70,8 @@ class Workers:
         return ProcessPoolExecutor(
             self._count,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=newborn.follow_parent,
+            initializer=newborn.begin,
+            initargs=(self._niceness,),
         )
 
 

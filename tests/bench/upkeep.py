@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -28,7 +29,7 @@ from services.collab import updates
 from services.collab.store import Store
 from tests.bench.figures import percentile
 from tests.collab.upkeep.support import ACTOR, Desk
-from tests.support.scenery import Scenery
+from tests.support.scenery import Scenery, text_of
 from tests.support.stack import real_stack
 from tests.support.yclient import YClient
 
@@ -37,6 +38,11 @@ NOVEL = Path(__file__).parents[2] / "data" / "manuscripts" / "frankenstein.json"
 TWO = {"events": 1, "collab": 2, "gateway": 1}
 SIZES = {10: 40, 1_000: 40, 10_000: 20, 100_000: 6}
 """Updates of a scene: how many scenes of that length are loaded."""
+STORED = """
+    SELECT is_compacted, sum(pg_column_size(v.*))::bigint FROM scene_versions v
+    WHERE scene_id = $1 GROUP BY is_compacted
+"""
+"""Bytes of rows by whether they are compacted, as PostgreSQL keeps them."""
 TAIL_ROWS = 50
 EDITS_PER_S = 20
 ALONE_S = 8.0
@@ -58,7 +64,7 @@ CALM = {
 
 async def main() -> None:
     """Measure what was asked for, or everything, and print."""
-    parts = {"compaction": compaction, "loads": loads}
+    parts = {"compaction": compaction, "loads": loads, "replay": replay}
     rows = trace_rows()
     print(f"trace: {len(rows):,} updates, {sum(map(len, rows)):,} bytes")
     for name in sys.argv[1:] or parts:
@@ -82,6 +88,11 @@ async def compaction(rows: list[bytes]) -> None:
             f"compaction: {done.outcome}, {done.updates:,} rows to 1, "
             f"{done.bytes_before:,} to {done.bytes_after:,} bytes "
             f"({done.bytes_before / max(1, done.bytes_after):.1f} : 1), {took_s:.1f} s"
+        )
+        stored = {row[0]: row[1] for row in await desk.owner.fetch(STORED, scene)}
+        print(
+            f"the same in the table: {stored[False]:,} to {stored[True]:,} bytes "
+            f"({stored[False] / stored[True]:.0f} : 1)"
         )
         print(
             "live edits p50 / p95, ms: "
@@ -115,6 +126,43 @@ async def heads(stack: Stack, desk: Desk, scenery: Scenery) -> None:
                 print(
                     f"roll-ups of {part}: {count:.0f}, mean {mean:.1f} ms, over 500 ms {slow:.0f}"
                 )
+
+
+async def replay(rows: list[bytes]) -> None:
+    """Play a whole history through the public port, edit by edit and session by session."""
+    async with bench_stack(CALM) as (stack, desk):
+        scenery = await Scenery.begin(stack)
+        scene = await scenery.scene()
+        await desk.log(rows, timedelta(days=2), scene=scene)
+        for step in ("1", "100", "session"):
+            started = time.perf_counter()
+            frames, size, doc = await _played(scenery.person.http, scene, step)
+            took_s, length = time.perf_counter() - started, len(text_of(doc))
+            print(
+                f"replay by {step}: {frames:,} frames, {size / 1e6:.1f} MB in {took_s:.1f} s; "
+                f"{length:,} characters at its end"
+            )
+        await scenery.close()
+
+
+async def _played(http: httpx.AsyncClient, scene: UUID, step: str) -> tuple[int, int, Doc[Any]]:
+    doc: Doc[Any] = Doc()
+    frames, size, at = 0, 0, ""
+    while True:
+        asked = {"step": step} | ({"from": at} if at else {})
+        last: dict[str, Any] = {}
+        path = f"/api/scenes/{scene}/replay"
+        async with http.stream("GET", path, params=asked, timeout=90) as answer:
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                last = json.loads(line)
+                size += len(line)
+                if update := last.get("update"):
+                    doc.apply_update(b64decode(update))
+                    frames += 1
+        if last["end"]:
+            return frames, size, doc
+        at = f"seq:{last['seq']}"
 
 
 async def loads(rows: list[bytes]) -> None:

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK_ROWS = 500
 """Rows marked or removed in one transaction, some 5 ms."""
-PROOF_PAGE_ROWS = PAGE_ROWS - 1_001
+PROOF_PAGE_ROWS = PAGE_ROWS - 501
 """The proof cuts the log elsewhere than the making did, so that both err differently if at all."""
 NOW = timedelta(0)
 

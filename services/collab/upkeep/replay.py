@@ -10,8 +10,8 @@ from services.collab.upkeep.normal import Normal
 from services.collab.upkeep.pacing import Pace
 from services.collab.workers import WorkerDied, Workers
 
-PAGE_ROWS = 5_000
-"""Rows read and merged at a time: a few ms of the event loop, some 20 ms of a worker."""
+PAGE_ROWS = 2_000
+"""Rows read and merged at a time: some 4 ms of the event loop, 20 ms of a worker."""
 
 
 class Unbuildable(Exception):
