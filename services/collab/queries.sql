@@ -14,7 +14,9 @@ FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place) ORDER BY place;
 -- A scene after $2 up to $4: what reaches furthest of its head and its compacted rows, then the rows
 -- after that. One statement, so one moment: a roll-up in between cannot make a hole. Quarantined
 -- rows come without their bytes: the state does reach beyond them. Quarantined compacted rows come
--- without is_base: what they held may be gone. At most $3 rows; ask again for the rest. $5 is how much of what is derived may be used: 2 all, 1 no head, 0 originals only.
+-- without is_base: what they held may be gone. At most $3 rows; ask again for the rest. $5 is how
+-- much of what is derived may be used: 2 all, 1 no head, 0 originals only. The number of repairs
+-- comes as the checksum of seq 0, when there were any.
 WITH head AS (
     SELECT upto_seq AS seq, snapshot AS body, size, checksum FROM docs
     WHERE $5 > 1 AND scene_id = $1 AND upto_seq > $2 AND upto_seq <= $4
@@ -44,6 +46,9 @@ UNION ALL
 UNION ALL
 SELECT NULL, seq, NULL, NULL, NULL FROM quarantined_updates
 WHERE scene_id = $1 AND is_compacted AND seq > coalesce((SELECT seq FROM base), $2) AND seq <= $4
+UNION ALL
+SELECT NULL, 0, NULL, NULL, count(*) FROM repairs
+WHERE scene_id = $1 AND outcome = 'repaired' AND kind IN ('head', 'compacted') HAVING count(*) > 0
 ORDER BY seq;
 
 -- name: rows

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -53,6 +53,8 @@ class State:
     body: bytes
     vector: bytes
     deletions: bytes
+    repairs: int = 0
+    """How many repairs of the scene came before this was read."""
 
 
 type Built = tuple[bytes, bytes, bytes]
@@ -136,9 +138,15 @@ class Scenes:
         state, rows, trust = self._cache.get(scene, NOTHING), 0, Trust.HEAD
         while True:
             stored = await self._store.load(uuid_of(scene), state.upto, trust=trust)
+            if stored.repairs != state.repairs:
+                # What was remembered may come from what was wrong.
+                remembered, state = state, replace(NOTHING, repairs=stored.repairs)
+                if remembered.upto:
+                    continue
             if stored.base_damaged:
                 # From the start, by the next longer way.
-                state, trust = NOTHING, await self.step_down(scene, stored, trust)
+                state = replace(NOTHING, repairs=stored.repairs)
+                trust = await self.step_down(scene, stored, trust)
                 continue
             if stored.pruned:
                 raise SceneUnreadable(f"{uuid_of(scene)}: what was compacted is damaged")
@@ -146,7 +154,8 @@ class Scenes:
                 await self.quarantine(scene, dict.fromkeys(stored.damaged, CHECKSUM))
             if stored.upto:
                 base = stored.base if stored.base is not None else state.body
-                state = State(stored.upto, *await self._merged(scene, base, stored))
+                built = await self._merged(scene, base, stored)
+                state = State(stored.upto, *built, repairs=stored.repairs)
                 rows += len(stored.rows)
             if not stored.full:
                 break

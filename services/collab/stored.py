@@ -45,6 +45,8 @@ class Stored:
     """As many rows as may be read at a time: there may be more."""
     lost: int = 0
     """The newest quarantined compacted row beyond the base, or 0."""
+    repairs: int = 0
+    """How often what is derived from the log was made anew: what was read before may be wrong."""
 
     @property
     def upto(self) -> int:
@@ -88,10 +90,12 @@ def stored_of(
     rows: list[bytes] = []
     damaged: list[int] = []
     excluded: list[int] = []
-    lost = 0
+    lost, repairs = 0, 0
     for record in records:
         body: bytes | None = record["body"]
-        if record["is_base"] is None:
+        if record["seq"] == 0:
+            repairs = record["checksum"]
+        elif record["is_base"] is None:
             lost = record["seq"]
         elif body is None:
             excluded.append(record["seq"])
@@ -105,7 +109,7 @@ def stored_of(
         else:
             seqs.append(record["seq"])
             rows.append(body)
-    full = len(records) >= rows_max
+    full = len(records) - (repairs > 0) >= rows_max
     return Stored(
         after,
         base_seq,
@@ -118,6 +122,7 @@ def stored_of(
         base_damaged=base_damaged,
         full=full,
         lost=lost,
+        repairs=repairs,
     )
 
 
