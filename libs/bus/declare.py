@@ -28,6 +28,7 @@ def _config(stream: Stream, replicas: int) -> StreamConfig:
         num_replicas=replicas,
         allow_direct=stream.direct,
         allow_msg_counter=stream.counter or None,
+        allow_atomic=stream.atomic or None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 
 from libs.bus.broker import heard
 
@@ -21,7 +22,12 @@ _LOOK_INTERVAL_S = 0.01
 
 async def drain(broker: NatsBroker, client: Client) -> None:
     """Take no more requests, and return when those at hand are answered or time is up."""
-    subscribers: list[Any] = [each for each in broker.subscribers if _subscription(each)]
+    # Consumers of facts are no servers of requests: what they have not done comes again.
+    subscribers: list[Any] = [
+        each
+        for each in broker.subscribers
+        if isinstance(_subscription(each), Subscription) and hasattr(each, "receive_stream")
+    ]
     try:
         async with asyncio.timeout(DRAIN_WAIT_S_MAX):
             for subscriber in subscribers:

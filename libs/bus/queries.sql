@@ -1,9 +1,10 @@
 -- name: put
--- Facts to announce, inside the transaction that made them true.
-INSERT INTO outbox (event_id, subject, payload, headers)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[]);
-
--- name: wake
+-- Facts to announce, inside the transaction that made them true; their commit wakes the relay.
+WITH put AS (
+    INSERT INTO outbox (event_id, subject, payload, headers)
+    SELECT id, subject, payload::jsonb, headers::jsonb
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n (id, subject, payload, headers)
+)
 SELECT pg_notify('outbox', '');
 
 -- name: lock
@@ -23,16 +24,19 @@ WITH fresh AS (
     FROM fresh
 )
 UPDATE outbox SET position = placed.position FROM placed WHERE outbox.seq = placed.seq
-RETURNING outbox.position, placed.committed_at;
+RETURNING outbox.position, event_id, subject, payload, headers, created_at, placed.committed_at;
 
 -- name: due
--- What is placed and not yet announced, in order.
-SELECT position, event_id, subject, payload, headers, created_at
+-- What was placed and not announced, in order, after a failure.
+SELECT position, event_id, subject, payload, headers, created_at, NULL::timestamptz AS committed_at
 FROM outbox WHERE published_at IS NULL AND position IS NOT NULL ORDER BY position LIMIT $1;
 
 -- name: settle
-UPDATE outbox SET published_at = clock_timestamp() WHERE position = ANY($1::bigint[])
-RETURNING position, published_at, created_at;
+-- Without waiting for the disk: what a crash of the server forgets is announced once more, under
+-- the same message id. A place is never forgotten, because no other fact may get it.
+WITH soon AS (SELECT set_config('synchronous_commit', 'off', true) AS set)
+UPDATE outbox SET published_at = clock_timestamp() FROM soon WHERE position = ANY($1::bigint[])
+RETURNING position, published_at;
 
 -- name: oldest
 -- Seconds that the oldest unannounced fact has waited.

@@ -121,13 +121,16 @@ def serve[Q: Wire, A: Wire](
         queue=method.service,
         max_workers=WORKERS_MAX,
         title=f"{method.service}.{method.name}",
-        # Bodies are decoded by the method's own model, not guessed from their first byte.
-        decoder=_undecoded,
+        decoder=whole,
     )(on_request)
 
 
-async def _undecoded(message: NatsMessage) -> bytes:
-    return message.body
+async def whole(message: NatsMessage) -> NatsMessage:
+    """Hand a handler the message itself.
+
+    Bodies are decoded by the method's own model, not guessed from their first byte.
+    """
+    return message
 
 
 async def _run[Q: Wire, A: Wire](

@@ -18,6 +18,7 @@ from nats.js.api import ConsumerConfig
 from prometheus_client import Counter
 from pydantic import ValidationError
 
+from libs.bus.rpc import whole
 from libs.contracts import deadletters, subjects
 from libs.contracts.events import Announcement
 from libs.contracts.streams import Stream
@@ -104,18 +105,14 @@ def subscribe_facts(
             max_ack_pending=1,
             filter_subject=subject,
         ),
-        decoder=_undecoded,
+        decoder=whole,
         # FastStream would receive on the common prefix, where no service may listen.
         inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
         title=durable,
     )(on_message)
     broker.subscriber(
-        subjects.replay(durable), queue=durable, decoder=_undecoded, title=f"{durable}.replay"
+        subjects.replay(durable), queue=durable, decoder=whole, title=f"{durable}.replay"
     )(on_replay)
-
-
-async def _undecoded(message: NatsMessage) -> bytes:
-    return message.body
 
 
 async def _bury(client: Client, message: NatsMessage, durable: str, error: Exception) -> None:

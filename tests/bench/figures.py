@@ -2,6 +2,31 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Something that was measured, with the bar that it has to clear, if any."""
+
+    name: str
+    value: float
+    unit: str
+    at_least: float | None = None
+    below: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it has a bar and does not clear it."""
+        low = self.at_least is not None and self.value < self.at_least
+        return low or (self.below is not None and self.value >= self.below)
+
+    def line(self) -> str:
+        """It in one line, for a table."""
+        bar = f">= {self.at_least:,.0f}" if self.at_least is not None else ""
+        bar = f"< {self.below:,.0f}" if self.below is not None else bar
+        verdict = "MISSED" if self.missed else "met" if bar else ""
+        return f"{self.name:58} {self.value:>12,.1f} {self.unit:10} {bar:>10}  {verdict}".rstrip()
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

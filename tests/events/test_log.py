@@ -55,7 +55,7 @@ ASYNC = settings(
 
 def chain(data: list[Any]) -> list[Event]:
     aggregate_id = new_id()
-    return chained(
+    written = chained(
         [Draft(PROJECT, aggregate_id, "name_changed", {"to": each}) for each in data],
         {},
         Cause(
@@ -67,6 +67,7 @@ def chain(data: list[Any]) -> list[Event]:
         at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         ids=[new_id() for _ in data],
     )
+    return [each.event for each in written]
 
 
 def test_recipe_of_the_checksum() -> None:

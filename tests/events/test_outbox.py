@@ -155,6 +155,36 @@ async def test_relay_killed_again_and_again(
         await arrived(bus, owner, world.project_id)
 
 
+async def test_batch_that_was_stored_without_our_knowing(
+    world: World, owner: Pool, pool: Pool, bus: Client, relay_client: Client
+) -> None:
+    """The stream refuses it whole; what is new in it still comes, what is not comes no second time.
+
+    As when the relay dies between the stream's acknowledgement and its own note of it.
+    """
+    async with relaying(pool, relay_client):
+        await scribble(world, 2, 5)
+        before = await arrived(bus, owner, world.project_id)
+    await scribble(world, 2, 5)
+    await owner.execute(
+        """UPDATE outbox SET published_at = NULL WHERE event_id = ANY (
+            SELECT id FROM events WHERE project_id = $1)""",
+        world.project_id,
+    )
+    await owner.execute(
+        """WITH n AS (SELECT seq, row_number() OVER (ORDER BY seq)
+                + (SELECT max(position) FROM outbox) AS position
+            FROM outbox WHERE position IS NULL)
+        UPDATE outbox o SET position = n.position FROM n WHERE n.seq = o.seq"""
+    )
+
+    async with relaying(pool, relay_client):
+        after = await arrived(bus, owner, world.project_id)
+
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 2 * 6
+
+
 async def test_bus_restarted_in_the_middle(  # noqa: PLR0917
     stack: Stack, world: World, owner: Pool, pool: Pool, bus: Client, relay_client: Client
 ) -> None:

@@ -23,6 +23,7 @@ from services.events.bundles.commit import bundle_metadata, carry_out, committed
 from services.events.bundles.names import operation
 from services.events.bundles.steps import read, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.integrity.quarantine import screened
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
 from services.events.model.page import cursor_after, key_of
@@ -81,9 +82,11 @@ class BundleRequests:
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             events = await bundle_store.events_of_bundle(reader, bundle)
             end = after + question.limit
+            # What does not continue its chain is set aside and not handed out.
+            shown = await screened(reader.connection, events[after:end])
             return BundleDetail(
                 bundle=bundle,
-                items=await _operations(reader, events[after:end]),
+                items=await _operations(reader, shown),
                 next_cursor=cursor_after(str(end)) if end < len(events) else None,
             )
 

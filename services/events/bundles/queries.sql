@@ -62,8 +62,8 @@ SELECT u.* FROM event_archive a, unpacked(a) u
 WHERE a.project_id = $1 AND u.bundle_id = $2 AND a.to_at >= $3 AND a.from_at <= $4 ORDER BY u.id;
 
 -- name: versions
--- At which version a bundle left each aggregate.
-SELECT aggregate_id, max(version) AS version FROM event_log
+-- At which version a bundle left each aggregate, and by how many events; without archived ones.
+SELECT aggregate_id, max(version) AS version, count(*) AS events FROM events
 WHERE project_id = $1 AND bundle_id = $2 GROUP BY aggregate_id;
 
 -- name: begin_job

@@ -7,11 +7,14 @@ from uuid import UUID
 
 import asyncpg
 
+from libs import errors
 from libs.contracts.bundles import Bundle, ListBundles
 from libs.contracts.events import Event
 from libs.postgres import load_queries
 from services.events.bundles.plan import Child, Held
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, references_of
+from services.events.integrity.chain import event_of, stored_of
+from services.events.integrity.log import sound
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.refusal import refused
@@ -138,9 +141,15 @@ async def _since(
     events = await tx.connection.fetch(
         SQL.since, project_id, list(bases), list(bases.values()), session_id
     )
-    for event in of_events(events):
+    for event in await _sound(tx, of_events(events)):
         found.setdefault(event.aggregate_id, []).append(event)
     return found
+
+
+async def _sound(reader: Reader, events: Sequence[Event]) -> list[Event]:
+    """Return those of *events* that continue their chains; their aggregates must be held."""
+    found = await sound(reader.connection, [stored_of(event) for event in events])
+    return [event_of(each) for each in found.events]
 
 
 async def last_changes(
@@ -154,10 +163,12 @@ async def last_changes(
         [aggregate_id for aggregate_id, _ in wanted],
         [",".join(types) for _, types in wanted],
     )
-    return {
+    events = {
         row["number"]: Event.model_validate({k: v for k, v in row.items() if k != "number"})
         for row in rows
     }
+    trusted = {event.id: event for event in await _sound(reader, [*events.values()])}
+    return {number: trusted[e.id] for number, e in events.items() if e.id in trusted}
 
 
 async def bundles_by_id(
@@ -230,7 +241,7 @@ async def undone_by(reader: Reader, project_id: UUID, ids: Sequence[UUID]) -> di
 
 
 async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
-    """Return the events of a bundle, in order."""
+    """Return the events of a bundle as the log holds them, in order."""
     found = await reader.connection.fetch(SQL.events_of_bundle, bundle.project_id, bundle.id)
     if len(found) < bundle.operations:
         found += await reader.connection.fetch(
@@ -243,7 +254,27 @@ async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
     return sorted(of_events(found), key=lambda event: event.id)
 
 
-async def versions_of(reader: Reader, project_id: UUID, bundle_id: UUID) -> dict[str, int]:
+async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
+    """Return the events of a bundle, in order, to act upon.
+
+    Raises:
+        errors.Conflict: One is damaged or lost, and nobody has decided about it.
+    """
+    events = await events_of_bundle(reader, bundle)
+    trusted = await _sound(reader, events)
+    if len(trusted) < bundle.operations:
+        raise errors.Conflict(
+            "An event of this bundle is damaged or lost; an operator must decide."
+        )
+    return trusted
+
+
+async def versions_of(reader: Reader, bundle: Bundle) -> dict[str, int]:
     """Return at which version a bundle left each aggregate."""
-    rows = await reader.connection.fetch(SQL.versions, project_id, bundle_id)
-    return {str(row["aggregate_id"]): row["version"] for row in rows}
+    rows = await reader.connection.fetch(SQL.versions, bundle.project_id, bundle.id)
+    if sum(row["events"] for row in rows) == bundle.operations:
+        return {str(row["aggregate_id"]): row["version"] for row in rows}
+    # Some are in the archive by now.
+    events = await events_of_bundle(reader, bundle)
+    ends = sorted(events, key=lambda event: event.version)
+    return {str(event.aggregate_id): event.version for event in ends}

@@ -16,7 +16,7 @@ from services.events.integrity.chain import Stored, digest
 from services.events.integrity.log import SQL as LOG
 from services.events.integrity.log import examine
 from services.events.integrity.quarantine import as_json, set_aside
-from services.events.model.log import canonical
+from services.events.model.log import written
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +41,14 @@ class Screen:
         that does; else the fact is withheld, and with it every later one of its aggregate, so
         that a subscriber never meets a hole. A decision lets them go, in their order.
         """
-        facts = [each for each in due if "aggregateId" in each.payload]
-        misfits = await self._misfits(connection, facts)
-        ids = [UUID(each.payload["aggregateId"]) for each in facts]
+        facts = {key: each.payload for each in due if (key := _key(each.payload))}
+        misfits, waits = await self._look(connection, facts)
+        if not misfits and not waits:
+            return Screened(list(due), [])
+        ids = list({aggregate_id for aggregate_id, _ in facts})
         async with connection.transaction():
+            # Again, and locked, so that none is released meanwhile.
             waiting = {row["aggregate_id"] for row in await connection.fetch(LOG.withheld, ids)}
-            if not misfits and not waiting:
-                return Screened(list(due), [])
             trusted = await self._trusted(misfits)
             kept: list[Due] = []
             held: list[Due] = []
@@ -72,23 +73,28 @@ class Screen:
             log.error("facts withheld", count=len(held))
         return Screened(kept, [each.position for each in held])
 
-    async def _misfits(self, connection: Connection, due: Sequence[Due]) -> set[UUID]:
-        """Return the aggregates of payloads that do not continue their chain."""
-        known = {_key(each.payload): each.payload["checksum"] for each in due}
-        before = [(key[0], key[1] - 1) for key in known if key and key[1] > 1]
+    async def _look(
+        self, connection: Connection, facts: Mapping[tuple[UUID, int], Mapping[str, Any]]
+    ) -> tuple[set[UUID], bool]:
+        """Return the aggregates of facts that do not continue their chain, and if any waits."""
+        known: dict[tuple[UUID, int], str] = {k: fact["checksum"] for k, fact in facts.items()}
+        before = [(key, version - 1) for key, version in known if version > 1]
         unknown = [place for place in before if place not in known]
         rows = await connection.fetch(
-            LOG.checksums, [place[0] for place in unknown], [place[1] for place in unknown]
+            LOG.links,
+            [place[0] for place in unknown],
+            [place[1] for place in unknown],
+            list({key for key, _ in known}),
         )
+        waits = any(row["version"] is None for row in rows)
         known |= {(row["aggregate_id"], row["version"]): row["checksum"] for row in rows}
         wrong: set[UUID] = set()
-        for each in due:
-            aggregate_id, version = UUID(each.payload["aggregateId"]), each.payload["version"]
+        for (aggregate_id, version), fact in facts.items():
             link = known.get((aggregate_id, version - 1)) if version > 1 else ""
-            content = {name: value for name, value in each.payload.items() if name != "checksum"}
-            if link is None or each.payload["checksum"] != digest(link, canonical(content)):
+            said = {name: value for name, value in fact.items() if name != "checksum"}
+            if link is None or fact["checksum"] != digest(link, written(said)):
                 wrong.add(aggregate_id)
-        return wrong
+        return wrong, waits
 
     async def _trusted(self, ids: set[UUID]) -> Mapping[tuple[UUID, int] | None, Stored]:
         if not ids:

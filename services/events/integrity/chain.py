@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 from libs.contracts.events import Event
-from services.events.model.log import canonical
+from services.events.model.log import PURGED, canonical
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]+")
 
@@ -103,6 +103,15 @@ def content_bytes(event: Stored) -> bytes:
     ).encode()
 
 
+def erased_link(event: Stored) -> str | None:
+    """Return the checksum that a `purged` event continues; None for every other event."""
+    if event.event_type != f"{event.aggregate_type}.{PURGED}":
+        return None
+    if event.data.get("events") != event.version - 1:
+        return None
+    return event.data.get("checksum")
+
+
 def digest(previous: str, content: bytes) -> str:
     """Return the checksum of an event's content after a checksum."""
     return hashlib.sha256(previous.encode() + content).hexdigest()
@@ -140,6 +149,8 @@ class Chain:
         """Return what may be applied, now that *event* is next in the order of versions."""
         if event.version <= self.version:
             return self._fork(event)
+        if self.version == 0:
+            self._erased(event)
         trusted: list[Stored] = []
         while self.version + 1 < event.version:
             trusted += self._gap()
@@ -169,6 +180,12 @@ class Chain:
         if head.checksum not in self._links and not self.findings and not self.decisions:
             self._find("forked", None)
         return trusted
+
+    def _erased(self, event: Stored) -> None:
+        """Begin at a tombstone: what it continues was erased, and its checksum is in its data."""
+        if (link := erased_link(event)) is not None:
+            self.version = event.version - 1
+            self._links = self._before = frozenset({link})
 
     def _gap(self) -> list[Stored]:
         self.version += 1

@@ -16,6 +16,7 @@ from services.events.integrity.chain import (
     Stored,
     content_bytes,
     digest,
+    erased_link,
     stored_of,
 )
 
@@ -155,6 +156,8 @@ async def sound(connection: Connection, events: Sequence[Stored]) -> Sound:
 
 def _fits(event: Stored, checksums: Mapping[tuple[UUID, int], str]) -> bool:
     link = checksums.get((event.aggregate_id, event.version - 1)) if event.version > 1 else ""
+    if link is None:
+        link = erased_link(event)
     return link is not None and event.checksum == digest(link, content_bytes(event))
 
 

@@ -27,6 +27,16 @@ SELECT e.aggregate_id, e.version, e.checksum
 FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
 JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version;
 
+-- name: links
+-- What facts hang on: checksums of given events ($1, $2), and which aggregates ($3) have facts that
+-- wait; those have no version.
+SELECT e.aggregate_id, e.version, e.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version
+UNION ALL
+SELECT DISTINCT aggregate_id, NULL::bigint, NULL FROM withheld_facts
+WHERE aggregate_id = ANY($3::uuid[]) AND released_at IS NULL;
+
 -- name: decisions
 -- What is known about flaws of some aggregates.
 SELECT aggregate_id, version, state, recovered FROM quarantined_events
@@ -98,7 +108,8 @@ UPDATE outbox SET position = NULL, published_at = NULL FROM released
 WHERE outbox.event_id = released.event_id RETURNING outbox.event_id;
 
 -- name: wake_relay
-SELECT pg_notify('outbox', '');
+-- To look for more than new facts.
+SELECT pg_notify('outbox', 'more');
 
 -- name: verifier_mark
 -- Locked for one round: replicas take turns.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from libs import errors
@@ -26,8 +26,11 @@ from libs.contracts.events import DATA_BYTES_MAX, Event, Source
 from libs.contracts.wire import camel
 from services.events.model.aggregate import Aggregate, Row
 
-_BIRTHS = frozenset({"created", "added"})
+BIRTHS = frozenset({"created", "added"})
+"""What happens first to an aggregate."""
 _CHANGED = "_changed"
+PURGED = "purged"
+"""What happens last to an aggregate: what came before it may be gone from the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,17 @@ _ENCODER = json.JSONEncoder(
 )
 
 
+_AS_THEY_ARE = frozenset({str, int, bool})
+
+
 def canonical(value: Any) -> bytes:
     """Encode JSON in the one form that checksums are made of."""
     return _ENCODER.encode(_plain(value)).encode()
 
 
 def _plain(value: Any) -> Any:
-    # Most values are strings, and every event comes by here.
-    if isinstance(value, str):
+    # Every event comes by here, and most values are of these types.
+    if value is None or type(value) in _AS_THEY_ARE:
         return value
     match value:
         case dict():
@@ -114,14 +120,13 @@ def wire_time(moment: datetime) -> str:
 
 def checksum(previous: str, event: Event) -> str:
     """Return the checksum of *event* after an event whose checksum is *previous*."""
-    return _digest(previous, _text(event))
+    return _digest(previous, written(content(event)))
 
 
-def _text(event: Event) -> bytes:
-    """Return `canonical(content(event))`, knowing that only data and metadata hold numbers."""
-    said = content(event)
-    said["data"], said["metadata"] = _plain(event.data), _plain(event.metadata)
-    return _ENCODER.encode(said).encode()
+def written(said: Mapping[str, Any]) -> bytes:
+    """Return `canonical` of a `content`, knowing that only data and metadata hold numbers."""
+    plain = {"data": _plain(said["data"]), "metadata": _plain(said["metadata"])}
+    return _ENCODER.encode({**said, **plain}).encode()
 
 
 def _digest(previous: str, text: bytes) -> str:
@@ -138,6 +143,19 @@ def first_broken(events: Iterable[Event]) -> Event | None:
     return None
 
 
+class Written(NamedTuple):
+    """An event, with its data and what its checksum covers as they are written."""
+
+    event: Event
+    data: str
+    content: str
+
+    @property
+    def announced(self) -> str:
+        """What subscribers receive of it: its content and its checksum, as JSON."""
+        return f'{self.content[:-1]},"checksum":"{self.event.checksum}"}}'
+
+
 def chained(
     drafts: Sequence[Draft],
     heads: Mapping[UUID, Head],
@@ -145,7 +163,7 @@ def chained(
     *,
     at: datetime,
     ids: Sequence[UUID],
-) -> list[Event]:
+) -> list[Written]:
     """Turn drafts into events that continue their aggregates' chains.
 
     Args:
@@ -159,18 +177,23 @@ def chained(
         errors.TooLarge: An event's data is above DATA_BYTES_MAX.
     """
     ends = dict(heads)
-    events: list[Event] = []
+    shared = _Shared(cause, at)
+    found: list[Written] = []
     for draft, event_id in zip(drafts, ids, strict=True):
-        data = dict(draft.data)
+        data = _ENCODER.encode(_plain(dict(draft.data)))
+        # A character takes four bytes at most.
+        if len(data) > DATA_BYTES_MAX // 4 and len(data.encode()) > DATA_BYTES_MAX:
+            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
         head = ends.get(draft.aggregate_id, Head())
-        said = dict[str, Any](
+        content = shared.content(draft, event_id, head.version + 1, data)
+        event = Event(
             id=event_id,
             aggregate_id=draft.aggregate_id,
             aggregate_type=draft.about.kind,
             event_type=f"{draft.about.kind}.{draft.action}",
             project_id=cause.project_id,
             user_id=cause.user_id,
-            data=data,
+            data=dict(draft.data),
             metadata=dict(cause.metadata),
             timestamp=at,
             version=head.version + 1,
@@ -178,22 +201,53 @@ def chained(
             correlation_id=cause.correlation_id,
             source=cause.source,
             bundle_id=cause.bundle_id,
+            checksum=_digest(head.checksum, content.encode()),
         )
-        text = _text(Event(**said, checksum=""))
-        # Only what is large as a whole can hold data that is.
-        if len(text) > DATA_BYTES_MAX and len(canonical(data)) > DATA_BYTES_MAX:
-            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
-        event = Event(**said, checksum=_digest(head.checksum, text))
         ends[draft.aggregate_id] = Head(event.version, event.checksum)
-        events.append(event)
-    return events
+        found.append(Written(event, data, content))
+    return found
+
+
+class _Shared:
+    """What is the same in the content of all events of one action, written once.
+
+    A test holds it to the bytes of `canonical`.
+    """
+
+    def __init__(self, cause: Cause, at: datetime) -> None:
+        def said(**members: Any) -> str:
+            return _ENCODER.encode({camel(name): value for name, value in members.items()})[1:-1]
+
+        causation = str(cause.causation_id) if cause.causation_id else None
+        self._before = said(
+            bundle_id=str(cause.bundle_id),
+            causation_id=causation,
+            correlation_id=cause.correlation_id,
+        )
+        self._after = said(
+            metadata=_plain(cause.metadata),
+            project_id=str(cause.project_id),
+            source=cause.source.value,
+            timestamp=wire_time(at),
+            user_id=str(cause.user_id),
+        )
+
+    def content(self, draft: Draft, event_id: UUID, version: int, data: str) -> str:
+        kind = draft.about.kind
+        return (
+            f'{{"aggregateId":"{draft.aggregate_id}","aggregateType":"{kind}",{self._before},'
+            f'"data":{data},"eventType":"{kind}.{draft.action}","id":"{event_id}",'
+            f'{self._after},"version":{version}}}'
+        )
 
 
 def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
     """Return the row of an aggregate after *event*; None when it is gone."""
     action = event.event_type.partition(".")[2]
-    if action in _BIRTHS:
+    if action in BIRTHS:
         return _born(about, event)
+    if action == PURGED:
+        return None
     if row is None:
         raise ValueError(f"{event.event_type} happened to a {about.kind} that is not there")
     row = row | {
@@ -208,6 +262,10 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
             return row | {"deleted_at": event.timestamp, "deleted_by": event.user_id}
         case "restored":
             return row | {"deleted_at": None, "deleted_by": None}
+        case "archived":
+            return row | {"archived_at": event.timestamp, "archived_by": event.user_id}
+        case "unarchived":
+            return row | {"archived_at": None, "archived_by": None}
         case "moved":
             return row | _place(about, event.data["to"])
         case _ if action.removesuffix(_CHANGED) in about.fields:
@@ -236,6 +294,8 @@ def _born(about: Aggregate, event: Event) -> Row:
         row["project_id"] = event.project_id
     if about.lasting:
         row |= {"deleted_at": None, "deleted_by": None}
+    if about.archivable:
+        row |= {"archived_at": None, "archived_by": None}
     return row | _place(about, event.data)
 
 

@@ -20,7 +20,7 @@ from libs.postgres.pool import UNREACHABLE
 from services.events.integrity.log import SQL as LOG
 from services.events.rebuild import tables
 from services.events.rebuild.proof import contrast, differences
-from services.events.rebuild.replay import Folded, catch_up, replay
+from services.events.rebuild.replay import Folded, catch_up, fold_bundles, replay
 from services.events.rebuild.swap import NotSwapped, swap
 
 STATEMENT_S_MAX = 3600.0
@@ -78,6 +78,7 @@ async def _rebuild(
     await tables.make_keys(connection, schema)
     async with connection.transaction(isolation="repeatable_read"):
         changed, later = await catch_up(connection, schema)
+        await fold_bundles(connection, schema)
         found = await differences(connection, schema)
         shown = await contrast(connection, schema, found)
     _say(step="prove", done=1, all=1)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.postgres import Connection
-from services.events.rebuild.tables import TABLES, Table, filled
+from services.events.rebuild.tables import PROVED, Table, filled
 
 DIFFERENCES_SHOWN_MAX = 100
 
@@ -29,7 +29,7 @@ async def differences(
     Needs a transaction that sees one moment and a shadow that is caught up with it.
     """
     found: list[Difference] = []
-    for table in TABLES:
+    for table in PROVED:
         rows = await connection.fetch(filled("differences", schema, table), keys)
         found += [Difference(table.name, row["key"], row["live"], row["rebuilt"]) for row in rows]
     return found
@@ -39,7 +39,7 @@ async def contrast(
     connection: Connection, schema: str, found: Sequence[Difference]
 ) -> list[dict[str, Any]]:
     """Return the first differences member by member, for a person."""
-    by_name: dict[str, Table] = {table.name: table for table in TABLES}
+    by_name: dict[str, Table] = {table.name: table for table in PROVED}
     shown: list[dict[str, Any]] = []
     for each in found[:DIFFERENCES_SHOWN_MAX]:
         members: dict[str, Any] = {}

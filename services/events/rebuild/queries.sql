@@ -29,6 +29,26 @@ SELECT a.aggregate_id, a.aggregate_type, a.project_id, a.version, a.checksum
 FROM public.aggregates a LEFT JOIN {schema}.folded_heads f ON f.aggregate_id = a.aggregate_id
 WHERE f.version IS DISTINCT FROM a.version ORDER BY a.project_id, a.aggregate_id LIMIT $1;
 
+-- name: fold_bundles
+-- What the events of one action say is the same for all of them, but for their number and moment.
+INSERT INTO {schema}.bundles (
+    bundle_id, project_id, user_id, type, label, source, operations, created_at, causation_id,
+    reverses)
+SELECT bundle_id, any_value(project_id), any_value(user_id),
+    any_value(coalesce(metadata #>> '{bundle,type}', 'user_edit'))::public.bundle_type,
+    any_value(metadata #>> '{bundle,label}'), any_value(source), count(*), min("timestamp"),
+    any_value(causation_id), any_value((metadata #>> '{bundle,reverses}')::uuid)
+FROM (
+    SELECT bundle_id, project_id, user_id, metadata, source, "timestamp", causation_id
+    FROM public.event_log
+    UNION ALL
+    -- What was lost, and brought back by a person.
+    SELECT (q.recovered ->> 'bundleId')::uuid, q.project_id, (q.recovered ->> 'userId')::uuid,
+        q.recovered -> 'metadata', (q.recovered ->> 'source')::public.event_source,
+        (q.recovered ->> 'timestamp')::timestamptz, (q.recovered ->> 'causationId')::uuid
+    FROM public.quarantined_events q WHERE q.flaw = 'missing' AND q.state = 'recovered'
+) facts GROUP BY bundle_id;
+
 -- name: forget
 DELETE FROM {schema}.{table} WHERE {key} = ANY($1::uuid[]);
 

@@ -102,6 +102,11 @@ async def catch_up(connection: Connection, schema: str) -> tuple[list[UUID], Fol
     return changed, folded
 
 
+async def fold_bundles(connection: Connection, schema: str) -> None:
+    """Make the rows of all bundles; same demand on the transaction as `catch_up`."""
+    await connection.execute(filled("fold_bundles", schema))
+
+
 async def _fold(pieces: AsyncIterator[Piece], shadow: Shadow, folded: Folded) -> None:
     row: Row | None = None
     broken = ""

@@ -11,7 +11,7 @@ import asyncpg
 from libs.postgres import Connection
 from services.events.rebuild.proof import differences
 from services.events.rebuild.replay import catch_up
-from services.events.rebuild.tables import TABLES, filled
+from services.events.rebuild.tables import BUNDLES, PROVED, TABLES, filled
 
 HOLD_WAIT_MS = 500
 """How long we stand in line for the writers' lock before we let others pass: who waits behind us
@@ -74,7 +74,9 @@ async def _replace(connection: Connection, schema: str, keys: Sequence[UUID]) ->
     for table in reversed(TABLES):
         status = await connection.execute(filled("drop_extra", schema, table), keys)
         gone += int(status.rpartition(" ")[2])
-    for table in TABLES:
+    await connection.execute(filled("drop_extra", schema, BUNDLES), keys)
+    for table in PROVED:
         # A row that went takes those below it along; they are missing now, whatever their keys.
-        await connection.execute(filled("put_missing", schema, table), keys, gone > 0)
+        below = gone > 0 and table is not BUNDLES
+        await connection.execute(filled("put_missing", schema, table), keys, below)
         await connection.execute(filled("put_different", schema, table), keys)

@@ -38,6 +38,19 @@ def _tables() -> Iterator[Table]:
 
 
 TABLES = tuple(_tables())
+"""Folds of aggregates."""
+
+BUNDLES = Table(
+    "bundles",
+    "bundle_id",
+    (
+        *("bundle_id", "project_id", "user_id", "type", "label", "source", "operations"),
+        *("created_at", "causation_id", "reverses"),
+    ),
+)
+"""A fold of user actions, made where it is proved: a bundle does not grow after its commit."""
+
+PROVED = (*TABLES, BUNDLES)
 
 
 def require_schema(name: str) -> str:
@@ -69,13 +82,13 @@ def filled(name: str, schema: str, table: Table | None = None) -> str:
 async def make(connection: Connection, schema: str) -> None:
     """Make fresh tables; what an earlier rebuild left there goes."""
     await connection.execute(filled("make_schema", schema))
-    for table in TABLES:
+    for table in PROVED:
         await connection.execute(filled("make_table", schema, table))
 
 
 async def make_keys(connection: Connection, schema: str) -> None:
     """Give the filled tables their keys."""
     heads = Table("folded_heads", "aggregate_id", ())
-    for table in (heads, *TABLES):
+    for table in (heads, *PROVED):
         await connection.execute(filled("make_keys", schema, table))
         await connection.execute(f"ANALYZE {schema}.{table.name}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs import errors
 from libs.contracts.events import Event
 from libs.postgres import Connection
 from services.events.model.aggregate import Aggregate, Row
@@ -77,6 +78,17 @@ class Reader:
         )
         return [dict(row) for row in rows]
 
+    async def tree(self, scenes_max: int) -> str | None:
+        """Return the project's books, chapters and scenes as JSON text; None for too many.
+
+        Raises:
+            errors.NotFound: The project is deleted, or there is none.
+        """
+        found = await self._connection.fetchrow(SQL.tree, self._project_id, scenes_max)
+        if found is None:
+            raise errors.NotFound
+        return found["tree"]
+
     async def listed(self, about: Aggregate, wanted: Wanted) -> list[Row]:
         """Return those of a kind that are wanted, in the order that is wanted."""
         assert self._project_id is not None
@@ -104,24 +116,44 @@ class Reader:
         return [dict(row) for row in rows]
 
     async def projects_of(
-        self, user_id: UUID, *, after: UUID | None, limit: int, include_deleted: bool
+        self,
+        user_id: UUID,
+        team_ids: Sequence[UUID],
+        *,
+        after: UUID | None,
+        limit: int,
+        include_deleted: bool,
     ) -> list[Row]:
-        """Return the projects of a person with their role, by id."""
-        rows = await self._connection.fetch(SQL.projects_of, user_id, after, include_deleted, limit)
+        """Return the projects of a person and of their teams, with their role, by id."""
+        rows = await self._connection.fetch(
+            SQL.projects_of, user_id, after, include_deleted, limit, team_ids
+        )
         return [dict(row) for row in rows]
 
-    async def standing(self, about: Aggregate, aggregate_id: UUID, user_id: UUID) -> Row | None:
-        """Return where a thing belongs and what a person is there."""
-        found = await self._connection.fetchrow(statement("standing", about), aggregate_id, user_id)
+    async def standing(
+        self, about: Aggregate, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
+    ) -> Row | None:
+        """Return where a thing belongs and what a person, by their teams too, is there."""
+        found = await self._connection.fetchrow(
+            statement("standing", about), aggregate_id, user_id, team_ids
+        )
         return dict(found) if found else None
 
     async def role(self, user_id: UUID) -> str | None:
-        """Return a person's role in a project."""
+        """Return a person's own role in a project."""
         return await self._connection.fetchval(SQL.role, self._project_id, user_id)
 
     async def members(self) -> list[Row]:
         """Return the members of a project, the oldest first."""
         return [dict(row) for row in await self._connection.fetch(SQL.members, self._project_id)]
+
+    async def grants(self) -> list[Row]:
+        """Return the teams that have a role in a project, the oldest first."""
+        return [dict(row) for row in await self._connection.fetch(SQL.grants, self._project_id)]
+
+    async def grant_id(self, team_id: UUID) -> UUID | None:
+        """Return the id of a team's grant."""
+        return await self._connection.fetchval(SQL.grant_id, self._project_id, team_id)
 
     async def member_id(self, user_id: UUID) -> UUID | None:
         """Return the id of a person's membership."""

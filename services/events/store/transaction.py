@@ -16,7 +16,8 @@ from libs.contracts.ids import new_id
 from libs.postgres import Connection
 from libs.telemetry import inject
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.log import Cause, Draft, Head, chained, content, fold
+from services.events.model.log import Cause, Draft, Head, Written, chained, fold
+from services.events.store import guard
 from services.events.store.components import drop_components, put_components
 from services.events.store.reader import Reader
 from services.events.store.statements import SQL, depth_of, order_of, statement
@@ -149,17 +150,28 @@ class Transaction(Reader):
         Raises:
             errors.ConcurrencyConflict: An aggregate is not where this transaction saw it.
             errors.TooLarge: An event's data is above the limit.
+            errors.AppError: The project is closed; see `require_open`.
         """
         if not drafts:
             return
+        await self.require_open(drafts)
         heads = {key: locked.head for key, locked in self._locked.items()}
         ids = ids or [new_id() for _ in drafts]
-        events = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
+        written = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
+        events = [each.event for each in written]
         await self._advance(events)
-        await self._append(events)
+        await self._append(written)
         await self._project(drafts, events)
         headers = inject()
-        await announce(self._connection, [_fact(event, headers) for event in events])
+        await announce(self._connection, [_fact(each, headers) for each in written])
+
+    async def require_open(self, drafts: Sequence[Draft] = ()) -> None:
+        """Return when *drafts*, or any change, may happen in the project; raises as `guard`."""
+        await guard.require_open(self._connection, self._cause, drafts)
+
+    def head_of(self, aggregate_id: UUID) -> Head:
+        """Return the end of the chain of an aggregate that is locked."""
+        return self._locked[aggregate_id].head
 
     def _moment(self, drafts: Sequence[Draft]) -> datetime:
         # Clocks of replicas differ; an aggregate's time still never runs backwards.
@@ -202,15 +214,15 @@ class Transaction(Reader):
         if (len(begun), len(advanced)) != (len(new), len(known)):
             raise errors.ConcurrencyConflict
 
-    async def _append(self, events: Sequence[Event]) -> None:
-        cause = self._cause
+    async def _append(self, written: Sequence[Written]) -> None:
+        cause, events = self._cause, [each.event for each in written]
         await self._connection.execute(
             SQL.append,
             [event.id for event in events],
             [event.aggregate_id for event in events],
             [event.aggregate_type for event in events],
             [event.event_type for event in events],
-            [event.data for event in events],
+            [each.data for each in written],
             [event.version for event in events],
             [event.checksum for event in events],
             cause.project_id,
@@ -242,7 +254,9 @@ class Transaction(Reader):
             gone = [key for key in keys if self._locked[key].row is None]
             there = [key for key in keys if self._locked[key].row is not None]
             for key in gone:
-                await self._connection.execute(statement("delete_row", about), key)
+                # What lasts goes only when it is purged, and the database sees to that.
+                name = "bury_row" if about.lasting else "delete_row"
+                await self._connection.execute(statement(name, about), key)
             rows = [row for key in there if (row := self._locked[key].row) is not None]
             for row in rows:
                 about.require_whole(row)
@@ -274,11 +288,12 @@ def _json(value: Any) -> Any:
             raise TypeError(f"a row holds {type(value).__name__}")
 
 
-def _fact(event: Event, headers: dict[str, str]) -> Fact:
+def _fact(written: Written, headers: dict[str, str]) -> Fact:
+    event = written.event
     aggregate, _, action = event.event_type.partition(".")
     return Fact(
         event_id=event.id,
         subject=subjects.fact("events", aggregate, action, event.project_id),
-        event=content(event) | {"checksum": event.checksum},
+        event=written.announced,
         headers=headers,
     )

@@ -12,6 +12,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
 from libs.stack import Stack
+from services.events.audit.handlers import subscribe_audit
 from services.events.handlers import subscribe
 from services.events.integrity.operations import subscribe as serve_operators
 from services.events.store import Store
@@ -63,6 +64,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
     subscribe(broker, Store(pool))
     serve_operators(broker, pool)
+    subscribe_audit(broker, Store(pool))
     await broker.start()
     yield
     await broker.stop()

@@ -86,6 +86,29 @@ async def test_differences_are_listed_and_the_shadow_is_kept(world: World, owner
     assert (await run(owner, do_swap=True))["swapped"]["rows"] == answer["differences"]
 
 
+async def test_bundles_are_rebuilt_too(world: World, owner: Pool) -> None:
+    """One that is lost, one that lies, and one of which the log knows nothing."""
+    for title in "ABC":
+        await world.book(title)
+    mine = "SELECT * FROM bundles WHERE project_id = $1 ORDER BY bundle_id"
+    before = await owner.fetch(mine, world.project_id)
+    lost, lying = before[-2]["bundle_id"], before[-1]["bundle_id"]
+    await owner.execute("DELETE FROM bundles WHERE bundle_id = $1", lost)
+    await owner.execute("UPDATE bundles SET label = 'Lie' WHERE bundle_id = $1", lying)
+    await owner.execute(
+        "INSERT INTO bundles SELECT (jsonb_populate_record(b, jsonb_build_object("
+        "'bundle_id', uuidv7()))).* FROM bundles b WHERE bundle_id = $1",
+        lying,
+    )
+
+    answer = await run(owner, do_swap=True)
+
+    what = {(each["table"], each["what"]) for each in answer["shown"]}
+    assert what == {("bundles", "missing"), ("bundles", "differs"), ("bundles", "extra")}
+    assert await owner.fetch(mine, world.project_id) == before
+    assert (await run(owner))["equal"]
+
+
 async def test_swap_while_sixteen_times_written(
     world: World, owner: Pool, operator: Operator
 ) -> None:

@@ -1,0 +1,55 @@
+"""What may happen in a project that is archived or deleted, asked once for whatever is recorded."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.events import Source
+from libs.postgres import Connection
+from services.events.model.aggregates import PROJECT
+from services.events.model.log import BIRTHS, Cause, Draft
+from services.events.store.statements import SQL
+
+_RETURNS = BIRTHS | {"restored"}
+_OF_PROJECT = frozenset({"archived", "unarchived", "deleted", "restored"})
+
+
+async def require_open(connection: Connection, cause: Cause, drafts: Sequence[Draft]) -> None:
+    """Return when *drafts* may happen now, and until the commit; without any, when a change may.
+
+    In an archived project only what is about the project as a whole, or about who may come in; in
+    a deleted one only the former. What the system does by itself is not held up.
+
+    Raises:
+        errors.ProjectArchived: The project can only be read.
+        errors.NotFound: It is deleted, or gone.
+        errors.Gone: Something would come back that is being purged.
+    """
+    coming = [draft.aggregate_id for draft in drafts if draft.action in _RETURNS]
+    found = await connection.fetchrow(SQL.hold_project, cause.project_id, coming)
+    if found is None:
+        if any(draft.about is PROJECT and draft.action in BIRTHS for draft in drafts):
+            return
+        raise errors.NotFound
+    if found["purged"]:
+        raise errors.Gone("It is being purged, and cannot come back.")
+    if cause.source is Source.SYSTEM:
+        return
+    inside = [draft for draft in drafts if not _of_project(draft)]
+    anything = not drafts
+    if found["deleted"] and (anything or inside):
+        raise errors.NotFound
+    if found["archived"] and (anything or any(not draft.about.of_access for draft in inside)):
+        raise errors.ProjectArchived
+
+
+async def close(connection: Connection, project_id: UUID) -> None:
+    """Wait for everybody who is recording in a project, and keep others out until the commit.
+
+    Lock the project's head first, as everybody does who needs both.
+    """
+    await connection.execute(SQL.close_project, project_id)
+
+
+def _of_project(draft: Draft) -> bool:
+    return draft.about is PROJECT and draft.action in _OF_PROJECT
