@@ -3,10 +3,17 @@
 A role is cached for the bucket's five minutes under `<project>.<user>` and dropped at once when
 membership changes. Writing it back cannot undo a drop: the entry's revision (a drop leaves one
 too) is read before events is asked and expected when the answer is written.
+
+A role may be that of a team, so it is cached with the version of the person's teams and counts
+while they are at that version. Those are cached alike, under `teams.<user>`: one drop, when
+somebody comes into a team or leaves it, undoes what was decided about them in every project.
 """
 
+import asyncio
+import json
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 from uuid import UUID
@@ -24,18 +31,21 @@ from libs.contracts.actor import Actor, Role
 from libs.contracts.manuscript import AUTHORIZE, Authorize, Standing
 from libs.contracts.resources import Kind
 from libs.contracts.streams import PERMISSIONS
+from libs.postgres.pool import UNREACHABLE
 from services.gateway.identity.model import Identity
 from services.gateway.permissions import Access
+from services.gateway.teams.model import Teams
 
 log = structlog.get_logger(__name__)
 
 THINGS_MAX = 100_000
 DELETED_FRESH_S = 1.0
-"""How long "not deleted", and a scene's schema, is believed without asking again."""
+"""How long "not deleted" or "not archived", and a scene's schema, is believed without asking."""
 DELETED_USABLE_S = PERMISSIONS.ttl_s
 """The same while events is away: as long as a role."""
 ASK_DEADLINE_S = 2.0
 KV_WAIT_S = 1.0
+DROPS_AT_ONCE = 50
 
 _decisions = Counter(
     "scriptorium_permission_decisions_total", "Decisions, by where they came from.", ["source"]
@@ -52,27 +62,64 @@ class Identifies(Protocol):
         ...
 
 
+class KnowsTeams(Protocol):
+    """What tells who is in which team; raises as the database does when it is away."""
+
+    async def teams_of(self, user_id: UUID) -> Teams:
+        """Return the teams that a person is in."""
+        ...
+
+    async def members_of(self, team_id: UUID) -> list[UUID]:
+        """Return who is in a team."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Thing:
     project_id: UUID
     deleted: bool
     schema_version: int | None
+    archived: bool
     seen: float
     """When events was asked, not when it answered: a doubt that came between stands."""
 
     def access(self, role: Role, identity: Identity) -> Access:
-        return Access(self.project_id, role, self.deleted, identity.scopes, self.schema_version)
+        return Access(
+            self.project_id,
+            role,
+            self.deleted,
+            identity.scopes,
+            self.schema_version,
+            self.archived,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedRole:
+    role: Role
+    teams_version: int
+
+    @classmethod
+    def read(cls, value: bytes) -> "_CachedRole":
+        role, _, version = value.decode().partition(" ")
+        return cls(Role(role), int(version))
+
+    def written(self) -> bytes:
+        return f"{self.role} {self.teams_version}".encode()
 
 
 class Authority:
     """Answers who may enter where."""
 
-    def __init__(self, *, client: Client, caller: Caller, identities: Identifies) -> None:
-        """Ask over *caller*, cache in the bucket that *client* reaches."""
+    def __init__(
+        self, *, client: Client, caller: Caller, identities: Identifies, teams: KnowsTeams
+    ) -> None:
+        """Ask over *caller* and *teams*, cache in the bucket that *client* reaches."""
         self._client = client
         self._jetstream = client.jetstream(timeout=KV_WAIT_S)
         self._caller = caller
         self._identities = identities
+        self._teams = teams
         self._things: OrderedDict[tuple[Kind, UUID], _Thing] = OrderedDict()
         self._doubted = float("-inf")
         self._bucket: KeyValue | None = None
@@ -103,33 +150,58 @@ class Authority:
         """
         thing = self._known(kind, thing_id)
         if thing is None:
-            return await self._ask(identity, kind, thing_id)
+            teams = await self.teams_of(identity.user_id)
+            return await self._ask(identity, kind, thing_id, teams)
         age_s = self._age(thing)
-        revision, role = await self._cached_role(thing.project_id, identity.user_id)
-        if role and (age_s < DELETED_FRESH_S or not deleted_matters):
+        (revision, cached), teams = await asyncio.gather(
+            self._cached_role(thing.project_id, identity.user_id),
+            self.teams_of(identity.user_id),
+        )
+        role = cached.role if cached and cached.teams_version == teams.version else None
+        # What was doubted is asked again by everybody: it may have been archived.
+        if role and age_s < (DELETED_FRESH_S if deleted_matters else float("inf")):
             _decisions.labels("cache").inc()
             return thing.access(role, identity)
         try:
-            access = await self._ask(identity, kind, thing_id)
+            access = await self._ask(identity, kind, thing_id, teams)
         except errors.Unavailable:
             if role and age_s < DELETED_USABLE_S:
                 _decisions.labels("stale").inc()
                 return thing.access(role, identity)
             raise
         if role is None and revision is not None:
-            await self._cache_role(access, identity.user_id, revision)
+            await self._cache_role(access, identity.user_id, teams, revision)
         return access
 
+    async def teams_of(self, user_id: UUID) -> Teams:
+        """Return which teams a person is in.
+
+        Raises:
+            Unavailable: The database is away, and they are not cached.
+        """
+        revision, teams = await self._cached_teams(user_id)
+        if teams is not None:
+            return teams
+        try:
+            teams = await self._teams.teams_of(user_id)
+        except UNREACHABLE as error:
+            raise errors.Unavailable("Permissions cannot be checked at the moment.") from error
+        if revision is not None:
+            said = {"version": teams.version, "ids": [each.hex for each in teams.ids]}
+            await self._write(_teams_key(user_id), json.dumps(said).encode(), revision)
+        return teams
+
     async def role_of(self, identity: Identity, project_id: UUID, user_id: UUID) -> Role | None:
-        """Return the role of another person in a project, as events knows it now."""
-        standing = await self._standing(identity, "project", project_id, user_id)
+        """Return another person's own role in a project, as events knows it now."""
+        standing = await self._standing(identity, "project", project_id, user_id, Teams(0, ()))
         return standing.role
 
     def learn(
         self, kind: Kind, thing_id: UUID, project_id: UUID, schema_version: int | None = None
     ) -> None:
         """Note where a thing that was just created belongs."""
-        thing = _Thing(project_id, deleted=False, schema_version=schema_version, seen=_now())
+        # Nothing is made in an archived project.
+        thing = _Thing(project_id, False, schema_version, archived=False, seen=_now())
         self._note((kind, thing_id), thing)
 
     def doubt(self) -> None:
@@ -148,27 +220,50 @@ class Authority:
         bucket = await self._open()
         await bucket.delete(_key(project_id, user_id))
 
-    async def _ask(self, identity: Identity, kind: Kind, thing_id: UUID) -> Access:
+    async def forget_teams(self, user_id: UUID) -> None:
+        """Drop which teams a person is in, and what they were let to do by them."""
+        bucket = await self._open()
+        await bucket.delete(_teams_key(user_id))
+
+    async def forget_team(self, project_id: UUID, team_id: UUID) -> None:
+        """Drop what is cached of everybody in a team about a project.
+
+        Raises:
+            nats.errors.Error, nats.js.errors.Error: The cache cannot be reached.
+            asyncpg.PostgresError, OSError: Nor the database that knows who that is.
+        """
+        people = await self._teams.members_of(team_id)
+        for start in range(0, len(people), DROPS_AT_ONCE):
+            some = people[start : start + DROPS_AT_ONCE]
+            await asyncio.gather(*(self.forget_role(project_id, each) for each in some))
+
+    async def _ask(self, identity: Identity, kind: Kind, thing_id: UUID, teams: Teams) -> Access:
         # Never shared with a question asked earlier: its answer may be from before a change that
         # this caller was just told about.
         asked = _now()
-        standing = await self._standing(identity, kind, thing_id, identity.user_id)
+        standing = await self._standing(identity, kind, thing_id, identity.user_id, teams)
         _decisions.labels("events").inc()
         if standing.project_id is None:
             raise errors.NotFound
-        thing = _Thing(standing.project_id, standing.deleted, standing.schema_version, asked)
+        thing = _Thing(
+            standing.project_id,
+            standing.deleted,
+            standing.schema_version,
+            standing.archived,
+            asked,
+        )
         self._note((kind, thing_id), thing)
         if standing.role is None:
             raise errors.NotFound
         return thing.access(standing.role, identity)
 
     async def _standing(
-        self, identity: Identity, kind: Kind, thing_id: UUID, user_id: UUID
+        self, identity: Identity, kind: Kind, thing_id: UUID, user_id: UUID, teams: Teams
     ) -> Standing:
         try:
             return await self._caller.ask(
                 AUTHORIZE,
-                Authorize(user_id=user_id, kind=kind, id=thing_id),
+                Authorize(user_id=user_id, kind=kind, id=thing_id, team_ids=teams.ids),
                 Actor(user_id=identity.user_id),
                 deadline_s=ASK_DEADLINE_S,
             )
@@ -199,31 +294,47 @@ class Authority:
             self._bucket = await self._jetstream.key_value(PERMISSIONS.name)
         return self._bucket
 
-    async def _cached_role(self, project_id: UUID, user_id: UUID) -> tuple[int | None, Role | None]:
+    async def _cached_role(
+        self, project_id: UUID, user_id: UUID
+    ) -> tuple[int | None, _CachedRole | None]:
         """Return the entry's revision (None: unknown, do not write) and the role it holds."""
+        return await self._read(_key(project_id, user_id), _CachedRole.read)
+
+    async def _cached_teams(self, user_id: UUID) -> tuple[int | None, Teams | None]:
+        """Return the entry's revision (None: unknown, do not write) and the teams it holds."""
+        return await self._read(_teams_key(user_id), _read_teams)
+
+    async def _read[T](self, key: str, reader: Callable[[bytes], T]) -> tuple[int | None, T | None]:
         if not self._client.is_connected:
             return None, None
         try:
             bucket = await self._open()
-            entry = await bucket.get(_key(project_id, user_id))
-            return entry.revision, Role((entry.value or b"").decode())
+            entry = await bucket.get(key)
+            return entry.revision, reader(entry.value or b"")
         except nats.js.errors.KeyNotFoundError as missing:
             dropped = cast("KeyValue.Entry | None", missing.entry)
             return (dropped.revision or 0) if dropped else 0, None
-        except (*_KV_AWAY, ValueError) as error:
+        except (*_KV_AWAY, ValueError, KeyError) as error:
             log.warning("permission cache unreachable", reason=type(error).__name__)
             return None, None
 
-    async def _cache_role(self, access: Access, user_id: UUID, revision: int) -> None:
+    async def _cache_role(self, access: Access, user_id: UUID, teams: Teams, revision: int) -> None:
+        entry = _CachedRole(access.role, teams.version)
+        await self._write(_key(access.project_id, user_id), entry.written(), revision)
+
+    async def _write(self, key: str, value: bytes, revision: int) -> None:
         try:
             bucket = await self._open()
-            await bucket.update(
-                _key(access.project_id, user_id), access.role.encode(), last=revision
-            )
+            await bucket.update(key, value, last=revision)
         except nats.js.errors.KeyWrongLastSequenceError:
             pass  # it changed meanwhile: the newer word stands
         except _KV_AWAY as error:
             log.warning("permission cache unreachable", reason=type(error).__name__)
+
+
+def _read_teams(value: bytes) -> Teams:
+    said = json.loads(value)
+    return Teams(int(said["version"]), tuple(UUID(each) for each in said["ids"]))
 
 
 def _now() -> float:
@@ -232,3 +343,7 @@ def _now() -> float:
 
 def _key(project_id: UUID, user_id: UUID) -> str:
     return f"{project_id.hex}.{user_id.hex}"
+
+
+def _teams_key(user_id: UUID) -> str:
+    return f"teams.{user_id.hex}"

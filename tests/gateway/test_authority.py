@@ -14,9 +14,11 @@ from libs.bus import Caller, Client, connect_broker
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
 from libs.contracts.manuscript import PUT_MEMBER, REMOVE_MEMBER, PutMember, RemoveMember
+from libs.postgres import Pool, connect
 from libs.stack import Stack
 from services.gateway.authority import Authority
 from services.gateway.identity import Identity
+from services.gateway.teams import TeamStore
 from tests.gateway.support import Manuscript, Person, is_problem, until
 
 
@@ -34,9 +36,18 @@ async def client(stack: Stack) -> AsyncIterator[Client]:
     await broker.stop()
 
 
+@pytest.fixture(scope="module")
+async def pool(stack: Stack) -> AsyncIterator[Pool]:
+    opened = await connect(stack.postgres_url("gateway", "gateway"), application="test")
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture
-def authority(client: Client) -> Authority:
-    return Authority(client=client, caller=Caller(client), identities=Nobody())
+def authority(client: Client, pool: Pool) -> Authority:
+    return Authority(
+        client=client, caller=Caller(client), identities=Nobody(), teams=TeamStore(pool)
+    )
 
 
 @pytest.fixture
@@ -63,7 +74,7 @@ async def test_a_decision_is_cached_under_project_and_person(
 ):
     await warm(authority, manuscript, manuscript.owner)
 
-    assert (await bucket.get(key_of(manuscript, manuscript.owner))).value == b"OWNER"
+    assert (await bucket.get(key_of(manuscript, manuscript.owner))).value == b"OWNER 0"
 
 
 async def test_an_answer_from_before_a_change_is_never_cached_after_it(

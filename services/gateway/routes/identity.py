@@ -1,9 +1,7 @@
 """Accounts, sessions, and personal access tokens."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from uuid import UUID
-
 from libs import errors
+from services.gateway.edge.cursors import cursor_after, id_of
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
 from services.gateway.identity import Identities
 from services.gateway.identity.model import (
@@ -196,11 +194,11 @@ class IdentityRoutes:
         """List tokens."""
         limit = call.query.limit
         found = await self._identities.store.list_tokens(
-            call.identity.user_id, _after(call.query.cursor), limit + 1
+            call.identity.user_id, id_of(call.query.cursor), limit + 1
         )
         more = len(found) > limit
         items = [token.model_dump(mode="json", by_alias=True) for token in found[:limit]]
-        cursor = urlsafe_b64encode(found[limit - 1].id.bytes).decode() if more else None
+        cursor = cursor_after(found[limit - 1].id) if more else None
         return Answer.json({"items": items, "nextCursor": cursor})
 
     async def read_token(self, call: Call[NoBody]) -> Answer:
@@ -212,12 +210,3 @@ class IdentityRoutes:
         """Delete a token."""
         await self._identities.store.drop_token(call.identity.user_id, call.path["id"])
         return Answer(204)
-
-
-def _after(cursor: str | None) -> UUID | None:
-    if cursor is None:
-        return None
-    try:
-        return UUID(bytes=urlsafe_b64decode(cursor))
-    except ValueError:
-        raise errors.Invalid("This cursor was not given out here.") from None

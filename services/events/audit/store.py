@@ -1,0 +1,134 @@
+"""Finding events for the audit trail: rows by index, then chunks from the newest to the oldest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.audit import AuditFilter
+from libs.contracts.events import Event
+from libs.postgres import Connection, load_queries
+from services.events.bundles.names import NAMING
+from services.events.model.aggregates import AGGREGATES
+from services.events.store import Reader, of_events
+
+SQL = load_queries("services.events.audit")
+
+CHUNKS_MAX = 32
+"""Unpacked for one page, of a thousand events each: what was searched in vain ends a page, too."""
+
+type Mark = tuple[datetime, UUID]
+"""The time and id of the last event of a page: the trail goes on before it."""
+
+_LAST = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which events of a project, and before which the page before ended."""
+
+    project_id: UUID
+    filters: AuditFilter
+    before: Mark | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events, the newest first, and where the trail goes on; None at its end."""
+
+    events: Sequence[Event]
+    next: Mark | None
+
+
+async def page(connection: Connection, asked: Asked, *, limit: int) -> Page:
+    """Return a page of a project's events.
+
+    Needs a transaction that sees one moment, or events could be archived between two looks.
+    """
+    young = await _fetch(connection, "young", asked, limit + 1)
+    number = CHUNKS_MAX
+    while True:
+        chunks = await _chunks(connection, asked, number + 1)
+        if len(young) > limit and (not chunks or chunks[0][1] < young[limit].timestamp):
+            return _cut(young, limit)
+        within, rest = chunks[:number], chunks[number:]
+        old = await _fetch(connection, "old", asked, limit + 1, [chunk for chunk, _ in within])
+        found = sorted([*young, *old], key=_mark, reverse=True)
+        if not rest:
+            return _cut(found, limit)
+        # What lies in chunks that were not read may be as new as the newest of them.
+        floor = rest[0][1]
+        sure = [event for event in found if event.timestamp > floor]
+        if len(sure) > limit:
+            return _cut(sure, limit)
+        if asked.before is None or floor < asked.before[0]:
+            return Page(sure, (floor, _LAST))
+        number *= 2  # a bundle so large that all these chunks are of one moment
+
+
+async def names(reader: Reader, project_id: UUID, events: Iterable[Event]) -> dict[UUID, str]:
+    """Return what the things that events are about are called now, where they have a name."""
+    kinds: dict[str, set[UUID]] = {}
+    for event in events:
+        kinds.setdefault(event.aggregate_type, set()).add(event.aggregate_id)
+    found: dict[UUID, str] = {}
+    for kind, ids in kinds.items():
+        if query := _naming(kind):
+            rows = await reader.connection.fetch(query, project_id, list(ids))
+            found |= {row["id"]: row["name"] for row in rows if row["name"]}
+    return found
+
+
+@cache
+def _naming(kind: str) -> str | None:
+    about = AGGREGATES.get(kind)
+    column = next((name for name in NAMING if about and name in about.columns), None)
+    if about is None or column is None:
+        return None
+    query = SQL.names.format(naming=column, table=about.table)
+    # A project's row is its own scope.
+    return query.replace("project_id = $1", "id = $1") if kind == "project" else query
+
+
+async def _fetch(
+    connection: Connection, name: str, asked: Asked, limit: int, *more: Any
+) -> list[Event]:
+    query, parameters = _filled(name, "where", asked, limit, *more)
+    return of_events(await connection.fetch(query, *parameters))
+
+
+async def _chunks(connection: Connection, asked: Asked, limit: int) -> list[tuple[int, datetime]]:
+    query, parameters = _filled("chunks", "chunk", asked, limit)
+    return [(row["chunk_id"], row["to_at"]) for row in await connection.fetch(query, *parameters)]
+
+
+def _filled(name: str, test: str, asked: Asked, limit: int, *more: Any) -> tuple[str, list[Any]]:
+    """Return a statement with the conditions asked for; what was sent is always a parameter."""
+    parameters: list[Any] = [asked.project_id, limit, *more]
+    conditions: list[str] = []
+
+    def add(piece: str, *values: Any) -> None:
+        places = [f"${len(parameters) + number}" for number in range(1, len(values) + 1)]
+        parameters.extend(values)
+        text: str = getattr(SQL, f"{test}_{piece}")
+        conditions.append(f" AND {text.format(value=places[0], id=places[-1])}")
+
+    for field, value in asked.filters.model_dump(exclude_none=True).items():
+        add(field, value)
+    if asked.before is not None:
+        # A chunk is asked for by time alone.
+        add("before", *(asked.before if test == "where" else asked.before[:1]))
+    text: str = getattr(SQL, name)
+    return text.format(conditions="".join(conditions)), parameters
+
+
+def _mark(event: Event) -> Mark:
+    return event.timestamp, event.id
+
+
+def _cut(found: Sequence[Event], limit: int) -> Page:
+    """Return a page of events, of which one more was read than is shown."""
+    more = len(found) > limit
+    return Page(found[:limit], _mark(found[limit - 1]) if more else None)

@@ -1,0 +1,25 @@
+"""A grant: a team's role in a project, an aggregate of its own, as a person's is."""
+
+from uuid import UUID
+
+from libs.contracts.teams import TeamGrant, TeamRole
+from libs.contracts.wire import Wire
+from services.events.model.aggregate import Aggregate
+
+
+class TeamGrantFields(Wire):
+    """What a grant says."""
+
+    team_id: UUID
+    role: TeamRole
+
+
+TEAM_GRANT = Aggregate(
+    kind="team_grant",
+    table="team_grants",
+    resource=TeamGrant,
+    create=TeamGrantFields,
+    references={"team_id": "team"},
+    lasting=False,
+    of_access=True,
+)
