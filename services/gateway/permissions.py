@@ -37,12 +37,17 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     "project.update": _MAINTAINER,
     "project.delete": _OWNER,
     "project.restore": _MAINTAINER,
+    **_each(("project",), "archive unarchive", _MAINTAINER),
+    **_each(("project", *_MANUSCRIPT, "entity", "tag", "canon", *_CRAFT), "purge", _OWNER),
     "project.clone": _MAINTAINER,
     "project.export": _READER,
     "member.read": _READER,
     "member.put": _MAINTAINER,
     "member.remove": _MAINTAINER,
     "member.leave": _READER,
+    "team_grant.read": _READER,
+    "team_grant.put": _MAINTAINER,
+    "team_grant.remove": _MAINTAINER,
     **_each(_MANUSCRIPT, "read", _READER),
     **_each(_MANUSCRIPT, "create update delete reorder", _WRITER),
     **_each(_MANUSCRIPT, "restore", _MAINTAINER),
@@ -71,6 +76,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(("budget",), "read", _WRITER),
     **_each(("budget",), "update", _OWNER),
     "audit.read": _MAINTAINER,
+    "activity.read": _READER,
     **_each(("ops",), "read run", _OWNER),
 }
 """The roles that may do each action inside a project. Anybody may create a project."""
@@ -78,8 +84,11 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
 _READ_DEEDS = frozenset({"read", "query", "export", "list", "pull"})
 _ADMIN_ACTIONS = frozenset(
     {
-        *_each(("project",), "delete restore", _OWNER),
+        *_each(("project",), "delete restore archive unarchive", _OWNER),
+        *(action for action in MATRIX if action.endswith(".purge")),
         *_each(("member",), "put remove leave", _OWNER),
+        *_each(("team_grant",), "put remove", _OWNER),
+        *_each(("team",), "delete put_member remove_member", _OWNER),
         *_each(("ai.provider.add", "ai.provider.remove"), "user team project", _OWNER),
         *_each(("token",), "list read create delete", _OWNER),
         *_each(("ops",), "read run", _OWNER),
@@ -87,6 +96,15 @@ _ADMIN_ACTIONS = frozenset(
         "audit.read",
     }
 )
+
+_OPEN_IN_ARCHIVE = frozenset(
+    {
+        *_each(("project",), "delete restore unarchive archive purge clone", _OWNER),
+        *_each(("member",), "put remove leave", _OWNER),
+        *_each(("team_grant",), "put remove", _OWNER),
+    }
+)
+"""What may be done in an archived project besides reading: to all of it, and to who may come in."""
 
 _INCLUDED: Mapping[str, frozenset[str]] = {
     Scope.READ: frozenset({Scope.READ}),
@@ -99,8 +117,8 @@ _INCLUDED: Mapping[str, frozenset[str]] = {
 class Access:
     """What somebody is to a thing: its project, their role there, and their token's scopes.
 
-    `deleted` says that the thing, or something above it, is deleted; `schema_version` is the
-    editor schema that a scene names, None when it names none.
+    `deleted` says that the thing, or something above it, is deleted, `archived` that its project
+    can only be read; `schema_version` is the editor schema that a scene names, None for none.
     """
 
     project_id: UUID
@@ -108,6 +126,7 @@ class Access:
     deleted: bool = False
     scopes: frozenset[str] | None = None
     schema_version: int | None = None
+    archived: bool = False
 
 
 def scope_of(action: Action) -> Scope:
@@ -126,6 +145,19 @@ def require(access: Access, action: Action) -> None:
     if access.role not in MATRIX[action]:
         raise errors.Forbidden(f"Your role {access.role} does not allow {action}.", action=action)
     _require_scope(access.scopes, action)
+
+
+def require_open(access: Access, action: Action) -> None:
+    """Return when *action*, which changes something, may be done in the project as it is.
+
+    What is not known to be harmless is refused, so that nobody forgets a new action here.
+
+    Raises:
+        ProjectArchived: The project can only be read.
+    """
+    reads = action.rpartition(".")[2] in _READ_DEEDS
+    if access.archived and not reads and action not in _OPEN_IN_ARCHIVE:
+        raise errors.ProjectArchived(action=action)
 
 
 def may(access: Access, action: Action) -> bool:
@@ -174,8 +206,9 @@ def document() -> str:
         "",
         "A stranger to a project sees 404 everywhere in it. Anybody may create a project and is",
         "its OWNER. An OWNER may give any role; a MAINTAINER may make, change and remove WRITERs",
-        "and READERs. Personal access tokens are narrowed further by their scopes: `write`",
-        "includes `read`, `admin` includes both.",
+        "and READERs. The same holds for roles of teams ([teams](teams.md)), none of which is",
+        "OWNER; the strongest of a person's roles counts. Personal access tokens are narrowed",
+        "further by their scopes: `write` includes `read`, `admin` includes both.",
         "",
         f"| action | {' | '.join(roles)} | scope |",
         f"|---|{'|'.join(':-:' for _ in roles)}|---|",

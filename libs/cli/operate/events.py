@@ -15,10 +15,11 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from libs.cli.operate.ask import STYLE, moment, run
 from libs.cli.operate.line import Line, NatsUrl, Refused
 from libs.cli.operate.quarantine import quarantine
-from libs.cli.operate.show import event_line, told
+from libs.cli.operate.show import due_line, event_line, purge_line, told
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
 from libs.cli.say import complain, say
 from libs.contracts import integrity as c
+from libs.contracts import lifecycle
 from libs.stack.directory import owner_of, read_state
 from libs.stack.ports import LOOPBACK
 from libs.stack.services import ROOT
@@ -163,6 +164,71 @@ def export(
         run(data_dir, nats_url, ask)
     except OSError as error:
         raise Refused(f"cannot write {out}: {error.strerror}") from error
+
+
+@events.command()
+def purge(  # noqa: PLR0917 (each is an option with a name of its own)
+    older_than: Annotated[
+        int,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="Deleted at least so long ago."),
+    ] = 30,
+    project: Project = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be removed.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before.")] = False,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Remove for ever what was deleted long ago, with all below it and all its history.
+
+    It is done in the background; `scriptorium events purges` tells how far it is.
+    """
+    plan = lifecycle.PurgeDue(dry_run=True, older_than_days=older_than, project_id=project)
+
+    async def look(open_line: Line) -> None:
+        due = await open_line.ask(lifecycle.PURGE_DUE, plan)
+        for each in due.items:
+            say(due_line(each))
+        if not due.items:
+            say("nothing is due")
+            raise typer.Exit
+        more = " at once, and there is more" if due.more else ""
+        say(f"{len(due.items):,} things are due{more}; what is below them goes with them")
+
+    run(data_dir, nats_url, look)
+    if dry_run:
+        return
+    if not (yes or typer.confirm("Remove them for ever?")):
+        raise typer.Exit(1)
+
+    async def order(open_line: Line) -> None:
+        ordered = await open_line.ask(
+            lifecycle.PURGE_DUE, plan.model_copy(update={"dry_run": False})
+        )
+        say(f"{len(ordered.items):,} purges ordered: scriptorium events purges")
+
+    run(data_dir, nats_url, order)
+
+
+@events.command()
+def purges(
+    project: Project = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=lifecycle.DUE_ITEMS_MAX)] = 50,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Show what was and what is being removed for ever, the newest first."""
+    question = lifecycle.ListPurges(project_id=project, limit=limit)
+
+    async def ask(open_line: Line) -> None:
+        found = await open_line.ask(lifecycle.LIST_PURGES, question)
+        for each in found.items:
+            say(purge_line(each))
+        if not found.items:
+            say("nothing was purged")
+
+    run(data_dir, nats_url, ask)
 
 
 @events.command()

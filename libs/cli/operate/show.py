@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from libs.contracts.events import Event
+from libs.contracts.lifecycle import DueThing, PurgeProgress
 
 VALUE_CHARS_MAX = 60
 DIFFERENCES_SHOWN_MAX = 20
@@ -15,6 +16,23 @@ def event_line(event: Event) -> str:
     at = event.timestamp.isoformat(sep=" ", timespec="seconds")
     what = f"v{event.version:<4} {event.event_type:28} {_change(event.data)}"
     return f"{at}  {what}  by {event.user_id}"
+
+
+def due_line(due: DueThing) -> str:
+    """Return in one line what could be purged."""
+    at = due.deleted_at.isoformat(sep=" ", timespec="seconds")
+    where = "" if due.kind == "project" else f"  in {due.project_id}"
+    return f"{due.kind:14} {due.id}  deleted {at} by {due.deleted_by}{where}"
+
+
+def purge_line(purge: PurgeProgress) -> str:
+    """Return a purge in one line: what, how far it is, and why."""
+    at = purge.requested_at.isoformat(sep=" ", timespec="seconds")
+    far = f"{purge.buried:,} of {purge.things:,} gone, {purge.erased:,} erased"
+    mark = "! " if purge.failure and purge.finished_at is None else "  "
+    why = f"  {purge.failure}" if mark == "! " else ""
+    what = f"{purge.kind:14} {purge.target_id}"
+    return f"{mark}{at}  {what}  {purge.state:9} {far}  {purge.reason} by {purge.requested_by}{why}"
 
 
 def _change(data: dict[str, Any]) -> str:

@@ -116,6 +116,17 @@ class Live:
             if member.identity and member.identity.user_id == user_id:
                 self.spawn(self._admission.look_again(member))
 
+    def person_changed(self, user_id: UUID) -> None:
+        """Authorise this person's sockets again, in whatever project."""
+        for member in self._admission.members.values():
+            if member.identity and member.identity.user_id == user_id:
+                self.spawn(self._admission.look_again(member))
+
+    def look_at_everybody(self) -> None:
+        """Authorise all sockets again."""
+        for member in self._admission.members.values():
+            self.spawn(self._admission.look_again(member))
+
     def scene_changed(self, project_id: UUID, scene_id: UUID | None) -> None:
         """A scene (or what is above it) was deleted, or its schema raised: look at who is in it."""
         for member in self._in_project(project_id):
@@ -189,8 +200,7 @@ class Live:
         """The bus was away: look at once for what was missed."""
         await self._rooms.look_at_heads()
         self._admission.doubt()
-        for member in list(self._admission.members.values()):
-            self.spawn(self._admission.look_again(member))
+        self.look_at_everybody()
 
     async def _recheck(self) -> None:
         while True:

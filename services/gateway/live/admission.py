@@ -16,7 +16,7 @@ from services.gateway.identity.model import Identity
 from services.gateway.live.member import Member
 from services.gateway.live.room import Room
 from services.gateway.live.socket import DENIED, NO_SUCH_SCENE
-from services.gateway.permissions import Access, Action, require
+from services.gateway.permissions import Access, Action, require, require_open
 from services.gateway.schema import require_schema
 
 log = structlog.get_logger(__name__)
@@ -165,7 +165,10 @@ def _refusal(access: Access, declared: int | None) -> errors.AppError | None:
     if not _allows(access, "scene.edit"):
         return errors.Forbidden("read-only: your role does not allow writing here")
     try:
+        require_open(access, "scene.edit")
         require_schema(access.schema_version, declared)
+    except errors.ProjectArchived:
+        return errors.ProjectArchived("read-only: this project is archived")
     except errors.SchemaOutdated as outdated:
         return outdated.with_traceback(None)
     return None

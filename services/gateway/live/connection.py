@@ -87,7 +87,7 @@ class Guest(Member):
             for frame in missed:
                 self.send(frame)
             self.send(sync_message(STEP2, EMPTY_UPDATE))
-        if isinstance(self.refusal, errors.SchemaOutdated):
+        if isinstance(self.refusal, errors.SchemaOutdated | errors.ProjectArchived):
             # Before they write in vain; a reader knows that they are one.
             self.deny(self.refusal)
 

@@ -131,7 +131,7 @@ class Seat(Member):
         self._socket.send_large(message)
         for frame in missed:
             self.send(editor_update(self.scene_id, frame))
-        if isinstance(self.refusal, errors.SchemaOutdated):
+        if isinstance(self.refusal, errors.SchemaOutdated | errors.ProjectArchived):
             # Before they write in vain.
             self.deny(self.refusal)
         self.say(self._said)

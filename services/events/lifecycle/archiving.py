@@ -1,0 +1,39 @@
+"""Closing a project against changes, and opening it again."""
+
+from libs.contracts.actor import Actor
+from libs.contracts.lifecycle import SetArchived
+from libs.contracts.manuscript import Document
+from services.events.handlers.action import cause_of, claim_of, document, require_visible
+from services.events.model.aggregates import PROJECT
+from services.events.model.log import Draft
+from services.events.store import Store, Transaction
+from services.events.store.guard import close
+
+
+class Archiving:
+    """Answers about archived projects. Whether the actor may is the gateway's to say."""
+
+    def __init__(self, store: Store) -> None:
+        """Record in *store*."""
+        self._store = store
+
+    async def set(self, question: SetArchived, actor: Actor) -> Document:
+        """Archive the actor's project, or open it; what is so already stays as it is.
+
+        Raises:
+            errors.NotFound: The project is deleted.
+        """
+        project_id = actor.scope()
+        claim = claim_of(question, question.command_id, project_id, project_id=project_id)
+        action = "archived" if question.archived else "unarchived"
+
+        async def work(tx: Transaction) -> Document:
+            if await tx.claim(claim) is None:
+                row = require_visible(await tx.lock(PROJECT, project_id))
+                # Whoever began to write before this ends first, and nobody writes after it.
+                await close(tx.connection, project_id)
+                if (row["archived_at"] is not None) != question.archived:
+                    await tx.record([Draft(PROJECT, project_id, action, {})])
+            return await document(tx, PROJECT, project_id, actor=actor)
+
+        return await self._store.command(cause_of(actor, question.command_id), work)

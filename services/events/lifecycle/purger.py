@@ -1,0 +1,245 @@
+"""Carrying out purges, step by step: each is one transaction, after which any replica may go on.
+
+First all that goes is found and laid out as tombstones. Then it is buried from the bottom up: an
+aggregate gets its last event, `purged`, its row goes, and whatever names it and stays is changed by
+an event like any other, so that the projections remain the fold of the log. Last its events before
+that one are erased, once all of them are announced; the last one holds the checksum that it
+continues, so the chain still verifies.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+
+from libs import errors
+from libs.contracts.lifecycle import PurgeReason, PurgeState
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.lifecycle.below import all_below, directly_below, mentioning
+from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
+from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.log import PURGED, Draft
+from services.events.model.merge import field_changes
+from services.events.store import Store, Transaction
+from services.events.store.guard import close
+from services.events.store.statements import order_of
+
+log = structlog.get_logger(__name__)
+
+BURY_THINGS = 200
+"""Of one step: about a tenth of a second."""
+ERASE_THINGS = 200
+RETENTION_THINGS = 200
+"""Ordered by one round of retention."""
+TRIES_MAX = 10
+"""Of one step, over a quarter of an hour; then a person has to look."""
+IDLE_S = 1.0
+WAIT_S = 0.5
+"""Until it is looked again whether all is announced."""
+RETENTION_INTERVAL_S = 3600.0
+MEASURE_INTERVAL_S = 15.0
+FAILURE_CHARS_MAX = 200
+
+_buried = Counter(
+    "scriptorium_events_purged_total", "Things that were removed for ever, by kind.", ["kind"]
+)
+_erased = Counter("scriptorium_events_erased_total", "Events that were erased from the log.")
+_retried = Counter("scriptorium_events_purge_retries_total", "Steps of purges that failed.")
+_open = Gauge("scriptorium_events_purges_open", "Purges that are not done yet.")
+_failed = Gauge("scriptorium_events_purges_failed", "Purges that wait for a person.")
+_age = Gauge("scriptorium_events_purge_age_seconds", "Age of the oldest purge that is not done.")
+
+
+class Purger:
+    """Purges what was ordered and what was deleted long ago; one replica works at a time."""
+
+    def __init__(self, pool: Pool, store: Store, *, deleted_kept_days: int | None = None) -> None:
+        """Work on *pool*, to which *store* leads, too.
+
+        Args:
+            pool: The database.
+            store: The same.
+            deleted_kept_days: How long what is deleted can be restored; None for ever.
+        """
+        self._pool = pool
+        self._store = store
+        self._kept_days = deleted_kept_days
+        self._orders = Orders(store, pool)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        retire_at = measure_at = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            worked = False
+            try:
+                worked = await self.step()
+                if clock() >= retire_at:
+                    await self.retire()
+                    retire_at = clock() + RETENTION_INTERVAL_S
+                if clock() >= measure_at:
+                    await self._measure()
+                    measure_at = clock() + MEASURE_INTERVAL_S
+            except (*UNREACHABLE, asyncpg.PostgresError, errors.Unavailable) as error:
+                log.warning("purge postponed", reason=repr(error)[:FAILURE_CHARS_MAX])
+            if not worked:
+                await asyncio.sleep(IDLE_S)
+
+    async def retire(self) -> int:
+        """Order the purge of what was deleted longer ago than it is kept; returns how many."""
+        if self._kept_days is None:
+            return 0
+        before = datetime.now(UTC) - timedelta(days=self._kept_days)
+        due = await self._orders.deleted_before(before, limit=RETENTION_THINGS)
+        for each in due:
+            # It is the consequence of what they did.
+            await self._orders.order(each, PurgeReason.RETENTION, each.deleted_by)
+        return len(due)
+
+    async def step(self) -> bool:
+        """Do one step of the oldest purge; False when there is nothing to do now."""
+        purge = await self._pool.fetchrow(SQL.next)
+        if purge is None:
+            return False
+        cause = system_cause(purge["project_id"], purge["requested_by"], purge["purge_id"])
+
+        async def work(tx: Transaction) -> bool:
+            if not await tx.connection.fetchval(SQL.lock):
+                return False  # another replica is at it
+            now = await tx.connection.fetchrow(SQL.next)
+            if now is None or now["purge_id"] != purge["purge_id"]:
+                return True
+            await self._advance(tx, now)
+            return True
+
+        try:
+            return await self._store.command(cause, work)
+        except errors.Unavailable:
+            raise
+        except (errors.AppError, asyncpg.PostgresError, ValueError, KeyError) as error:
+            await self._note_failure(purge, error)
+            return True
+
+    async def _advance(self, tx: Transaction, purge: asyncpg.Record) -> None:
+        match PurgeState(purge["state"]):
+            case PurgeState.GATHERING:
+                await self._gather(tx, purge)
+            case PurgeState.BURYING:
+                await self._bury(tx, purge)
+            case PurgeState.ERASING:
+                await self._erase(tx, purge)
+            case PurgeState.DONE | PurgeState.FAILED:
+                raise AssertionError
+
+    async def _gather(self, tx: Transaction, purge: asyncpg.Record) -> None:
+        """Find all that goes. What comes below it meanwhile is met when it is buried."""
+        purge_id, project_id = purge["purge_id"], purge["project_id"]
+        about = AGGREGATES[purge["kind"]]
+        if about is PROJECT:
+            await tx.lock(PROJECT, project_id)
+            await close(tx.connection, project_id)
+            kinds = list(AGGREGATES.values())
+            await tx.connection.execute(
+                SQL.lay_project,
+                purge_id,
+                project_id,
+                [kind.kind for kind in kinds],
+                [order_of(kind) for kind in kinds],
+            )
+        else:
+            found = await all_below(tx.connection, project_id, about, purge["target_id"])
+            await lay(tx.connection, purge_id, project_id, found)
+        await tx.connection.execute(SQL.advance, purge_id, PurgeState.BURYING.value)
+
+    async def _bury(self, tx: Transaction, purge: asyncpg.Record) -> None:
+        """Take the lowest away."""
+        connection, purge_id = tx.connection, purge["purge_id"]
+        rows = await connection.fetch(SQL.to_bury, purge_id, BURY_THINGS)
+        if not rows:
+            await connection.execute(SQL.advance, purge_id, PurgeState.ERASING.value)
+            return
+        about, ids = AGGREGATES[rows[0]["kind"]], [row["aggregate_id"] for row in rows]
+        drafts = await self._burial(tx, purge["project_id"], about, ids)
+        if isinstance(drafts, dict):
+            await lay(connection, purge_id, purge["project_id"], drafts)
+            await connection.execute(SQL.count_things, purge_id)
+            return
+        await tx.record(drafts)
+        await connection.execute(SQL.buried, ids)
+        await connection.execute(SQL.count_buried, purge_id, len(ids))
+        _buried.labels(about.kind).inc(len(ids))
+
+    async def _burial(
+        self, tx: Transaction, project_id: UUID, about: Aggregate, ids: Sequence[UUID]
+    ) -> list[Draft] | dict[UUID, Aggregate]:
+        """Return what happens to things and to what names them; or what has to go before them."""
+        named_by = await mentioning(tx.connection, project_id, about.kind, ids)
+        wanted = dict.fromkeys(ids, about) | {key: kind for key, (kind, _) in named_by.items()}
+        held, _ = await tx.lock_all(wanted)
+        # An insert below one of these that is under way ends before this, and is seen after it.
+        await tx.connection.execute(filled("hold_rows", about.kind), ids)
+        late = await directly_below(tx.connection, project_id, about.kind, ids)
+        if late:
+            return late
+        drafts: list[Draft] = []
+        for key, (kind, names) in named_by.items():
+            row = held.get(key)
+            if row is not None:
+                cleared = {name: None for name in names if row[name] in ids}
+                drafts += field_changes(kind, key, row, cleared)
+        for key in ids:
+            head = tx.head_of(key)
+            data = {"events": head.version, "checksum": head.checksum}
+            drafts.append(Draft(about, key, PURGED, data))
+        return drafts
+
+    async def _erase(self, tx: Transaction, purge: asyncpg.Record) -> None:
+        """Remove from the log what came before the last event of some of them."""
+        connection, purge_id = tx.connection, purge["purge_id"]
+        done = await connection.fetchrow(SQL.erase, purge_id, ERASE_THINGS)
+        assert done is not None
+        if done["waiting"]:
+            await connection.execute(SQL.wait, purge_id, WAIT_S)
+        elif done["erased"]:
+            await connection.execute(SQL.count_erased, purge_id, done["erased"], done["removed"])
+            _erased.inc(done["removed"])
+        else:
+            if purge["kind"] == PROJECT.kind:
+                await connection.execute(SQL.forget_project, purge_id)
+            await connection.execute(SQL.advance, purge_id, PurgeState.DONE.value)
+            log.info(
+                "purged",
+                purge_id=str(purge_id),
+                project_id=str(purge["project_id"]),
+                kind=purge["kind"],
+                target_id=str(purge["target_id"]),
+                reason=purge["reason"],
+                requested_by=str(purge["requested_by"]),
+                things=purge["buried"],
+                events=purge["events"],
+            )
+
+    async def _note_failure(self, purge: asyncpg.Record, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"[:FAILURE_CHARS_MAX]
+        state = await self._pool.fetchval(SQL.fail, purge["purge_id"], reason, TRIES_MAX)
+        _retried.inc()
+        log.error(
+            "step of a purge failed",
+            purge_id=str(purge["purge_id"]),
+            state=state,
+            reason=reason,
+            exc_info=error,
+        )
+
+    async def _measure(self) -> None:
+        row = await self._pool.fetchrow(SQL.measure)
+        assert row is not None
+        _open.set(row["open"])
+        _failed.set(row["failed"])
+        _age.set(row["age_s"])

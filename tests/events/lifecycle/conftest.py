@@ -1,0 +1,77 @@
+"""A stack of its own, because these proofs are about the whole log; a relay announces."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import pytest
+
+from libs.bus import Caller, Relay, connect_broker
+from libs.postgres import Pool, connect, migrate
+from libs.stack import Stack
+from services.events.bundles.subscription import subscribe_bundles
+from services.events.handlers import subscribe
+from services.events.integrity.announcing import Screen
+from services.events.integrity.operations import subscribe as serve_operators
+from services.events.lifecycle.subscription import subscribe_lifecycle
+from services.events.store import Store
+from services.events.sync.subscription import subscribe_sync
+from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.support import World
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path_factory.mktemp("lifecycle") / "data", replicas={}) as running:
+        url = running.postgres_url("events", "events_owner")
+        await migrate(url, "services.events", role="events")
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def pool(stack: Stack) -> AsyncIterator[Pool]:
+    url = stack.postgres_url("events", "events")
+    opened = await connect(url, application="tests", size_max=16)
+    await opened.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def owner(stack: Stack) -> AsyncIterator[Pool]:
+    url = stack.postgres_url("events", "events_owner")
+    opened = await connect(url, application="tests-owner", size_max=6)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
+    broker, client = await connect_broker(
+        stack.nats_url("events"), service="events", replica="test"
+    )
+    store = Store(pool)
+    subscribe(broker, store)
+    subscribe_bundles(broker, store)
+    subscribe_sync(broker, store)
+    subscribe_lifecycle(broker, store, pool)
+    serve_operators(broker, pool)
+    await broker.start()
+    relay = asyncio.create_task(Relay(pool, client, service="events", screening=Screen(pool)).run())
+    yield
+    relay.cancel()
+    await asyncio.wait([relay])
+    await broker.stop()
+
+
+@pytest.fixture(scope="session")
+async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
+    broker, client = await connect_broker(
+        stack.nats_url("gateway"), service="gateway", replica="test"
+    )
+    yield Caller(client)
+    await broker.stop()
+
+
+@pytest.fixture
+async def world(caller: Caller) -> World:
+    return await World.begin(caller)
