@@ -1,0 +1,1 @@
+"""The texts of scenes as they go into a copy of their project, and come out of one."""

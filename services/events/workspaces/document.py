@@ -1,0 +1,287 @@
+"""The state of a project as lines of JSON, without ids: written from rows, read into aggregates.
+
+Each line is one thing: its `kind`, its number as `id`, the number of what it hangs under as
+`parent`, the `fields` that a client would create it with, and, `derived`, what no client sets. A
+reference is the number of what it names. Kinds come in the order of AGGREGATES and numbers run on
+through all of them, so that the counts of kinds tell what a number stands for, and every line can
+be read by itself.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, cast
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from libs import errors
+from libs.contracts.values import Moment
+from libs.contracts.wire import camel
+from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
+from libs.contracts.world import PREVIEW_CHARS_MAX
+from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.part import Part
+
+KINDS: tuple[Aggregate, ...] = tuple(
+    each for each in AGGREGATES.values() if each.parent is not None
+)
+"""What a document holds, in its order: what is in a project, and not who may come in."""
+
+LEFT_BEHIND = frozenset({"file"})
+"""Parts that are not in a document: files are bytes elsewhere, and belong to their project."""
+
+_DERIVED: Mapping[str, TypeAdapter[Any]] = {
+    "preview": TypeAdapter(
+        Annotated[str, StringConstraints(max_length=PREVIEW_CHARS_MAX, pattern=r"^[^\x00]*$")]
+    ),
+    "task_completed_at": TypeAdapter(Moment),
+    "word_count": TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]),
+}
+"""Fields that no client sets and a copy keeps, with what they may be."""
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class Numbering:
+    """Which number is of which kind."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        """Number things of kinds as *counts* says, in the order of KINDS."""
+        self.ranges: dict[str, range] = {}
+        first = 1
+        for about in KINDS:
+            count = counts.get(about.kind, 0)
+            self.ranges[about.kind] = range(first, first + count)
+            first += count
+        self.total = first - 1
+
+    @classmethod
+    def of(cls, head: Head) -> "Numbering":
+        """Return what a document that begins with *head* numbers.
+
+        Raises:
+            errors.Unsupported: It has another format.
+            errors.Unknown: It has a kind that is not known here.
+            errors.TooLarge: It has more than AGGREGATES_MAX things.
+        """
+        if head.format != FORMAT:
+            raise errors.Unsupported(
+                f"This format is not known here; {FORMAT} is.", at="format", known=[FORMAT]
+            )
+        unknown = head.kinds.keys() - {about.kind for about in KINDS}
+        if unknown:
+            name = min(unknown)
+            raise errors.Unknown(
+                f"kinds.{name}: is not known here",
+                errors=[{"field": f"kinds.{name}", "detail": "is not known here"}],
+            )
+        numbering = cls(head.kinds)
+        if numbering.total > AGGREGATES_MAX:
+            raise errors.TooLarge(f"A project may have {AGGREGATES_MAX} things to be copied.")
+        return numbering
+
+    def kind_of(self, number: int) -> Aggregate | None:
+        """Return of which kind a number is; None when it is nobody's."""
+        return next((each for each in KINDS if number in self.ranges[each.kind]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing of a document.
+
+    Args:
+        about: Its kind.
+        number: Its number.
+        above: The number of what it hangs under; None for the project itself.
+        fields: Its fields, flat and as JSON; references are `placeholder` ids.
+    """
+
+    about: Aggregate
+    number: int
+    above: int | None
+    fields: dict[str, Any]
+
+    def references(self) -> Iterable[tuple[str, int]]:
+        """Yield the fields that refer to something, and its number."""
+        for name in self.about.references:
+            if self.fields.get(name) is not None:
+                yield name, UUID(self.fields[name]).int
+
+
+def placeholder(number: int) -> str:
+    """Return what stands for the id of a number until it is known."""
+    return str(UUID(int=number))
+
+
+def line(about: Aggregate, row: Row, number: int, numbers: Mapping[UUID, int]) -> bytes | None:
+    """Write a row down; None when it needs something that is not in the document.
+
+    Args:
+        about: Its kind.
+        row: As its view shows it.
+        number: Its number.
+        numbers: The numbers of all that came before it.
+    """
+    flat = {name: about.plain(name, row[name]) for name in about.fields}
+    for name in about.references:
+        flat[name] = numbers.get(row[name]) if row[name] is not None else None
+        if flat[name] is None and _is_required(about, name):
+            return None
+    said: dict[str, Any] = {"kind": about.kind, "id": number}
+    if about.ordered and about.parent != PROJECT.kind:
+        if (above := numbers.get(row["parent_id"])) is None:
+            return None
+        said["parent"] = above
+    parts = {part.name: part for part in about.parts}
+    said["fields"] = {
+        camel(name): _part(parts[name], row, flat) if name in parts else flat[name]
+        for name in about.create.model_fields
+    }
+    derived = {camel(name): flat[name] for name in _derived(about) if flat[name] not in (None, 0)}
+    if derived:
+        said["derived"] = derived
+    return _ENCODER.encode(said).encode() + b"\n"
+
+
+def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
+    """Read the line about thing *number*.
+
+    Args:
+        raw: The line.
+        number: Which it is.
+        numbering: What the document numbers.
+        at: When, as JSON, for fields that follow from others.
+
+    Raises:
+        errors.Invalid: It is not a line that could have been written; says what and where.
+        errors.Unknown: It names a kind or a field that is not known here.
+    """
+    said = _object(raw, number)
+    about = _kind(said.pop("kind", None), said.pop("id", None), number, numbering)
+    above: int | None = None
+    if about.ordered and about.parent != PROJECT.kind:
+        above = _number(said.pop("parent", None), str(about.parent), number, numbering, "parent")
+    derived = _members(said.pop("derived", {}), number, "derived")
+    given = _members(said.pop("fields", None), number, "fields")
+    if said:
+        raise _unknown(number, min(said))
+    for name, kind in about.references.items():
+        _replace(given, about.path_of(name), kind, number, numbering)
+    try:
+        fields = about.initial(given, at=at)
+    except errors.Invalid as error:
+        raise type(error)(f"thing {number}: {error.detail}", at=number, **error.data) from None
+    fields |= _derived_of(about, derived, fields, number)
+    return Item(about, number, above, fields)
+
+
+def _is_required(about: Aggregate, name: str) -> bool:
+    field = about.create.model_fields.get(name)
+    return field is not None and field.is_required()
+
+
+def _derived(about: Aggregate) -> tuple[str, ...]:
+    """Return the fields that no client sets and a document holds."""
+    of_parts = (
+        part.columns[name]
+        for part in about.parts
+        if part.name not in LEFT_BEHIND
+        for name in part.derived
+    )
+    return tuple(name for name in (*about.derived, *of_parts) if name in _DERIVED)
+
+
+def _part(part: Part, row: Row, flat: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not part.belongs_to(row):
+        return None
+    given = part.given.model_fields if part.given else ()
+    shown = {camel(name): flat[part.columns[name]] for name in given}
+    if not part.table and all(value is None for value in shown.values()):
+        return None
+    return shown
+
+
+def _object(raw: bytes, number: int) -> dict[str, Any]:
+    try:
+        said: Any = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise _wrong(number, "line", "is not JSON") from None
+    return _members(said, number, "line")
+
+
+def _members(value: Any, number: int, field: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(number, field, "is not an object")
+    return cast("dict[str, Any]", value)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _kind(kind: Any, given: Any, number: int, numbering: Numbering) -> Aggregate:
+    about = numbering.kind_of(number)
+    if kind not in [each.kind for each in KINDS]:
+        raise _unknown(number, "kind")
+    if about is None or kind != about.kind:
+        raise _wrong(number, "kind", "does not agree with the counts in the first line")
+    if given != number or type(given) is not int:
+        raise _wrong(number, "id", f"is not {number}")
+    return about
+
+
+def _number(value: Any, kind: str, number: int, numbering: Numbering, field: str) -> int:
+    known = isinstance(value, int) and not isinstance(value, bool)
+    if not known or value not in numbering.ranges[kind] or value >= number:
+        raise _wrong(number, field, f"is not the number of a {kind} before it")
+    return value
+
+
+def _replace(said: dict[str, Any], path: str, kind: str, number: int, numbering: Numbering) -> None:
+    """Put the placeholder of a reference where its number is."""
+    *above, last = path.split(".")
+    place: Any = said
+    for name in above:
+        place = place.get(name) if isinstance(place, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not isinstance(place, dict) or place.get(last) is None:  # pyright: ignore[reportUnknownMemberType]
+        return  # what has to be there, its model asks for
+    if kind not in numbering.ranges:
+        raise _wrong(number, path, f"a {kind} is not in a document")
+    place[last] = UUID(int=_number(place[last], kind, number, numbering, path))
+
+
+def _derived_of(
+    about: Aggregate, given: Mapping[str, Any], fields: Mapping[str, Any], number: int
+) -> dict[str, Any]:
+    known = {camel(name): name for name in _derived(about)}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise _unknown(number, f"derived.{name}")
+        own = known[name]
+        if own not in about.derived and fields[own] is None:
+            continue  # it follows from what is not so: a task that is not done has no such time
+        try:
+            adapter = _DERIVED[own]
+            found[own] = adapter.dump_python(adapter.validate_python(value), mode="json")
+        except ValidationError:
+            raise _wrong(number, f"derived.{name}", "has not the required form") from None
+    return found
+
+
+def _wrong(number: int, field: str, detail: str) -> errors.Invalid:
+    return errors.Invalid(
+        f"thing {number}: {field}: {detail}",
+        at=number,
+        errors=[{"field": field, "detail": detail}],
+    )
+
+
+def _unknown(number: int, field: str) -> errors.Unknown:
+    return errors.Unknown(
+        f"thing {number}: {field}: is not known here",
+        at=number,
+        errors=[{"field": field, "detail": "is not known here"}],
+    )

@@ -1,0 +1,182 @@
+"""Answers about packages: one is taken and read page by page, or sent page by page."""
+
+from uuid import UUID
+
+import zstandard
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.manuscript import Done
+from libs.contracts.workspaces import (
+    PACKAGES_OPEN_MAX,
+    DropPackage,
+    Head,
+    OpenPackage,
+    PackageState,
+    Page,
+    PutPage,
+    PutText,
+    ReadPage,
+    TakePackage,
+)
+from libs.postgres import Connection, Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.bundles.commit import now_as_json
+from services.events.model.aggregates import SCENE
+from services.events.model.refusal import refused
+from services.events.workspaces.document import Numbering, read
+from services.events.workspaces.planting import unpacked
+from services.events.workspaces.store import SQL, within
+from services.events.workspaces.taking import take
+
+
+class Packages:
+    """Answers about packages."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Keep them in *pool*."""
+        self._pool = pool
+
+    async def take(self, question: TakePackage, actor: Actor) -> PackageState:
+        """Make a package of the actor's project, to be read."""
+        package_id = question.package_id
+        try:
+            async with self._pool.acquire() as connection:
+                await self._require_room(connection, package_id, actor)
+            head = await take(self._pool, package_id, actor.scope(), actor.user_id)
+            pages = await self._pool.fetchval(SQL.page_count, package_id)
+        except UNREACHABLE as error:
+            raise errors.Unavailable from error
+        return PackageState(head=head, pages=pages or 0)
+
+    async def open(self, question: OpenPackage, actor: Actor) -> Done:
+        """Begin a package that will be sent."""
+        Numbering.of(question.head)
+
+        async def work(connection: Connection) -> Done:
+            await connection.execute(SQL.lock_person, actor.user_id)
+            await self._require_room(connection, question.package_id, actor)
+            head = question.head.model_dump(mode="json")
+            made = await connection.fetchval(
+                SQL.open_package, question.package_id, actor.user_id, None, head
+            )
+            if made is None:
+                known = await self._open_package(connection, question.package_id, actor)
+                if known != question.head:
+                    raise errors.IdempotencyKeyReused
+            return Done()
+
+        return await within(self._pool, work)
+
+    async def put_page(self, question: PutPage, actor: Actor) -> Done:
+        """Store a page of a package, once every line of it has been read."""
+
+        async def work(connection: Connection) -> Done:
+            head = await self._open_package(connection, question.package_id, actor)
+            numbering, at = Numbering.of(head), now_as_json()
+            lines = unpacked(question.body).splitlines()
+            if not lines or question.first + len(lines) - 1 > numbering.total:
+                raise errors.PackageDamaged(
+                    f"There are not {numbering.total} things, as the first line says.", at="state"
+                )
+            for number, raw in enumerate(lines, question.first):
+                read(raw, number, numbering, at=at)
+            await connection.execute(
+                SQL.put_page,
+                question.package_id,
+                question.page,
+                question.first,
+                len(lines),
+                question.body,
+            )
+            return Done()
+
+        return await within(self._pool, work)
+
+    async def put_text(self, question: PutText, actor: Actor) -> Done:
+        """Store the text of a scene; whether it is one is seen when the job checks it."""
+
+        async def work(connection: Connection) -> Done:
+            head = await self._open_package(connection, question.package_id, actor)
+            if question.number not in Numbering.of(head).ranges[SCENE.kind]:
+                raise errors.PackageDamaged(
+                    f"Thing {question.number} is no scene, and has no text.", at=question.number
+                )
+            packed = question.packed
+            try:
+                known = zstandard.frame_content_size(packed) == question.size
+            except zstandard.ZstdError:
+                known = False
+            if not known:
+                raise refused("packed", "is not what it says")
+            await connection.execute(
+                SQL.put_text, question.package_id, question.number, packed, question.size
+            )
+            return Done()
+
+        return await within(self._pool, work)
+
+    async def page(self, question: ReadPage, actor: Actor) -> Page:
+        """Show a page of a package, and where its texts are."""
+
+        async def work(connection: Connection) -> Page:
+            known = await connection.fetchrow(SQL.package, question.package_id, actor.user_id)
+            page = await connection.fetchrow(SQL.page, question.package_id, question.page)
+            if known is None or page is None or known["project_id"] != actor.scope():
+                raise errors.NotFound
+            upto = page["first"] + page["count"]
+            scenes = await connection.fetch(
+                SQL.scenes_of_page, question.package_id, page["first"], upto
+            )
+            return Page.model_construct(
+                body=unpacked(page["body"]),
+                scenes={row["number"]: row["scene_id"] for row in scenes},
+            )
+
+        return await within(self._pool, work)
+
+    async def drop(self, question: DropPackage, actor: Actor) -> Done:
+        """Forget a package that was read, or whose sending was given up."""
+
+        async def work(connection: Connection) -> Done:
+            known = await connection.fetchrow(SQL.lock_package, question.package_id, actor.user_id)
+            if known is not None and not (known["sealed"] and known["project_id"] is None):
+                await connection.execute(SQL.drop_package, question.package_id)
+            return Done()
+
+        return await within(self._pool, work)
+
+    async def _require_room(self, connection: Connection, package_id: UUID, actor: Actor) -> None:
+        if await connection.fetchrow(SQL.package, package_id, actor.user_id):
+            return
+        count: int = await connection.fetchval(SQL.open_packages, actor.user_id) or 0
+        if count >= PACKAGES_OPEN_MAX:
+            raise errors.LimitReached(
+                f"A person may have {PACKAGES_OPEN_MAX} exports and imports at once."
+            )
+
+    async def _open_package(self, connection: Connection, package_id: UUID, actor: Actor) -> Head:
+        row = await connection.fetchrow(SQL.lock_package, package_id, actor.user_id)
+        if row is None or row["project_id"] is not None:
+            raise errors.NotFound("There is no such package.")
+        if row["sealed"]:
+            raise errors.Conflict("This package was sent whole already.")
+        return Head.model_validate(row["head"])
+
+
+async def require_whole(connection: Connection, package_id: UUID, head: Head) -> None:
+    """Return when every thing that a head counts has come.
+
+    Raises:
+        errors.PackageDamaged: Something is missing.
+    """
+    expected = 1
+    for row in await connection.fetch(SQL.pages, package_id):
+        if row["first"] != expected:
+            break
+        expected += row["count"]
+    total = Numbering.of(head).total
+    if expected != total + 1:
+        raise errors.PackageDamaged(
+            f"There are {expected - 1} things where there should be {total}.", at="state"
+        )

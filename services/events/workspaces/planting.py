@@ -1,0 +1,149 @@
+"""Planting a package: a new project with fresh ids, all of it in one transaction."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from uuid import UUID
+
+import asyncpg
+import zstandard
+
+from libs import errors
+from libs.contracts.actor import Role
+from libs.contracts.workspaces import PAGE_BYTES, PAGE_BYTES_MAX, Head
+from libs.postgres import Connection
+from services.events.bundles.commit import now_as_json
+from services.events.model.aggregates import MEMBER, PROJECT
+from services.events.model.aggregates.project import slugs
+from services.events.model.log import Cause, Draft
+from services.events.model.order import place
+from services.events.model.rank import between
+from services.events.store import Transaction
+from services.events.workspaces.document import Item, Numbering, read
+from services.events.workspaces.store import SQL
+
+SLICE_DRAFTS = 500
+"""Recorded with one statement for each table, and in memory, at a time."""
+
+_RANDOM_BITS = 42
+_LOW_BITS = 20
+
+
+def planted_id(seed: UUID, number: int) -> UUID:
+    """Return the id of thing *number* of what is planted under *seed*: a UUIDv7 as old as that.
+
+    The same again after a crash. Ids rise with numbers; 0 is the project, the members follow on
+    the last number.
+    """
+    random = int.from_bytes(hashlib.sha256(seed.bytes + number.to_bytes(8)).digest()[:8])
+    value = seed.int >> 80 << 80 | 7 << 76 | (number >> _LOW_BITS) << 64 | 2 << 62
+    value |= (number & (1 << _LOW_BITS) - 1) << _RANDOM_BITS
+    return UUID(int=value | random & (1 << _RANDOM_BITS) - 1)
+
+
+async def plant(tx: Transaction, cause: Cause, package_id: UUID, seed: UUID, *, name: str) -> None:
+    """Make a project of a package; whoever *cause* names becomes its OWNER.
+
+    Raises:
+        errors.AppError: Its state is not what a project can be; says where.
+    """
+    connection = tx.connection
+    head = Head.model_validate(await connection.fetchval(SQL.head, package_id))
+    numbering = Numbering.of(head)
+    await begin_project(tx, cause, name, member_id=planted_id(seed, numbering.total + 1))
+    ranks = _Ranks(cause.project_id, lambda number: planted_id(seed, number))
+    drafts: list[Draft] = []
+    async for item in items(connection, package_id, numbering):
+        drafts.append(ranks.draft(item))
+        if len(drafts) == SLICE_DRAFTS:
+            await _record(connection, cause, drafts)
+            drafts = []
+    await _record(connection, cause, drafts)
+
+
+async def items(
+    connection: Connection, package_id: UUID, numbering: Numbering
+) -> AsyncGenerator[Item]:
+    """Yield the things of a package in order, a page in memory at a time.
+
+    Raises:
+        errors.PackageDamaged: Something is missing, or is not what was stored.
+    """
+    at, number = now_as_json(), 1
+    for page in [row["page"] for row in await connection.fetch(SQL.pages, package_id)]:
+        row = await connection.fetchrow(SQL.page, package_id, page)
+        if row is None or row["first"] != number:
+            raise errors.PackageDamaged(f"Page {page} does not follow the one before.")
+        for raw in unpacked(row["body"]).splitlines():
+            yield read(raw, number, numbering, at=at)
+            number += 1
+    if number != numbering.total + 1:
+        raise errors.PackageDamaged(
+            f"There are {number - 1} things where there should be {numbering.total}.", at="state"
+        )
+
+
+def unpacked(body: bytes) -> bytes:
+    """Return the lines of a page.
+
+    Raises:
+        errors.PackageDamaged: It is not a page, or longer than one may be.
+    """
+    try:
+        # What the frame says of its size comes first, because it is allocated before it is read.
+        size = zstandard.frame_content_size(body)
+        if not 0 < size <= PAGE_BYTES + PAGE_BYTES_MAX:
+            raise errors.PackageDamaged("A page of the state is empty or too long.", at="state")
+        return zstandard.decompress(body, max_output_size=size)
+    except zstandard.ZstdError:
+        raise errors.PackageDamaged("A page of the state cannot be read.", at="state") from None
+
+
+class _Ranks:
+    """Turns things into drafts, each after the siblings that came before it."""
+
+    def __init__(self, project_id: UUID, ids: Callable[[int], UUID]) -> None:
+        self._project_id = project_id
+        self._ids = ids
+        self._last: dict[tuple[str, UUID], tuple[int, str]] = {}
+
+    def draft(self, item: Item) -> Draft:
+        about = item.about
+        fields = dict(item.fields)
+        for name, number in item.references():
+            fields[name] = str(self._ids(number))
+        data = about.born(fields)
+        if about.ordered:
+            above = self._project_id if item.above is None else self._ids(item.above)
+            index, last = self._last.get((about.kind, above), (-1, None))
+            rank = between(last, None)
+            self._last[about.kind, above] = index + 1, rank
+            data |= place(above, index + 1, rank)
+        return Draft(about, self._ids(item.number), "created", data)
+
+
+async def begin_project(tx: Transaction, cause: Cause, name: str, *, member_id: UUID) -> None:
+    """Record a project and its OWNER, under the plainest slug that nobody has.
+
+    Raises:
+        errors.SlugTaken: Somebody else took even the last one just now.
+    """
+    wishes = list(slugs(name, cause.project_id))
+    owner = {"userId": str(cause.user_id), "role": Role.OWNER.value}
+    member = Draft(MEMBER, member_id, "added", owner)
+    for tried in (wishes, wishes[-1:]):
+        slug = await tx.free_slug(tried)
+        said = {"name": name, "slug": slug}
+        try:
+            # Another one may be made from the same name just now: leave the pretty ones to them.
+            async with tx.attempt():
+                await tx.record([Draft(PROJECT, cause.project_id, "created", said), member])
+        except asyncpg.UniqueViolationError as error:
+            if tried is not wishes:
+                raise errors.SlugTaken from error
+        else:
+            return
+
+
+async def _record(connection: Connection, cause: Cause, drafts: list[Draft]) -> None:
+    # A transaction remembers all that it recorded, and nothing here is touched twice.
+    await Transaction(connection, cause).record(drafts)

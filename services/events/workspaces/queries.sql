@@ -1,0 +1,203 @@
+-- Statements with {table}, {view} or {whole} are written once for every kind of aggregate, as in
+-- services/events/queries.sql.
+
+-- name: ordered_state
+-- What lives under these parents, in their order and each in its own.
+SELECT {whole}, v.parent_id
+FROM {view} v
+JOIN unnest($2::uuid[]) WITH ORDINALITY AS above (above_id, place) ON above.above_id = v.parent_id
+WHERE v.project_id = $1 AND NOT v.hidden AND v.deleted_at IS NULL
+ORDER BY above.place, v.rank;
+
+-- name: unordered_state
+-- Ids rise with time, and so do those of copies: their order stays.
+SELECT {whole}, v.parent_id FROM {view} v
+WHERE v.project_id = $1 AND NOT v.hidden AND v.deleted_at IS NULL ORDER BY v.id;
+
+-- name: chosen_state
+SELECT {whole}, v.parent_id FROM {view} v
+WHERE v.project_id = $1 AND v.id = ANY ($2) AND NOT v.hidden AND v.deleted_at IS NULL ORDER BY v.id;
+
+-- name: between_state
+-- What connects two of these: a row whose every reference is among them.
+SELECT {whole}, v.parent_id FROM {view} v
+WHERE v.project_id = $1 AND v.{one} = ANY ($2) AND v.{other} = ANY ($2)
+    AND NOT v.hidden AND v.deleted_at IS NULL ORDER BY v.id LIMIT $3;
+
+-- name: open_package
+INSERT INTO packages (package_id, owner_id, project_id, head) VALUES ($1, $2, $3, $4)
+ON CONFLICT (package_id) DO NOTHING RETURNING package_id;
+
+-- name: open_packages
+-- Those that are not kept for a template.
+SELECT count(*) FROM packages p WHERE owner_id = $1
+    AND NOT EXISTS (SELECT FROM templates t WHERE t.package_id = p.package_id);
+
+-- name: package
+SELECT * FROM packages WHERE package_id = $1 AND owner_id = $2;
+
+-- name: head
+SELECT head FROM packages WHERE package_id = $1;
+
+-- name: lock_package
+SELECT * FROM packages WHERE package_id = $1 AND owner_id = $2 FOR UPDATE;
+
+-- name: seal_package
+UPDATE packages SET head = $2, sealed = true WHERE package_id = $1;
+
+-- name: put_page
+-- A page that came before is as it was.
+INSERT INTO package_pages (package_id, page, first, count, body) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (package_id, page) DO NOTHING;
+
+-- name: pages
+SELECT page, first, count FROM package_pages WHERE package_id = $1 ORDER BY page;
+
+-- name: page
+SELECT first, count, body FROM package_pages WHERE package_id = $1 AND page = $2;
+
+-- name: page_count
+SELECT count(*) FROM package_pages WHERE package_id = $1;
+
+-- name: put_scenes
+INSERT INTO package_texts (package_id, number, scene_id)
+SELECT $1, n.number, n.scene_id FROM unnest($2::integer[], $3::uuid[]) AS n (number, scene_id);
+
+-- name: put_text
+INSERT INTO package_texts (package_id, number, packed, size) VALUES ($1, $2, $3, $4)
+ON CONFLICT (package_id, number) DO NOTHING;
+
+-- name: scenes_of_page
+SELECT number, scene_id FROM package_texts
+WHERE package_id = $1 AND number >= $2 AND number < $3 AND scene_id IS NOT NULL;
+
+-- name: unread_texts
+SELECT number, scene_id FROM package_texts
+WHERE package_id = $1 AND packed IS NULL ORDER BY number LIMIT $2;
+
+-- name: fill_text
+-- From now on nothing tells where it was read.
+UPDATE package_texts SET packed = $3, size = $4, scene_id = NULL
+WHERE package_id = $1 AND number = $2 AND packed IS NULL;
+
+-- name: texts
+SELECT number, packed, size FROM package_texts
+WHERE package_id = $1 AND number > $2 AND size > 0 ORDER BY number LIMIT $3;
+
+-- name: text_counts
+SELECT count(*) AS total, count(packed) AS read, count(*) FILTER (WHERE size > 0) AS written
+FROM package_texts WHERE package_id = $1;
+
+-- name: drop_package
+DELETE FROM packages p WHERE package_id = $1
+    AND NOT EXISTS (SELECT FROM templates t WHERE t.package_id = p.package_id);
+
+-- name: expire_packages
+-- Neither a template's nor needed by a job that goes on.
+DELETE FROM packages WHERE package_id IN (
+    SELECT package_id FROM packages p WHERE created_at < now() - make_interval(secs => $1)
+        AND NOT EXISTS (SELECT FROM templates t WHERE t.package_id = p.package_id)
+        AND NOT EXISTS (
+            SELECT FROM workspace_jobs j WHERE j.package_id = p.package_id AND j.status = 'running')
+    ORDER BY created_at LIMIT $2);
+
+-- name: start_job
+INSERT INTO workspace_jobs (
+    job_id, user_id, kind, project_id, package_id, target_id, details)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (job_id) DO NOTHING RETURNING job_id;
+
+-- name: lock_person
+-- Limits of one person are counted by one at a time.
+SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 6141));
+
+-- name: open_jobs
+SELECT count(*) FROM workspace_jobs WHERE user_id = $1 AND status = 'running';
+
+-- name: job
+SELECT * FROM workspace_jobs WHERE job_id = $1;
+
+-- name: lock_job
+SELECT * FROM workspace_jobs WHERE job_id = $1 FOR UPDATE;
+
+-- name: due_jobs
+SELECT job_id FROM workspace_jobs WHERE status = 'running' AND due_at <= now()
+ORDER BY due_at LIMIT $1;
+
+-- name: try_hold_job
+-- For the session: whoever holds a job and dies lets go of it at once.
+SELECT pg_try_advisory_lock(hashtextextended($1::uuid::text, 6142));
+
+-- name: release_job
+SELECT pg_advisory_unlock(hashtextextended($1::uuid::text, 6142));
+
+-- name: try_job
+-- Counted before anything is done, because a try may end without a word.
+UPDATE workspace_jobs SET tries = tries + 1, due_at = now() + make_interval(secs => $2)
+WHERE job_id = $1 AND status = 'running' RETURNING *;
+
+-- name: progress
+UPDATE workspace_jobs SET step = $2, done = $3, total = $4, updated_at = now(),
+    written = greatest(written, $5)
+WHERE job_id = $1 AND status = 'running';
+
+-- name: end_job
+UPDATE workspace_jobs SET status = 'done', step = 'finishing', done = total, updated_at = now()
+WHERE job_id = $1;
+
+-- name: fail_job
+UPDATE workspace_jobs SET status = 'failed', error = $2, updated_at = now()
+WHERE job_id = $1 AND status = 'running';
+
+-- name: forget_jobs
+DELETE FROM workspace_jobs WHERE job_id IN (
+    SELECT job_id FROM workspace_jobs
+    WHERE status <> 'running' AND updated_at < now() - make_interval(days => $1)
+    ORDER BY updated_at LIMIT $2);
+
+-- name: keep_template
+INSERT INTO templates (template_id, package_id, owner_id, project_id, shared, name, description)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: own_templates
+SELECT count(*) FROM templates WHERE owner_id = $1;
+
+-- name: templates
+-- A person's own, and those shared with the members of a project where they or one of their teams
+-- ($4) are; the newest first.
+SELECT t.*, p.head FROM templates t JOIN packages p USING (package_id)
+WHERE ($2::uuid IS NULL OR t.template_id < $2) AND (t.owner_id = $1 OR t.shared AND (
+    EXISTS (SELECT FROM members m WHERE m.project_id = t.project_id AND m.user_id = $1)
+    OR EXISTS (SELECT FROM team_grants g
+        WHERE g.project_id = t.project_id AND g.team_id = ANY ($4::uuid[]))))
+ORDER BY t.template_id DESC LIMIT $3;
+
+-- name: template
+-- One of those.
+SELECT t.*, p.head FROM templates t JOIN packages p USING (package_id)
+WHERE t.template_id = $2 AND (t.owner_id = $1 OR t.shared AND (
+    EXISTS (SELECT FROM members m WHERE m.project_id = t.project_id AND m.user_id = $1)
+    OR EXISTS (SELECT FROM team_grants g
+        WHERE g.project_id = t.project_id AND g.team_id = ANY ($3::uuid[]))));
+
+-- name: drop_template
+DELETE FROM templates WHERE template_id = $1 AND owner_id = $2 RETURNING package_id;
+
+-- name: library
+SELECT l.project_id FROM libraries l JOIN projects p ON p.id = l.project_id
+WHERE l.user_id = $1 AND p.deleted_at IS NULL;
+
+-- name: name_library
+-- Whoever comes second finds the first one's; one that was deleted is replaced.
+INSERT INTO libraries AS known (user_id, project_id) VALUES ($1, $2)
+ON CONFLICT (user_id) DO UPDATE SET project_id = excluded.project_id
+WHERE EXISTS (
+    SELECT FROM projects p WHERE p.id = known.project_id AND p.deleted_at IS NOT NULL)
+RETURNING project_id;
+
+-- name: tags_called
+SELECT id, lower(name) AS name FROM tags
+WHERE project_id = $1 AND deleted_at IS NULL AND lower(name) = ANY ($2);
+
+-- name: slugs_taken
+SELECT slug FROM entities WHERE project_id = $1 AND slug = ANY ($2);

@@ -1,0 +1,43 @@
+"""What workspaces ask of the database: the statements of `queries.sql`, and short transactions."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+from libs import errors
+from libs.postgres import Connection, Pool, load_queries
+from libs.postgres.pool import UNREACHABLE
+from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates import AGGREGATES
+
+SQL = load_queries("services.events.workspaces")
+
+
+def statement(name: str, about: Aggregate, **names: str) -> str:
+    """Return a statement for one kind of aggregate; *names* are columns of its own."""
+    return _filled(name, about.kind, tuple(sorted(names.items())))
+
+
+@cache
+def _filled(name: str, kind: str, names: tuple[tuple[str, str], ...]) -> str:
+    about = AGGREGATES[kind]
+    text: str = getattr(SQL, name)
+    whole = dict.fromkeys((*about.columns, *about.fields))
+    return text.format(
+        table=about.table,
+        view=about.view,
+        whole=", ".join(f"v.{column}" for column in whole),
+        **dict(names),
+    )
+
+
+async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run *work* in a transaction.
+
+    Raises:
+        errors.Unavailable: The database is away.
+    """
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            return await work(connection)
+    except UNREACHABLE as error:
+        raise errors.Unavailable from error

@@ -1,0 +1,86 @@
+"""Answers about templates."""
+
+from uuid import UUID
+
+import asyncpg
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.manuscript import Done
+from libs.contracts.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
+from libs.postgres import Connection, Pool
+from services.events.model.page import cursor_after, key_of
+from services.events.model.refusal import refused
+from services.events.workspaces.store import SQL, within
+
+
+class TemplateRequests:
+    """Answers about templates."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Keep them in *pool*."""
+        self._pool = pool
+
+    async def list(self, question: ListTemplates, actor: Actor) -> Templates:
+        """List the templates that the actor may use."""
+        key = key_of(question.cursor)
+        try:
+            after = UUID(key) if key else None
+        except ValueError as error:
+            raise refused("cursor", "not a cursor of this list") from error
+
+        async def work(connection: Connection) -> Templates:
+            rows = await connection.fetch(
+                SQL.templates, actor.user_id, after, question.limit + 1, question.team_ids
+            )
+            shown = rows[: question.limit]
+            more = len(rows) > question.limit
+            return Templates(
+                items=[_template(row) for row in shown],
+                next_cursor=cursor_after(str(shown[-1]["template_id"])) if more else None,
+            )
+
+        return await within(self._pool, work)
+
+    async def read(self, question: OneTemplate, actor: Actor) -> Template:
+        """Show a template that the actor may use."""
+
+        async def work(connection: Connection) -> Template:
+            row = await connection.fetchrow(
+                SQL.template, actor.user_id, question.template_id, question.team_ids
+            )
+            if row is None:
+                raise errors.NotFound
+            return _template(row)
+
+        return await within(self._pool, work)
+
+    async def delete(self, question: OneTemplate, actor: Actor) -> Done:
+        """Delete a template of the actor's own; its package goes when no job needs it."""
+
+        async def work(connection: Connection) -> Done:
+            row = await connection.fetchrow(
+                SQL.template, actor.user_id, question.template_id, question.team_ids
+            )
+            if row is None:
+                raise errors.NotFound
+            if row["owner_id"] != actor.user_id:
+                raise errors.Forbidden("Only who made a template may delete it.")
+            await connection.execute(SQL.drop_template, question.template_id, actor.user_id)
+            return Done()
+
+        return await within(self._pool, work)
+
+
+def _template(row: asyncpg.Record) -> Template:
+    head = Head.model_validate(row["head"])
+    return Template(
+        id=row["template_id"],
+        name=row["name"],
+        description=row["description"],
+        shared=row["shared"],
+        owner_id=row["owner_id"],
+        project_id=row["project_id"],
+        kinds=head.kinds,
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,108 @@
+"""The texts of a package: read from collab and written there, some at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+
+from libs import errors
+from libs.bus import Caller
+from libs.contracts.actor import Actor
+from libs.contracts.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
+from libs.postgres import Connection
+from services.events.workspaces.planting import planted_id
+from services.events.workspaces.store import SQL
+
+AT_ONCE = 4
+"""Texts under way between the services, so that those who type hardly notice."""
+TEXT_DEADLINE_S = 30.0
+"""A large text takes collab a second or two; more when it is busy."""
+
+type Progress = Callable[[int, int, int], Awaitable[None]]
+"""Told how many texts are done, of how many, and up to which number all are."""
+
+
+class Texts:
+    """Moves texts between packages and collab."""
+
+    def __init__(self, caller: Caller) -> None:
+        """Ask collab over *caller*."""
+        self._caller = caller
+
+    async def read(
+        self, connection: Connection, package_id: UUID, actor: Actor, progress: Progress
+    ) -> None:
+        """Read the texts that were not read yet.
+
+        Raises:
+            errors.Unavailable: Collab is away; what was read stays.
+            errors.TooLarge: A text is longer than a copy may be.
+        """
+        counts = await connection.fetchrow(SQL.text_counts, package_id)
+        assert counts is not None
+        done: int = counts["read"]
+        while rows := await connection.fetch(SQL.unread_texts, package_id, AT_ONCE):
+            found = await asyncio.gather(
+                *(
+                    self._caller.ask(
+                        TAKE_TEXT,
+                        TakeText(scene_id=row["scene_id"]),
+                        actor,
+                        deadline_s=TEXT_DEADLINE_S,
+                    )
+                    for row in rows
+                )
+            )
+            for row, text in zip(rows, found, strict=True):
+                await connection.execute(
+                    SQL.fill_text, package_id, row["number"], text.packed, text.size
+                )
+            done += len(rows)
+            await progress(done, counts["total"], 0)
+
+    async def write(
+        self,
+        connection: Connection,
+        package_id: UUID,
+        actor: Actor,
+        seed: UUID,
+        progress: Progress,
+        *,
+        after: int = 0,
+        check: bool = False,
+    ) -> None:
+        """Write the texts under the ids of the scenes that will have them, or *check* all of them.
+
+        Args:
+            connection: To the package.
+            package_id: Which.
+            actor: Who will have written them.
+            seed: What the new ids are made from.
+            progress: Is told how far it has come.
+            after: The number up to which texts have been written.
+            check: Only see whether each could be.
+
+        Raises:
+            errors.Unavailable: Collab is away; what was written stays, and may be written again.
+            errors.Invalid: A text is none; `at` says which.
+        """
+        counts = await connection.fetchrow(SQL.text_counts, package_id)
+        assert counts is not None
+        done = 0
+        while rows := await connection.fetch(SQL.texts, package_id, after, AT_ONCE):
+            await asyncio.gather(*(self._plant(row, seed, actor, check=check) for row in rows))
+            done, after = done + len(rows), rows[-1]["number"]
+            await progress(done, counts["written"], 0 if check else after)
+
+    async def _plant(self, row: asyncpg.Record, seed: UUID, actor: Actor, *, check: bool) -> None:
+        scene_id = planted_id(seed, row["number"])
+        question = PlantText.model_construct(
+            scene_id=scene_id, packed=row["packed"], size=row["size"], check=check
+        )
+        try:
+            await self._caller.ask(PLANT_TEXT, question, actor, deadline_s=TEXT_DEADLINE_S)
+        except (errors.Invalid, errors.TooLarge) as error:
+            raise type(error)(
+                f"The text of thing {row['number']}: {error.detail}", at=row["number"]
+            ) from error

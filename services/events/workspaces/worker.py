@@ -1,0 +1,132 @@
+"""Who carries jobs on: any replica, one job after the other, until each is done or has failed."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+
+from libs import errors
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.events.workspaces.store import SQL
+from services.events.workspaces.work import JobRow, Work
+
+log = structlog.get_logger(__name__)
+
+POLL_INTERVAL_S = 1.0
+"""How soon a job that another replica took in, or left behind, is found."""
+DUE_AT_ONCE = 10
+TRIES_MAX = 40
+"""About half an hour of a part being away, or of processes dying at the same step."""
+TRY_DELAY_S_FIRST = 0.5
+TRY_DELAY_S_MAX = 60.0
+EXPIRY_INTERVAL_S = 60.0
+PACKAGES_KEPT_S = 3600.0
+"""How long an export may be read, and an upload may take."""
+JOBS_KEPT_DAYS = 30
+"""How long the end of a job can be asked for."""
+BATCH_ROWS = 100
+
+_ended = Counter("scriptorium_workspace_jobs_total", "Jobs that ended.", ["kind", "status"])
+_under_way = Gauge("scriptorium_workspace_jobs_under_way", "Jobs that this replica works on.")
+
+
+class Worker:
+    """Works on jobs that are due; any number may run at once."""
+
+    def __init__(self, pool: Pool, work: Work, *, kept_s: float = PACKAGES_KEPT_S) -> None:
+        """Find jobs in *pool* and do their *work*; packages nobody needs go after *kept_s*."""
+        self.work = work
+        self._pool = pool
+        self._kept_s = kept_s
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once whether something is due."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        expire_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            busy = False
+            try:
+                busy = await self.once()
+                if loop.time() >= expire_at:
+                    await self.expire()
+                    expire_at = loop.time() + EXPIRY_INTERVAL_S
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("jobs of workspaces postponed", reason=repr(error)[:200])
+            if not busy:
+                await self._rest()
+
+    async def once(self) -> bool:
+        """Carry on one job that is due; returns whether there was one that nobody else had."""
+        for row in await self._pool.fetch(SQL.due_jobs, DUE_AT_ONCE):
+            job_id: UUID = row["job_id"]
+            async with self._pool.acquire() as guard:
+                if not await guard.fetchval(SQL.try_hold_job, job_id):
+                    continue
+                try:
+                    return await self._try(job_id)
+                finally:
+                    await guard.execute(SQL.release_job, job_id)
+        return False
+
+    async def expire(self) -> None:
+        """Drop packages that nobody needs any more, and forget jobs that ended long ago."""
+        await self._pool.execute(SQL.expire_packages, self._kept_s, BATCH_ROWS)
+        await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_INTERVAL_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _try(self, job_id: UUID) -> bool:
+        known = await self._pool.fetchrow(SQL.job, job_id)
+        if known is None or known["status"] != "running":
+            return False
+        delay_s = min(TRY_DELAY_S_FIRST * 2 ** min(known["tries"], 16), TRY_DELAY_S_MAX)
+        found = await self._pool.fetchrow(SQL.try_job, job_id, delay_s)
+        if found is None:
+            return False
+        job: JobRow = dict(found)
+        if job["tries"] > TRIES_MAX:
+            failure = errors.Internal("It was given up after many tries.")
+            await self._fail(job, failure)
+            return True
+        try:
+            with _under_way.track_inprogress():
+                await self.work.carry_on(job)
+        except errors.Unavailable as error:
+            log.warning("job will be tried again", job_id=str(job_id), code=error.code)
+        except errors.AppError as error:
+            await self._fail(job, error)
+        except asyncpg.DataError as error:
+            log.warning("state refused", job_id=str(job_id), reason=repr(error)[:200])
+            failure = errors.Invalid("A value in the state is none that can be stored.")
+            await self._fail(job, failure)
+        except (*UNREACHABLE, asyncpg.PostgresError):
+            raise
+        except Exception:
+            # One of our own mistakes: it will not get better by being tried again.
+            log.exception("job failed", job_id=str(job_id))
+            failure = errors.Internal()
+            await self._fail(job, failure)
+        else:
+            _ended.labels(job["kind"], "done").inc()
+            log.info("job done", job_id=str(job_id), kind=job["kind"])
+        return True
+
+    async def _fail(self, job: JobRow, error: errors.AppError) -> None:
+        said = {**error.data, "code": error.code, "detail": error.detail}
+        await self._pool.execute(SQL.fail_job, job["job_id"], said)
+        _ended.labels(job["kind"], "failed").inc()
+        log.info("job refused", job_id=str(job["job_id"]), kind=job["kind"], code=error.code)

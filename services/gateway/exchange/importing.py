@@ -1,0 +1,141 @@
+"""Passing an import on: its state page by page, its texts one by one, and then the word to begin.
+
+Until that word nothing can be seen of it. What is wrong is told with its place in the file.
+"""
+
+import asyncio
+import re
+from typing import Any
+from uuid import UUID
+
+import zstandard
+from pydantic import ValidationError
+
+from libs import errors
+from libs.bus import Caller
+from libs.contracts.actor import Actor
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+from libs.contracts.workspaces import (
+    DROP_PACKAGE,
+    OPEN_PACKAGE,
+    PAGE_BYTES,
+    PUT_PAGE,
+    PUT_TEXT,
+    START_IMPORT,
+    TEXT_BYTES_MAX,
+    DropPackage,
+    Head,
+    Job,
+    OpenPackage,
+    PutPage,
+    PutText,
+    StartImport,
+)
+from services.gateway.exchange.packing import STATE
+from services.gateway.exchange.unpacking import Unpacking
+
+ZSTD_LEVEL = 3
+PUT_DEADLINE_S = 30.0
+
+_TEXT = re.compile(r"scenes/(\d{6,9})\.yjs")
+
+
+class Importing:
+    """One import."""
+
+    def __init__(self, caller: Caller, actor: Actor, package_id: UUID) -> None:
+        """Send a package called *package_id* for *actor* over *caller*."""
+        self._caller = caller
+        self._actor = actor
+        self._package_id = package_id
+
+    async def send(self, unpacking: Unpacking) -> None:
+        """Send all that is in a file.
+
+        Raises:
+            errors.AppError: Something in it is not as it must be; `at` says where.
+        """
+        lines = unpacking.lines()
+        head = _head(await asyncio.to_thread(next, lines, b""))
+        await self._put(STATE, OPEN_PACKAGE, OpenPackage(package_id=self._package_id, head=head))
+        try:
+            await self._send_pages(lines)
+            for name in unpacking.names:
+                if match := _TEXT.fullmatch(name):
+                    await self._send_text(unpacking, name, int(match[1]))
+                elif name != STATE:
+                    await asyncio.to_thread(_read_through, unpacking, name)
+        except errors.AppError:
+            await self._drop()
+            raise
+
+    async def start(self, job_id: UUID, name: str | None) -> Job:
+        """Say that all was sent; returns the job that makes a project of it."""
+        question = StartImport(job_id=job_id, package_id=self._package_id, name=name)
+        return await self._caller.ask(START_IMPORT, question, self._actor)
+
+    async def _send_pages(self, lines: Any) -> None:
+        first = 1
+        page = 0
+        while some := await asyncio.to_thread(_take, lines):
+            body = await asyncio.to_thread(zstandard.compress, b"".join(some), ZSTD_LEVEL)
+            question = PutPage.model_construct(
+                package_id=self._package_id, page=page, first=first, body=body
+            )
+            await self._put(STATE, PUT_PAGE, question)
+            first, page = first + len(some), page + 1
+
+    async def _send_text(self, unpacking: Unpacking, name: str, number: int) -> None:
+        text = await asyncio.to_thread(unpacking.text, name)
+        if not text:
+            raise errors.PackageDamaged(f"{name} is empty.", at=name)
+        packed = await asyncio.to_thread(zstandard.compress, text, ZSTD_LEVEL)
+        if len(packed) > TEXT_BYTES_MAX:
+            raise errors.TooLarge(
+                f"The text of a scene may have {TEXT_BYTES_MAX} bytes, compressed.", at=name
+            )
+        question = PutText.model_construct(
+            package_id=self._package_id, number=number, packed=packed, size=len(text)
+        )
+        await self._put(name, PUT_TEXT, question)
+
+    async def _put[Q: Wire, A: Wire](self, name: str, method: Method[Q, A], question: Q) -> None:
+        try:
+            await self._caller.ask(method, question, self._actor, deadline_s=PUT_DEADLINE_S)
+        except (errors.Invalid, errors.TooLarge, errors.Unsupported) as error:
+            where = f"{name}, thing {at}" if isinstance(at := error.data.get("at"), int) else name
+            raise type(error)(error.detail, **(error.data | {"at": where})) from None
+
+    async def _drop(self) -> None:
+        try:
+            question = DropPackage(package_id=self._package_id)
+            await self._caller.ask(DROP_PACKAGE, question, self._actor)
+        except errors.AppError:
+            return  # it goes by itself, after a while
+
+
+def _head(line: bytes) -> Head:
+    try:
+        return Head.model_validate_json(line)
+    except ValidationError:
+        raise errors.PackageDamaged(
+            "The first line of the state does not say what is in it.", at=STATE
+        ) from None
+
+
+def _take(lines: Any) -> list[bytes]:
+    """Return as many lines as fill a page."""
+    taken: list[bytes] = []
+    size = 0
+    for line in lines:
+        taken.append(line)
+        size += len(line)
+        if size >= PAGE_BYTES:
+            break
+    return taken
+
+
+def _read_through(unpacking: Unpacking, name: str) -> None:
+    for _ in unpacking.chunks(name):
+        pass
