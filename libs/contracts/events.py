@@ -2,8 +2,11 @@
 
 Names are `{aggregate}.{action}` in the past tense. The generic actions of every aggregate are
 `created`, `<field>_changed`, `moved`, `deleted` and `restored`. Links between things (relations,
-taggings, appearances) do not last: they are `removed`, with what they were. Members have `added`,
-`role_changed` and `removed`. A field of a component carries its name: `entity.task_status_changed`.
+taggings, appearances) do not last: they are `removed`, with what they were. Members and
+team grants have `added`, `role_changed` and `removed`. A project is also `archived` and
+`unarchived`. A field of a component carries its name: `entity.task_status_changed`. The
+last event of all is `purged`: it stands for everything before it, which the log no longer holds;
+its data are how many `events` those were and the `checksum` of the last of them.
 """
 
 from datetime import datetime

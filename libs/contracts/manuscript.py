@@ -69,12 +69,14 @@ class Standing(Wire):
     """Where a thing belongs and what a person is there.
 
     `project_id` is null when the thing does not exist; `role` is null for a stranger.
-    `schema_version` is the editor schema that a scene names; null when it names none.
+    `schema_version` is the editor schema that a scene names; null when it names none. `archived`
+    says that its project can only be read.
     """
 
     project_id: UUID | None = None
     role: Role | None = None
     deleted: bool = False
+    archived: bool = False
     schema_version: int | None = None
 
 
@@ -104,7 +106,8 @@ class List(Wire):
 
     `parent_kind` names another parent than the usual one, such as the scene whose appearances are
     asked for. `filters` and `sort` (`name`, or `-name` for descending) are those that the kind
-    offers, in snake_case and camelCase respectively.
+    offers, in snake_case and camelCase respectively. `team_ids` are the actor's teams, through
+    which projects are theirs, too.
     """
 
     kind: Kind
@@ -115,6 +118,7 @@ class List(Wire):
     include_deleted: bool = False
     filters: dict[str, Any] = Field(default_factory=dict)
     sort: str | None = None
+    team_ids: tuple[UUID, ...] = ()
 
 
 class Change(Wire):
@@ -183,11 +187,15 @@ class RemoveMember(Wire):
 
 
 class Authorize(Wire):
-    """Where does this thing belong, and what is this person there?"""
+    """Where does this thing belong, and what is this person there?
+
+    The strongest role counts: the person's own, or that of one of the teams named.
+    """
 
     user_id: UUID
     kind: Kind
     id: UUID
+    team_ids: tuple[UUID, ...] = ()
 
 
 CREATE = Method("events", "create", Create, Document)

@@ -93,10 +93,12 @@ class Resource(Wire):
 
 
 class Project(Resource):
-    """An isolated workspace; `role` is the reader's own."""
+    """An isolated workspace; `role` is the reader's own. An archived one can only be read."""
 
     name: str
     slug: str
+    archived_at: datetime | None = None
+    archived_by: UUID | None = None
     role: Role | None = None
 
 

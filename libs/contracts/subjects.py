@@ -8,6 +8,11 @@ FACTS = "scriptorium.v1"
 DEAD_LETTERS = "dlq"
 
 
+SCENES_PURGED = f"{FACTS}.events.scene.purged.>"
+PURGES_CONSUMER = "collab-purges"
+"""The durable consumer by which collab hears of them."""
+
+
 def fact(service: str, aggregate: str, action: str, project_id: UUID) -> str:
     """Subject of a domain event: `scriptorium.v1.<service>.<aggregate>.<action>.<projectId>`."""
     return f"{FACTS}.{service}.{aggregate}.{action}.{project_id}"
@@ -115,13 +120,30 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "live.reply.>",
             "live.beat",
             "_INBOX_gateway.>",
+            "_INBOX_events.>",
             "_INBOX_operator.>",
+            # Its one consumer of facts, and none but that.
+            f"$JS.API.CONSUMER.INFO.EVENTS.{PURGES_CONSUMER}",
+            f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{PURGES_CONSUMER}",
+            f"$JS.API.CONSUMER.CREATE.EVENTS.{PURGES_CONSUMER}.{SCENES_PURGED}",
+            f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{PURGES_CONSUMER}",
+            f"$JS.ACK.EVENTS.{PURGES_CONSUMER}.>",
+            f"dlq.{PURGES_CONSUMER}.>",
         ),
-        subscribe=("_INBOX_collab.>", "live.edit.*", "live.sync.*", "live.any.*", "rpc.collab.>"),
+        subscribe=(
+            "_INBOX_collab.>",
+            "live.edit.*",
+            "live.sync.*",
+            "live.any.*",
+            "rpc.collab.>",
+            f"replay.{PURGES_CONSUMER}",
+        ),
     ),
     "events": Permissions(
         publish=(
             "scriptorium.v1.events.>",
+            "rpc.collab.take_text",
+            "rpc.collab.plant_text",
             "$JS.API.STREAM.INFO.EVENTS",
             "$JS.API.STREAM.NAMES",
             "_INBOX_gateway.>",
@@ -131,6 +153,32 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
         subscribe=("_INBOX_events.>", "rpc.events.>"),
     ),
 }
+
+SUBSCRIBER = "subscriber"
+"""A system inside that hears all events; each further one gets a name and a user of its own."""
+
+
+def subscriber_permissions(name: str) -> Permissions:
+    """What a system may do that consumes events with the durable consumer *name*.
+
+    It can neither see nor stop another's consumer, and buries what it gives up under its own name.
+    """
+    return Permissions(
+        publish=(
+            "$JS.API.INFO",
+            "$JS.API.STREAM.INFO.EVENTS",
+            f"$JS.API.CONSUMER.CREATE.EVENTS.{name}.>",
+            f"$JS.API.CONSUMER.CREATE.EVENTS.{name}",
+            f"$JS.API.CONSUMER.INFO.EVENTS.{name}",
+            f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{name}",
+            f"$JS.ACK.EVENTS.{name}.>",
+            f"dlq.{name}.>",
+            # Answers to a replay of what it buried.
+            "_INBOX_operator.>",
+        ),
+        subscribe=(f"{inbox(name)}.>", f"replay.{name}"),
+    )
+
 
 OPERATOR = "operator"
 """The user of those who run the system, on its command line."""

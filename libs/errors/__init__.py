@@ -9,12 +9,13 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── Forbidden
     ├── NotFound
     ├── Gone
-    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused
+    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused, PackageDamaged
     ├── RecentSnapshot
     ├── Conflict ─ ConcurrencyConflict, SlugTaken, AlreadyExists, RelationCycle,
-    │             EmailTaken, LastOwner, Archived, SchemaOutdated, SchemaLowered,
+    │             EmailTaken, LastOwner, SchemaOutdated, SchemaLowered,
     │             NotJoined, NothingWritten, NameTaken, LimitReached, BranchConflict,
     │             BranchClosed
+    ├── ProjectArchived
     ├── PreconditionFailed
     ├── PreconditionRequired
     ├── TooLarge
@@ -91,6 +92,12 @@ class Unknown(Invalid):
     code = "UNKNOWN_NAME"
 
 
+class PackageDamaged(Invalid):
+    """This is not a whole export of a project."""
+
+    code = "PACKAGE_DAMAGED"
+
+
 class Unsupported(AppError):
     """This format is not known here."""
 
@@ -149,6 +156,12 @@ class LastOwner(Conflict):
     """A project always has an OWNER; name another one first."""
 
     code = "LAST_OWNER"
+
+
+class ProjectArchived(AppError):
+    """This project is archived: nothing in it changes until it is unarchived."""
+
+    code = "PROJECT_ARCHIVED"
 
 
 class SchemaOutdated(Conflict):

@@ -5,14 +5,18 @@ import asyncio
 from libs.bus import connect_broker, drain, heard, is_connected, serve
 from libs.contracts.content import READ_CONTENT, WRITE_CONTENT
 from libs.contracts.migration import LIST_IMPORTED, MIGRATE_SCENE
+from libs.contracts.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
 from services.collab.commits import Commits
 from services.collab.content import ContentHandlers
+from services.collab.copying.handlers import CopyHandlers
 from services.collab.history.serving import serve_history
 from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
+from services.collab.purging.consumer import Purges
+from services.collab.purging.worker import Eraser
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -62,6 +66,14 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     serve(broker, READ_CONTENT, content.read)
     serve(broker, WRITE_CONTENT, content.write)
+    copying = CopyHandlers(
+        scenes=scenes,
+        workers=content_workers,
+        commits=commits,
+        scene_bytes_max=settings.scene_bytes_max,
+    )
+    serve(broker, TAKE_TEXT, copying.take)
+    serve(broker, PLANT_TEXT, copying.plant)
     serve_history(
         broker,
         pool=pool,
@@ -87,12 +99,15 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         settings=settings,
     )
     upkeep.serve(broker)
+    eraser = Eraser(pool, scenes)
+    Purges(pool, eraser.wake).subscribe(broker, client)
     health = Health(postgres=store.ping, bus=is_connected(client))
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(live.journal.run(), name="journal"),
                 tasks.create_task(rollups.run(), name="rollups"),
+                tasks.create_task(eraser.run(), name="eraser"),
             ]
             await live.subscribe()
             await broker.start()

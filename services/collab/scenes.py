@@ -118,6 +118,11 @@ class Scenes:
             self._waiting[scene] = task
         return await asyncio.shield(task)
 
+    def forget(self, scene: bytes) -> None:
+        """Drop what is remembered of a scene."""
+        if old := self._cache.pop(scene, None):
+            self._cache_bytes -= len(old.body)
+
     async def _after(self, running: asyncio.Task[State] | None, scene: bytes) -> State:
         if running:
             await asyncio.wait([running])

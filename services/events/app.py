@@ -7,22 +7,30 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker
 
-from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
+from services.events.audit.handlers import subscribe_audit
 from services.events.bundles.jobs import JobExpiry
 from services.events.bundles.subscription import subscribe_bundles
+from services.events.following.subscription import subscribe_following
 from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
 from services.events.integrity.operations import subscribe as serve_operators
 from services.events.integrity.verifier import Verifier
+from services.events.lifecycle.purger import Purger
+from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.settings import Settings
 from services.events.store import Store
 from services.events.sync.expiry import AnswerExpiry
 from services.events.sync.subscription import subscribe_sync
 from services.events.timescale import adopt
 from services.events.upkeep import Policy, Upkeep
+from services.events.workspaces.subscription import subscribe_workspaces
+from services.events.workspaces.texts import Texts
+from services.events.workspaces.work import Work
+from services.events.workspaces.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -55,14 +63,20 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     subscribe(broker, store)
     subscribe_bundles(broker, store)
     subscribe_sync(broker, store)
+    subscribe_audit(broker, store)
+    subscribe_following(broker, store)
+    subscribe_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
+    jobs = Worker(pool, Work(pool, Texts(Caller(client))))
+    subscribe_workspaces(broker, pool, jobs)
 
     async def database() -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
     relay = Relay(pool, client, service=SERVICE, screening=Screen(pool))
-    policy = Policy(settings.archive_after_days, settings.purged_kept_days)
+    policy = Policy(settings.archive_after_days)
+    purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
     background = [
         asyncio.create_task(Upkeep(pool, policy).run(), name="upkeep"),
         asyncio.create_task(relay.run(), name="relay"),
@@ -71,6 +85,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         ),
         asyncio.create_task(AnswerExpiry(pool).run(), name="expiry of sync answers"),
         asyncio.create_task(Verifier(pool).run(), name="verifier"),
+        asyncio.create_task(jobs.run(), name="jobs of workspaces"),
+        asyncio.create_task(purger.run(), name="purger"),
     ]
     close_ops = None
     try:

@@ -37,6 +37,19 @@ FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
 WHERE aggregate_id = n.id AND aggregates.version = n.expected AND project_id = $5
 RETURNING aggregate_id;
 
+-- name: hold_project
+-- Whether a project may change, kept so until the commit: who archives or purges it waits for the
+-- writers that came before, and those after it see what it did. Also whether one of some ids ($2)
+-- was purged, or is about to be.
+SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
+    EXISTS (
+        SELECT FROM tombstones WHERE project_id = $1 AND aggregate_id = ANY ($2::uuid[])) AS purged
+FROM projects WHERE id = $1 FOR KEY SHARE;
+
+-- name: close_project
+-- Waits for all who hold it, and lets nobody hold it until the commit.
+SELECT FROM projects WHERE id = $1 FOR UPDATE;
+
 -- name: append
 -- The events of one user action, of one project, user, cause and moment, and its bundle. An action
 -- may append more than once.
@@ -53,9 +66,10 @@ WITH bundle AS (
 INSERT INTO events (
     id, aggregate_id, aggregate_type, event_type, data, version, checksum,
     project_id, user_id, metadata, "timestamp", causation_id, correlation_id, source, bundle_id)
-SELECT n.*, $8, $9, $10, $11, $12, $13, $14, $15
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::bigint[], $7::text[])
-    AS n;
+SELECT n.id, aggregate_id, type, event_type, data::jsonb, version, checksum,
+    $8, $9, $10, $11, $12, $13, $14, $15
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
+    AS n (id, aggregate_id, type, event_type, data, version, checksum);
 
 -- name: field_history
 -- Of each named kind of event the first and the last after a version, in order.
@@ -86,6 +100,9 @@ FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb) AS n WHERE t.id = 
 
 -- name: delete_row
 DELETE FROM {table} WHERE id = $1;
+
+-- name: bury_row
+SELECT bury_row('{table}', $1);
 
 -- name: read
 SELECT * FROM {view} WHERE project_id = $1 AND id = $2;
@@ -150,19 +167,39 @@ FROM below, living;
 SELECT id FROM {table} WHERE project_id = $1 AND {parent} = $2 ORDER BY id;
 
 -- name: projects_of
-SELECT p.*, m.role FROM members m JOIN projects p ON p.id = m.project_id
-WHERE m.user_id = $1 AND ($2::uuid IS NULL OR p.id > $2) AND ($3 OR p.deleted_at IS NULL)
+-- A person's own and those of their teams ($5), each with the strongest role they have there;
+-- libraries are in no list.
+SELECT p.*, mine.role FROM (
+    SELECT project_id, min(role) AS role FROM (
+        SELECT project_id, role FROM members WHERE user_id = $1
+        UNION ALL
+        SELECT project_id, role FROM team_grants WHERE team_id = ANY ($5::uuid[])) roles
+    GROUP BY project_id) mine
+JOIN projects p ON p.id = mine.project_id
+WHERE ($2::uuid IS NULL OR p.id > $2) AND ($3 OR p.deleted_at IS NULL)
+    AND NOT EXISTS (SELECT FROM libraries l WHERE l.project_id = p.id)
 ORDER BY p.id LIMIT $4;
 
 -- name: standing
--- Where a thing belongs and what a person is there: on the path of every join.
-SELECT v.project_id, m.role, v.hidden OR v.deleted_at IS NOT NULL AS deleted,
-    {schema} AS schema_version
-FROM {view} v LEFT JOIN members m ON m.project_id = v.project_id AND m.user_id = $2
-WHERE v.id = $1;
+-- Where a thing belongs and what a person is there, the strongest of their own role and those of
+-- their teams ($3): on the path of every join. Roles sort from the strongest.
+SELECT v.project_id, v.hidden OR v.deleted_at IS NOT NULL AS deleted,
+    (SELECT p.archived_at IS NOT NULL FROM projects p WHERE p.id = v.project_id) AS archived,
+    {schema} AS schema_version,
+    least(
+        (SELECT m.role FROM members m WHERE m.project_id = v.project_id AND m.user_id = $2),
+        (SELECT min(g.role) FROM team_grants g
+         WHERE g.project_id = v.project_id AND g.team_id = ANY ($3::uuid[]))) AS role
+FROM {view} v WHERE v.id = $1;
 
 -- name: role
 SELECT role FROM members WHERE project_id = $1 AND user_id = $2;
+
+-- name: grants
+SELECT * FROM team_grants WHERE project_id = $1 ORDER BY created_at, id;
+
+-- name: grant_id
+SELECT id FROM team_grants WHERE project_id = $1 AND team_id = $2;
 
 -- name: members
 SELECT * FROM members WHERE project_id = $1 ORDER BY created_at, id;
@@ -187,9 +224,6 @@ SELECT archive_events($1, $2);
 -- name: drop_archived_partitions
 SELECT drop_archived_partitions($1);
 
--- name: forget_purged
-SELECT forget_purged($1);
-
 -- name: strays
 SELECT count(*) FROM events_default;
 
@@ -199,8 +233,8 @@ SELECT count(*) FROM events_default;
 WITH mark AS (
     SELECT position FROM event_hours_mark FOR UPDATE
 ), due AS (
-    SELECT o.position, o.event_id, o.payload FROM outbox o, mark
-    WHERE o.position > mark.position ORDER BY o.position LIMIT $1
+    SELECT o.position, o.event_id, o.payload FROM outbox o
+    WHERE o.position > (SELECT position FROM mark) ORDER BY o.position LIMIT $1
 ), counted AS (
     INSERT INTO event_hours AS known (project_id, aggregate_type, event_type, hour, count)
     SELECT (payload ->> 'projectId')::uuid, payload ->> 'aggregateType', payload ->> 'eventType',
@@ -347,3 +381,26 @@ WHERE f.project_id = $1 AND NOT f.hidden AND f.deleted_at IS NULL
             AND e.deleted_at IS NULL AND e.type = 'character'))
     AND ($4::text IS NULL OR (told.manuscript_key, f.id) > ($4, $5::uuid))
 ORDER BY told.manuscript_key, f.id LIMIT $6;
+
+-- name: tree
+-- The living books, chapters and scenes of a project in order, as the JSON of `libs.contracts.tree`;
+-- null when there are more scenes than $2. No row when the project is deleted.
+WITH scene AS (
+    SELECT s.chapter_id, json_agg(row_to_json(shown) ORDER BY s.rank) AS scenes
+    FROM scenes s, LATERAL (
+        SELECT s.id, s.version, s.title, s.status, s.word_count AS "wordCount") shown
+    WHERE s.project_id = $1 AND s.deleted_at IS NULL GROUP BY s.chapter_id
+), chapter AS (
+    SELECT c.book_id, json_agg(row_to_json(shown) ORDER BY c.rank) AS chapters
+    FROM chapters c LEFT JOIN scene ON scene.chapter_id = c.id, LATERAL (
+        SELECT c.id, c.version, c.title, coalesce(scene.scenes, '[]') AS scenes) shown
+    WHERE c.project_id = $1 AND c.deleted_at IS NULL GROUP BY c.book_id
+), book AS (
+    SELECT json_agg(row_to_json(shown) ORDER BY b.rank) AS books
+    FROM books b LEFT JOIN chapter ON chapter.book_id = b.id, LATERAL (
+        SELECT b.id, b.version, b.title, b.kind, coalesce(chapter.chapters, '[]') AS chapters) shown
+    WHERE b.project_id = $1 AND b.deleted_at IS NULL
+)
+SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_at IS NULL) <= $2
+    THEN (SELECT json_build_object('books', coalesce(books, '[]'))::text FROM book) END AS tree
+FROM projects WHERE id = $1 AND deleted_at IS NULL;

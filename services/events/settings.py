@@ -20,10 +20,10 @@ class Settings(ProcessSettings):
         ge=1,
         description="Age from which events are compressed; empty for never. They stay readable.",
     )
-    purged_kept_days: int | None = Field(
-        default=None,
+    deleted_kept_days: int | None = Field(
+        default=30,
         ge=1,
-        description="How long the log of a purged project is kept; none, the default, for ever.",
+        description="How long what is deleted can be restored before it is purged; empty for ever.",
     )
 
     @property

@@ -46,7 +46,6 @@ class Policy:
     """How long the log stays as it is; None means for ever."""
 
     archive_after_days: int | None = 7
-    purged_kept_days: int | None = None
 
 
 class Upkeep:
@@ -78,8 +77,6 @@ class Upkeep:
             made = await self._pool.fetchval(SQL.ensure_partitions, PARTITION_MONTHS_AHEAD)
             archived = await self._archive()
             _strays.set(await self._pool.fetchval(SQL.strays))
-        if self._policy.purged_kept_days is not None:
-            await self._pool.fetchval(SQL.forget_purged, _ago(self._policy.purged_kept_days))
         # Before the outbox forgets what has not been counted.
         await self.count()
         facts = await self._forget(SQL.forget_announced, OUTBOX_KEPT_DAYS)

@@ -15,6 +15,7 @@ from libs.bus import Caller, connect_broker, is_connected
 from libs.postgres import Pool, connect, migrate
 from libs.telemetry import Health, serve_ops
 from services.gateway.authority import Authority
+from services.gateway.catalogue import Catalogue
 from services.gateway.edge.application import build
 from services.gateway.edge.pipeline import Pipeline
 from services.gateway.facts import Facts
@@ -30,11 +31,16 @@ from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
 from services.gateway.operators import Operators
+from services.gateway.routes.audit import AuditRoutes
 from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
+from services.gateway.routes.events import EventRoutes
+from services.gateway.routes.grants import GrantRoutes
 from services.gateway.routes.history import HistoryRoutes
 from services.gateway.routes.identity import IdentityRoutes
+from services.gateway.routes.library import LibraryRoutes
+from services.gateway.routes.lifecycle import LifecycleRoutes
 from services.gateway.routes.manuscript import manuscript_routes
 from services.gateway.routes.members import Members
 from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
@@ -42,9 +48,15 @@ from services.gateway.routes.persistence import PersistenceRoutes
 from services.gateway.routes.public import Public
 from services.gateway.routes.replay import ReplayRoutes
 from services.gateway.routes.sync import SyncRoutes
+from services.gateway.routes.teams import TeamRoutes
+from services.gateway.routes.tree import TreeRoutes
+from services.gateway.routes.workspaces import WorkspaceRoutes
 from services.gateway.routes.world import world_routes
 from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
+from services.gateway.streams import Streams
+from services.gateway.teams import TeamStore
+from services.gateway.teams.changes import TeamChanges
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +78,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             statement_timeout_s=STATEMENT_TIMEOUT_S,
         )
         stack.push_async_callback(pool.close)
-        lives: list[Live] = []
+        lives: list[Live | Streams] = []
 
         async def reconnected() -> None:
             for live in lives:
@@ -87,7 +99,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         people = IdentityStore(pool)
         identities = _identities(settings, people, passwords, keys, web)
         caller = Caller(client)
-        authority = Authority(client=client, caller=caller, identities=identities)
+        teams = TeamStore(pool)
+        authority = Authority(client=client, caller=caller, identities=identities, teams=teams)
         live = Live(
             client=client,
             caller=caller,
@@ -95,8 +108,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             settings=settings,
             replica=settings.replica,
         )
-        lives.append(live)
-        facts = Facts(authority, live)
+        streams = Streams(client, caller, authority)
+        lives += [live, streams]
+        facts = Facts(authority, live, streams)
         facts.subscribe(broker, client)
         await facts.listen(client)
         await broker.start()
@@ -118,12 +132,20 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *BundleRoutes(caller, authority).routes(),
             *SyncRoutes(caller).routes(),
             *Members(caller, authority, people).routes(),
+            *TeamRoutes(teams, authority).routes(),
+            *GrantRoutes(caller, authority, teams).routes(),
+            *AuditRoutes(caller, people, teams).routes(),
+            *TreeRoutes(caller).routes(),
             *ContentRoutes(caller).routes(),
             *HistoryRoutes(caller, people).routes(),
             *ReplayRoutes(caller).routes(),
             *NamedSnapshotRoutes(caller).routes(),
             *BranchRoutes(caller).routes(),
             *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
+            *EventRoutes(streams, Catalogue(caller)).routes(),
+            *WorkspaceRoutes(caller, authority).routes(),
+            *LibraryRoutes(caller).routes(),
+            *LifecycleRoutes(caller, authority).routes(),
             *public.routes(),
         ]
         server = PublicServer(
@@ -136,6 +158,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         chores = [
             tasks.create_task(keys.watch()),
+            tasks.create_task(TeamChanges(pool, authority, live, streams).run()),
             tasks.create_task(keep_clean(people.clean, idempotency.clean)),
         ]
         await server.start()
@@ -150,7 +173,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for chore in chores:
                 chore.cancel()
             # At once: the listener counts as closed only when its sockets are, too.
-            await asyncio.gather(server.drain(), live.drain())
+            await asyncio.gather(server.drain(), live.drain(), streams.drain())
         log.info("gateway drained")
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from libs.bus import Poison, subscribe_facts
 from libs.contracts.events import Announcement, Event
 from libs.contracts.streams import EVENTS
+from libs.postgres.pool import UNREACHABLE
 from services.gateway.authority import Authority
 
 log = structlog.get_logger(__name__)
@@ -23,11 +24,14 @@ log = structlog.get_logger(__name__)
 FACTS = "scriptorium.v1.events"
 MEMBER_FACTS = f"{FACTS}.member.*.>"
 DURABLE = "gateway-permissions"
+GRANT_FACTS = f"{FACTS}.team_grant.*.>"
+GRANTS_DURABLE = "gateway-grants"
+_ARCHIVAL = ("archived", "unarchived")
 PRESENCE_FACTS = tuple(
     f"{FACTS}.{kind}.{action}.>"
     for kind in ("project", "book", "chapter", "scene")
-    for action in ("deleted", "restored")
-)
+    for action in ("deleted", "restored", "purged")
+) + tuple(f"{FACTS}.project.{action}.>" for action in _ARCHIVAL)
 SCHEMA_FACTS = f"{FACTS}.scene.schema_version_changed.>"
 
 
@@ -38,14 +42,14 @@ class Rooms(Protocol):
         """Somebody's role changed, or they came or went."""
 
     def scene_changed(self, project_id: UUID, scene_id: UUID | None) -> None:
-        """A scene was deleted or needs a newer editor; None: any scene of the project may be."""
+        """A scene was deleted or needs a newer editor; None: anything of the project changed."""
 
 
 class Facts:
     """Passes facts on to the authority and to open sockets."""
 
-    def __init__(self, authority: Authority, rooms: Rooms | None) -> None:
-        """Tell *authority*, and *rooms* when there are any."""
+    def __init__(self, authority: Authority, *rooms: Rooms) -> None:
+        """Tell *authority*, and then *rooms*."""
         self._authority = authority
         self._rooms = rooms
 
@@ -59,41 +63,72 @@ class Facts:
             durable=DURABLE,
             on_fact=self.on_member_durably,
         )
+        subscribe_facts(
+            broker,
+            client,
+            EVENTS,
+            subject=GRANT_FACTS,
+            durable=GRANTS_DURABLE,
+            on_fact=self.on_grant_durably,
+        )
 
     async def listen(self, client: Client) -> None:
         """Listen beside the stream, in every gateway: faster, and each has sockets of its own."""
         await client.subscribe(MEMBER_FACTS, cb=_reader(self.on_member))
+        await client.subscribe(GRANT_FACTS, cb=_reader(self.on_grant))
         for subject in PRESENCE_FACTS:
             await client.subscribe(subject, cb=_reader(self.on_presence))
         await client.subscribe(SCHEMA_FACTS, cb=_reader(self.on_schema))
 
     async def on_member_durably(self, fact: Announcement) -> None:
-        """Drop the cached role."""
+        """Drop the cached role; with its project it leads nowhere."""
+        if _is_purged(fact.event):
+            return
         await self._authority.forget_role(fact.event.project_id, _member(fact.event))
 
     async def on_member(self, event: Event) -> None:
         """Tell the sockets, and drop the cached role at once."""
+        if _is_purged(event):
+            return
         user_id = _member(event)
         try:
             await self._authority.forget_role(event.project_id, user_id)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
             log.warning("permission cache unreachable; the durable consumer will drop the role")
-        if self._rooms:
-            self._rooms.membership_changed(event.project_id, user_id)
+        for rooms in self._rooms:
+            rooms.membership_changed(event.project_id, user_id)
+
+    async def on_grant_durably(self, fact: Announcement) -> None:
+        """Drop the cached roles of everybody in the team; with their project they lead nowhere."""
+        if _is_purged(fact.event):
+            return
+        await self._authority.forget_team(fact.event.project_id, _team(fact.event))
+
+    async def on_grant(self, event: Event) -> None:
+        """Drop the cached roles of everybody in the team, and look at the project's sockets."""
+        if _is_purged(event):
+            return
+        try:
+            await self._authority.forget_team(event.project_id, _team(event))
+        except (*UNREACHABLE, nats.errors.Error, nats.js.errors.Error):
+            log.warning("team's roles not dropped; the durable consumer will")
+        for rooms in self._rooms:
+            rooms.scene_changed(event.project_id, None)
 
     async def on_presence(self, event: Event) -> None:
-        """Note what was deleted or came back."""
+        """Note what was deleted or came back, and which projects can only be read."""
         kind, _, action = event.event_type.partition(".")
         self._authority.doubt()
-        if self._rooms and action == "deleted":
+        if action != "restored":
             scene_id = event.aggregate_id if kind == "scene" else None
-            self._rooms.scene_changed(event.project_id, scene_id)
+            for rooms in self._rooms:
+                rooms.scene_changed(event.project_id, scene_id)
 
     async def on_schema(self, event: Event) -> None:
         """A scene names a newer editor schema: older editors must stop writing."""
         self._authority.doubt()
-        if self._rooms:
-            self._rooms.scene_changed(event.project_id, event.aggregate_id)
+        for rooms in self._rooms:
+            rooms.scene_changed(event.project_id, event.aggregate_id)
 
 
 def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any]:
@@ -110,8 +145,20 @@ def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any
     return on_message
 
 
+def _is_purged(event: Event) -> bool:
+    return event.event_type.endswith(".purged")
+
+
 def _member(event: Event) -> UUID:
+    return _named(event, "userId")
+
+
+def _team(event: Event) -> UUID:
+    return _named(event, "teamId")
+
+
+def _named(event: Event, member: str) -> UUID:
     try:
-        return UUID(event.data["userId"])
+        return UUID(event.data[member])
     except (KeyError, TypeError, ValueError) as error:
-        raise Poison("a fact about a member names no userId") from error
+        raise Poison(f"a fact about a {event.aggregate_type} names no {member}") from error

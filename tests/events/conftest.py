@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from libs.bus import Caller, connect_broker
 from libs.postgres import Pool, connect, migrate
 from libs.stack import Stack
+from services.events.audit.handlers import subscribe_audit
 from services.events.bundles.subscription import subscribe_bundles
 from services.events.handlers import subscribe
 from services.events.store import Store
@@ -67,6 +68,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     subscribe(broker, Store(pool))
     subscribe_bundles(broker, Store(pool))
     subscribe_sync(broker, Store(pool))
+    subscribe_audit(broker, Store(pool))
     await broker.start()
     yield
     await broker.stop()

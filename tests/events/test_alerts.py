@@ -13,6 +13,7 @@ EXPORTERS = (
     "libs.bus",
     "services.events.integrity.announcing",
     "services.events.integrity.verifier",
+    "services.events.lifecycle.purger",
     "services.events.upkeep",
 )
 ROOT = Path(__file__).parents[2]

@@ -324,9 +324,10 @@ async def test_single_edits_are_bundles_too(world: World, bundling: Bundling) ->
 async def test_undo_needs_the_permission_of_what_it_does(world: World, bundling: Bundling) -> None:
     scene = await world.scene(title="Old")
     done = bundle_of(await bundling.commit(delete("scene", scene["id"])))
+    other = Bundling(world.as_user(new_id()))
 
     with pytest.raises(errors.Forbidden) as refusal:
-        await bundling.undo(done.id, may=frozenset({"scene.update", "scene.delete"}))
+        await other.undo(done.id, may=frozenset({"scene.update", "scene.delete"}))
 
     assert refusal.value.data["action"] == "scene.restore"
 

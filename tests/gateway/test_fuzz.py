@@ -29,6 +29,8 @@ async def test_the_public_surface_holds_what_its_document_says(
         f"--seed={SEED}",
         "--mode=all",
         "--workers=2",
+        # A body without an end is never whole, so there is nothing to hold against it.
+        "--exclude-path=/api/projects/{id}/events",
         "--max-examples=25",
         "--continue-on-failure",
         "--generation-database=none",
@@ -36,7 +38,12 @@ async def test_the_public_surface_holds_what_its_document_says(
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(tmp_path),
+            "SCHEMATHESIS_HOOKS": "tests.gateway.fuzz_media",
+        },
     )
     async with asyncio.timeout(TIME_S * 3):
         output, _ = await process.communicate()

@@ -51,8 +51,17 @@ async def routes(
     }
     found: list[tuple[str, str, Json | None, str]] = [
         ("GET", f"{project}/members", None, "member.read"),
+        ("GET", f"{project}/events?lastEventId=none", None, "project.read"),
+        ("POST", f"{project}/archive", None, "project.archive"),
+        ("POST", f"{project}/unarchive", None, "project.unarchive"),
         ("PUT", f"{project}/members/{some_id()}", {"role": "READER"}, "member.put"),
         ("DELETE", f"{project}/members/{some_id()}", None, "member.remove"),
+        ("GET", f"{project}/teams", None, "team_grant.read"),
+        ("PUT", f"{project}/teams/{some_id()}", {"role": "READER"}, "team_grant.put"),
+        ("DELETE", f"{project}/teams/{some_id()}", None, "team_grant.remove"),
+        ("GET", f"{project}/teams/{some_id()}/members", None, "team_grant.put"),
+        ("GET", f"{project}/audit", None, "audit.read"),
+        ("GET", f"{project}/activity", None, "activity.read"),
     ]
     found += [
         ("GET", f"/api/scripts/{shared.book['id']}/scenes", None, "scene.read"),
@@ -65,6 +74,7 @@ async def routes(
             ("PATCH", item, {"nonsense": 1}, f"{kind}.update"),
             ("DELETE", item, None, f"{kind}.delete"),
             ("POST", f"{item}/restore", None, f"{kind}.restore"),
+            ("POST", f"{item}/purge", None, f"{kind}.purge"),
             ("GET", f"{item}?includeDeleted=true", None, f"{kind}.restore"),
         ]
         if kind != "project":
@@ -79,6 +89,11 @@ async def routes(
     found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
     found += routes_to(shared, world)
     found += [
+        ("POST", f"{project}/clone", {"nonsense": 1}, "project.clone"),
+        ("POST", f"{project}/templates", {"nonsense": 1}, "project.clone"),
+        ("GET", f"{project}/export", None, "project.export"),
+        ("POST", f"{project}/save-to-library", {"nonsense": 1}, "project.export"),
+        ("POST", f"{project}/import-from-library", {"nonsense": 1}, "bundle.create"),
         ("POST", f"{project}/bundles", {"nonsense": 1}, "bundle.create"),
         ("GET", f"{project}/bundles", None, "bundle.read"),
         ("POST", f"{project}/jobs/{some_id()}/operations", {"nonsense": 1}, "bundle.create"),
@@ -164,9 +179,10 @@ class TestRoutes:
             )
             covered.add((method, shape))
 
+        elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
         for path, methods in document["paths"].items():
             for method in methods:
-                if "{id}" in path and not path.startswith("/api/tokens"):
+                if "{id}" in path and not path.startswith(elsewhere):
                     assert (method.upper(), re.sub(r"{(?!id})\w+}", "{other}", path)) in covered
 
 

@@ -99,3 +99,24 @@ async def test_no_more_is_read_than_the_client_takes_and_its_time_is_bounded():
         assert source.read < PARTS
         assert 0.9 < took < 8
         writer.transport.abort()
+
+
+async def test_who_does_not_take_a_part_in_time_is_cut_off():
+    """Long before the deadline of a stream that may last for an hour."""
+    source = Source()
+    async with serving(Streamed(source.parts(), 60.0, part_s=0.5)) as port:
+        began = asyncio.get_running_loop().time()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        async with asyncio.timeout(10):
+            await source.closed.wait()
+        took = asyncio.get_running_loop().time() - began
+        rest = bytearray()
+        with suppress(ConnectionError):
+            while more := await reader.read(1 << 20):
+                rest += more
+        writer.transport.abort()
+
+    assert not rest.endswith(b"0\r\n\r\n")
+    assert source.read < PARTS
+    assert 0.4 < took < 8

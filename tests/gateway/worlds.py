@@ -52,6 +52,7 @@ def routes_to(manuscript: Manuscript, world: dict[str, Json]) -> list[Asked]:
             kept = f"{project}/{shape.plural}?includeDeleted=true"
             found += [
                 ("POST", f"{item}/restore", None, shape.action("restore")),
+                ("POST", f"{item}/purge", None, shape.action("purge")),
                 ("GET", kept, None, shape.action("restore")),
             ]
     ids = {"project": manuscript.project["id"], "scene": manuscript.scene["id"]}

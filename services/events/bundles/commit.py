@@ -217,5 +217,5 @@ async def committed(tx: Transaction, project_id: UUID, bundle_id: UUID) -> Commi
             " to review and to undo."
         )
         log.warning("large bundle", bundle_id=str(bundle_id), operations=bundle.operations)
-    versions = await bundle_store.versions_of(tx, project_id, bundle_id) if bundle else {}
+    versions = await bundle_store.versions_of(tx, bundle) if bundle else {}
     return Committed(bundle=bundle, versions=versions, warnings=warnings)

@@ -20,6 +20,7 @@ from services.events.bundles.plan import Clash
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
+from services.events.model.log import PURGED
 from services.events.model.refusal import refused
 
 type Direction = Literal["undo", "apply"]
@@ -63,6 +64,8 @@ def effects_of(events: Iterable[Event]) -> list[Touched]:
         about = AGGREGATES[event.aggregate_type]
         if about.parent is None and not event.event_type.endswith("_changed"):
             raise errors.Conflict(f"A {about.kind} that came or went is not undone by its bundle.")
+        if event.event_type.endswith(f".{PURGED}"):
+            raise errors.Conflict("What was purged does not come back.")
         if not about.lasting and about.parent is None:
             raise errors.Conflict(f"Changes of a {about.kind} are not undone by their bundle.")
         each = touched.setdefault(

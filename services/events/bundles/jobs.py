@@ -68,6 +68,7 @@ class Jobs:
 
         async def work(tx: Transaction) -> Staged:
             require_visible(await tx.row(PROJECT, project_id))
+            await tx.require_open()
             connection = tx.connection
             if (
                 await connection.fetchval(

@@ -12,7 +12,7 @@ from services.events.model.aggregates import AGGREGATES
 NAME_CHARS_MAX = 60
 """Of a name within a sentence; the whole one is beside it."""
 
-_NAMING = ("title", "name", "fact", "key")
+NAMING = ("title", "name", "fact", "key")
 """Fields by which people know things, the best first."""
 
 _OPS = {
@@ -27,7 +27,7 @@ _OPS = {
 
 def called(row: Row) -> str | None:
     """Return what people call a thing."""
-    return next((row[name] for name in _NAMING if isinstance(row.get(name), str)), None)
+    return next((row[name] for name in NAMING if isinstance(row.get(name), str)), None)
 
 
 def subject(about: Aggregate, row: Row | None) -> str:

@@ -94,13 +94,26 @@ def permission_of(step: Step) -> str:
     return f"{step.about.kind}.{_DEEDS[type(step)]}"
 
 
-def require_permitted(steps: Iterable[Step], may: frozenset[str]) -> None:
+def _taking_back(step: Step) -> str:
+    deed = "delete" if isinstance(step, Restore) else _DEEDS[type(step)]
+    return f"{step.about.kind}.{deed}"
+
+
+def require_permitted(
+    steps: Iterable[Step], may: frozenset[str], own: frozenset[UUID] = frozenset()
+) -> None:
     """Return when the actor may do all of it.
+
+    Args:
+        steps: What is to be done.
+        may: What they may do.
+        own: What they deleted themselves: who may delete may take that back.
 
     Raises:
         errors.Forbidden: They may not.
     """
-    for needed in dict.fromkeys(permission_of(step) for step in steps):
+    needs = (_taking_back(step) if step.id in own else permission_of(step) for step in steps)
+    for needed in dict.fromkeys(needs):
         if needed not in may:
             raise errors.Forbidden(f"Your role does not allow {needed}.", action=needed)
 

@@ -115,7 +115,7 @@ class Undoing:
         async def work(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
-                touched = effects_of(await bundle_store.events_of_bundle(tx, bundle))
+                touched = effects_of(await bundle_store.whole_bundle(tx, bundle))
                 # Held before asking, so that two who undo at once do not both find it undone.
                 rows, _ = await tx.lock_all({each.id: each.about for each in touched})
                 if reverses:
@@ -130,7 +130,8 @@ class Undoing:
                 if inverse.clashes:
                     shown = await explained(tx, inverse.clashes, rows, project_id)
                     raise refusal(inverse.clashes, shown)
-                require_permitted(inverse.steps, question.may)
+                own = {key for key, row in rows.items() if row.get("deleted_by") == actor.user_id}
+                require_permitted(inverse.steps, question.may, frozenset(own))
                 await carry_out(tx, inverse.steps, project_id)
             return await committed(tx, project_id, command_id)
 

@@ -3,8 +3,9 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import manuscript, story
+from libs.contracts import manuscript, story, teams, tree
 from services.events.handlers.commands import Commands
+from services.events.handlers.grants import Grants
 from services.events.handlers.members import Memberships
 from services.events.handlers.reads import Reads
 from services.events.handlers.story_bible import StoryBible
@@ -23,9 +24,14 @@ def subscribe(broker: NatsBroker, store: Store) -> None:
     serve(broker, manuscript.LIST, reads.list)
     serve(broker, manuscript.LIST_BOOK_SCENES, reads.list_book_scenes)
     serve(broker, manuscript.AUTHORIZE, reads.authorize)
+    serve(broker, tree.READ_TREE, reads.read_tree)
     bible = StoryBible(store)
     serve(broker, story.APPEARANCES_OF, bible.appearances_of)
     serve(broker, story.KNOWLEDGE_AT, bible.knowledge_at)
     serve(broker, manuscript.LIST_MEMBERS, members.list)
     serve(broker, manuscript.PUT_MEMBER, members.put)
     serve(broker, manuscript.REMOVE_MEMBER, members.remove)
+    grants = Grants(store)
+    serve(broker, teams.LIST_GRANTS, grants.list)
+    serve(broker, teams.PUT_GRANT, grants.put)
+    serve(broker, teams.REMOVE_GRANT, grants.remove)

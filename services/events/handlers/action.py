@@ -89,7 +89,7 @@ def require_project(about: Aggregate, aggregate_id: UUID, project_id: UUID) -> N
 
 
 async def document(
-    reader: Reader, about: Aggregate, aggregate_id: UUID, *, user_id: UUID
+    reader: Reader, about: Aggregate, aggregate_id: UUID, *, actor: Actor
 ) -> Document:
     """Return an aggregate as it is now, deleted or not.
 
@@ -99,13 +99,13 @@ async def document(
     row = await reader.row(about, aggregate_id)
     if row is None:
         raise errors.NotFound
-    return await shown(reader, about, row, user_id=user_id)
+    return await shown(reader, about, row, actor=actor)
 
 
-async def shown(reader: Reader, about: Aggregate, row: Row, *, user_id: UUID) -> Document:
-    """Return a row as its reader sees it: a project tells them their role."""
+async def shown(reader: Reader, about: Aggregate, row: Row, *, actor: Actor) -> Document:
+    """Return a row as its reader sees it: a project tells their role there."""
     if about is PROJECT:
-        row = row | {"role": await reader.role(user_id)}
+        row = row | {"role": actor.role or await reader.role(actor.user_id)}
     return Document(kind=cast("Kind", about.kind), resource=wire(about, row))
 
 

@@ -199,17 +199,17 @@ class Commands:
             if gone and known is not None:
                 return Document(kind=question.kind, resource={})
             if gone:
-                last = await document(tx, about, question.id, user_id=actor.user_id)
+                last = await document(tx, about, question.id, actor=actor)
                 await act(tx)
                 return last
             if known is None:
                 await act(tx)
-                return await document(tx, about, question.id, user_id=actor.user_id)
+                return await document(tx, about, question.id, actor=actor)
             return await document(
                 tx.within(known if about is PROJECT else project_id),
                 about,
                 known,
-                user_id=actor.user_id,
+                actor=actor,
             )
 
         return await self._store.command(

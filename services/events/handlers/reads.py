@@ -17,6 +17,7 @@ from libs.contracts.manuscript import (
     Standing,
 )
 from libs.contracts.resources import Scene
+from libs.contracts.tree import TREE_BYTES_MAX, TREE_SCENES_MAX, ReadTree, WrittenTree
 from services.events.handlers.action import require_project, require_visible, shown, wire
 from services.events.handlers.lists import Lists
 from services.events.model.aggregate import Aggregate, Row
@@ -45,7 +46,7 @@ class Reads:
                 row = require_visible(row)
             if row is None:
                 raise errors.NotFound
-            return await shown(reader, about, row, user_id=actor.user_id)
+            return await shown(reader, about, row, actor=actor)
 
         return await self._store.read(work, project_id=project_id)
 
@@ -110,6 +111,7 @@ class Reads:
         async def work(reader: Reader) -> list[Row]:
             return await reader.projects_of(
                 actor.user_id,
+                question.team_ids,
                 after=after_id,
                 limit=question.limit + 1,
                 include_deleted=question.include_deleted,
@@ -118,12 +120,26 @@ class Reads:
         rows = await self._store.read(work)
         return _page(PROJECT, rows, question.limit, key="id")
 
+    async def read_tree(self, _: ReadTree, actor: Actor) -> WrittenTree:
+        """Show all books, chapters and scenes of the actor's project, in order."""
+
+        async def work(reader: Reader) -> str | None:
+            return await reader.tree(TREE_SCENES_MAX)
+
+        text = await self._store.read(work, project_id=actor.scope())
+        if text is None or len(text.encode()) > TREE_BYTES_MAX:
+            raise errors.LimitReached(
+                f"A tree has {TREE_SCENES_MAX} scenes and {TREE_BYTES_MAX} bytes at most;"
+                " read this project book by book."
+            )
+        return WrittenTree(text=text)
+
     async def authorize(self, question: Authorize, _: Actor) -> Standing:
         """Tell where a thing belongs and what a person is there."""
         about = AGGREGATES[question.kind]
 
         async def work(reader: Reader) -> Row | None:
-            return await reader.standing(about, question.id, question.user_id)
+            return await reader.standing(about, question.id, question.user_id, question.team_ids)
 
         found = await self._store.read(work)
         if found is None:
@@ -133,6 +149,7 @@ class Reads:
             project_id=found["project_id"],
             role=role,
             deleted=found["deleted"],
+            archived=bool(found["archived"]),
             schema_version=found["schema_version"],
         )
 

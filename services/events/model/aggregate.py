@@ -21,6 +21,7 @@ type Row = dict[str, Any]
 
 _STAMPS = ("version", "created_at", "updated_at", "created_by", "updated_by")
 _DELETION = ("deleted_at", "deleted_by")
+_ARCHIVAL = ("archived_at", "archived_by")
 _UNKNOWN = frozenset({"extra_forbidden"})
 _MOMENT = TypeAdapter(datetime)
 
@@ -47,6 +48,8 @@ class Aggregate:
         times: Fields whose values are times.
         parts: Groups of fields that clients see as one object; some have a table of their own.
         lasting: A deleted one stays, and can be restored.
+        archivable: It can be closed against changes, with all that is below it.
+        of_access: It says who may come in, so it may change in an archived project.
         rising: Fields that may be raised, never lowered or cleared, with the refusal.
         later: Fields that the oldest `created` events do not name, with what those stand for.
         listing: How it can be filtered and sorted when it is listed.
@@ -66,6 +69,8 @@ class Aggregate:
     times: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
     lasting: bool = True
+    archivable: bool = False
+    of_access: bool = False
     rising: Mapping[str, type[errors.AppError]] = field(
         default_factory=dict[str, type[errors.AppError]]
     )
@@ -102,9 +107,10 @@ class Aggregate:
         if self.parent_column:
             above[self.parent_column] = None
         deletion = _DELETION if self.lasting else ()
+        archival = _ARCHIVAL if self.archivable else ()
         elsewhere = {name for part in self.components for name in part.columns.values()}
         own = (name for name in self.fields if name not in elsewhere)
-        return ("id", *above, *place, *own, *_STAMPS, *deletion)
+        return ("id", *above, *place, *own, *_STAMPS, *deletion, *archival)
 
     @property
     def components(self) -> tuple[Part, ...]:

@@ -43,7 +43,7 @@ class Pulls:
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
-            items = await _items(reader, project_id, page)
+            items = await announcements_of(reader, project_id, page)
             return Pulled(
                 items=items,
                 next=page[-1]["position"] if page else question.after,
@@ -91,9 +91,10 @@ def kept(row: Any) -> KeptConflict:
     )
 
 
-async def _items(
+async def announcements_of(
     reader: Reader, project_id: UUID, page: Sequence[asyncpg.Record]
 ) -> list[Announcement]:
+    """Return the events of rows of `pull`, wherever they lie; corrupt ones are left out."""
     events: dict[UUID, Event] = {}
     for row in page:
         if row["id"] is not None:

@@ -77,6 +77,7 @@ class Pushes:
             if question.checkpoint != last + 1:
                 return await _answer_before(tx, question, project_id, last)
             require_visible(await tx.row(PROJECT, project_id))
+            await tx.require_open()
             fresh = await _note(tx, ids, project_id)
             new = {n: step for n, step in enumerate(steps) if ids[n] in fresh}
             outcome = await carry_out(

@@ -91,7 +91,7 @@ class Pipeline:
             extra_headers(request.scope).update(spent.allowance(role).headers())
             spent.require(role)
         raw = b""
-        if route.has_body:
+        if route.has_body and not route.uploads:
             if route.body is not bytes:
                 bodies.require_json(request)
             raw = await bodies.read_body(request, route.body_bytes_max)
@@ -159,6 +159,8 @@ class Pipeline:
             identity, kind, path[member], deleted_matters=route.deleted_matters
         )
         permissions.require(access, route.action)
+        if route.method != "GET":
+            permissions.require_open(access, route.action)
         return access
 
 

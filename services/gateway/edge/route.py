@@ -46,11 +46,13 @@ class NoBody(Wire):
 class Streamed:
     """A body that comes bit by bit; nobody takes longer than the deadline, slow clients included.
 
-    `source` is closed when the client leaves, so it may hold what it reads from.
+    `source` is closed when the client leaves, so it may hold what it reads from. A client that
+    does not take one part within `part_s` is cut off.
     """
 
     source: AsyncGenerator[bytes]
     deadline_s: float
+    part_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Route[B, Q: Query]:
         etag: Whether the answer carries an ETag.
         needs_version: Whether If-Match or baseVersion must be given.
         deleted_matters: Whether the handler looks at `access.deleted`.
+        uploads: Whether the handler reads the body itself, as it comes; `body` is bytes then.
     """
 
     method: Method
@@ -168,6 +171,7 @@ class Route[B, Q: Query]:
     etag: bool = False
     needs_version: bool = False
     deleted_matters: bool = False
+    uploads: bool = False
     body_model: type[BaseModel] | None = None
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     body_bytes_max: int = BODY_BYTES_MAX

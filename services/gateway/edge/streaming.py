@@ -6,11 +6,14 @@ The source is closed as soon as the client leaves, is too slow, or has everythin
 import asyncio
 from typing import Any
 
+import structlog
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
 from services.gateway.edge.route import Answer, Streamed
+
+log = structlog.get_logger(__name__)
 
 
 class StreamedResponse(Response[bytes]):
@@ -70,7 +73,12 @@ class _Sending(ASGIResponse):
 
     async def _send(self, send: Send) -> None:
         async for part in self._streamed.source:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            try:
+                async with asyncio.timeout(self._streamed.part_s):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+            except TimeoutError:
+                log.warning("client does not read, stream is cut")
+                return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

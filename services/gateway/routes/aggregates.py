@@ -66,6 +66,8 @@ class Aggregate:
 
     async def _list(self, call: Call[NoBody, Slice], parent: Kind | None) -> Answer:
         include_deleted: bool = getattr(call.query, "include_deleted", False)
+        mine = self._shape.kind == "project"
+        teams = await self._authority.teams_of(call.identity.user_id) if mine else None
         if include_deleted and self._shape.parent:
             call.require(self._shape.action("restore"))
         question = manuscript.List(
@@ -77,6 +79,7 @@ class Aggregate:
             include_deleted=include_deleted,
             filters=filters_in(call.query),
             sort=getattr(call.query, "sort", None),
+            team_ids=teams.ids if teams else (),
         )
         page = await self._caller.ask(manuscript.LIST, question, call.actor)
         items = [item for item in page.items if _may_show(self._shape, item)]

@@ -323,6 +323,7 @@ class BundleRoutes:
             raise errors.NotFound
         access = await self._authority.access(call.identity, "project", where.project_id)
         permissions.require(access, action)
+        permissions.require_open(access, action)
         user_id = call.identity.user_id
         return Actor(user_id=user_id, project_id=access.project_id, role=access.role), access
 

@@ -115,7 +115,7 @@ class Members:
         if user_id not in names:
             raise errors.NotFound("There is no such person.")
         old = await self._authority.role_of(call.identity, project_id, user_id)
-        _require_rank(call.access.role, old, call.body.role)
+        require_rank(call.access.role, old, call.body.role)
         member = await self._caller.ask(
             PUT_MEMBER,
             PutMember(command_id=call.command_id, user_id=user_id, role=call.body.role),
@@ -133,7 +133,7 @@ class Members:
             old = await self._authority.role_of(call.identity, project_id, user_id)
             if old is None:
                 raise errors.NotFound("They are not a member.")
-            _require_rank(call.access.role, old, None)
+            require_rank(call.access.role, old, None)
         await self._caller.ask(
             REMOVE_MEMBER,
             RemoveMember(command_id=call.command_id, user_id=user_id),
@@ -149,7 +149,8 @@ class Members:
             return  # the fact of the change will do it
 
 
-def _require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
+def require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
+    """Return when *asker* may turn the role *old* into *new*; raises Forbidden."""
     if not permissions.may_assign(asker, old, new):
         raise errors.Forbidden(
             f"A {asker} may not turn {old or 'a stranger'} into {new or 'a stranger'}."

@@ -21,12 +21,14 @@ from services.events.model.aggregates.scene import SCENE
 from services.events.model.aggregates.style_guide import STYLE_GUIDE
 from services.events.model.aggregates.tag import TAG
 from services.events.model.aggregates.tagging import TAGGING
+from services.events.model.aggregates.team_grant import TEAM_GRANT
 
 AGGREGATES: Mapping[str, Aggregate] = {
     each.kind: each
     for each in (
         PROJECT,
         MEMBER,
+        TEAM_GRANT,
         BOOK,
         CHAPTER,
         SCENE,
@@ -60,4 +62,5 @@ __all__ = [
     "STYLE_GUIDE",
     "TAG",
     "TAGGING",
+    "TEAM_GRANT",
 ]

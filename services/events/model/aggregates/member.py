@@ -22,4 +22,5 @@ MEMBER = Aggregate(
     create=MemberFields,
     references={"user_id": "person"},
     lasting=False,
+    of_access=True,
 )

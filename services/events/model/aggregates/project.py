@@ -17,6 +17,7 @@ PROJECT = Aggregate(
     resource=Project,
     create=ProjectCreate,
     patch=ProjectPatch,
+    archivable=True,
 )
 
 

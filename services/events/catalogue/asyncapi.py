@@ -1,0 +1,108 @@
+"""The AsyncAPI 3.0 document: where events are announced, to whom, and what each message says."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from libs.contracts.subjects import FACTS
+from services.events.catalogue.schemas import announcement
+from services.events.catalogue.types import EventType, Schema
+
+VERSION = "1.0.0"
+_DESCRIPTION = """\
+The domain events of a project: immutable facts, each a delta of one aggregate.
+
+Two ways to hear them carry the same messages. Systems inside consume the JetStream stream `EVENTS`
+with a durable consumer: at least once, in order within each aggregate; `Nats-Msg-Id` repeats
+with a repetition. Clients outside follow one project as server-sent events, in commit order; the
+id of each message is its position, and `Last-Event-ID` goes on behind it at any replica.
+
+Members that you do not know may appear in any object, and values in any enumeration: ignore them.
+Nothing else about a type ever changes.
+"""
+
+
+def asyncapi(types: Sequence[EventType]) -> dict[str, Any]:
+    """Return the document of *types*."""
+    kinds = list(dict.fromkeys(each.aggregate for each in types))
+    channels = {kind: _subjects(kind, types) for kind in kinds} | {"follow": _stream(types)}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Scriptorium events",
+            "version": VERSION,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "bus": _server("4222", "nats", "JetStream, stream `EVENTS`; for systems inside."),
+            "public": _server("8300", "https", "The public port; with a bearer token."),
+        },
+        "channels": channels,
+        "operations": {
+            f"announce_{name}": {"action": "send", "channel": _ref("channels", name)}
+            for name in channels
+        },
+        "components": {
+            "messages": {each.name: _message(each) for each in types},
+            "schemas": {"Announcement": announcement()},
+        },
+    }
+
+
+def _server(port: str, protocol: str, description: str) -> dict[str, Any]:
+    return {
+        "host": "{host}:" + port,
+        "protocol": protocol,
+        "description": description,
+        "variables": {"host": {"default": "localhost"}},
+    }
+
+
+def _subjects(kind: str, types: Sequence[EventType]) -> dict[str, Any]:
+    own = [each for each in types if each.aggregate == kind]
+    return {
+        "address": f"{FACTS}.events.{kind}.{{action}}.{{projectId}}",
+        "servers": [_ref("servers", "bus")],
+        "parameters": {
+            "action": {"enum": [each.action for each in own]},
+            "projectId": {"description": "Whose event it is; `*` for all projects."},
+        },
+        "messages": _messages(own),
+    }
+
+
+def _stream(types: Sequence[EventType]) -> dict[str, Any]:
+    return {
+        "address": "/api/projects/{projectId}/events",
+        "description": "Server-sent events; `data` is the message, `id` its position.",
+        "servers": [_ref("servers", "public")],
+        "parameters": {"projectId": {"description": "The project to follow."}},
+        "messages": _messages(types),
+    }
+
+
+def _messages(types: Sequence[EventType]) -> dict[str, Any]:
+    return {each.name: _ref("components/messages", each.name) for each in types}
+
+
+def _message(about: EventType) -> dict[str, Any]:
+    narrowed: Schema = {
+        "eventType": {"const": about.name},
+        "aggregateType": {"const": about.aggregate},
+        "data": about.data,
+    }
+    return {
+        "name": about.name,
+        "summary": about.description,
+        "payload": {
+            "allOf": [
+                _ref("components/schemas", "Announcement"),
+                {"type": "object", "properties": {"event": {"properties": narrowed}}},
+            ]
+        },
+    }
+
+
+def _ref(where: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/{where}/{name}"}

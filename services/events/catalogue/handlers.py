@@ -1,0 +1,19 @@
+"""Telling the gateway which events there are."""
+
+from functools import cache
+
+from libs.contracts.actor import Actor
+from libs.contracts.following import Describe, Described
+from services.events.catalogue.asyncapi import asyncapi
+from services.events.catalogue.types import event_types
+
+
+async def describe(_: Describe, __: Actor) -> Described:
+    """Describe the events of this release."""
+    return _described()
+
+
+@cache
+def _described() -> Described:
+    types = event_types()
+    return Described(types=[each.name for each in types], asyncapi=asyncapi(types))

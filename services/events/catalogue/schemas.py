@@ -1,0 +1,41 @@
+"""JSON Schemas (draft 2020-12) of what subscribers receive, one document for each event type."""
+
+from functools import cache
+
+from libs.contracts.events import Announcement
+from services.events.catalogue.types import VERSION, EventType, Schema, inlined
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+BASE = "https://scriptorium.dev/schemas/events/"
+
+
+def file_name(name: str) -> str:
+    """Return the name of the file that describes an event type."""
+    return f"{name}.v{VERSION}.json"
+
+
+@cache
+def announcement() -> Schema:
+    """Return the schema that all messages share; do not change it."""
+    return inlined(Announcement.model_json_schema(by_alias=True, mode="serialization"))
+
+
+def message(about: EventType) -> Schema:
+    """Return the schema of a message that announces an event of a type."""
+    shared = announcement()
+    event = shared["properties"]["event"]
+    properties = event["properties"] | {
+        "aggregateType": {"const": about.aggregate},
+        "eventType": {"const": about.name},
+        "data": about.data,
+    }
+    return shared | {
+        "description": about.description,
+        "properties": shared["properties"] | {"event": event | {"properties": properties}},
+    }
+
+
+def document(about: EventType) -> Schema:
+    """Return the same as a document of its own."""
+    head = {"$schema": DRAFT, "$id": BASE + file_name(about.name), "title": about.name}
+    return head | message(about)

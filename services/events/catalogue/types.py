@@ -1,0 +1,175 @@
+"""The catalogue: every event type of every aggregate, and the schema of its data; pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from libs.contracts.resources import INDEX_MAX
+from libs.contracts.wire import camel
+from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.log import PURGED
+
+type Schema = dict[str, Any]
+
+VERSION = 1
+"""Of the contract, as in `scriptorium.v1`: what breaks it is another event type."""
+
+_ID: Schema = {"type": "string", "format": "uuid"}
+_PLACE: Mapping[str, Schema] = {
+    "parentId": _ID,
+    "index": {"type": "integer", "minimum": 0, "maximum": INDEX_MAX},
+    "rank": {"type": "string"},
+}
+# What is left of a chain: how many events it had, and the checksum of the last.
+_LAST: Mapping[str, Schema] = {"events": {"type": "integer"}, "checksum": {"type": "string"}}
+# What says nothing to a reader, or nothing that is true of an event.
+_SILENT = frozenset({"title", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type: `<aggregate>.<action>`, a sentence about it, and the schema of its data."""
+
+    aggregate: str
+    action: str
+    description: str
+    data: Schema
+
+    @property
+    def name(self) -> str:
+        """Its name in events."""
+        return f"{self.aggregate}.{self.action}"
+
+
+def event_types(aggregates: Mapping[str, Aggregate] = AGGREGATES) -> list[EventType]:
+    """Return every type of *aggregates*, by name."""
+    found = [each for about in aggregates.values() for each in _types_of(about)]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _types_of(about: Aggregate) -> Iterator[EventType]:
+    def one(action: str, description: str, data: Schema) -> EventType:
+        return EventType(about.kind, action, description, data)
+
+    thing = about.kind.replace("_", " ")
+    purged = f"The {thing} is gone for ever, and so are its events before this one."
+    yield one(PURGED, purged, _object(_LAST))
+    if about.parent is None and about is not PROJECT:
+        # Who has which role: told each time with who they are.
+        whole = {name: _field(about, name) for name in about.fields}
+        who = {name: value for name, value in whole.items() if name != "role"}
+        changed = who | {"from": whole["role"], "to": whole["role"]}
+        yield one("added", f"A new {thing}.", _object(whole))
+        yield one("role_changed", f"The {thing} got another role.", _object(changed))
+        yield one("removed", f"The {thing} is gone; this is what it was.", _object(whole))
+        return
+    yield one("created", f"A new {thing}, with all that it is at first.", _born(about))
+    for name in _changing(about):
+        value = _field(about, name)
+        if _part_of(about, name):
+            value = _nullable(value)
+        data = _object({"from": value, "to": value})
+        yield one(f"{name}_changed", f"The {thing} got another {name.replace('_', ' ')}.", data)
+    if about.parent and about.ordered:
+        place = _object(_PLACE)
+        data = _object({"from": place, "to": place})
+        yield one("moved", f"The {thing} stands elsewhere, or its rank was respaced.", data)
+    if about.archivable:
+        yield one("archived", f"The {thing} and what is below it can only be read.", _object({}))
+        yield one("unarchived", f"The {thing} can be written again.", _object({}))
+    if about.lasting:
+        yield one("deleted", f"The {thing} and what is below it are hidden.", _object({}))
+        yield one("restored", f"The {thing} is back where it was.", _object({}))
+    else:
+        yield one("removed", f"The {thing} is gone; this is what it was.", _born(about))
+
+
+def _born(about: Aggregate) -> Schema:
+    """Return the data of a first event: all fields; those of components only where they are."""
+    optional = {camel(name) for part in about.components for name in part.columns.values()}
+    optional |= {camel(name) for name in about.later}
+    fields = {name: _field(about, name) for name in about.fields}
+    if about.parent and about.ordered:
+        fields |= _PLACE
+    return _object(fields, optional)
+
+
+def _changing(about: Aggregate) -> list[str]:
+    """Return the fields that can get another value: by a client, or because others did."""
+    own = set(about.patch.model_fields) if about.patch else set[str]()
+    changing = own | set(about.derived)
+    for part in about.parts:
+        if part.name in own or part.derived:
+            changing |= set(part.columns.values())
+    return [name for name in about.fields if name in changing]
+
+
+def _part_of(about: Aggregate, name: str) -> bool:
+    return any(name in part.columns.values() for part in about.parts)
+
+
+def _field(about: Aggregate, name: str) -> Schema:
+    """Return a field's schema, as clients are shown it; limits are for those who write."""
+    for part in about.parts:
+        for own, whole in part.columns.items():
+            if whole == name:
+                options = _properties(about.resource)[part.name].get("anyOf", [])
+                group = next(option for option in options if "properties" in option)
+                value = group["properties"][camel(own)]
+                return value if part.table else _nullable(value)
+    return _properties(about.resource)[camel(name)]
+
+
+@cache
+def _properties(model: type[BaseModel]) -> dict[str, Schema]:
+    whole = model.model_json_schema(by_alias=True, mode="serialization")
+    return inlined(whole)["properties"]
+
+
+def inlined(schema: Schema) -> Schema:
+    """Return a schema of pydantic's without references, titles and refusals of what is new."""
+    named: Mapping[str, Any] = schema.get("$defs", {})
+
+    def walk(node: Any, *, names: bool = False) -> Any:
+        match node:
+            case {"$ref": str(ref), **rest}:
+                return walk(named[ref.rpartition("/")[2]]) | walk(rest)
+            case dict():
+                known = cast("Schema", node)
+                return {
+                    key: walk(value, names=key == "properties")
+                    for key, value in known.items()
+                    if names or not (key in _SILENT or key == "$defs" or _closes(key, value))
+                }
+            case list():
+                return [walk(each) for each in cast("list[Any]", node)]
+            case _:
+                return node
+
+    return walk(schema)
+
+
+def _closes(key: str, value: Any) -> bool:
+    return key == "additionalProperties" and value is False
+
+
+def _nullable(value: Schema) -> Schema:
+    options = value.get("anyOf", [value])
+    if {"type": "null"} in options:
+        return value
+    return {"anyOf": [*options, {"type": "null"}]}
+
+
+def _object(
+    fields: Mapping[str, Schema], optional: set[str] | frozenset[str] = frozenset()
+) -> Schema:
+    properties = {camel(name): value for name, value in fields.items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties.keys() - optional),
+    }

@@ -1,0 +1,53 @@
+"""Answers to those who follow a project."""
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.following import PAGE_EVENTS_MAX, Follow, Followed
+from libs.postgres import load_queries
+from services.events.handlers.action import require_visible
+from services.events.model.aggregates import PROJECT
+from services.events.store import Reader, Store
+from services.events.sync.pull import announcements_of
+
+SQL = load_queries("services.events.following")
+
+
+class Following:
+    """Reads the log for followers."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from *store*."""
+        self._store = store
+
+    async def follow(self, question: Follow, actor: Actor) -> Followed:
+        """Show the next events after a position, as far as they were announced.
+
+        Raises:
+            errors.NotFound: The project is not there, or deleted.
+            errors.Gone: The position is none of this log, or no longer.
+        """
+        project_id, after = actor.scope(), question.after
+
+        async def work(reader: Reader) -> Followed:
+            require_visible(await reader.row(PROJECT, project_id))
+            bounds = await reader.connection.fetchrow(SQL.bounds, question.heard)
+            assert bounds is not None
+            upto: int = bounds["upto"]
+            if after is None:
+                return Followed(items=[], upto=upto, more=False)
+            if not bounds["first"] - 1 <= after <= bounds["last"]:
+                raise errors.Gone(
+                    "The log has no such position, or no longer: load what you show anew, and"
+                    " follow from now on."
+                )
+            rows = await reader.connection.fetch(
+                SQL.page, project_id, after, upto, PAGE_EVENTS_MAX + 1
+            )
+            page, more = rows[:PAGE_EVENTS_MAX], len(rows) > PAGE_EVENTS_MAX
+            return Followed(
+                items=await announcements_of(reader, project_id, page),
+                upto=page[-1]["position"] if more else max(after, upto),
+                more=more,
+            )
+
+        return await self._store.read(work, project_id=project_id)

@@ -1,0 +1,22 @@
+"""`python -m tests.contracts`: record golden files of event types that have none like it yet."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.contracts.normal import first_of_each, keep
+from tests.contracts.story import told
+from tests.support.stack import real_stack
+
+
+async def main() -> None:
+    """Live the story on a stack of its own, and keep what is new."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with real_stack(Path(folder), replicas={"events": 1}) as stack:
+            written = keep(first_of_each(await told(stack)))
+    sys.stdout.write("".join(f"{path.name}\n" for path in written) or "nothing new\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

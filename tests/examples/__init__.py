@@ -1,0 +1,1 @@
+"""The example subscribers, run as they stand in `examples`."""
