@@ -23,12 +23,9 @@ down: ## stop what `make up` started in another terminal
 status: ## what runs, and how it is doing
 	@exec bin/scriptorium status $(ARGS)
 
-# Rooms whose tests mostly wait run two at a time; those that break things or look at the clock do not.
-SIDE_BY_SIDE := tests/collab tests/events tests/property
-
-test: check ## all checks, then all tests
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
-	$(PYTHON) -m pytest $(foreach room,$(SIDE_BY_SIDE),--ignore $(room)) $(ARGS)
+test: check ## all checks, then all tests: two files at a time, then those that must be alone
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long and not alone"
+	$(PYTHON) -m pytest -m "alone and not long"
 
 check: install ## format, lint, types, imports
 	ruff format --check .

@@ -12,6 +12,8 @@ from tests.support.scenery import Scenery
 from tests.support.wsclient import WsClient
 from tests.support.yclient import YClient
 
+pytestmark = pytest.mark.alone
+
 RESTARTING = 1012
 
 

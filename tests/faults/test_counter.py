@@ -12,6 +12,8 @@ from tests.faults.scenario import LEAD_S, Figures, playing
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 
+pytestmark = pytest.mark.alone
+
 REPLICAS = {"gateway": 2, "collab": 1, "events": 1}
 
 

@@ -3,8 +3,12 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.support.scenery import Scenery
 from tests.support.yclient import YClient
+
+pytestmark = pytest.mark.alone
 
 NEWCOMERS = 60
 STORY = "You will rejoice to hear that no disaster has accompanied the commencement. " * 4_000

@@ -6,6 +6,7 @@ from zlib import crc32
 
 import asyncpg
 import nats
+import pytest
 from nats.aio.msg import Msg
 from pycrdt import Doc, Text, TransactionEvent
 
@@ -14,6 +15,8 @@ from tests.faults.ledger import LogCopy
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 from tests.support.yclient import YClient
+
+pytestmark = pytest.mark.alone
 
 UNANNOUNCED_WAIT_S = 15.0
 ROUNDS = 20

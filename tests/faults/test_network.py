@@ -12,6 +12,8 @@ from tests.faults.scenario import Play, account, nothing_lost
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 
+pytestmark = pytest.mark.alone
+
 CUT_S = 1.0
 LOSSY_S = 2.0
 CUTS = [("collab-1",), ("gateway-1",), ("collab-1", "collab-2"), ("gateway-1", "collab-2")]

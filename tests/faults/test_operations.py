@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from tests.faults.conftest import Note
 from tests.faults.scenario import Play, account, nothing_lost
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
+
+pytestmark = pytest.mark.alone
 
 SLOW_COMMIT_US = 60_000
 SLOW_S = 3.0

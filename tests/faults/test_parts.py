@@ -9,6 +9,8 @@ from tests.faults.scenario import Play, account, nothing_lost
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 
+pytestmark = pytest.mark.alone
+
 FROZEN_S = 2.5
 PARTS = ("gateway-1", "collab-1", "nats", "postgres")
 

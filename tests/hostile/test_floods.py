@@ -20,6 +20,8 @@ from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 from tests.support.yclient import YClient
 
+pytestmark = pytest.mark.alone
+
 INVALID, TRY_AGAIN = 1007, 1013
 SYNC_REQUESTS = 10_000
 SLOW_SOCKETS = 200

@@ -14,6 +14,8 @@ from libs.contracts.streams import BUCKETS, STREAMS
 from libs.stack import Event, PartFailed, Stack, What, runfile
 from libs.stack.runfile import Running
 
+pytestmark = pytest.mark.alone
+
 WARM_START_S_MAX = 5.0
 
 
