@@ -22,28 +22,10 @@ FROM unnest($2::uuid[], $3::text[], $4::integer[]) AS wanted (id, type, depth)
 JOIN aggregates a ON a.aggregate_id = wanted.id AND a.aggregate_type = wanted.type
 WHERE a.project_id = $1 ORDER BY wanted.depth, a.aggregate_id FOR UPDATE OF a;
 
--- name: begin_heads
--- The first events of new aggregates; fewer rows than given when an id is taken.
-INSERT INTO aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
-SELECT id, type, $5, version, checksum
-FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) AS n (id, type, version, checksum)
-ON CONFLICT (aggregate_id) DO NOTHING RETURNING aggregate_id;
-
--- name: advance_heads
--- Fewer rows than given when one was not at its expected version.
-UPDATE aggregates SET version = n.version, checksum = n.checksum
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
-    AS n (id, expected, version, checksum)
-WHERE aggregate_id = n.id AND aggregates.version = n.expected AND project_id = $5
-RETURNING aggregate_id;
-
 -- name: hold_project
 -- Whether a project may change, kept so until the commit: who archives or purges it waits for the
--- writers that came before, and those after it see what it did. Also whether one of some ids ($2)
--- was purged, or is about to be.
-SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
-    EXISTS (
-        SELECT FROM tombstones WHERE project_id = $1 AND aggregate_id = ANY ($2::uuid[])) AS purged
+-- writers that came before, and those after it see what it did.
+SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted, false AS purged
 FROM projects WHERE id = $1 FOR KEY SHARE;
 
 -- name: close_project
@@ -51,9 +33,29 @@ FROM projects WHERE id = $1 FOR KEY SHARE;
 SELECT FROM projects WHERE id = $1 FOR UPDATE;
 
 -- name: append
--- The events of one user action, of one project, user, cause and moment, and its bundle. An action
--- may append more than once.
-WITH bundle AS (
+-- The events of one user action, of one project, user, cause and moment, and its bundle; with them
+-- the ends of their chains, and whether the project may change (as hold_project says it). An action
+-- may append more than once. `heads` is fewer than given when an aggregate was not at its expected
+-- version ($23) or a new one's id is taken: then nothing of this may be kept.
+WITH project AS (
+    SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
+        EXISTS (
+            SELECT FROM tombstones WHERE project_id = $8 AND aggregate_id = ANY ($16::uuid[])
+        ) AS purged
+    FROM projects WHERE id = $8 FOR KEY SHARE
+), begun AS (
+    INSERT INTO aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
+    SELECT id, type, $8, version, checksum
+    FROM unnest($17::uuid[], $18::text[], $19::bigint[], $20::text[])
+        AS n (id, type, version, checksum)
+    ON CONFLICT (aggregate_id) DO NOTHING RETURNING aggregate_id
+), advanced AS (
+    UPDATE aggregates SET version = n.version, checksum = n.checksum
+    FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::text[])
+        AS n (id, version, expected, checksum)
+    WHERE aggregate_id = n.id AND aggregates.version = n.expected AND project_id = $8
+    RETURNING aggregate_id
+), bundle AS (
     INSERT INTO bundles AS known (
         bundle_id, project_id, user_id, type, label, source, operations, created_at, causation_id,
         reverses)
@@ -62,14 +64,18 @@ WITH bundle AS (
         $10::jsonb #>> '{bundle,label}', $14, cardinality($1::uuid[]), $11, $12,
         ($10::jsonb #>> '{bundle,reverses}')::uuid)
     ON CONFLICT (bundle_id) DO UPDATE SET operations = known.operations + excluded.operations
+), logged AS (
+    INSERT INTO events (
+        id, aggregate_id, aggregate_type, event_type, data, version, checksum,
+        project_id, user_id, metadata, "timestamp", causation_id, correlation_id, source, bundle_id)
+    SELECT n.id, aggregate_id, type, event_type, data::jsonb, version, checksum,
+        $8, $9, $10, $11, $12, $13, $14, $15
+    FROM unnest(
+        $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
+        AS n (id, aggregate_id, type, event_type, data, version, checksum)
 )
-INSERT INTO events (
-    id, aggregate_id, aggregate_type, event_type, data, version, checksum,
-    project_id, user_id, metadata, "timestamp", causation_id, correlation_id, source, bundle_id)
-SELECT n.id, aggregate_id, type, event_type, data::jsonb, version, checksum,
-    $8, $9, $10, $11, $12, $13, $14, $15
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
-    AS n (id, aggregate_id, type, event_type, data, version, checksum);
+SELECT (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
+FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
 -- name: field_history
 -- Of each named kind of event the first and the last after a version, in order.

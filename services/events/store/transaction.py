@@ -154,20 +154,18 @@ class Transaction(Reader):
         """
         if not drafts:
             return
-        await self.require_open(drafts)
         heads = {key: locked.head for key, locked in self._locked.items()}
         ids = ids or [new_id() for _ in drafts]
         written = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
         events = [each.event for each in written]
-        await self._advance(events)
-        await self._append(written)
+        await self._append(drafts, written)
         await self._project(drafts, events)
         headers = inject()
         await announce(self._connection, [_fact(each, headers) for each in written])
 
-    async def require_open(self, drafts: Sequence[Draft] = ()) -> None:
-        """Return when *drafts*, or any change, may happen in the project; raises as `guard`."""
-        await guard.require_open(self._connection, self._cause, drafts)
+    async def require_open(self) -> None:
+        """Return when a change may happen in the project; raises as `guard`."""
+        await guard.require_open(self._connection, self._cause)
 
     def head_of(self, aggregate_id: UUID) -> Head:
         """Return the end of the chain of an aggregate that is locked."""
@@ -182,41 +180,13 @@ class Transaction(Reader):
         ]
         return max([datetime.now(UTC), *seen])
 
-    async def _advance(self, events: Sequence[Event]) -> None:
+    async def _append(self, drafts: Sequence[Draft], written: Sequence[Written]) -> None:
+        """Write to the log and to the ends of the chains, if the project may change."""
+        cause, events = self._cause, [each.event for each in written]
         ends = {event.aggregate_id: event for event in events}
         new = [event for key, event in ends.items() if key not in self._locked]
         known = [event for key, event in ends.items() if key in self._locked]
-        project_id = self._cause.project_id
-        begun = (
-            await self._connection.fetch(
-                SQL.begin_heads,
-                [event.aggregate_id for event in new],
-                [event.aggregate_type for event in new],
-                [event.version for event in new],
-                [event.checksum for event in new],
-                project_id,
-            )
-            if new
-            else []
-        )
-        advanced = (
-            await self._connection.fetch(
-                SQL.advance_heads,
-                [event.aggregate_id for event in known],
-                [self._locked[event.aggregate_id].head.version for event in known],
-                [event.version for event in known],
-                [event.checksum for event in known],
-                project_id,
-            )
-            if known
-            else []
-        )
-        if (len(begun), len(advanced)) != (len(new), len(known)):
-            raise errors.ConcurrencyConflict
-
-    async def _append(self, written: Sequence[Written]) -> None:
-        cause, events = self._cause, [each.event for each in written]
-        await self._connection.execute(
+        done = await self._connection.fetchrow(
             SQL.append,
             [event.id for event in events],
             [event.aggregate_id for event in events],
@@ -233,7 +203,21 @@ class Transaction(Reader):
             cause.correlation_id,
             cause.source.value,
             cause.bundle_id,
+            guard.coming(drafts),
+            [event.aggregate_id for event in new],
+            [event.aggregate_type for event in new],
+            [event.version for event in new],
+            [event.checksum for event in new],
+            [event.aggregate_id for event in known],
+            [event.version for event in known],
+            [self._locked[event.aggregate_id].head.version for event in known],
+            [event.checksum for event in known],
         )
+        assert done
+        # What was written is undone with the transaction.
+        guard.require(done if done["archived"] is not None else None, cause, drafts)
+        if done["heads"] != len(ends):
+            raise errors.ConcurrencyConflict
 
     async def _project(self, drafts: Sequence[Draft], events: Sequence[Event]) -> None:
         before = {key: locked.row for key, locked in self._locked.items()}
