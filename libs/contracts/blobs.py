@@ -6,7 +6,7 @@ are bytes of the plain content.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
@@ -22,6 +22,9 @@ URL_TTL_S_DEFAULT = 3_600
 URL_TTL_S_MIN = 10
 URL_TTL_S_MAX = 7 * 86_400
 """How long a presigned URL is good for."""
+
+CLAIM_LIFE_S_MAX = 7 * 86_400
+"""A claim older than this, by the time in its id, is refused without a record."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, le=BLOB_BYTES_MAX)]
@@ -277,6 +280,38 @@ class PathHistory(Wire):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
+class SetQuota(Wire):
+    """How much a project may keep; None for what every project may. Operators ask it."""
+
+    project_id: UUID
+    quota_bytes: Annotated[int, Field(ge=0)] | None
+
+
+class BlobEvent(Wire):
+    """A fact about a blob or a path, as subscribers of the stream BLOBS receive it.
+
+    Types are `blob.{uploaded,rescued,condemned,collected,damaged,archived,restored}`, whose
+    `aggregate_id` is the SHA-256, and `path.{put,deleted}`, whose is the path. `user_id` None: done
+    by the system.
+    """
+
+    id: UUID
+    aggregate_type: str
+    aggregate_id: str
+    event_type: str
+    project_id: UUID
+    user_id: UUID | None
+    data: dict[str, Any]
+    timestamp: datetime
+
+
+class BlobAnnouncement(Wire):
+    """A fact on the bus and its place in the commit order of blobs."""
+
+    position: int
+    event: BlobEvent
+
+
 BEGIN_UPLOAD = Method("blobs", "begin_upload", BeginUpload, Begun)
 FIND_UPLOAD = Method("blobs", "find_upload", FindUpload, Begun)
 CANCEL_UPLOAD = Method("blobs", "cancel_upload", CancelUpload, Cancelled)
@@ -285,6 +320,7 @@ STAT_BLOB = Method("blobs", "stat_blob", StatBlob, Blob)
 OPEN_BLOB = Method("blobs", "open_blob", OpenBlob, Opened)
 CLAIM_BLOB = Method("blobs", "claim_blob", ClaimBlob, Claimed)
 READ_USAGE = Method("blobs", "read_usage", ReadUsage, Usage)
+SET_QUOTA = Method("blobs", "set_quota", SetQuota, Usage)
 PUT_PATH = Method("blobs", "put_path", PutPath, BlobPath)
 DELETE_PATH = Method("blobs", "delete_path", DeletePath, BlobPath)
 READ_PATH = Method("blobs", "read_path", ReadPath, BlobPath)
@@ -306,3 +342,36 @@ class Settled(Wire):
 
 
 SETTLE_CLAIM = Method("events", "settle_claim", SettleClaim, Settled)
+
+
+FILES_PAGE_MAX = 1_000
+
+
+class ListFiles(Wire):
+    """Asked of events by blobs: which entities of a project have files, after `after`.
+
+    With `sha256s` only those whose bytes are among them. Deleted entities count: they may be
+    restored.
+    """
+
+    project_id: UUID
+    sha256s: Annotated[list[Sha256], Field(max_length=FILES_PAGE_MAX)] | None = None
+    after: UUID = UUID(int=0)
+    limit: Annotated[int, Field(ge=1, le=FILES_PAGE_MAX)] = FILES_PAGE_MAX
+
+
+class EntityFile(Wire):
+    """An entity that has a file, and as of which of its versions that is said."""
+
+    entity_id: UUID
+    sha256: Sha256
+    version: int
+
+
+class Files(Wire):
+    """A page by entity; fewer than asked for: there are no more."""
+
+    files: list[EntityFile]
+
+
+LIST_FILES = Method("events", "list_files", ListFiles, Files)

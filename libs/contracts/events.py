@@ -4,6 +4,9 @@ Names are `{aggregate}.{action}` in the past tense. The generic actions of every
 `created`, `<field>_changed`, `moved`, `deleted` and `restored`. Links between things (relations,
 taggings, appearances) do not last: they are `removed`, with what they were. Members have `added`,
 `role_changed` and `removed`. A field of a component carries its name: `entity.task_status_changed`.
+An entity's file comes and goes whole: `file_uploaded` has `url`, `path`, `size`, `type`,
+`checksum`, `preview` and `claimId`, `file_deleted` has not; both say in `from` which file was
+there before, or null.
 """
 
 from datetime import datetime

@@ -13,8 +13,11 @@ import structlog
 from libs import process
 from libs.bus import Caller, connect_broker, is_connected
 from libs.postgres import Pool, connect, migrate
+from libs.process.server import HttpServer
 from libs.telemetry import Health, serve_ops
 from services.gateway.authority import Authority
+from services.gateway.blobs import Blobs
+from services.gateway.bytes import Bytes
 from services.gateway.edge.application import build
 from services.gateway.edge.pipeline import Pipeline
 from services.gateway.facts import Facts
@@ -30,20 +33,24 @@ from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
 from services.gateway.operators import Operators
+from services.gateway.routes.blobs import BlobRoutes
 from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
+from services.gateway.routes.files import FileRoutes
 from services.gateway.routes.history import HistoryRoutes
 from services.gateway.routes.identity import IdentityRoutes
 from services.gateway.routes.manuscript import manuscript_routes
 from services.gateway.routes.members import Members
 from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
+from services.gateway.routes.paths import PathRoutes
 from services.gateway.routes.persistence import PersistenceRoutes
 from services.gateway.routes.public import Public
 from services.gateway.routes.replay import ReplayRoutes
 from services.gateway.routes.sync import SyncRoutes
+from services.gateway.routes.tickets import TicketRoutes
+from services.gateway.routes.tus import UploadRoutes
 from services.gateway.routes.world import world_routes
-from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -102,6 +109,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await broker.start()
         await live.start()
 
+        carrier = Bytes(settings.blobs_url)
+        stack.push_async_callback(carrier.close)
+        blobs = Blobs(caller, carrier)
         idempotency = Idempotency(pool)
         pipeline = Pipeline(
             authority=authority,
@@ -114,7 +124,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         routes = [
             *IdentityRoutes(identities).routes(),
             *manuscript_routes(caller, authority),
-            *world_routes(caller, authority),
+            *world_routes(caller, authority, blobs),
+            *FileRoutes(caller, blobs).routes(),
+            *BlobRoutes(blobs, settings.public_url).routes(),
+            *UploadRoutes(blobs, settings.public_url).routes(),
+            *PathRoutes(blobs).routes(),
+            *TicketRoutes(blobs).routes(),
             *BundleRoutes(caller, authority).routes(),
             *SyncRoutes(caller).routes(),
             *Members(caller, authority, people).routes(),
@@ -126,7 +141,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
             *public.routes(),
         ]
-        server = PublicServer(
+        server = HttpServer(
             build(routes, pipeline, public, allowed_origins=settings.allowed_origins),
             host=settings.host,
             port=settings.port,
@@ -154,7 +169,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         log.info("gateway drained")
 
 
-async def _until_stopped(stop: asyncio.Event, server: PublicServer) -> None:
+async def _until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
     waits = {asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_failed())}
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

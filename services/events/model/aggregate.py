@@ -48,6 +48,9 @@ class Aggregate:
         parts: Groups of fields that clients see as one object; some have a table of their own.
         lasting: A deleted one stays, and can be restored.
         rising: Fields that may be raised, never lowered or cleared, with the refusal.
+        deeds: What happens to it besides the generic actions, by name: from an event's data to
+            the fields as it leaves them, which its member `from` holds as they were. These fields
+            change in no other way.
         later: Fields that the oldest `created` events do not name, with what those stand for.
         listing: How it can be filtered and sorted when it is listed.
         follows: What else changes with a change: from the row as it is (empty before the first
@@ -69,6 +72,9 @@ class Aggregate:
     rising: Mapping[str, type[errors.AppError]] = field(
         default_factory=dict[str, type[errors.AppError]]
     )
+    deeds: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]
+    )
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
     listing: Listing = field(default_factory=Listing)
     follows: Callable[[Mapping[str, Any], Mapping[str, Any], str], dict[str, Any]] = (
@@ -76,6 +82,8 @@ class Aggregate:
     )
     fields: tuple[str, ...] = field(init=False)
     """Its own fields, in snake_case; those of a part as `<part>_<field>`."""
+    guarded: frozenset[str] = field(init=False)
+    """Those that only its deeds change."""
 
     def __post_init__(self) -> None:
         """Work out the fields once, because every fold asks for them."""
@@ -83,6 +91,8 @@ class Aggregate:
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
+        guarded = frozenset(name for deed in self.deeds.values() for name in deed({}))
+        object.__setattr__(self, "guarded", guarded)
 
     @property
     def view(self) -> str:

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
-from services.gateway.edge.route import Answer, Streamed
+from services.gateway.edge.route import Answer, Cut, Streamed
 
 
 class StreamedResponse(Response[bytes]):
@@ -69,8 +69,12 @@ class _Sending(ASGIResponse):
             raise error
 
     async def _send(self, send: Send) -> None:
-        async for part in self._streamed.source:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        try:
+            async for part in self._streamed.source:
+                async with asyncio.timeout(self._streamed.idle_s):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+        except (Cut, TimeoutError):
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
