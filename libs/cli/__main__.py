@@ -34,6 +34,7 @@ app.command()(demo.demo)
 add_group(app, "collab", "The text of scenes: look, check, compact, snapshot, mend.")
 add_group(app, "migrate", "Bring over what an older system kept.")
 add_group(app, "events", "The event log: read, verify, mend, export, rebuild from it.")
+add_group(app, "blobs", "Files: what is kept and why, is it whole, let it go.")
 add_group(app, "dlq", "Dead letters: facts that a consumer gave up; replay or drop them.")
 
 

@@ -44,6 +44,12 @@ EVENTS = Stream(
     bytes_max=4 << 30,
     atomic=True,
 )
+BLOBS = Stream(
+    name="BLOBS",
+    subjects=("scriptorium.v1.blobs.>",),
+    age_s_max=30 * DAY_S,
+    bytes_max=1 << 30,
+)
 DEAD_LETTERS = Stream(
     name="DEAD_LETTERS", subjects=("dlq.>",), age_s_max=90 * DAY_S, bytes_max=1 << 30
 )
@@ -60,5 +66,5 @@ LIMITS = Stream(
 )
 PERMISSIONS = Bucket(name="permissions", ttl_s=300, bytes_max=64 << 20)
 
-STREAMS = (EVENTS, DEAD_LETTERS, LIMITS)
+STREAMS = (EVENTS, BLOBS, DEAD_LETTERS, LIMITS)
 BUCKETS = (PERMISSIONS,)

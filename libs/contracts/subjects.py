@@ -85,6 +85,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
         publish=(
             "rpc.events.>",
             "rpc.collab.>",
+            "rpc.blobs.>",
             "live.edit.*",
             "live.sync.*",
             "live.any.*",
@@ -147,10 +148,28 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "$JS.API.STREAM.INFO.EVENTS",
             "$JS.API.STREAM.NAMES",
             "_INBOX_gateway.>",
+            "_INBOX_blobs.>",
             "_INBOX_operator.>",
             *_JETSTREAM,
         ),
         subscribe=("_INBOX_events.>", "rpc.events.>"),
+    ),
+    "blobs": Permissions(
+        publish=(
+            "scriptorium.v1.blobs.>",
+            "rpc.events.settle_claim",
+            "rpc.events.list_files",
+            "$JS.API.STREAM.INFO.BLOBS",
+            "$JS.API.STREAM.INFO.EVENTS",
+            "$JS.API.STREAM.NAMES",
+            "$JS.API.CONSUMER.*.EVENTS.>",
+            "$JS.API.CONSUMER.MSG.NEXT.EVENTS.>",
+            "dlq.>",
+            "_INBOX_gateway.>",
+            "_INBOX_operator.>",
+            *_JETSTREAM,
+        ),
+        subscribe=("_INBOX_blobs.>", "rpc.blobs.>", "replay.*"),
     ),
 }
 
@@ -187,6 +206,7 @@ OPERATOR_PERMISSIONS = Permissions(
     publish=(
         "rpc.collab.>",
         "rpc.events.>",
+        "rpc.blobs.>",
         "replay.*",
         "$JS.API.STREAM.INFO.DEAD_LETTERS",
         "$JS.API.DIRECT.GET.DEAD_LETTERS",

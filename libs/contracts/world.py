@@ -65,6 +65,7 @@ class FileType(StrEnum):
     AUDIO = "audio"
     VIDEO = "video"
     IMAGE = "image"
+    OTHER = "other"
 
 
 class RelationType(StrEnum):

@@ -8,7 +8,7 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── Unauthenticated ─ RefreshReused
     ├── Forbidden
     ├── NotFound
-    ├── Gone
+    ├── Gone ─ BlobUnavailable
     ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused, PackageDamaged
     ├── RecentSnapshot
     ├── Conflict ─ ConcurrencyConflict, SlugTaken, AlreadyExists, RelationCycle,
@@ -19,6 +19,11 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── PreconditionFailed
     ├── PreconditionRequired
     ├── TooLarge
+    ├── QuotaExceeded
+    ├── StorageFull
+    ├── ContentMismatch
+    ├── RangeNotSatisfiable
+    ├── BlobDamaged
     ├── RateLimited
     ├── NotOffered
     ├── Unavailable ─ DeadlineExceeded
@@ -78,6 +83,12 @@ class Gone(AppError):
     """It existed and is no longer available."""
 
     code = "GONE"
+
+
+class BlobUnavailable(Gone):
+    """The bytes of this blob are gone for ever; what is known of it is given."""
+
+    code = "BLOB_UNAVAILABLE"
 
 
 class Invalid(AppError):
@@ -228,6 +239,36 @@ class TooLarge(AppError):
     """It is larger than the limit."""
 
     code = "TOO_LARGE"
+
+
+class QuotaExceeded(AppError):
+    """The project keeps as many bytes as it may."""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class StorageFull(AppError):
+    """There is no space left to store this; nothing was stored."""
+
+    code = "STORAGE_FULL"
+
+
+class ContentMismatch(AppError):
+    """What arrived is not what was declared; nothing was stored."""
+
+    code = "CONTENT_MISMATCH"
+
+
+class RangeNotSatisfiable(AppError):
+    """The blob has no bytes in this range."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+
+
+class BlobDamaged(AppError):
+    """The stored bytes of this blob are damaged; uploading them again mends it."""
+
+    code = "BLOB_DAMAGED"
 
 
 class RateLimited(AppError):

@@ -3,7 +3,7 @@
     DIR/lock         flock of the running launcher, and its pid
     DIR/stack.json   version, ports, passwords; 0600
     DIR/run.json     what runs now, for `scriptorium status` and the next start; see runfile
-    DIR/postgres DIR/nats DIR/keys DIR/logs
+    DIR/postgres DIR/nats DIR/blobs DIR/keys DIR/logs
 
 Nothing of a stack is kept anywhere else.
 """

@@ -12,6 +12,7 @@ from libs.stack.ports import LOOPBACK
 from libs.stack.probe import http_ok
 
 GATEWAY = "gateway"
+BLOBS = "blobs"
 SERVICES = tuple(NATS_PERMISSIONS)
 """Each has a database and a user on the bus, whether it runs or not."""
 
@@ -34,6 +35,11 @@ def nats_url(directory: Directory, user: str) -> str:
     """Address of the bus for *user*, with its password."""
     password = directory.password(f"nats:{user}")
     return f"nats://{user}:{password}@{LOOPBACK}:{directory.port('nats')}"
+
+
+def bytes_port(directory: Directory, number: int) -> int:
+    """Port of the listener for bytes of one blobs replica."""
+    return directory.port(f"{BLOBS}-{number}:bytes")
 
 
 def prepare(
@@ -68,9 +74,20 @@ def prepare(
             "SCRIPTORIUM_PORT": str(public[1]),
             "SCRIPTORIUM_KEYS_DIR": str(directory.path / "keys"),
         }
+        if BLOBS in present():
+            ours["SCRIPTORIUM_BLOBS_URL"] = f"http://{LOOPBACK}:{bytes_port(directory, 1)}/bytes"
         if public[0] == LOOPBACK:
             # On a laptop the person is the operator; whoever opens the port names some.
             environment = {"SCRIPTORIUM_OPERATORS": "*", **environment}
+    if service == BLOBS:
+        port = bytes_port(directory, number)
+        ours |= {
+            "SCRIPTORIUM_BYTES_PORT": str(port),
+            "SCRIPTORIUM_BYTES_URL": f"http://{LOOPBACK}:{port}",
+        }
+        # A folder here unless the person who starts it has a bucket.
+        folder = (directory.path / "blobs").as_uri()
+        environment = {"SCRIPTORIUM_STORAGE_URL": folder, **environment}
     return Spec(
         name=name,
         command=(sys.executable, "-m", f"services.{service}.app"),

@@ -19,7 +19,7 @@ from libs.stack.errors import PartFailed
 from libs.stack.events import Tell, nobody_listens
 from libs.stack.part import Part, Spec, last_lines
 from libs.stack.ports import FREE_WAIT_S_MAX, LOOPBACK, require_free
-from libs.stack.services import GATEWAY, SERVICES
+from libs.stack.services import BLOBS, GATEWAY, SERVICES
 
 ERRAND_S_MAX = 30.0
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, never bound)
@@ -211,6 +211,9 @@ class Stack(Controls):
             if spec.name.startswith(f"{GATEWAY}-"):
                 port = self._public_port(int(spec.name.removeprefix(f"{GATEWAY}-")))
                 await require_free(spec.name, self._host, port)
+            if spec.name.startswith(f"{BLOBS}-"):
+                port = services.bytes_port(directory, int(spec.name.removeprefix(f"{BLOBS}-")))
+                await require_free(spec.name, LOOPBACK, port, wait_s=FREE_WAIT_S_MAX)
         if not self._parts:
             for name in ("postgres", "nats", "nats-monitor"):
                 await require_free(name, LOOPBACK, directory.port(name), wait_s=FREE_WAIT_S_MAX)

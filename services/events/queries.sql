@@ -410,3 +410,29 @@ WITH scene AS (
 SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_at IS NULL) <= $2
     THEN (SELECT json_build_object('books', coalesce(books, '[]'))::text FROM book) END AS tree
 FROM projects WHERE id = $1 AND deleted_at IS NULL;
+
+-- name: history
+-- The events of some types after a version, in order.
+SELECT * FROM events_of(ARRAY[$2::uuid])
+WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[]) ORDER BY version;
+
+-- name: record_file_claim
+-- No row when its outcome is known already; waits for a transaction that is deciding it.
+INSERT INTO file_claims (claim_id, project_id, outcome) VALUES ($1, $2, $3::claim_outcome)
+ON CONFLICT (claim_id) DO NOTHING RETURNING claim_id;
+
+-- name: file_claim
+SELECT outcome::text FROM file_claims WHERE claim_id = $1 AND project_id = $2;
+
+-- name: forget_refused_claims
+-- Only of claims that are refused by their age anyway.
+DELETE FROM file_claims WHERE claim_id IN (
+    SELECT claim_id FROM file_claims
+    WHERE outcome = 'refused' AND at < now() - make_interval(days => $1) ORDER BY at LIMIT $2);
+
+-- name: files
+-- Entities that have files, deleted ones too, which may be restored; of these bytes if any are named.
+SELECT id AS entity_id, file_checksum AS sha256, version FROM entities
+WHERE project_id = $1 AND file_checksum IS NOT NULL
+    AND ($2::text[] IS NULL OR file_checksum = ANY ($2::text[])) AND id > $3
+ORDER BY id LIMIT $4;

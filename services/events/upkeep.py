@@ -20,6 +20,8 @@ OUTBOX_KEPT_DAYS = 7
 """Announced rows; JetStream keeps the facts longer, and the log for ever."""
 COMMANDS_KEPT_DAYS = 30
 """How long the retry of a command is still recognised."""
+REFUSED_CLAIMS_KEPT_DAYS = 8
+"""A day longer than a claim can be used at all."""
 
 CHUNK_EVENTS = 1000
 """Compressed together: more compress no better, and each look at one event unpacks its chunk."""
@@ -81,6 +83,7 @@ class Upkeep:
         await self.count()
         facts = await self._forget(SQL.forget_announced, OUTBOX_KEPT_DAYS)
         commands = await self._forget(SQL.forget_commands, COMMANDS_KEPT_DAYS)
+        await self._forget(SQL.forget_refused_claims, REFUSED_CLAIMS_KEPT_DAYS)
         _last.set_to_current_time()
         log.info("upkeep done", partitions=made, archived=archived, facts=facts, commands=commands)
 

@@ -13,8 +13,11 @@ import structlog
 from libs import process
 from libs.bus import Caller, connect_broker, is_connected
 from libs.postgres import Pool, connect, migrate
+from libs.process.server import HttpServer
 from libs.telemetry import Health, serve_ops
 from services.gateway.authority import Authority
+from services.gateway.blobs import Blobs
+from services.gateway.bytes import Bytes
 from services.gateway.catalogue import Catalogue
 from services.gateway.edge.application import build
 from services.gateway.edge.pipeline import Pipeline
@@ -32,10 +35,12 @@ from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
 from services.gateway.operators import Operators
 from services.gateway.routes.audit import AuditRoutes
+from services.gateway.routes.blobs import BlobRoutes
 from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
 from services.gateway.routes.events import EventRoutes
+from services.gateway.routes.files import FileRoutes
 from services.gateway.routes.grants import GrantRoutes
 from services.gateway.routes.history import HistoryRoutes
 from services.gateway.routes.identity import IdentityRoutes
@@ -44,15 +49,17 @@ from services.gateway.routes.lifecycle import LifecycleRoutes
 from services.gateway.routes.manuscript import manuscript_routes
 from services.gateway.routes.members import Members
 from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
+from services.gateway.routes.paths import PathRoutes
 from services.gateway.routes.persistence import PersistenceRoutes
 from services.gateway.routes.public import Public
 from services.gateway.routes.replay import ReplayRoutes
 from services.gateway.routes.sync import SyncRoutes
 from services.gateway.routes.teams import TeamRoutes
+from services.gateway.routes.tickets import TicketRoutes
 from services.gateway.routes.tree import TreeRoutes
+from services.gateway.routes.tus import UploadRoutes
 from services.gateway.routes.workspaces import WorkspaceRoutes
 from services.gateway.routes.world import world_routes
-from services.gateway.server import PublicServer
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
 from services.gateway.teams import TeamStore
@@ -116,6 +123,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await broker.start()
         await live.start()
 
+        carrier = Bytes(settings.blobs_url)
+        stack.push_async_callback(carrier.close)
+        blobs = Blobs(caller, carrier)
         idempotency = Idempotency(pool)
         pipeline = Pipeline(
             authority=authority,
@@ -128,7 +138,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         routes = [
             *IdentityRoutes(identities).routes(),
             *manuscript_routes(caller, authority),
-            *world_routes(caller, authority),
+            *world_routes(caller, authority, blobs),
+            *FileRoutes(caller, blobs).routes(),
+            *BlobRoutes(blobs, settings.public_url).routes(),
+            *UploadRoutes(blobs, settings.public_url).routes(),
+            *PathRoutes(blobs).routes(),
+            *TicketRoutes(blobs).routes(),
             *BundleRoutes(caller, authority).routes(),
             *SyncRoutes(caller).routes(),
             *Members(caller, authority, people).routes(),
@@ -148,7 +163,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *LifecycleRoutes(caller, authority).routes(),
             *public.routes(),
         ]
-        server = PublicServer(
+        server = HttpServer(
             build(routes, pipeline, public, allowed_origins=settings.allowed_origins),
             host=settings.host,
             port=settings.port,
@@ -177,7 +192,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         log.info("gateway drained")
 
 
-async def _until_stopped(stop: asyncio.Event, server: PublicServer) -> None:
+async def _until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
     waits = {asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_failed())}
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

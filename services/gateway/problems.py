@@ -48,17 +48,23 @@ STATUS: Mapping[str, int] = {
     "BRANCH_CONFLICT": 409,
     "BRANCH_CLOSED": 409,
     "GONE": 410,
+    "BLOB_UNAVAILABLE": 410,
     "PRECONDITION_FAILED": 412,
     "TOO_LARGE": 413,
     "UNSUPPORTED_FORMAT": 415,
+    "RANGE_NOT_SATISFIABLE": 416,
+    "CONTENT_MISMATCH": 422,
     "UNKNOWN_NAME": 422,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "PRECONDITION_REQUIRED": 428,
     "RATE_LIMITED": 429,
+    "BLOB_DAMAGED": 500,
     "INTERNAL": 500,
     "UNSUPPORTED": 501,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 503,
+    "QUOTA_EXCEEDED": 507,
+    "STORAGE_FULL": 507,
 }
 """A code of `libs.errors` that is missing here is answered as 500: a test finds it first."""
 
@@ -114,6 +120,8 @@ def answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Respo
     status = document["status"]
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if status == 416 and "size" in data:
+        headers["Content-Range"] = f"bytes */{data['size']}"
     if status == 503 or "retryAfterS" in data:
         headers["Retry-After"] = str(data.get("retryAfterS", RETRY_AFTER_S))
     return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)

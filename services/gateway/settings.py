@@ -38,6 +38,15 @@ class Settings(ProcessSettings):
         description="Networks whose X-Forwarded-For is believed, comma-separated.",
     )
 
+    public_url: str | None = Field(
+        default=None,
+        description="Where clients reach us, for presigned addresses; as they asked when empty.",
+    )
+    blobs_url: str | None = Field(
+        default=None,
+        description="Listener of blobs that presigned addresses lead to; learnt when empty.",
+    )
+
     token_issuer: str = Field(default="scriptorium", description="`iss` of our access tokens.")
     token_audience: str = Field(default="scriptorium", description="`aud` of our access tokens.")
     access_token_life_s: PositiveInt = 900

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 from litestar import Litestar, get
 
+from libs.process.server import HttpServer
 from libs.stack.ports import choose_port
-from services.gateway.edge.route import Answer, Streamed
+from services.gateway.edge.route import Answer, Cut, Streamed
 from services.gateway.edge.streaming import StreamedResponse
-from services.gateway.server import PublicServer
 
 PART = b"x" * 65_536
 PARTS = 2_000
@@ -46,7 +47,7 @@ async def serving(streamed: Streamed) -> AsyncGenerator[int]:
 
     port = choose_port(set())
     app = Litestar([stream], openapi_config=None, logging_config=None)
-    server = PublicServer(app, host="127.0.0.1", port=port, drain_wait_s=1)
+    server = HttpServer(app, host="127.0.0.1", port=port, drain_wait_s=1)
     await server.start()
     try:
         yield port
@@ -104,7 +105,7 @@ async def test_no_more_is_read_than_the_client_takes_and_its_time_is_bounded():
 async def test_who_does_not_take_a_part_in_time_is_cut_off():
     """Long before the deadline of a stream that may last for an hour."""
     source = Source()
-    async with serving(Streamed(source.parts(), 60.0, part_s=0.5)) as port:
+    async with serving(Streamed(source.parts(), 60.0, idle_s=0.5)) as port:
         began = asyncio.get_running_loop().time()
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -120,3 +121,26 @@ async def test_who_does_not_take_a_part_in_time_is_cut_off():
     assert not rest.endswith(b"0\r\n\r\n")
     assert source.read < PARTS
     assert 0.4 < took < 8
+
+
+async def test_a_client_that_takes_nothing_is_left_though_there_is_no_deadline():
+    source = Source()
+    async with serving(Streamed(source.parts(), None, idle_s=0.5)) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        async with asyncio.timeout(10):
+            await source.closed.wait()
+        writer.transport.abort()
+    assert source.read < PARTS
+
+
+async def test_a_source_that_breaks_off_cuts_the_answer_short():
+    """Nobody takes what came for the whole."""
+
+    async def parts() -> AsyncGenerator[bytes]:
+        yield PART
+        raise Cut
+
+    async with serving(Streamed(parts(), 30)) as port, httpx.AsyncClient() as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(f"http://127.0.0.1:{port}/")

@@ -1,4 +1,4 @@
-"""A TCP bridge between a service and NATS that can be cut, or lose chosen messages."""
+"""A TCP bridge between a service and NATS that can be cut, lose messages, or hold them up."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,8 @@ READ_BYTES = 1 << 16
 
 type Loses = Callable[[str], bool]
 """Told the subject of each message on its way to the service; True loses it."""
+type Holds = Callable[[bytes], bool]
+"""Told what the service sends; True keeps it here until `let_go`."""
 
 
 class Bridge:
@@ -21,6 +23,8 @@ class Bridge:
         """The port of NATS."""
         self.loses: Loses | None = None
         self.lost = 0
+        self.holds: Holds | None = None
+        self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self._is_cut = False
@@ -43,6 +47,13 @@ class Bridge:
     def mend(self) -> None:
         self._is_cut = False
 
+    def let_go(self) -> None:
+        """Pass on what was held."""
+        self.holds = None
+        for sink, data in self._held:
+            sink.write(data)
+        self._held.clear()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
             writer.transport.abort()
@@ -54,7 +65,7 @@ class Bridge:
             self._ends |= ends
             await asyncio.wait(
                 [
-                    asyncio.create_task(_pump(reader, to_nats, _all)),
+                    asyncio.create_task(_pump(reader, to_nats, self._passing(to_nats))),
                     asyncio.create_task(_pump(from_nats, writer, _Sieve(self))),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
@@ -65,6 +76,15 @@ class Bridge:
             self._ends -= ends
             for end in ends:
                 end.transport.abort()
+
+    def _passing(self, sink: asyncio.StreamWriter) -> Callable[[bytes], bytes]:
+        def passing(data: bytes) -> bytes:
+            if self.holds is None or not self.holds(data):
+                return data
+            self._held.append((sink, data))
+            return b""
+
+        return passing
 
 
 class _Sieve:
@@ -94,10 +114,6 @@ class _Sieve:
             at = after
         self._buffer = buffer[at:]
         return b"".join(kept)
-
-
-def _all(data: bytes) -> bytes:
-    return data
 
 
 async def _pump(

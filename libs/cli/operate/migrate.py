@@ -1,4 +1,4 @@
-"""`scriptorium migrate`: scenes of an older system become scenes with a log."""
+"""`scriptorium migrate`: scenes and contents of an older system become our own."""
 
 import asyncio
 import json
@@ -11,11 +11,19 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from libs.cli.operate.ask import STYLE
+from libs.cli.operate.ask import STYLE, run
 from libs.cli.operate.line import Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
 from libs.cli.say import say
+from libs.contracts.blob_operations import (
+    IMPORT,
+    LIST_IMPORTS,
+    Import,
+    Imported,
+    ImportOutcome,
+    ListImports,
+)
 from libs.contracts.ids import new_id
 from libs.contracts.manuscript import AUTHORIZE, LIST_BOOK_SCENES, Authorize, ListBookScenes
 from libs.contracts.migration import (
@@ -92,6 +100,73 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
         )
     if counts[MigrationOutcome.FAILED]:
         raise typer.Exit(1)
+
+
+@migrate.command()
+def content_to_blobs(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look at every row, and write nothing.")
+    ] = False,
+    verify_only: Annotated[
+        bool, typer.Option("--verify-only", help="Compare what was migrated with its rows.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what became of each row, as JSON.")
+    ] = None,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Make contents that an older system kept in rows blobs with paths, each read back.
+
+    Rows are loaded into `imported_contents` of the blobs database first; docs/blobs.md says how.
+    May be stopped and run again at any time: what is done is skipped. Exits with 1 when a row could
+    not be migrated, or its blob does not say what it said.
+
+    \b
+    scriptorium migrate content-to-blobs --dry-run
+    scriptorium migrate content-to-blobs --report done.json
+    scriptorium migrate content-to-blobs --verify-only
+    """  # noqa: D301
+    if dry_run and verify_only:
+        raise typer.BadParameter("give either --dry-run or --verify-only")
+    told: list[Imported] = []
+
+    async def ask(services: Line) -> None:
+        async def work(row: UUID) -> None:
+            question = Import(id=row, dry_run=dry_run, verify_only=verify_only)
+            try:
+                told.append(await services.ask(IMPORT, question))
+            except Refused as refusal:
+                told.append(Imported(id=row, outcome=ImportOutcome.FAILED, reason=str(refusal)))
+
+        total = (await services.ask(LIST_IMPORTS, ListImports(limit=1))).total
+        what = "verifying" if verify_only else "migrating"
+        await over_scenes(what, _contents(services), total, work)
+
+    run(data_dir, nats_url, ask)
+    for each in told:
+        if each.reason and each.outcome is ImportOutcome.FAILED:
+            say(f"{each.id}  {each.outcome:<8} {each.reason}")
+    counts = Counter(each.outcome for each in told)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    say(summary or "nothing to migrate")
+    if report:
+        report.write_text(
+            json.dumps([each.model_dump(mode="json", by_alias=True) for each in told], indent=2)
+        )
+    if counts[ImportOutcome.FAILED]:
+        raise typer.Exit(1)
+
+
+async def _contents(services: Line) -> AsyncIterator[UUID]:
+    after = UUID(int=0)
+    while True:
+        page = await services.ask(LIST_IMPORTS, ListImports(after=after, limit=PAGE_SCENES))
+        for row in page.ids:
+            yield row
+        if not page.ids:
+            return
+        after = page.ids[-1]
 
 
 async def _run(

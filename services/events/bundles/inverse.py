@@ -3,7 +3,9 @@
 Each aggregate that a bundle touched has effects: on its fields, on its `place`, and on whether it
 is `deleted` (a creation turns that from true to false). Taking an effect back is safe when what is
 there is what the bundle left; it is done already when it is what was there before; else somebody
-changed it since, and that is a clash, unless a resolution says what to do.
+changed it since, and that is a clash, unless a resolution says what to do. An entity's file needs
+a claim on its bytes, which an undo has not: where it would change that is a clash, which only
+`theirs` resolves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,6 +93,10 @@ def _note(each: Touched, event: Event) -> None:
             _merge(each, DELETED, True, False)
         case "moved":
             _merge(each, PLACE, event.data["from"], event.data["to"])
+        case action if deed := each.about.deeds.get(action):
+            was = deed(event.data["from"] or {})
+            for name, value in deed(event.data).items():
+                _merge(each, to_camel(name), was[name], value)
         case action:
             name = to_camel(action.removesuffix("_changed"))
             _merge(each, name, event.data["from"], event.data["to"])
@@ -211,7 +217,7 @@ class Inverse:
             values |= _chosen(each.about, own, resolution.value)
         elif theirs == want or (resolution and resolution.take == "theirs"):
             return
-        elif theirs == base or resolution:
+        elif own not in each.about.guarded and (theirs == base or resolution):
             values[own] = want
         else:
             self._clash(each, name, (base, theirs, want))

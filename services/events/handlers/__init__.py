@@ -3,8 +3,10 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import manuscript, story, teams, tree
+from libs.contracts import blobs, files, manuscript, story, teams, tree
+from services.events.handlers.attachments import Attachments
 from services.events.handlers.commands import Commands
+from services.events.handlers.file_references import FileReferences
 from services.events.handlers.grants import Grants
 from services.events.handlers.members import Memberships
 from services.events.handlers.reads import Reads
@@ -13,7 +15,7 @@ from services.events.store import Store
 
 
 def subscribe(broker: NatsBroker, store: Store) -> None:
-    """Answer every method of `libs.contracts.manuscript`."""
+    """Answer every method of `libs.contracts.manuscript` and `files`, and what blobs asks."""
     commands, reads, members = Commands(store), Reads(store), Memberships(store)
     serve(broker, manuscript.CREATE, commands.create)
     serve(broker, manuscript.CHANGE, commands.change)
@@ -35,3 +37,9 @@ def subscribe(broker: NatsBroker, store: Store) -> None:
     serve(broker, teams.LIST_GRANTS, grants.list)
     serve(broker, teams.PUT_GRANT, grants.put)
     serve(broker, teams.REMOVE_GRANT, grants.remove)
+    attachments = Attachments(store)
+    serve(broker, files.CREATE_WITH_FILE, attachments.create)
+    serve(broker, files.ATTACH_FILE, attachments.attach)
+    serve(broker, files.DETACH_FILE, attachments.detach)
+    serve(broker, blobs.SETTLE_CLAIM, attachments.settle)
+    serve(broker, blobs.LIST_FILES, FileReferences(store).list)

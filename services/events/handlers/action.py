@@ -10,7 +10,7 @@ from opentelemetry import trace
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events import Source
-from libs.contracts.manuscript import Document
+from libs.contracts.manuscript import Create, Document
 from libs.contracts.resources import Kind
 from libs.contracts.wire import Wire
 from services.events.model.aggregate import Aggregate, Row
@@ -45,10 +45,11 @@ def claim_of(question: Wire, command_id: UUID, target_id: UUID, *, project_id: U
     """Return what a retry of this command is recognised by.
 
     The id of what is to be created is left out: a retry may have drawn another one, and is
-    answered with what the first try created. So is what the actor may: that can change meanwhile.
+    answered with what the first try created. So are what the actor may, which can change meanwhile,
+    and the claim on a blob, of which each try has its own.
     """
-    said = question.model_dump(mode="json", exclude={"command_id", "may"})
-    if type(question).__name__ == "Create":
+    said = question.model_dump(mode="json", exclude={"command_id", "may", "claim_id"})
+    if isinstance(question, Create):
         del said["id"]
         scope = None if said["kind"] == PROJECT.kind else str(project_id)
     else:

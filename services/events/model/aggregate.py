@@ -51,6 +51,9 @@ class Aggregate:
         archivable: It can be closed against changes, with all that is below it.
         of_access: It says who may come in, so it may change in an archived project.
         rising: Fields that may be raised, never lowered or cleared, with the refusal.
+        deeds: What happens to it besides the generic actions, by name: from an event's data to
+            the fields as it leaves them, which its member `from` holds as they were. These fields
+            change in no other way.
         later: Fields that the oldest `created` events do not name, with what those stand for.
         listing: How it can be filtered and sorted when it is listed.
         follows: What else changes with a change: from the row as it is (empty before the first
@@ -74,6 +77,9 @@ class Aggregate:
     rising: Mapping[str, type[errors.AppError]] = field(
         default_factory=dict[str, type[errors.AppError]]
     )
+    deeds: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]
+    )
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
     listing: Listing = field(default_factory=Listing)
     follows: Callable[[Mapping[str, Any], Mapping[str, Any], str], dict[str, Any]] = (
@@ -81,6 +87,8 @@ class Aggregate:
     )
     fields: tuple[str, ...] = field(init=False)
     """Its own fields, in snake_case; those of a part as `<part>_<field>`."""
+    guarded: frozenset[str] = field(init=False)
+    """Those that only its deeds change."""
 
     def __post_init__(self) -> None:
         """Work out the fields once, because every fold asks for them."""
@@ -88,6 +96,8 @@ class Aggregate:
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
+        guarded = frozenset(name for deed in self.deeds.values() for name in deed({}))
+        object.__setattr__(self, "guarded", guarded)
 
     @property
     def view(self) -> str:

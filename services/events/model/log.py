@@ -268,6 +268,8 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
             return row | {"archived_at": None, "archived_by": None}
         case "moved":
             return row | _place(about, event.data["to"])
+        case _ if action in about.deeds:
+            return row | about.deeds[action](event.data)
         case _ if action.removesuffix(_CHANGED) in about.fields:
             name = action.removesuffix(_CHANGED)
             return row | {name: about.value(name, event.data["to"])}

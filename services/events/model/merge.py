@@ -10,16 +10,27 @@ from libs import errors
 from libs.contracts.events import Event
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Draft, wire_time
+from services.events.model.refusal import refused
 
 
 def field_changes(
     about: Aggregate, aggregate_id: UUID, row: Row, wanted: Mapping[str, Any]
 ) -> list[Draft]:
-    """Return one draft for each field whose value would change."""
-    return [
-        Draft(about, aggregate_id, f"{name}_changed", {"from": held, "to": value})
+    """Return one draft for each field whose value would change.
+
+    Raises:
+        errors.Invalid: One of them changes by a deed of its own only.
+    """
+    changed = {
+        name: (held, value)
         for name, value in wanted.items()
         if (held := about.plain(name, row[name])) != value
+    }
+    for name in sorted(about.guarded & changed.keys()):
+        raise refused(about.path_of(name), "is not changed by itself")
+    return [
+        Draft(about, aggregate_id, f"{name}_changed", {"from": held, "to": value})
+        for name, (held, value) in changed.items()
     ]
 
 

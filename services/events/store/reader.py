@@ -191,3 +191,10 @@ class Reader:
             SQL.field_history, self._project_id, aggregate_id, since, types
         )
         return of_events(rows)
+
+    async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
+        """Return an aggregate's events of some *types* after version *since*, in order."""
+        rows = await self._connection.fetch(
+            SQL.history, self._project_id, aggregate_id, since, list(types)
+        )
+        return of_events(rows)

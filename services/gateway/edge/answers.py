@@ -72,7 +72,7 @@ def responses_of(route: AnyRoute) -> dict[str, Any]:
         }
     elif route.status != 204:
         success["content"] = {JSON: {"schema": {"type": "object"}}}
-    responses = {str(route.status): success}
+    responses = {str(status): success for status in (route.status, *route.also)}
     if route.etag and route.method == "GET":
         responses["304"] = {"description": "You have it.", "headers": _headers(["ETag"])}
     for status, codes in _codes_by_status(route).items():

@@ -1,6 +1,7 @@
 """Reading what a client sent: bounded first, parsed after."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -58,6 +59,15 @@ def require_json(request: Request[Any, Any, Any]) -> None:
     given = media_type(request)
     if given and given != "application/json" and not given.endswith("+json"):
         raise errors.Unsupported("Send the body as application/json.")
+    require_plain(request)
+
+
+def require_plain(request: Request[Any, Any, Any]) -> None:
+    """Return when the body comes as it is.
+
+    Raises:
+        Unsupported: It is compressed on its way.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise errors.Unsupported("Send the body without a content encoding.")
 
@@ -87,16 +97,21 @@ def parse_query[M: BaseModel](model: type[M], given: Mapping[str, str]) -> M:
         raise invalid("query", error) from None
 
 
-def parse_path(given: Mapping[str, Any]) -> dict[str, UUID]:
-    """Read the members of a path.
+def parse_path(
+    given: Mapping[str, Any], texts: Mapping[str, str]
+) -> tuple[dict[str, UUID], dict[str, str]]:
+    """Read the members of a path: UUIDs, and what *texts* has patterns for.
 
     Raises:
-        NotFound: One is not a UUID, so there can be no such thing.
+        NotFound: One is not of that form, so there can be no such thing.
     """
     try:
-        return {name: UUID(value) for name, value in given.items()}
+        ids = {name: UUID(value) for name, value in given.items() if name not in texts}
     except ValueError:
         raise errors.NotFound from None
+    if not all(re.fullmatch(pattern, given[name]) for name, pattern in texts.items()):
+        raise errors.NotFound
+    return ids, {name: given[name] for name in texts}
 
 
 def invalid(where: str, error: ValidationError) -> errors.Invalid:

@@ -44,6 +44,8 @@ def openapi(routes: Iterable[AnyRoute]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        if route.head:
+            paths[route.path]["head"] = head_of(_operation(route))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -105,6 +107,19 @@ def _operation(route: AnyRoute) -> dict[str, Any]:
     return operation
 
 
+def head_of(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the HEAD of a GET: the same answers without their bodies."""
+    words = {
+        "operationId": "head" + operation["operationId"].removeprefix("get"),
+        "summary": f"{operation['summary']}: only the headers",
+    }
+    answers = {
+        status: {name: value for name, value in answer.items() if name != "content"}
+        for status, answer in operation["responses"].items()
+    }
+    return {**operation, **words, "responses": answers}
+
+
 def _operation_id(route: AnyRoute) -> str:
     words = re.findall(r"[A-Za-z]+", route.path.removeprefix("/api"))
     return route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
@@ -116,7 +131,7 @@ def _parameters(route: AnyRoute) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": _member(route, name),
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
@@ -133,6 +148,12 @@ def _parameters(route: AnyRoute) -> list[dict[str, Any]]:
     if route.etag and route.method == "GET":
         found.append(_header("If-None-Match", "The ETag of the version that you have."))
     return found
+
+
+def _member(route: AnyRoute, name: str) -> dict[str, Any]:
+    if pattern := route.texts.get(name):
+        return {"type": "string", "pattern": f"^{pattern}$"}
+    return {"type": "string", "format": "uuid"}
 
 
 def _plain(schema: dict[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from libs.postgres.pool import UNREACHABLE
 from services.gateway import permissions
 from services.gateway.authority import Authority
 from services.gateway.edge import bodies
+from services.gateway.edge.incoming import Incoming
 from services.gateway.edge.middleware import extra_headers
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody
 from services.gateway.edge.streaming import StreamedResponse
@@ -54,7 +55,7 @@ class Pipeline:
         path = route.path.replace("}", ":str}")
         return HTTPRouteHandler(
             path,
-            http_method=route.method,
+            http_method=("GET", "HEAD") if route.head else route.method,
             name=f"{route.method} {route.path}",
             status_code=200,  # each answer brings its own
             include_in_schema=False,
@@ -84,19 +85,22 @@ class Pipeline:
         address = self._address(request)
         identity = None if route.anonymous else await self._identify(route, request, address)
         spent = await self._count(route, identity, address, request)
-        path = bodies.parse_path(request.path_params)
+        path, texts = bodies.parse_path(request.path_params, route.texts)
         access = await self._authorize(route, identity, path)
         if spent:
             role = access.role if access else None
             extra_headers(request.scope).update(spent.allowance(role).headers())
             spent.require(role)
         raw = b""
-        if route.has_body and not route.uploads:
+        if route.has_body and route.body is not Incoming:
             if route.body is not bytes:
                 bodies.require_json(request)
             raw = await bodies.read_body(request, route.body_bytes_max)
         query = bodies.parse_query(route.query, request.query_params)
-        body = _body(route, raw)
+        if route.body is Incoming:
+            body: Any = Incoming(request, route.body_bytes_max)
+        else:
+            body = _body(route, raw)
 
         async def work(claim: Claim) -> Answer:
             return await route.handler(
@@ -110,6 +114,7 @@ class Pipeline:
                     identity_or_none=identity,
                     access_or_none=access,
                     address=address,
+                    texts=texts,
                 )
             )
 

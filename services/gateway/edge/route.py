@@ -21,7 +21,7 @@ from services.gateway.permissions import Access, Action
 BODY_BYTES_MAX = 256 * 1024
 JSON = "application/json"
 
-type Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+type Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 type Place = tuple[Kind, str]
 """A kind of thing, and the member of the path that names it."""
 
@@ -46,13 +46,18 @@ class NoBody(Wire):
 class Streamed:
     """A body that comes bit by bit; nobody takes longer than the deadline, slow clients included.
 
-    `source` is closed when the client leaves, so it may hold what it reads from. A client that
-    does not take one part within `part_s` is cut off.
+    `source` is closed when the client leaves, so it may hold what it reads from. With `idle_s` a
+    client that does not take one part for so long is cut off. A source that raises `Cut` ends the
+    answer short.
     """
 
     source: AsyncGenerator[bytes]
-    deadline_s: float
-    part_s: float | None = None
+    deadline_s: float | None
+    idle_s: float | None = None
+
+
+class Cut(Exception):
+    """The source of a stream broke off: the client must not take what it got for the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ class Call[B, Q: Query = NoQuery]:
     identity_or_none: Identity | None
     access_or_none: Access | None
     address: str
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The members of the path that are no UUIDs."""
 
     @property
     def identity(self) -> Identity:
@@ -132,25 +139,33 @@ class Call[B, Q: Query = NoQuery]:
         return self.request.headers.get(name)
 
 
+type AnyCall = Call[Any, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route[B, Q: Query]:
     """One method of one path.
 
     Args:
-        path: With members in braces, such as `/api/books/{id}`; all members are UUIDs.
+        path: With members in braces, such as `/api/books/{id}`; they are UUIDs but for `texts`.
+        texts: The members that are something else, with the patterns that they must have.
         place: The thing whose project decides about permission; none outside projects.
         action: What the caller does, in the words of the permission matrix.
         anonymous: Whether it may be called without credentials.
         cost: The allowance it draws from; none for probes.
-        body: Model of the JSON body, or bytes for a handler that reads any media type.
+        body: Model of the JSON body, bytes for a handler that reads any media type, or Incoming for
+            one that reads while it comes.
+        keyed: Whether a POST heeds an Idempotency-Key; its work must not outlive a claim, or must
+            absorb being done again with the same ids.
+        head: Whether a HEAD is answered like the GET, but for the body.
         body_model: What JSON looks like when `body` is bytes.
         examples: Bodies for the documentation, by media type and name, asked and answered.
         answer: Model of the answer's body; none when it has none.
         problems: Codes it may answer with, besides those that all routes of its sort may.
+        also: Other statuses that its success may have.
         etag: Whether the answer carries an ETag.
         needs_version: Whether If-Match or baseVersion must be given.
         deleted_matters: Whether the handler looks at `access.deleted`.
-        uploads: Whether the handler reads the body itself, as it comes; `body` is bytes then.
     """
 
     method: Method
@@ -171,18 +186,21 @@ class Route[B, Q: Query]:
     etag: bool = False
     needs_version: bool = False
     deleted_matters: bool = False
-    uploads: bool = False
     body_model: type[BaseModel] | None = None
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     body_bytes_max: int = BODY_BYTES_MAX
     media_types: tuple[str, ...] = (JSON,)
     answer_media_types: tuple[str, ...] = (JSON,)
     answer_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    head: bool = False
+    keyed: bool = True
+    also: tuple[int, ...] = ()
 
     @property
     def idempotent_by_key(self) -> bool:
         """Whether an Idempotency-Key is heeded."""
-        return self.method == "POST" and not self.anonymous
+        return self.method == "POST" and not self.anonymous and self.keyed
 
     @property
     def has_body(self) -> bool:

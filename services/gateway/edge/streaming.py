@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
-from services.gateway.edge.route import Answer, Streamed
+from services.gateway.edge.route import Answer, Cut, Streamed
 
 log = structlog.get_logger(__name__)
 
@@ -72,13 +72,15 @@ class _Sending(ASGIResponse):
             raise error
 
     async def _send(self, send: Send) -> None:
-        async for part in self._streamed.source:
-            try:
-                async with asyncio.timeout(self._streamed.part_s):
+        try:
+            async for part in self._streamed.source:
+                async with asyncio.timeout(self._streamed.idle_s):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
-            except TimeoutError:
-                log.warning("client does not read, stream is cut")
-                return
+        except TimeoutError:
+            log.warning("client does not read, stream is cut")
+            return
+        except Cut:
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -25,6 +25,9 @@ from services.gateway.routes.shapes import (
     filters_in,
 )
 
+NOT_FIELDS = frozenset({"content"})
+"""Members of a creation that are no fields of what is created."""
+
 
 class Aggregate:
     """Passes questions and commands about one kind on to events."""
@@ -44,10 +47,18 @@ class Aggregate:
                 id=call.new_id,
                 command_id=call.command_id,
                 parent_id=call.path.get("id"),
-                fields=call.body.model_dump(mode="json", exclude_none=True),
+                fields=self._fields(call.body),
             ),
             call.actor,
         )
+        return self._created(resource)
+
+    def _fields(self, body: Wire) -> dict[str, Any]:
+        """Return what the body of a creation says, as commands are told it."""
+        sent = body.model_dump(mode="json", exclude_none=True)
+        return {name: value for name, value in sent.items() if name not in NOT_FIELDS}
+
+    def _created(self, resource: dict[str, Any]) -> Answer:
         self._learn(resource)
         location = f"/api/{self._shape.plural}/{resource['id']}"
         return self._answer(resource, status=201, headers={"Location": location})

@@ -110,7 +110,7 @@ class EventRoutes:
             after=after,
             wanted=lambda event_type: types is None or event_type in types,
         )
-        stream = Streamed(source, STREAM_S_MAX + END_WAIT_S, part_s=STALL_S)
+        stream = Streamed(source, STREAM_S_MAX + END_WAIT_S, idle_s=STALL_S)
         return Answer(200, media_type=EVENT_STREAM, headers=_UNBUFFERED, stream=stream)
 
     async def document(self, _: Call[NoBody]) -> Answer:

@@ -16,6 +16,7 @@ from libs.contracts.values import Note
 from libs.contracts.wire import Wire
 from libs.contracts.workspaces import Job, Template, Templates
 from services.gateway.authority import Authority
+from services.gateway.edge.incoming import Incoming
 from services.gateway.edge.route import (
     Answer,
     AnyRoute,
@@ -217,7 +218,7 @@ class WorkspaceRoutes:
                     f" At most {UPLOAD_BYTES_MAX >> 20} MiB."
                 ),
                 tag=_TAG,
-                body=bytes,
+                body=Incoming,
                 query=ImportQuery,
                 cost=LimitClass.CONTENT,
                 action="project.create",
@@ -225,7 +226,7 @@ class WorkspaceRoutes:
                 status=202,
                 problems=("LIMIT_REACHED", "PACKAGE_DAMAGED"),
                 media_types=(ZIP,),
-                uploads=True,
+                body_bytes_max=UPLOAD_BYTES_MAX,
             ),
         ]
 
@@ -288,10 +289,10 @@ class WorkspaceRoutes:
         stream = Streamed(exporting.stream(package), EXPORT_S_MAX)
         return Answer(200, media_type=ZIP, headers=headers, stream=stream)
 
-    async def import_(self, call: Call[bytes, ImportQuery]) -> Answer:
+    async def import_(self, call: Call[Incoming, ImportQuery]) -> Answer:
         """Take a file in, look at it, and begin to make a project of it."""
         importing = Importing(self._caller, _person(call), call.command_id)
-        async with self._uploads.receive(call.request) as file:
+        async with self._uploads.receive(call.body) as file:
             await importing.send(Unpacking(file))
         return _begun(await importing.start(call.new_id, call.query.name))
 

@@ -7,9 +7,11 @@ from libs.contracts import canon, story, world
 from libs.contracts.resources import Kind
 from libs.contracts.world import AppearanceRole
 from services.gateway.authority import Authority
+from services.gateway.blobs import Blobs
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.aggregates import Aggregate
+from services.gateway.routes.entities import Entities, EntityDraft
 from services.gateway.routes.manuscript import routes_of
 from services.gateway.routes.shapes import SHAPES, Shape, Slice, change_of, listing_of, page_of
 
@@ -17,12 +19,12 @@ ENTITY = Shape(
     "entity",
     "entities",
     "project",
-    world.EntityCreate,
+    EntityDraft,
     change_of(world.EntityPatch),
     world.Entity,
     listing=listing_of(world.EntityFilter, world.EntitySort),
     ordered=False,
-    problems=("SLUG_TAKEN",),
+    problems=("SLUG_TAKEN", "BLOB_UNAVAILABLE", "QUOTA_EXCEEDED", "STORAGE_FULL"),
 )
 RELATION = Shape(
     "relation",
@@ -160,11 +162,13 @@ class KnowledgeSlice(Slice):
     entity_id: UUID | None = None
 
 
-def world_routes(caller: Caller, authority: Authority) -> list[AnyRoute]:
+def world_routes(caller: Caller, authority: Authority, blobs: Blobs) -> list[AnyRoute]:
     """Return the routes of every kind of the world, and of the questions about the story."""
-    found = [
+    found = routes_of(ENTITY, Entities(ENTITY, caller, authority, blobs))
+    found += [
         route
         for shape in WORLD_SHAPES
+        if shape is not ENTITY
         for route in routes_of(shape, Aggregate(shape, caller, authority))
     ]
     for kind, parent, path in BELOW:

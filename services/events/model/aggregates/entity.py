@@ -18,6 +18,8 @@ from services.events.model.aggregate import Aggregate
 from services.events.model.listing import BY_NAME, NAMED, Filter, Key, Listing
 from services.events.model.part import Part
 
+FILE_FIELDS = ("path", "url", "size", "type", "checksum")
+
 
 def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> dict[str, Any]:
     """Note when a task becomes done, and forget it when it no longer is."""
@@ -25,6 +27,11 @@ def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> di
     if status == row.get("task_status"):
         return dict(wanted)
     return {**wanted, "task_completed_at": at if status == TaskStatus.DONE else None}
+
+
+def _file_in(data: Mapping[str, Any]) -> dict[str, Any]:
+    # What `file_deleted` says holds none.
+    return {"preview": data.get("preview"), **{f"file_{n}": data.get(n) for n in FILE_FIELDS}}
 
 
 ENTITY = Aggregate(
@@ -41,7 +48,7 @@ ENTITY = Aggregate(
     parts=(
         Part(
             name="file",
-            derived={"path": None, "url": None, "size": None, "type": None, "checksum": None},
+            derived=dict.fromkeys(FILE_FIELDS),
         ),
         Part(
             name="task",
@@ -73,5 +80,6 @@ ENTITY = Aggregate(
             "priority": Key("task_priority", "float8"),
         },
     ),
+    deeds={"file_uploaded": _file_in, "file_deleted": _file_in},
     follows=_completed,
 )

@@ -1,4 +1,4 @@
-"""uvicorn, run by us: one public port, no signal handlers of its own, a bounded drain."""
+"""uvicorn, run by us: one port, no signal handlers of its own, a bounded drain."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import Any
 
 import uvicorn
-from litestar.types import ASGIApp
 
 START_WAIT_S = 10.0
 BACKLOG = 2048
@@ -20,22 +19,22 @@ class _Server(uvicorn.Server):
         yield
 
 
-class PublicServer:
-    """The public listener."""
+class HttpServer:
+    """A listener of a service."""
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Any,
         *,
         host: str,
         port: int,
         drain_wait_s: float,
         upgrade_protocol: Any = "none",
     ) -> None:
-        """Serve *app*; *upgrade_protocol* is the class that takes over upgraded connections."""
+        """Serve the ASGI application *app*; *upgrade_protocol* takes over upgraded connections."""
         self._server = _Server(
             uvicorn.Config(
-                app,  # pyright: ignore[reportArgumentType]  # two spellings of the same protocol
+                app,
                 host=host,
                 port=port,
                 http="httptools",
@@ -58,12 +57,12 @@ class PublicServer:
         Raises:
             OSError: The port is taken.
         """
-        self._task = asyncio.create_task(self._serve(), name="public server")
+        self._task = asyncio.create_task(self._serve(), name="http server")
         async with asyncio.timeout(START_WAIT_S):
             while not self._server.started:
                 if self._task.done():
                     await self._task
-                    raise OSError("the public server ended at its start")
+                    raise OSError("the HTTP server ended at its start")
                 await asyncio.sleep(0.005)
 
     async def wait_failed(self) -> None:
@@ -82,4 +81,4 @@ class PublicServer:
             await self._server.serve()
         except SystemExit:
             # uvicorn ends the process when it cannot listen; its reason was logged.
-            raise OSError("the public port cannot be listened on") from None
+            raise OSError("the port cannot be listened on") from None

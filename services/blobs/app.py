@@ -1,0 +1,129 @@
+"""The blobs service as a process: `python -m services.blobs.app`."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.postgres import connect, migrate
+from libs.process import load, run, settled
+from libs.process.server import HttpServer
+from libs.telemetry import Health, serve_ops
+from services.blobs.handlers import Handlers, subscribe
+from services.blobs.listener import PATH, Listener
+from services.blobs.operating.room import Room
+from services.blobs.reading import Reading
+from services.blobs.settings import Settings
+from services.blobs.storage import open_storage
+from services.blobs.store import Store
+from services.blobs.strays import Strays
+from services.blobs.sweeping import Sweeper
+from services.blobs.threads import blocking
+from services.blobs.tickets import Tickets
+from services.blobs.uploads import Uploads
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "blobs"
+CONNECTIONS_MIN = 2
+DRAIN_WAIT_S = 10.0
+"""What transfers under way may still take when the process is asked to end."""
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until *stop* is set; then finish what was begun, and end."""
+    if settings.postgres_owner_url:
+        await migrate(settings.postgres_owner_url, "services.blobs", role=settings.role)
+    async with AsyncExitStack() as stack:
+        pool = await connect(
+            settings.postgres_url,
+            application=f"{SERVICE}-{settings.replica}",
+            size_min=CONNECTIONS_MIN,
+            size_max=settings.postgres_connections_max,
+        )
+        stack.push_async_callback(pool.close)
+        broker, client = await connect_broker(
+            settings.nats_url, service=SERVICE, replica=settings.replica
+        )
+        stack.push_async_callback(broker.stop)
+        hot = await blocking(open_storage, settings.storage_url, settings.credentials)
+        storages = {"hot": hot}
+        if settings.cold_url:
+            storages["cold"] = await blocking(open_storage, settings.cold_url, settings.credentials)
+        store = Store(pool, quota_bytes=settings.quota_bytes)
+        uploads = Uploads(store, hot)
+        tickets = Tickets(store, settings.bytes_url.rstrip("/") + PATH)
+        reading = Reading(store, storages)
+        room = Room(
+            pool=pool,
+            client=client,
+            store=store,
+            storages=storages,
+            reading=reading,
+            uploads=uploads,
+            settings=settings,
+        )
+        subscribe(
+            broker,
+            Handlers(
+                store,
+                storages,
+                uploads,
+                tickets,
+                life_s=float(settings.upload_life_s),
+                on_read=room.uses.note,
+            ),
+        )
+        room.serve(broker, client)
+        server = HttpServer(
+            Listener(store, uploads, reading, tickets),
+            host=settings.bytes_host,
+            port=settings.bytes_port,
+            drain_wait_s=DRAIN_WAIT_S,
+        )
+
+        async def database() -> None:
+            await pool.fetchval("SELECT 1")
+
+        async def storage() -> None:
+            await blocking(hot.check)
+
+        health = Health(postgres=database, bus=is_connected(client), storage=storage)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        chores = [
+            tasks.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
+            tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
+            tasks.create_task(Strays(store, room.chores, storages).run(), name="strays"),
+            *room.start(tasks),
+        ]
+        await broker.start()
+        await heard(client)
+        await server.start()
+        close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
+        stack.push_async_callback(asyncio.to_thread, close_ops)
+        log.info("blobs ready")
+        settled()
+        try:
+            await _until_stopped(stop, server)
+        finally:
+            health.draining = True
+            await drain(broker, client)
+            await server.drain()
+            await uploads.stop()
+            for chore in chores:
+                chore.cancel()
+    log.info("blobs stopped")
+
+
+async def _until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_failed())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+if __name__ == "__main__":
+    run(SERVICE, load(Settings), main)

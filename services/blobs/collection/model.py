@@ -1,0 +1,76 @@
+"""When bytes may go; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.contracts.blob_operations import Collection, Fate, Finding, Tally
+from libs.contracts.blobs import AssetType
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long what nothing refers to is kept."""
+
+    retention: Mapping[AssetType, timedelta]
+    """From the end of the last reference to condemnation."""
+    grace: timedelta
+    """From condemnation to the end."""
+    claim_window: timedelta
+    """A claim younger than this is not asked about: somebody is just about to use it."""
+    reading: timedelta
+    """From the end of a blob to that of its object: answers that were begun can finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A blob that may be condemned or collected."""
+
+    project_id: UUID
+    sha256: str
+    size: int
+    asset_type: AssetType
+    since: datetime
+    """When its last reference ended; of a condemned one, when it was condemned."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a collection did, in bounded memory."""
+
+    dry_run: bool
+    items_max: int
+    looked_at: int = 0
+    tallies: dict[Fate, Tally] = field(default_factory=dict[Fate, Tally])
+    items: list[Finding] = field(default_factory=list[Finding])
+
+    def note(self, fate: Fate, blob: Candidate, why: str) -> None:
+        """Count *blob*, and tell of it if there is room."""
+        known = self.tallies.get(fate, Tally())
+        self.tallies[fate] = Tally(blobs=known.blobs + 1, bytes_=known.bytes_ + blob.size)
+        if len(self.items) < self.items_max:
+            self.items.append(
+                Finding(
+                    project_id=blob.project_id,
+                    sha256=blob.sha256,
+                    size=blob.size,
+                    asset_type=blob.asset_type,
+                    fate=fate,
+                    why=why,
+                )
+            )
+
+    def told(self, seconds: float) -> Collection:
+        """Return it for the wire."""
+        return Collection(
+            dry_run=self.dry_run,
+            looked_at=self.looked_at,
+            tallies=self.tallies,
+            items=self.items,
+            seconds=round(seconds, 3),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers, for a log."""
+        return {fate.value: tally.blobs for fate, tally in self.tallies.items()}

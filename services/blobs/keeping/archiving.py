@@ -1,0 +1,251 @@
+"""The cold tier: a second storage, to which blobs that nobody reads go, and from which they come.
+
+A move copies the stored frames under a new key, verified on the way, and then changes the row. The
+old object stays a while for those who are reading it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs import errors
+from libs.contracts.blobs import Blob, BlobState
+from libs.postgres import Connection, Pool
+from libs.postgres.pool import UNREACHABLE
+from services.blobs.collection.chores import Chores, Place
+from services.blobs.failpoints import passed
+from services.blobs.keeping import metrics
+from services.blobs.keeping.uses import SQL
+from services.blobs.model.keys import new_key
+from services.blobs.reading import Storages
+from services.blobs.storage import Missing, Reader, Writer
+from services.blobs.store import Row, Store, blob_of, fact, record
+from services.blobs.threads import blocking
+
+log = structlog.get_logger(__name__)
+
+CHORE, RETURNS = "archive", "restore"
+HOT, COLD = "hot", "cold"
+PAGE_BLOBS = 1_000
+RETURNS_MAX = 20
+"""Brought back in one go, before others are looked for."""
+POLL_S = 2.0
+"""How soon a blob that somebody waits for begins to come back."""
+INTERVAL = timedelta(hours=1)
+LEASE = timedelta(minutes=5)
+RENEW_INTERVAL_S = 60.0
+
+
+class Archiver:
+    """Moves blobs between the tiers."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        chores: Chores,
+        store: Store,
+        storages: Storages,
+        after_s: float | None,
+        bytes_min: int,
+        readers_wait_s: float,
+    ) -> None:
+        """Wire the parts; without a cold storage nothing is archived."""
+        self._pool = pool
+        self._chores = chores
+        self._store = store
+        self._storages = storages
+        self._after = timedelta(seconds=after_s) if after_s is not None else None
+        self._bytes_min = bytes_min
+        self._readers_wait = timedelta(seconds=readers_wait_s)
+
+    async def run(self) -> None:
+        """Bring back what is waited for and archive what is idle, until cancelled."""
+        while True:
+            try:
+                await self.bring_back()
+                await self.archive_idle()
+            except errors.AppError as error:
+                log.warning("moving blobs stopped", code=error.code, detail=error.detail)
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("moving blobs interrupted", reason=repr(error)[:200])
+            await asyncio.sleep(POLL_S)
+
+    async def bring_back(self) -> int:
+        """Restore what somebody waits for; returns how many came back."""
+        count = 0
+        async with self._chores.doing(RETURNS) as mine:
+            if not mine:
+                return 0
+            for row in await self._pool.fetch(SQL.restoring, RETURNS_MAX):
+                with suppress(errors.BlobDamaged):
+                    await self._move(row["project_id"], row["sha256"], HOT)
+                    count += 1
+        return count
+
+    async def archive_idle(self) -> int:
+        """Archive what nobody has read for long, if it is time; returns how many went."""
+        if self._after is None or COLD not in self._storages:
+            return 0
+        count = 0
+        async with self._chores.doing(CHORE) as mine:
+            place = await self._chores.begin(CHORE, INTERVAL) if mine else None
+            while place:
+                rows = await self._pool.fetch(
+                    SQL.idle,
+                    place.project_id,
+                    place.sha256,
+                    PAGE_BLOBS,
+                    self._after,
+                    self._bytes_min,
+                )
+                for row in rows:
+                    if row["is_due"]:
+                        with suppress(errors.BlobDamaged):
+                            await self._move(row["project_id"], row["sha256"], COLD)
+                            count += 1
+                if not rows:
+                    await self._chores.end(CHORE, {"archived": count})
+                    break
+                place = Place(rows[-1]["project_id"], rows[-1]["sha256"])
+                await self._chores.keep(CHORE, place)
+        return count
+
+    async def archive(self, project_id: UUID, sha256: str) -> Blob:
+        """Move a blob to the cold tier now.
+
+        Raises:
+            errors.NotOffered: There is no cold tier.
+            errors.NotFound: The project never had it.
+            errors.Conflict: Its state does not allow it.
+            errors.BlobDamaged: It cannot be moved, because its bytes are damaged.
+            errors.Unavailable: Storage or database is away; nothing was changed.
+        """
+        return await self._move(project_id, sha256, COLD)
+
+    async def restore(self, project_id: UUID, sha256: str) -> Blob:
+        """Bring a blob back now. Raises as `archive`."""
+        await self._store.ask_return(project_id, sha256)
+        return await self._move(project_id, sha256, HOT)
+
+    async def _move(self, project_id: UUID, sha256: str, tier: str) -> Blob:
+        blob = await self._store.blob(project_id, sha256)
+        if blob["tier"] == tier and blob["state"] in _STANDS[tier]:
+            return blob_of(blob)
+        if tier not in self._storages or blob["tier"] not in self._storages:
+            raise errors.NotOffered("There is no cold tier here; set SCRIPTORIUM_COLD_URL.")
+        if blob["state"] not in _MOVES[tier]:
+            raise errors.Conflict(f"A blob that is {blob['state']} cannot be moved.")
+        async with self._leased(project_id, tier) as key:
+            await self._copy(blob, key, tier)
+            passed("move.copied")
+            moved = await self._rename(blob, key, tier)
+            passed("move.renamed")
+        metrics.moves.labels(tier).inc()
+        log.info("blob moved", project_id=str(project_id), sha256=sha256, tier=tier)
+        return moved
+
+    async def _copy(self, blob: Row, key: str, tier: str) -> None:
+        frames = await self._pool.fetch(SQL.frames, blob["project_id"], blob["sha256"])
+        try:
+            reader = await blocking(
+                self._storages[blob["tier"]].reader, blob["key"], 0, blob["stored_size"]
+            )
+        except Missing:
+            raise await self._damaged(blob, 0, "missing") from None
+        try:
+            writer = await blocking(self._storages[tier].writer, key)
+            try:
+                await self._copy_frames(blob, reader, writer, frames)
+                await blocking(writer.commit)
+            except BaseException:
+                await blocking(writer.abort)
+                raise
+        finally:
+            await blocking(reader.close)
+
+    async def _copy_frames(
+        self, blob: Row, reader: Reader, writer: Writer, frames: list[Row]
+    ) -> None:
+        for number, frame in enumerate(frames):
+            if not await blocking(_pass_on, reader, writer, frame):
+                raise await self._damaged(blob, number, "digest")
+
+    async def _damaged(self, blob: Row, frame: int, reason: str) -> errors.BlobDamaged:
+        await self._store.put_damage(blob, frame=frame, reason=reason)
+        log.error(
+            "blob is damaged and was not moved",
+            project_id=str(blob["project_id"]),
+            sha256=blob["sha256"],
+            reason=reason,
+        )
+        return errors.BlobDamaged()
+
+    async def _rename(self, blob: Row, key: str, tier: str) -> Blob:
+        project_id, sha256 = blob["project_id"], blob["sha256"]
+
+        async def work(connection: Connection) -> Blob:
+            now = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
+            assert now
+            if now["key"] != blob["key"] or now["state"] not in _MOVES[tier]:
+                raise errors.Conflict("The blob changed while it was moved.")
+            if not await connection.fetchval(SQL.release, key, project_id):
+                raise errors.Unavailable("Moving this took too long; try again.")
+            state = BlobState.ARCHIVED if tier == COLD else BlobState.LIVE
+            await connection.execute(SQL.move, project_id, sha256, key, tier, state)
+            await connection.execute(
+                SQL.doom, blob["key"], project_id, blob["tier"], self._readers_wait
+            )
+            if tier == HOT:
+                await connection.execute(SQL.note_reads, [project_id], [sha256])
+            said = f"blob.{'archived' if tier == COLD else 'restored'}"
+            data = {"storedSize": blob["stored_size"]}
+            await record(connection, [fact(said, project_id, sha256, data, None)])
+            row = await connection.fetchrow(SQL.blob, project_id, sha256)
+            assert row
+            return blob_of(row)
+
+        return await self._store.database.transact(work)
+
+    @asynccontextmanager
+    async def _leased(self, project_id: UUID, tier: str) -> AsyncGenerator[str]:
+        """A key that is written down before anything is stored under it."""
+        key = new_key(project_id)
+        await self._pool.execute(SQL.lease, key, project_id, tier, LEASE)
+        passed("move.leased")
+        renewing = asyncio.create_task(self._keep_renewing(project_id, key))
+        try:
+            yield key
+        except errors.DeadlineExceeded:
+            raise  # it may have been committed: the lease tells, when it is over
+        except BaseException:
+            with suppress(*UNREACHABLE, asyncpg.PostgresError):
+                await self._pool.execute(SQL.give_up, key, project_id)
+            raise
+        finally:
+            renewing.cancel()
+
+    async def _keep_renewing(self, project_id: UUID, key: str) -> None:
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL_S)
+            with suppress(*UNREACHABLE, asyncpg.PostgresError):
+                await self._pool.execute(SQL.renew, key, project_id, LEASE)
+
+
+_STANDS = {HOT: {"live", "condemned"}, COLD: {"archived", "condemned"}}
+_MOVES = {HOT: {"restoring"}, COLD: {"live"}}
+
+
+def _pass_on(reader: Reader, writer: Writer, frame: Row) -> bool:
+    """Copy one stored frame; False when it is not what was stored."""
+    stored = reader.read(frame["length"])
+    if hashlib.sha256(stored).digest() != frame["digest"]:
+        return False
+    writer.write(stored)
+    return True

@@ -1,0 +1,118 @@
+"""The verifier: reads everything that is stored, slowly, again and again, and compares it."""
+
+import asyncio
+import hashlib
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs import errors
+from libs.contracts.blob_operations import Flaw
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.blobs.collection.chores import Chores, Place
+from services.blobs.keeping import metrics
+from services.blobs.keeping.uses import SQL
+from services.blobs.reading import Reading
+from services.blobs.store import Row, Store
+
+log = structlog.get_logger(__name__)
+
+CHORE = "verify"
+PAGE_BLOBS = 100
+POLL_S_MAX = 60.0
+_LOOKED_AT = frozenset({"live", "condemned"})
+"""What is archived is compared when it comes back, or when an operator asks."""
+_HERE = _LOOKED_AT | {"archived"}
+
+
+class Verifier:
+    """Verifies blobs: each stored frame by its digest, then all plain bytes by their SHA-256."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        chores: Chores,
+        store: Store,
+        reading: Reading,
+        bytes_per_s: int,
+        interval_s: float,
+    ) -> None:
+        """Wire the parts."""
+        self._pool = pool
+        self._chores = chores
+        self._store = store
+        self._reading = reading
+        self._bytes_per_s = bytes_per_s
+        self._interval = timedelta(seconds=interval_s)
+        self._poll_s = min(interval_s, POLL_S_MAX)
+
+    async def run(self) -> None:
+        """Verify until cancelled; what cannot be read now is read another time."""
+        while True:
+            try:
+                await self.once()
+            except errors.AppError as error:
+                log.warning("verification stopped", code=error.code, detail=error.detail)
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("verification interrupted", reason=repr(error)[:200])
+            await asyncio.sleep(self._poll_s)
+
+    async def once(self) -> bool:
+        """Verify everything if it is time and nobody else does; returns whether it was done."""
+        async with self._chores.doing(CHORE) as mine:
+            place = await self._chores.begin(CHORE, self._interval) if mine else None
+            if place is None:
+                return False
+            blobs = size = 0
+            while page := await self.page(place, PAGE_BLOBS, None):
+                for blob in page:
+                    place = Place(blob["project_id"], blob["sha256"])
+                    if blob["state"] in _LOOKED_AT:
+                        await self.check(blob, paced=True)
+                        blobs, size = blobs + 1, size + blob["size"]
+                await self._chores.keep(CHORE, place)
+            await self._chores.end(CHORE, {"blobs": blobs, "bytes": size})
+        log.info("everything was verified", blobs=blobs, size_bytes=size)
+        return True
+
+    async def page(self, after: Place, limit: int, project_id: UUID | None) -> list[Row]:
+        """Return the next blobs that have bytes."""
+        return await self._pool.fetch(
+            SQL.next_blobs, after.project_id, after.sha256, limit, project_id
+        )
+
+    async def check(self, blob: Row, *, paced: bool = False) -> Flaw | None:
+        """Read all of a blob; damage sets it aside and is returned.
+
+        Raises:
+            errors.Unavailable: Storage or database is away, or the blob was just moved.
+        """
+        if blob["state"] not in _HERE:
+            return None
+        whole = hashlib.sha256()
+        try:
+            async for plain in self._reading.frames(blob, 0, blob["size"]):
+                whole.update(plain)
+                metrics.verified_bytes.inc(len(plain))
+                if paced:
+                    await asyncio.sleep(len(plain) / self._bytes_per_s)
+        except errors.BlobDamaged:
+            return _flaw(blob, "its frames are not what was stored")
+        if whole.hexdigest() != blob["sha256"]:
+            await self._store.put_damage(blob, frame=0, reason="content")
+            log.error(
+                "blob is not what its name says",
+                project_id=str(blob["project_id"]),
+                sha256=blob["sha256"],
+            )
+            return _flaw(blob, "its content has another checksum")
+        await self._pool.execute(SQL.verified, blob["project_id"], blob["sha256"])
+        return None
+
+
+def _flaw(blob: Row, reason: str) -> Flaw:
+    return Flaw(project_id=blob["project_id"], sha256=blob["sha256"], reason=reason)

@@ -1,0 +1,25 @@
+"""What is measured of uploads and reading."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+uploads = Counter(
+    "scriptorium_blobs_uploads_total",
+    "Uploads that ended, by outcome: stored, deduplicated, or the code of the error.",
+    ["outcome"],
+)
+received_bytes = Counter("scriptorium_blobs_received_bytes_total", "Plain bytes of new blobs.")
+stored_bytes = Counter("scriptorium_blobs_stored_bytes_total", "The same as they were stored.")
+deduplicated_bytes = Counter(
+    "scriptorium_blobs_deduplicated_bytes_total", "Plain bytes that their projects had already."
+)
+sent_bytes = Counter("scriptorium_blobs_sent_bytes_total", "Plain bytes that were read.")
+damage = Counter(
+    "scriptorium_blobs_damage_total", "Stored bytes that were not what was stored.", ["reason"]
+)
+transfers = Gauge("scriptorium_blobs_transfers", "Transfers under way.", ["op"])
+upload_seconds = Histogram(
+    "scriptorium_blobs_upload_seconds",
+    "From the first byte of an upload to its blob.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+doomed = Gauge("scriptorium_blobs_doomed", "Keys that are due to be deleted from storage.")

@@ -1,0 +1,1 @@
+"""Contents that an older system kept in rows become blobs with paths."""

@@ -1,0 +1,1 @@
+"""What blobs are made of; pure."""

@@ -1,0 +1,167 @@
+"""Answers operators: what is kept and why, is it whole, collect, bring back."""
+
+from libs import errors
+from libs.contracts import blob_operations as c
+from libs.contracts.actor import Actor
+from libs.contracts.blobs import Blob, BlobState
+from libs.postgres import Connection, Pool, load_queries
+from services.blobs.collection.chores import BEGINNING, Chores, Place
+from services.blobs.collection.following import Following
+from services.blobs.collection.rounds import Collector
+from services.blobs.collection.store import rescue
+from services.blobs.keeping.archiving import Archiver
+from services.blobs.keeping.uses import SQL as KEEPING
+from services.blobs.keeping.verifying import Verifier
+from services.blobs.pacing import Pace
+from services.blobs.store import Store, blob_of
+
+SQL = load_queries("services.blobs.operating")
+
+DUTY_ASKED = 0.5
+"""Somebody waits for the answer, and so may uploads, a little."""
+LINES_MAX = 50
+"""References, claims and deeds told of one blob."""
+STEP_BLOBS = 50
+STEP_BYTES = 64 << 20
+"""Verified in one answer, so that a person sees the work move on."""
+
+
+class Operations:
+    """Serves `libs.contracts.blob_operations`."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        store: Store,
+        chores: Chores,
+        collector: Collector,
+        following: Following,
+        verifier: Verifier,
+        archiver: Archiver,
+    ) -> None:
+        """Wire the parts."""
+        self._pool = pool
+        self._store = store
+        self._chores = chores
+        self._collector = collector
+        self._verifier = verifier
+        self._archiver = archiver
+        self.reconcile = following.reconcile
+
+    async def collect(self, question: c.Collect, _: Actor) -> c.Collection:
+        """Collect, or say what would be collected."""
+        return await self._collector.collect(
+            Pace(DUTY_ASKED),
+            project_id=question.project_id,
+            dry_run=question.dry_run,
+            items_max=question.items,
+        )
+
+    async def undelete(self, question: c.Undelete, _: Actor) -> Blob:
+        """Take a condemned blob back.
+
+        Raises:
+            errors.NotFound: The project never had it.
+            errors.BlobUnavailable: It is too late.
+            errors.Conflict: It is not condemned.
+        """
+        project_id, sha256 = question.project_id, question.sha256
+
+        async def work(connection: Connection) -> Blob:
+            row = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
+            if row is None:
+                raise errors.NotFound
+            if row["state"] == BlobState.COLLECTED:
+                raise errors.BlobUnavailable
+            if row["state"] != BlobState.CONDEMNED:
+                raise errors.Conflict(f"It is {row['state']}, not condemned.")
+            why = f"{question.by}: {question.reason}"
+            await rescue(connection, project_id, [sha256], why)
+            kept = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
+            assert kept
+            return blob_of(kept)
+
+        return await self._store.database.transact(work)
+
+    async def inspect(self, question: c.Inspect, _: Actor) -> c.Inspection:
+        """Tell all that is known of a blob.
+
+        Raises:
+            errors.NotFound: The project never had it.
+        """
+        about = question.project_id, question.sha256
+        row = await self._pool.fetchrow(SQL.inspect, *about)
+        if row is None:
+            raise errors.NotFound
+        references = await self._pool.fetch(SQL.references, *about, LINES_MAX)
+        claims = await self._pool.fetch(SQL.open_claims, *about, LINES_MAX)
+        deeds = await self._pool.fetch(SQL.deeds, *about, LINES_MAX)
+        return c.Inspection(
+            blob=blob_of(row),
+            key=row["key"],
+            tier=row["tier"],
+            frames=row["frames"],
+            touched_at=row["touched_at"],
+            read_at=row["read_at"],
+            verified_at=row["verified_at"],
+            references=[c.Reference.model_validate(dict(each)) for each in references],
+            claims=[c.OpenClaim.model_validate(dict(each)) for each in claims],
+            deeds=[c.Deed.model_validate(dict(each)) for each in deeds],
+        )
+
+    async def quarantine(self, question: c.ListQuarantined, _: Actor) -> c.Quarantine:
+        """List damage."""
+        rows = await self._pool.fetch(
+            KEEPING.damaged, question.project_id, question.all, question.limit
+        )
+        return c.Quarantine(items=[c.Quarantined.model_validate(dict(row)) for row in rows])
+
+    async def verify(self, question: c.Verify, _: Actor) -> c.Verified:
+        """Verify one blob, or some more of many.
+
+        Raises:
+            errors.Invalid: A blob without its project.
+            errors.NotFound: The project never had it.
+        """
+        if question.sha256 is not None:
+            if question.project_id is None:
+                raise errors.Invalid("Name the blob's project, too.")
+            blob = await self._store.blob(question.project_id, question.sha256)
+            flaw = await self._verifier.check(blob)
+            flaws = [flaw] if flaw else []
+            return c.Verified(blobs=1, bytes_=blob["size"], flaws=flaws, after=None)
+        place = BEGINNING
+        if question.after:
+            place = Place(question.after.project_id, question.after.sha256)
+        page = await self._verifier.page(place, STEP_BLOBS, question.project_id)
+        blobs = size = 0
+        flaws: list[c.Flaw] = []
+        for blob in page:
+            if flaw := await self._verifier.check(blob):
+                flaws.append(flaw)
+            blobs, size = blobs + 1, size + blob["size"]
+            place = Place(blob["project_id"], blob["sha256"])
+            if size >= STEP_BYTES:
+                break
+        after = c.Place(project_id=place.project_id, sha256=place.sha256) if page else None
+        return c.Verified(blobs=blobs, bytes_=size, flaws=flaws, after=after)
+
+    async def archive(self, question: c.Archive, _: Actor) -> Blob:
+        """Move a blob to the cold tier, or back."""
+        move = self._archiver.restore if question.restore else self._archiver.archive
+        return await move(question.project_id, question.sha256)
+
+    async def status(self, _question: c.AskStatus, _: Actor) -> c.Status:
+        """Tell figures over all projects."""
+        states = await self._pool.fetch(SQL.by_state)
+        waiting = await self._pool.fetchrow(SQL.waiting)
+        assert waiting
+        return c.Status(
+            blobs={
+                row["state"]: c.Tally(blobs=row["blobs"], bytes_=row["bytes"]) for row in states
+            },
+            stored_bytes=sum(row["stored"] for row in states if row["state"] != "collected"),
+            chores=await self._chores.all(),
+            **dict(waiting),
+        )

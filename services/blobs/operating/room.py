@@ -1,0 +1,152 @@
+"""Wires collection, verification, the cold tier and the answers to operators."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import asyncpg
+import structlog
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs.bus import Caller, serve
+from libs.contracts import blob_operations as c
+from libs.postgres import Pool
+from libs.postgres.pool import UNREACHABLE
+from services.blobs.collection.chores import Chores
+from services.blobs.collection.following import Following
+from services.blobs.collection.rounds import Collector
+from services.blobs.collection.settings import UpkeepSettings
+from services.blobs.collection.store import CollectionStore
+from services.blobs.collection.worker import Worker
+from services.blobs.keeping import metrics
+from services.blobs.keeping.archiving import Archiver
+from services.blobs.keeping.uses import SQL as KEEPING
+from services.blobs.keeping.uses import Uses
+from services.blobs.keeping.verifying import CHORE as VERIFYING
+from services.blobs.keeping.verifying import Verifier
+from services.blobs.migrating.handlers import Imports
+from services.blobs.operating.handlers import SQL, Operations
+from services.blobs.reading import Reading, Storages
+from services.blobs.store import Store
+from services.blobs.uploads import Uploads
+
+log = structlog.get_logger(__name__)
+
+MEASURE_INTERVAL_S = 300.0
+
+
+class Room:
+    """All that keeps blobs up in one replica."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        client: Client,
+        store: Store,
+        storages: Storages,
+        reading: Reading,
+        uploads: Uploads,
+        settings: UpkeepSettings,
+    ) -> None:
+        """Wire the parts."""
+        policy, caller = settings.policy(), Caller(client)
+        self._pool = pool
+        self._works = settings.collection
+        self.chores = Chores(pool)
+        self.uses = Uses(pool)
+        self.following = Following(pool, caller)
+        kept = CollectionStore(pool, policy)
+        self.collector = Collector(
+            chores=self.chores, store=kept, following=self.following, caller=caller, policy=policy
+        )
+        self.worker = Worker(
+            pool=pool,
+            chores=self.chores,
+            store=kept,
+            collector=self.collector,
+            policy=policy,
+            interval_s=settings.collection_interval_s,
+            duty=settings.collection_duty,
+        )
+        self.verifier = Verifier(
+            pool=pool,
+            chores=self.chores,
+            store=store,
+            reading=reading,
+            bytes_per_s=settings.verify_bytes_per_s,
+            interval_s=settings.verify_interval_s,
+        )
+        self.archiver = Archiver(
+            pool=pool,
+            chores=self.chores,
+            store=store,
+            storages=storages,
+            after_s=settings.archive_after_s,
+            bytes_min=settings.archive_bytes_min,
+            readers_wait_s=settings.readers_wait_s,
+        )
+        self.operations = Operations(
+            pool=pool,
+            store=store,
+            chores=self.chores,
+            collector=self.collector,
+            following=self.following,
+            verifier=self.verifier,
+            archiver=self.archiver,
+        )
+        self.imports = Imports(pool=pool, store=store, uploads=uploads, reading=reading)
+
+    def serve(self, broker: NatsBroker, client: Client) -> None:
+        """Answer operators, and hear what events says about files."""
+        asked = self.operations
+        serve(broker, c.COLLECT, asked.collect)
+        serve(broker, c.UNDELETE, asked.undelete)
+        serve(broker, c.INSPECT, asked.inspect)
+        serve(broker, c.QUARANTINE, asked.quarantine)
+        serve(broker, c.VERIFY, asked.verify)
+        serve(broker, c.ARCHIVE, asked.archive)
+        serve(broker, c.RECONCILE, asked.reconcile)
+        serve(broker, c.STATUS, asked.status)
+        serve(broker, c.LIST_IMPORTS, self.imports.list)
+        serve(broker, c.IMPORT, self.imports.migrate)
+        self.following.subscribe(broker, client)
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Begin the background work; whoever called cancels it."""
+        work: dict[str, Coroutine[Any, Any, None]] = {
+            "uses": self.uses.run(),
+            "backlog": self.worker.keep_measuring(),
+            "figures": self._keep_measuring(),
+        }
+        if self._works:
+            work |= {
+                "collection": self.worker.run(),
+                "verifier": self.verifier.run(),
+                "archiver": self.archiver.run(),
+            }
+        return [tasks.create_task(each, name=name) for name, each in work.items()]
+
+    async def _keep_measuring(self) -> None:
+        while True:
+            try:
+                await self.measure()
+            except (*UNREACHABLE, asyncpg.PostgresError):
+                log.warning("figures of blobs unknown")
+            await asyncio.sleep(MEASURE_INTERVAL_S)
+
+    async def measure(self) -> None:
+        """Show what is kept."""
+        kept = await self._pool.fetchrow(KEEPING.totals)
+        cold = await self._pool.fetchrow(KEEPING.archived_totals)
+        assert kept
+        assert cold
+        metrics.kept.set(kept["blobs"])
+        metrics.kept_bytes.set(kept["bytes"])
+        metrics.kept_stored_bytes.set(kept["stored"])
+        metrics.archived.set(cold["blobs"])
+        metrics.archived_bytes.set(cold["stored"])
+        metrics.quarantined.set(await self._pool.fetchval(KEEPING.open_damage))
+        metrics.verify_age_s.set(await self._pool.fetchval(KEEPING.chore_age_s, VERIFYING) or 0)
+        metrics.referenced_bytes.set(await self._pool.fetchval(SQL.referenced_bytes))

@@ -1,0 +1,103 @@
+"""Reading: any range of a blob, each frame verified before a byte of it goes out."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import structlog
+
+from libs import errors
+from libs.contracts.blobs import Codec
+from services.blobs import metrics
+from services.blobs.model.frames import Damaged, Frame, Span, decode, plain_length, span
+from services.blobs.storage import Missing, Reader, Storage
+from services.blobs.store import Row, Store
+from services.blobs.threads import blocking
+
+log = structlog.get_logger(__name__)
+
+READ_AGAIN_MAX = 1
+"""A frame that is not what was stored is read once more: buses err, too."""
+
+type Storages = Mapping[str, Storage]
+"""By tier; there is always a hot one."""
+
+
+class Reading:
+    """Reads blobs."""
+
+    def __init__(self, store: Store, storages: Storages) -> None:
+        """Read from *storages* what *store* knows of."""
+        self._store = store
+        self._storages = storages
+
+    async def frames(self, blob: Row, start: int, length: int) -> AsyncGenerator[bytes]:
+        """Yield *length* bytes of *blob* from *start*, verified, a frame at a time.
+
+        Damage sets the blob aside and ends this before a wrong byte.
+
+        Raises:
+            errors.BlobDamaged: The stored bytes are not what was stored.
+            errors.Unavailable: Storage or database is away.
+        """
+        if length == 0:
+            return
+        about = span(start, length)
+        frames = await self._store.frames(blob, about)
+        if len(frames) != about.last - about.first + 1:
+            raise await self._damaged(blob, about.first, "missing")
+        left = length
+        async for plain in self._verified(blob, about, frames):
+            part = plain[about.skip :] if left == length else plain
+            part = part[:left]
+            left -= len(part)
+            metrics.sent_bytes.inc(len(part))
+            yield part
+
+    async def verify(self, blob: Row) -> bool:
+        """Read all of *blob*; returns whether it is what was stored. Damage is noted."""
+        try:
+            async for _ in self.frames(blob, 0, blob["size"]):
+                pass
+        except errors.BlobDamaged:
+            return False
+        return True
+
+    async def _verified(self, blob: Row, about: Span, frames: list[Frame]) -> AsyncGenerator[bytes]:
+        storage = self._storages[blob["tier"]]
+        end = frames[-1].start + frames[-1].length
+        tries = 0
+        number = about.first
+        while number <= about.last:
+            frame = frames[number - about.first]
+            try:
+                reader = await blocking(storage.reader, blob["key"], frame.start, end - frame.start)
+            except Missing:
+                raise await self._damaged(blob, number, "missing") from None
+            try:
+                while number <= about.last:
+                    frame = frames[number - about.first]
+                    expected = plain_length(number, blob["size"])
+                    plain = await blocking(_read, reader, frame, blob["codec"], expected)
+                    tries = 0
+                    number += 1
+                    yield plain
+            except Damaged as error:
+                if tries == READ_AGAIN_MAX:
+                    raise await self._damaged(blob, number, error.reason) from None
+                tries += 1
+            finally:
+                await blocking(reader.close)
+
+    async def _damaged(self, blob: Row, frame: int, reason: str) -> errors.AppError:
+        """Set the blob aside; returns what to tell. A blob that was replaced meanwhile is not."""
+        if await self._store.put_damage(blob, frame=frame, reason=reason):
+            where = {"project_id": str(blob["project_id"]), "sha256": blob["sha256"]}
+            log.error("blob is damaged", **where, frame=frame, reason=reason)
+            metrics.damage.labels(reason).inc()
+        now = await self._store.blob(blob["project_id"], blob["sha256"])
+        if now["key"] != blob["key"]:
+            return errors.Unavailable("The blob was moved while it was read; try again.")
+        return errors.BlobDamaged()
+
+
+def _read(reader: Reader, frame: Frame, codec: str, expected: int) -> bytes:
+    return decode(reader.read(frame.length), frame, Codec(codec), expected)

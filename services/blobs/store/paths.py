@@ -1,0 +1,176 @@
+"""Logical paths in the database: what each points at, and its history."""
+
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.blobs import BlobPath, DeletePath, ListPaths, PathHistory, Paths, PutPath
+from libs.contracts.ids import new_id
+from libs.postgres import Connection
+from services.blobs.store.committing import rescue
+from services.blobs.store.database import (
+    SQL,
+    Database,
+    Row,
+    TryAgain,
+    fact,
+    record,
+    require_bytes,
+)
+
+SOURCE = "path"
+"""What refers to a blob, in `refs`."""
+
+
+class PathStore:
+    """The paths of all projects."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in *database*."""
+        self._database = database
+
+    async def put(self, project_id: UUID, user_id: UUID, wanted: PutPath) -> BlobPath:
+        """Point a path at a blob; the same again changes nothing.
+
+        Raises:
+            errors.AppError: As `require_bytes`.
+            errors.ConcurrencyConflict: The path is at another version; `version` says which.
+        """
+
+        async def work(connection: Connection) -> BlobPath:
+            where = project_id, wanted.path
+            old = await connection.fetchrow(SQL.lock_path, *where)
+            if old is None:
+                # A path refers to its blob from its first moment, so that is locked first.
+                await self._hold(connection, project_id, user_id, wanted.sha256, None)
+                if wanted.base_version not in {None, 0}:
+                    raise errors.ConcurrencyConflict("The path is new.", version=0)
+                row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256)
+                if row is None:
+                    raise TryAgain
+                version, path_id = 1, row["id"]
+            else:
+                now = await _read(connection, project_id, wanted.path)
+                if _is_same(now, wanted):
+                    return now
+                _require_version(old, wanted.base_version)
+                await self._hold(connection, project_id, user_id, wanted.sha256, old["sha256"])
+                await connection.execute(SQL.move_path, *where, wanted.sha256)
+                version, path_id = old["version"] + 1, old["id"]
+                if old["sha256"] not in {None, wanted.sha256}:
+                    await connection.execute(
+                        SQL.drop_ref, project_id, old["sha256"], SOURCE, path_id
+                    )
+            await connection.execute(SQL.put_ref, project_id, wanted.sha256, SOURCE, path_id)
+            said = (wanted.sha256, wanted.file_name, wanted.asset_type, "", user_id)
+            await connection.execute(SQL.add_path_version, *where, version, *said)
+            data = {
+                "version": version,
+                "sha256": wanted.sha256,
+                "fileName": wanted.file_name,
+                "assetType": wanted.asset_type,
+            }
+            told = fact("path.put", project_id, wanted.path, data, user_id)
+            await record(connection, [told])
+            return await _read(connection, project_id, wanted.path)
+
+        return await self._database.transact(work)
+
+    async def delete(self, project_id: UUID, user_id: UUID, wanted: DeletePath) -> BlobPath:
+        """Let a path point at nothing; one that does so already stays as it is.
+
+        Raises:
+            errors.NotFound: There is no such path.
+            errors.ConcurrencyConflict: The path is at another version; `version` says which.
+        """
+
+        async def work(connection: Connection) -> BlobPath:
+            where = project_id, wanted.path
+            old = await connection.fetchrow(SQL.lock_path, *where)
+            if old is None:
+                raise errors.NotFound
+            if old["sha256"] is None:
+                return await _read(connection, project_id, wanted.path)
+            _require_version(old, wanted.base_version)
+            # Retention counts from now.
+            await connection.fetch(SQL.lock_blobs, project_id, [old["sha256"]])
+            await connection.execute(SQL.touch_blob, project_id, old["sha256"])
+            await connection.execute(SQL.drop_ref, project_id, old["sha256"], SOURCE, old["id"])
+            await connection.execute(SQL.move_path, *where, None)
+            version = old["version"] + 1
+            said = (None, None, None, wanted.reason, user_id)
+            await connection.execute(SQL.add_path_version, *where, version, *said)
+            data = {"version": version, "sha256": old["sha256"], "reason": wanted.reason}
+            told = fact("path.deleted", project_id, wanted.path, data, user_id)
+            await record(connection, [told])
+            return await _read(connection, project_id, wanted.path)
+
+        return await self._database.transact(work)
+
+    async def read(self, project_id: UUID, path: str, version: int | None) -> BlobPath:
+        """Return what a path points at, or did in *version*.
+
+        Raises:
+            errors.NotFound: There is no such path or version, or it was deleted.
+        """
+        row = await self._database.row(SQL.path, project_id, path, version)
+        if row is None or (version is None and row["sha256"] is None):
+            raise errors.NotFound
+        return BlobPath(**dict(row))
+
+    async def list(self, project_id: UUID, user_id: UUID, wanted: ListPaths) -> Paths:
+        """Return a page of the project's paths and of the user's own."""
+        rows = await self._database.rows(
+            SQL.list_paths,
+            project_id,
+            wanted.prefix,
+            wanted.after,
+            wanted.include_deleted,
+            str(user_id),
+            wanted.limit + 1,
+        )
+        return _page(rows, wanted.limit)
+
+    async def history(self, project_id: UUID, wanted: PathHistory) -> Paths:
+        """Return a page of versions of a path, the newest first."""
+        rows = await self._database.rows(
+            SQL.path_history, project_id, wanted.path, wanted.before, wanted.limit + 1
+        )
+        return _page(rows, wanted.limit)
+
+    async def _hold(
+        self, connection: Connection, project_id: UUID, user_id: UUID, new: str, old: str | None
+    ) -> None:
+        """Lock what a path points at and will; both are in use now, or were until now."""
+        wanted = [new] if old is None else [new, old]
+        rows = {
+            row["sha256"]: row for row in await connection.fetch(SQL.lock_blobs, project_id, wanted)
+        }
+        require_bytes(rows.get(new))
+        for row in rows.values():
+            await rescue(connection, row, user_id)
+
+
+async def _read(connection: Connection, project_id: UUID, path: str) -> BlobPath:
+    row = await connection.fetchrow(SQL.path, project_id, path, None)
+    assert row is not None
+    return BlobPath(**dict(row))
+
+
+def _is_same(now: BlobPath, wanted: PutPath) -> bool:
+    """Return whether a path says this already, and said the version before it when asked to."""
+    same = (now.sha256, now.file_name, now.asset_type) == (
+        wanted.sha256,
+        wanted.file_name,
+        wanted.asset_type,
+    )
+    return same and wanted.base_version in {None, now.version, now.version - 1}
+
+
+def _require_version(row: Row, base_version: int | None) -> None:
+    known = {None, row["version"]} | ({0} if row["sha256"] is None else set[int]())
+    if base_version not in known:
+        raise errors.ConcurrencyConflict("The path has changed.", version=row["version"])
+
+
+def _page(rows: list[Row], limit: int) -> Paths:
+    return Paths(paths=[BlobPath(**dict(row)) for row in rows[:limit]], more=len(rows) > limit)

@@ -1,0 +1,251 @@
+"""Uploads in the database: begun, piece by piece, done, expired; and the leases of keys."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.blobs import BLOB_BYTES_MAX, BeginUpload, BlobState, Upload
+from libs.postgres import Connection
+from services.blobs.store.committing import Stored, commit, doom, finish, rescue, upload_of
+from services.blobs.store.database import SQL, Database, Row
+
+OPEN_UPLOADS_MAX = 1000
+"""Of a project at once."""
+PIECES_MAX = 10_000
+"""Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
+LATE_S = 3600.0
+"""How long after its end something may still arrive that was sent to storage directly."""
+LEASE_S = 120.0
+"""How long a key is its writer's without word from it."""
+
+
+class UploadStore:
+    """The uploads of all projects."""
+
+    def __init__(self, database: Database, quota_bytes: int | None) -> None:
+        """Keep them in *database*."""
+        self._database = database
+        self._quota_bytes = quota_bytes
+
+    async def begin(
+        self,
+        project_id: UUID,
+        user_id: UUID,
+        wanted: BeginUpload,
+        *,
+        life_s: float,
+        direct_key: str | None,
+    ) -> tuple[Row, Upload]:
+        """Begin an upload, or find it; one whose bytes the project has is done at once.
+
+        Raises:
+            errors.QuotaExceeded: The project may not keep that much more.
+            errors.LimitReached: OPEN_UPLOADS_MAX are open.
+            errors.Conflict: The id stands for another upload.
+        """
+
+        async def work(connection: Connection) -> tuple[Row, Upload]:
+            where = wanted.upload_id, project_id
+            row = await connection.fetchrow(SQL.lock_upload, *where)
+            if row is None:
+                await self._require_room(connection, project_id, wanted.size or 0)
+                row = await connection.fetchrow(
+                    SQL.put_upload,
+                    *where,
+                    user_id,
+                    wanted.size,
+                    wanted.sha256,
+                    wanted.file_name,
+                    wanted.media_type,
+                    wanted.asset_type,
+                    wanted.resumable,
+                    direct_key,
+                    life_s,
+                )
+                if row is None:
+                    # Somebody was first just now.
+                    row = await connection.fetchrow(SQL.lock_upload, *where)
+                if row is not None and direct_key is not None and row["direct_key"] == direct_key:
+                    # What a client puts there is never a blob's own object.
+                    await connection.execute(
+                        SQL.doom, direct_key, project_id, "hot", life_s + LATE_S, "direct"
+                    )
+            said = (wanted.size, wanted.sha256, wanted.resumable)
+            if row is None or row["user_id"] != user_id:
+                raise errors.Conflict("This id stands for another upload.")
+            if row["blob_sha256"] is None and (
+                (row["size"], row["sha256"], row["resumable"]) != said
+            ):
+                raise errors.Conflict("This upload was begun otherwise.")
+            if row["blob_sha256"] is not None:
+                return row, await self._told(connection, row)
+            return row, await self._known(connection, row)
+
+        return await self._database.transact(work)
+
+    async def find(self, project_id: UUID, upload_id: UUID) -> tuple[Row, Upload]:
+        """Return an upload.
+
+        Raises:
+            errors.NotFound: There is none, or it was too long ago.
+        """
+        row = await self._database.row(SQL.upload, upload_id, project_id)
+        if row is None:
+            raise errors.NotFound("There is no such upload, or it has expired.")
+        blob = None
+        if row["blob_sha256"] is not None:
+            blob = await self._database.row(SQL.blob, project_id, row["blob_sha256"])
+        return row, upload_of(row, blob)
+
+    async def cancel(self, project_id: UUID, user_id: UUID, upload_id: UUID) -> None:
+        """Forget an upload of *user_id*; what arrived of it is deleted."""
+
+        async def work(connection: Connection) -> None:
+            row = await connection.fetchrow(SQL.lock_upload, upload_id, project_id)
+            if row is not None and row["user_id"] == user_id:
+                await self._forget(connection, row["id"], row["project_id"], "cancelled")
+
+        await self._database.transact(work)
+
+    async def commit(self, project_id: UUID, upload_id: UUID, stored: Stored) -> Upload:
+        """Make what was stored a blob. Done by another attempt already, that is the answer.
+
+        Raises:
+            errors.NotFound: The upload was cancelled or has expired.
+            errors.Conflict: It was done with other bytes.
+            errors.QuotaExceeded: The project may not keep that much more.
+        """
+
+        async def work(connection: Connection) -> Upload:
+            row = await connection.fetchrow(SQL.lock_upload, upload_id, project_id)
+            if row is None:
+                raise errors.NotFound("There is no such upload, or it has expired.")
+            if row["blob_sha256"] is None:
+                return await commit(connection, row, stored, quota_bytes=self._quota_bytes)
+            await doom(connection, project_id, stored.key, "duplicate")
+            if row["blob_sha256"] != stored.sha256:
+                raise errors.Conflict("This upload was done with other bytes.")
+            return await self._told(connection, row)
+
+        return await self._database.transact(work)
+
+    async def add_piece(
+        self, project_id: UUID, upload_id: UUID, *, start: int, length: int, digest: bytes, key: str
+    ) -> Upload:
+        """Record that *length* more bytes arrived, stored under *key*.
+
+        Raises:
+            errors.NotFound: The upload was cancelled or has expired.
+            errors.Conflict: Its offset is another one by now; `offset` says which.
+            errors.QuotaExceeded, errors.LimitReached: No more may be sent.
+        """
+
+        async def work(connection: Connection) -> Upload:
+            where = upload_id, project_id
+            row = require_offset(await connection.fetchrow(SQL.lock_upload, *where), start)
+            pieces = await connection.fetchval(SQL.count_pieces, *where)
+            if pieces >= PIECES_MAX:
+                raise errors.LimitReached("Send larger pieces.", limit=PIECES_MAX)
+            await self._require_room(connection, project_id, length, begins=False)
+            if not await connection.fetchval(SQL.release, key, project_id):
+                raise errors.Unavailable("Storing this took too long; try again.")
+            await connection.execute(SQL.put_piece, *where, start, length, digest, key)
+            row = await connection.fetchrow(SQL.move_offset, *where, start + length)
+            assert row is not None
+            return upload_of(row, None)
+
+        return await self._database.transact(work)
+
+    async def pieces(self, project_id: UUID, upload_id: UUID) -> list[Row]:
+        """Return what arrived of an upload, in order."""
+        return await self._database.rows(SQL.pieces, upload_id, project_id)
+
+    async def lease(self, project_id: UUID, key: str, reason: str) -> None:
+        """Write down a key before anything is stored under it."""
+        await self._execute(SQL.lease, key, project_id, "hot", LEASE_S, reason)
+
+    async def renew(self, project_id: UUID, key: str) -> None:
+        """Say that the writer of a key lives.
+
+        Raises:
+            errors.Unavailable: It was taken for dead.
+        """
+        if await self._database.row(SQL.renew, key, project_id, LEASE_S) is None:
+            raise errors.Unavailable("Storing this took too long; try again.")
+
+    async def give_up(self, project_id: UUID, key: str) -> None:
+        """Have what was stored under a leased key deleted now."""
+        await self._execute(SQL.doom, key, project_id, "hot", 0.0, "given_up")
+
+    async def expire(self, limit: int) -> int:
+        """Forget uploads whose time is over, at most *limit*; returns how many."""
+
+        async def work(connection: Connection) -> int:
+            rows = await connection.fetch(SQL.expired_uploads, limit)
+            for row in rows:
+                await self._forget(connection, row["id"], row["project_id"], "expired")
+            return len(rows)
+
+        return await self._database.transact(work)
+
+    async def _execute(self, query: str, *args: object) -> None:
+        await self._database.rows(query, *args)
+
+    async def _forget(
+        self, connection: Connection, upload_id: UUID, project_id: UUID, reason: str
+    ) -> None:
+        await connection.execute(SQL.doom_pieces, upload_id, project_id, reason)
+        await connection.execute(SQL.forget_upload, upload_id, project_id)
+
+    async def _require_room(
+        self, connection: Connection, project_id: UUID, size: int, *, begins: bool = True
+    ) -> None:
+        """Look at the quota before bytes come; the commit decides."""
+        room = await connection.fetchrow(SQL.room, project_id, self._quota_bytes)
+        assert room is not None
+        if begins and room["uploads"] >= OPEN_UPLOADS_MAX:
+            raise errors.LimitReached("Too many uploads are open.", limit=OPEN_UPLOADS_MAX)
+        needed, allowed = room["bytes"] + size, room["quota_bytes"]
+        if allowed is not None and needed > allowed:
+            raise errors.QuotaExceeded(quotaBytes=allowed, neededBytes=needed)
+
+    async def _known(self, connection: Connection, row: Row) -> Upload:
+        """Finish an upload of declared bytes that the project has."""
+        if row["sha256"] is None:
+            return upload_of(row, None)
+        rows = await connection.fetch(SQL.lock_blobs, row["project_id"], [row["sha256"]])
+        blob = rows[0] if rows else None
+        if (
+            blob is None
+            or blob["state"] not in {BlobState.LIVE, BlobState.CONDEMNED}
+            or row["size"] not in {None, blob["size"]}
+        ):
+            return upload_of(row, None)
+        blob = await rescue(connection, blob, row["user_id"])
+        return await finish(connection, row, blob, deduplicated=True)
+
+    async def _told(self, connection: Connection, row: Row) -> Upload:
+        blob = None
+        if row["blob_sha256"] is not None:
+            blob = await connection.fetchrow(SQL.blob, row["project_id"], row["blob_sha256"])
+        return upload_of(row, blob)
+
+
+def require_offset(row: Row | None, start: int) -> Row:
+    """Return an open upload that is at *start*.
+
+    Raises:
+        errors.NotFound: It was cancelled or has expired.
+        errors.Conflict: It is elsewhere, or done.
+    """
+    if row is None or row["expires_at"] <= datetime.now(UTC):
+        raise errors.NotFound("There is no such upload, or it has expired.")
+    if row["blob_sha256"] is not None or row["offset"] != start:
+        raise errors.Conflict("The upload is at another offset.", offset=row["offset"])
+    return row
+
+
+def room_left(row: Row) -> int:
+    """Return how many bytes an upload may still bring."""
+    whole = BLOB_BYTES_MAX if row["size"] is None else row["size"]
+    return whole - row["offset"]

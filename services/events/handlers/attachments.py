@@ -1,0 +1,158 @@
+"""Commands about the files of entities, and what becomes of claims on blobs."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.actor import Actor
+from libs.contracts.blobs import SettleClaim, Settled
+from libs.contracts.files import AttachFile, CreateWithFile, DetachFile
+from libs.contracts.manuscript import Document
+from services.events.handlers.action import (
+    cause_of,
+    claim_of,
+    document,
+    require_version,
+    require_visible,
+)
+from services.events.handlers.references import require_references
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import ENTITY, PROJECT
+from services.events.model.files import deleted, held, require_current, uploaded
+from services.events.model.log import Draft, wire_time
+from services.events.model.refusal import refused
+from services.events.store import SQL, Store, Transaction
+
+type Act = Callable[[Transaction], Awaitable[None]]
+
+_NO_FILE: Row = {"file_path": None}
+_FILE_EVENTS = [f"entity.{deed}" for deed in ENTITY.deeds]
+
+
+class Attachments:
+    """Answers that let entities have files, and settle claims."""
+
+    def __init__(self, store: Store) -> None:
+        """Append to *store*."""
+        self._store = store
+
+    async def create(self, question: CreateWithFile, actor: Actor) -> Document:
+        """Begin an entity that has a file."""
+        if question.kind != ENTITY.kind:
+            raise refused("kind", f"a {question.kind} has no file")
+        project_id = actor.scope()
+        if question.parent_id != project_id:
+            raise refused("parentId", "is the project")
+        fields = ENTITY.initial(question.fields, at=wire_time(datetime.now(UTC)))
+
+        async def act(tx: Transaction) -> None:
+            require_visible(await tx.hold(PROJECT, project_id))
+            await require_references(tx, ENTITY, fields)
+            await _use(tx, question.claim_id, project_id)
+            await tx.record(
+                [
+                    Draft(ENTITY, question.id, "created", ENTITY.born(fields)),
+                    uploaded(question.id, _NO_FILE, question.file, question.claim_id),
+                ]
+            )
+
+        return await self._do(question, actor, act)
+
+    async def attach(self, question: AttachFile, actor: Actor) -> Document:
+        """Give an entity a file, in the place of the one it had."""
+
+        async def act(tx: Transaction) -> None:
+            row = await _lock(tx, question)
+            await _use(tx, question.claim_id, actor.scope())
+            await tx.record([uploaded(question.id, row, question.file, question.claim_id)])
+
+        return await self._do(question, actor, act)
+
+    async def detach(self, question: DetachFile, actor: Actor) -> Document:
+        """Take an entity's file away; nothing happens when it has none."""
+
+        async def act(tx: Transaction) -> None:
+            row = await _lock(tx, question)
+            if held(row) is not None:
+                await tx.record([deleted(question.id, row)])
+
+        return await self._do(question, actor, act)
+
+    async def settle(self, question: SettleClaim, _: Actor) -> Settled:
+        """Say whether a claim was used; if it was not, see to it that it never will be."""
+
+        async def work(tx: Transaction) -> Settled:
+            # Waits for a command that is using it just now.
+            claim = question.claim_id, question.project_id
+            await tx.connection.execute(SQL.record_file_claim, *claim, "refused")
+            return Settled(used=await tx.connection.fetchval(SQL.file_claim, *claim) == "used")
+
+        nobody = Actor(user_id=question.claim_id, project_id=question.project_id)
+        return await self._store.command(cause_of(nobody, question.claim_id), work)
+
+    async def _do(
+        self, question: CreateWithFile | AttachFile | DetachFile, actor: Actor, act: Act
+    ) -> Document:
+        """Claim the command, act unless it was done before, and show the entity."""
+        project_id = actor.scope()
+        claim = claim_of(question, question.command_id, question.id, project_id=project_id)
+
+        async def work(tx: Transaction) -> Document:
+            known = await tx.claim(claim)
+            if known is None:
+                await act(tx)
+            return await document(tx, ENTITY, known or question.id, user_id=actor.user_id)
+
+        return await self._store.command(cause_of(actor, question.command_id), work)
+
+
+async def _lock(tx: Transaction, question: AttachFile | DetachFile) -> Row:
+    """Hold an entity whose file the caller may change, as far as versions go.
+
+    Raises:
+        errors.NotFound: It is not there.
+        errors.PreconditionFailed: It is not at the expected version.
+        errors.Conflict: Its file is another one than at the base version.
+    """
+    row = require_visible(await tx.lock(ENTITY, question.id))
+    require_version(row, question.expected_version)
+    base = question.base_version
+    if base is not None and not 0 < base <= row["version"]:
+        raise refused("baseVersion", "is not a version of this")
+    if base is not None and base < row["version"]:
+        since = await tx.history(question.id, _FILE_EVENTS, since=base)
+        if since:
+            last = since[-1]
+            raise errors.Conflict(
+                baseVersion=base,
+                currentVersion=row["version"],
+                conflicts=[
+                    {
+                        "bundleId": str(last.bundle_id),
+                        "by": str(last.user_id),
+                        "at": wire_time(last.timestamp),
+                        "fields": [
+                            {"field": "file", "base": since[0].data["from"], "theirs": held(row)}
+                        ],
+                    }
+                ],
+            )
+    return row
+
+
+async def _use(tx: Transaction, claim_id: UUID, project_id: UUID) -> None:
+    """Record a claim as used: from now on its blob is referred to.
+
+    Raises:
+        errors.BlobUnavailable: It was refused meanwhile, or is too old.
+        errors.Invalid: It is no claim, or another command used it.
+    """
+    require_current(claim_id, at=datetime.now(UTC))
+    if await tx.connection.fetchval(SQL.record_file_claim, claim_id, project_id, "used"):
+        return
+    if await tx.connection.fetchval(SQL.file_claim, claim_id, project_id) == "refused":
+        raise errors.BlobUnavailable(
+            "The bytes were given up before this was written; upload or claim them again."
+        )
+    raise refused("claimId", "was used already")

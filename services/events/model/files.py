@@ -1,0 +1,51 @@
+"""The file of an entity: what its events say, and whether a claim on its bytes still holds."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs import errors
+from libs.contracts.blobs import CLAIM_LIFE_S_MAX
+from libs.contracts.files import StoredFile
+from services.events.model.aggregate import Row
+from services.events.model.aggregates.entity import ENTITY, FILE_FIELDS
+from services.events.model.log import Draft
+from services.events.model.refusal import refused
+
+CLOCKS_APART_S_MAX = 3600
+"""How far ahead of ours the clock that dated a claim may be."""
+
+
+def uploaded(entity_id: UUID, row: Row, file: StoredFile, claim_id: UUID) -> Draft:
+    """Return that the entity in *row* got a file."""
+    said = file.model_dump(mode="json", by_alias=True)
+    data = said | {"claimId": str(claim_id), "from": held(row)}
+    return Draft(ENTITY, entity_id, "file_uploaded", data)
+
+
+def deleted(entity_id: UUID, row: Row) -> Draft:
+    """Return that the entity in *row* lost its file."""
+    return Draft(ENTITY, entity_id, "file_deleted", {"from": held(row)})
+
+
+def held(row: Row) -> dict[str, Any] | None:
+    """Return the file that an entity has, as its events tell it."""
+    if row["file_path"] is None:
+        return None
+    return {name: row[f"file_{name}"] for name in FILE_FIELDS} | {"preview": row["preview"]}
+
+
+def require_current(claim_id: UUID, *, at: datetime) -> None:
+    """Return when the time in a claim's id is near enough to *at* for its settlement to be known.
+
+    Raises:
+        errors.BlobUnavailable: It is from long ago; whether it was refused is forgotten.
+        errors.Invalid: It carries no time, or one that is yet to come.
+    """
+    if claim_id.version != 7:
+        raise refused("claimId", "is not a UUIDv7")
+    drawn = datetime.fromtimestamp((claim_id.int >> 80) / 1000, UTC)
+    if drawn > at + timedelta(seconds=CLOCKS_APART_S_MAX):
+        raise refused("claimId", "is of a time yet to come")
+    if drawn < at - timedelta(seconds=CLAIM_LIFE_S_MAX):
+        raise errors.BlobUnavailable("This claim is too old to be used; claim the blob again.")

@@ -1,0 +1,102 @@
+"""A real stack whose blobs replicas can be told where to die, and hands in its database."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from libs.bus import Caller, connect_broker
+from libs.contracts.ids import new_id
+from libs.stack import Stack
+from libs.stack.part import Spec
+from services.blobs.failpoints import CRASH
+from services.blobs.storage.local import LocalStorage
+from tests.blobs.collection.support import Desk, Vault
+from tests.blobs.support import Desk as Client
+from tests.events.support import World
+from tests.support.stack import TEST_LIMITS
+
+HASTY = {
+    "SCRIPTORIUM_RETENTION_ATTACHMENT_S": "4",
+    "SCRIPTORIUM_GRACE_S": "1",
+    "SCRIPTORIUM_CLAIM_WINDOW_S": "1",
+    "SCRIPTORIUM_READERS_WAIT_S": "0",
+    "SCRIPTORIUM_COLLECTION_INTERVAL_S": "0.2",
+    "SCRIPTORIUM_COLLECTION_DUTY": "1",
+}
+DYING = "blobs-1"
+DEATH_WAIT_S = 60.0
+
+
+class Mortal(Stack):
+    """A stack whose parts can be given another environment for their next start."""
+
+    def __init__(
+        self, folder: Path, replicas: Mapping[str, int], environment: Mapping[str, str]
+    ) -> None:
+        self.environments: dict[str, dict[str, str]] = {}
+        super().__init__(
+            folder / "data",
+            replicas=replicas,
+            environment={
+                **TEST_LIMITS,
+                "SCRIPTORIUM_COLD_URL": (folder / "cold").as_uri(),
+                **environment,
+            },
+            log_format="json",
+        )
+        self.cold = folder / "cold"
+
+    def _describe(self, service: str, number: int) -> Spec:
+        spec = super()._describe(service, number)
+        self.environments[spec.name] = dict(spec.environment)
+        return replace(spec, environment=self.environments[spec.name])
+
+    async def begin(self, environment: Mapping[str, str]) -> None:
+        """Start the one that dies, with more settings."""
+        self.hold(DYING)
+        self.kill(DYING)
+        await self.wait_ended(DYING)
+        told = self.environments[DYING]
+        told.pop(CRASH, None)
+        told.update(environment)
+        self.release(DYING)
+        async with asyncio.timeout(DEATH_WAIT_S):
+            while self.pid(DYING) is None:  # noqa: ASYNC110 (a part tells no beginning)
+                await asyncio.sleep(0.01)
+        # It stays down when it dies.
+        self.hold(DYING)
+
+    async def die_at(self, step: str) -> None:
+        """Start it so that it dies at *step*."""
+        await self.begin({CRASH: step})
+
+    async def dead(self) -> None:
+        """Wait until it has killed itself."""
+        await self.wait_ended(DYING, DEATH_WAIT_S)
+
+    async def alive(self) -> None:
+        """Start it so that it lives."""
+        await self.begin({})
+        await self.wait_ready(DYING)
+
+
+@asynccontextmanager
+async def hands(stack: Mortal) -> AsyncGenerator[tuple[Desk, Client]]:
+    """A person who looks into the database and storage, and the same one as a gateway sees them."""
+    broker, client = await connect_broker(
+        stack.nats_url("gateway"), service="gateway", replica=f"hands-{new_id().hex[-6:]}"
+    )
+    caller = Caller(client)
+    hot = LocalStorage(str(stack.data_dir / "blobs"))
+    cold = LocalStorage(str(stack.cold))
+    async with (
+        Vault.open(stack, stack.cold, hot=hot, cold=cold) as vault,
+        httpx.AsyncClient(timeout=60) as http,
+    ):
+        world = await World.begin(caller)
+        yield Desk(vault, world), Client(caller, http, world.actor)
+    await broker.stop()

@@ -1,0 +1,266 @@
+"""kill -9 between any two steps: what was acknowledged is there, all else is nowhere in the end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from libs import errors
+from libs.contracts import blob_operations as c
+from libs.contracts import blobs as b
+from libs.contracts.actor import Actor
+from libs.contracts.ids import new_id
+from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
+from tests.blobs.collection.support import DAY, Desk, check
+from tests.blobs.support import Desk as Client
+from tests.blobs.support import sha256
+
+WAIT_S = 60.0
+COLLECTING = (
+    "collection.marked",
+    "collection.condemned",
+    "collection.settling",
+    "collection.settled",
+    "collection.asked",
+    "collection.collecting",
+    "collection.collected",
+    "sweep.deleted",
+)
+IMPORT = (
+    "INSERT INTO imported_contents (id, project_id, user_id, path, content)"
+    " VALUES ($1, $2, $3, $4, $5)"
+)
+
+
+@pytest.fixture(scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mortal]:
+    replicas = {"events": 1, "blobs": 1}
+    async with Mortal(tmp_path_factory.mktemp("crashes"), replicas, HASTY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def people(stack: Mortal) -> AsyncIterator[tuple[Desk, Client]]:
+    async with hands(stack) as made:
+        yield made
+
+
+async def until(what: str, check: Any) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not await check():  # noqa: ASYNC110 (databases and processes offer no event)
+            await asyncio.sleep(0.1)
+    assert what
+
+
+async def collected(desk: Desk, *shas: str) -> None:
+    """Wait until the background has let these go."""
+
+    async def gone() -> bool:
+        return {await desk.state(each) for each in shas} == {"collected"}
+
+    await until("collected", gone)
+
+
+async def emptied(desk: Desk, kept: int) -> None:
+    """Wait until storage holds so many objects of the project, leases being over."""
+    await desk.vault.owner.execute(
+        "UPDATE doomed SET due_at = due_at - interval '1 day' WHERE project_id = $1",
+        desk.project_id,
+    )
+
+    async def swept() -> bool:
+        return len(desk.vault.keys(desk.project_id)) == kept
+
+    await until("swept", swept)
+
+
+async def finished(client: Client, content: bytes, upload_id: UUID) -> None:
+    """Go on with an upload that may be done."""
+    begun = await client.begin(upload_id=upload_id)
+    if begun.upload.blob is None:
+        assert (await client.send(begun.ticket, content)).status_code == 200
+
+
+async def insist(work: Any) -> Any:
+    """Again until it is answered, as clients do."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            with suppress(errors.Unavailable, errors.Conflict, httpx.HTTPError, AssertionError):
+                return await work()
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("step", ["upload.leased", "upload.stored", "upload.committed"])
+async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], step: str) -> None:
+    """The same upload again is that one; what the first try stored is used or deleted."""
+    desk, client = people
+    content, upload_id = f"killed at {step}".encode() * 9_000, new_id()
+    await stack.die_at(step)
+    await stack.wait_ready(DYING)
+    begun = await client.begin(upload_id=upload_id)
+    with pytest.raises((httpx.HTTPError, AssertionError)):
+        assert (await client.send(begun.ticket, content)).status_code == 200
+    await stack.dead()
+    rows = await desk.vault.owner.fetch(
+        "SELECT sha256 FROM blobs WHERE project_id = $1 AND sha256 = $2",
+        desk.project_id,
+        sha256(content),
+    )
+    assert len(rows) == (step == "upload.committed"), "nothing is visible before its commit"
+    await check(desk)
+    await stack.alive()
+
+    await insist(lambda: finished(client, content, upload_id))
+    path = f"project/{step}"
+    await desk.put_path(path, sha256(content))
+    assert await desk.read(sha256(content)) == content
+    await check(desk)
+    await desk.delete_path(path)
+    await collected(desk, sha256(content))
+    await emptied(desk, 0)
+    await check(desk)
+
+
+async def test_killed_while_a_reference_begins_and_ends(
+    stack: Mortal, people: tuple[Desk, Client]
+) -> None:
+    """The fact comes again; before it does, events is asked, so the bytes stay all along."""
+    desk, client = people
+    for step in ("following.learnt", "following.begun", "following.ended"):
+        content = f"referred through {step}".encode()
+        await stack.alive()
+        await client.upload(content)
+        entity = await desk.entity()
+        await stack.die_at(step)
+        await desk.give(entity, sha256(content))
+        if step == "following.ended":
+            await asyncio.sleep(2)
+            await desk.detach(entity)
+        await stack.dead()
+        await stack.alive()
+        if step == "following.ended":
+            await collected(desk, sha256(content))
+        else:
+            await asyncio.sleep(4)
+            assert await desk.state(sha256(content)) == "live", step
+            assert await desk.read(sha256(content)) == content
+            await desk.detach(entity)
+            await collected(desk, sha256(content))
+        await check(desk)
+
+
+async def test_killed_at_every_step_of_a_collection(
+    stack: Mortal, people: tuple[Desk, Client]
+) -> None:
+    """Whoever comes next goes on; what is referred to is read after each death."""
+    desk, client = people
+    kept = [f"kept {n}".encode() for n in range(3)]
+    await stack.alive()
+    for number, content in enumerate(kept):
+        await client.upload(content)
+        await desk.put_path(f"project/kept/{number}", sha256(content))
+    gone: list[str] = []
+    for step in COLLECTING:
+        await stack.alive()
+        content = f"to die at {step}".encode()
+        blob = await client.upload(content)
+        gone.append(blob.sha256)
+        # A claim that is never used: it must be settled.
+        await desk.claim(blob.sha256, new_id())
+        await stack.die_at(step)
+        await stack.dead()
+        await check(desk)
+        for number, each in enumerate(kept):
+            assert await desk.read(sha256(each)) == each, (step, number)
+    await stack.alive()
+    await collected(desk, *gone)
+    for each in gone:
+        count = await desk.vault.owner.fetchval(
+            "SELECT count(*) FROM audit WHERE project_id = $1 AND sha256 = $2"
+            " AND action = 'collected'",
+            desk.project_id,
+            each,
+        )
+        assert count == 1, "an audit line for each deletion, and one only"
+    await emptied(desk, len(kept))
+    await check(desk)
+    for number in range(len(kept)):
+        await desk.delete_path(f"project/kept/{number}")
+
+
+@pytest.mark.parametrize("step", ["move.leased", "move.copied", "move.renamed"])
+async def test_killed_while_moving_to_the_cold_tier(
+    stack: Mortal, people: tuple[Desk, Client], step: str
+) -> None:
+    """The blob is in one place or in the other, and whole."""
+    desk, client = people
+    content = f"cold at {step}".encode() * 100_000
+    await stack.alive()
+    blob = await client.upload(content)
+    await desk.put_path(f"project/{step}", blob.sha256)
+    await stack.die_at(step)
+    await stack.wait_ready(DYING)
+    question = c.Archive(project_id=desk.project_id, sha256=blob.sha256)
+    with pytest.raises(errors.Unavailable):
+        await client.caller.ask(c.ARCHIVE, question, Actor(user_id=new_id()), deadline_s=5)
+    await stack.dead()
+    assert await desk.read(blob.sha256) == content
+    await check(desk)
+    await stack.alive()
+    archived = await insist(
+        lambda: client.caller.ask(c.ARCHIVE, question, Actor(user_id=new_id()), deadline_s=20)
+    )
+
+    assert archived.state == "archived"
+    opened = await client.ask(b.OPEN_BLOB, b.OpenBlob(sha256=blob.sha256))
+    assert (opened.ticket, opened.retry_after_s is not None) == (None, True)
+
+    async def back() -> bool:
+        return await desk.state(blob.sha256) == "live"
+
+    await until("back", back)
+    assert await desk.read(blob.sha256) == content
+    await desk.delete_path(f"project/{step}")
+    await collected(desk, blob.sha256)
+    await emptied(desk, 0)
+    await check(desk)
+
+
+@pytest.mark.parametrize("step", ["migrating.begun", "migrating.stored", "migrating.named"])
+async def test_killed_while_contents_are_migrated(
+    stack: Mortal, people: tuple[Desk, Client], step: str
+) -> None:
+    """The row is migrated once, whenever it dies."""
+    desk, client = people
+    row, content, path = new_id(), f"from a row, {step}".encode() * 200_000, f"project/{step}.txt"
+    await desk.vault.owner.execute(IMPORT, row, desk.project_id, desk.actor.user_id, path, content)
+    await stack.die_at(step)
+    await stack.wait_ready(DYING)
+    nobody = Actor(user_id=UUID(int=0))
+    with pytest.raises(errors.Unavailable):
+        await client.caller.ask(c.IMPORT, c.Import(id=row), nobody, deadline_s=5)
+    await stack.dead()
+    await check(desk)
+    await stack.alive()
+    done = await insist(
+        lambda: client.caller.ask(c.IMPORT, c.Import(id=row), nobody, deadline_s=20)
+    )
+
+    assert (done.outcome, done.reason) == (c.ImportOutcome.MIGRATED, "")
+    again = await client.caller.ask(c.IMPORT, c.Import(id=row), nobody)
+    assert again.outcome is c.ImportOutcome.SKIPPED
+    verified = c.Import(id=row, verify_only=True)
+    told = await client.caller.ask(c.IMPORT, verified, nobody)
+    assert told.outcome is c.ImportOutcome.VERIFIED
+    found = await desk.vault.store.paths.read(desk.project_id, path, None)
+    assert (found.sha256, found.version) == (sha256(content), 1)
+    assert await desk.read(sha256(content)) == content
+    await desk.delete_path(path)
+    await emptied(desk, 1)
+    await desk.pass_time(DAY)
+    await collected(desk, sha256(content))
+    await check(desk)

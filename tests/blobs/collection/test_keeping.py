@@ -1,0 +1,268 @@
+"""Damage is found, told and mended; what nobody reads goes to the cold tier and comes back."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs import errors
+from libs.contracts.blob_operations import Archive, Inspect, ListQuarantined, Verify
+from libs.contracts.ids import new_id
+from libs.stack import Stack
+from services.blobs.keeping.archiving import Archiver
+from services.blobs.operating.handlers import Operations
+from services.blobs.storage import Credentials, Storage, open_storage
+from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
+from tests.blobs.test_storage import ACCESS, SECRET, bucket
+
+BIG = os.urandom(1 << 20) + b"Call me Ishmael. " * 150_000
+"""Several frames."""
+
+
+def file_of(vault: Vault, folder: Path, key: str) -> Path:
+    del vault
+    found = [path for tier in ("hot", "cold") if (path := folder / tier / key).is_file()]
+    assert len(found) == 1
+    return found[0]
+
+
+def operations(desk: Desk) -> Operations:
+    return desk.vault.room.operations
+
+
+async def key_of(desk: Desk, sha256: str) -> str:
+    return (await desk.vault.store.blob(desk.project_id, sha256))["key"]
+
+
+async def deeds(desk: Desk, sha256: str) -> list[str]:
+    question = Inspect(project_id=desk.project_id, sha256=sha256)
+    return [each.action for each in (await operations(desk).inspect(question, desk.actor)).deeds]
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("how", ["flip first", "flip last", "cut", "gone", "frames"])
+async def test_damage_is_found_set_aside_and_mended(desk: Desk, folder: Path, how: str) -> None:
+    """One bit anywhere is enough; the same bytes uploaded again mend it, under another key."""
+    sha256, sound = await desk.upload(BIG), await desk.upload(b"sound")
+    await desk.put_path("project/big", sha256)
+    path = file_of(desk.vault, folder, await key_of(desk, sha256))
+    match how:
+        case "flip first":
+            flip(path, 0)
+        case "flip last":
+            flip(path, path.stat().st_size - 1)
+        case "cut":
+            os.truncate(path, path.stat().st_size - 1)
+        case "gone":
+            path.unlink()
+        case _:
+            # Digests fit the frames, and the whole is something else.
+            await desk.vault.owner.execute(
+                "UPDATE blob_frames SET start = o.start, digest = o.digest, length = o.length"
+                " FROM (SELECT * FROM blob_frames WHERE sha256 = $1 AND number = 0) AS o"
+                " WHERE blob_frames.sha256 = $1 AND blob_frames.number = 1"
+                " AND blob_frames.project_id = o.project_id AND o.project_id = $2",
+                sha256,
+                desk.project_id,
+            )
+    question = Verify(project_id=desk.project_id)
+    told = await operations(desk).verify(question, desk.actor)
+
+    assert [each.sha256 for each in told.flaws] == [sha256]
+    assert told.blobs == 2
+    assert (await desk.state(sha256), await desk.state(sound)) == ("quarantined", "live")
+    listed = await operations(desk).quarantine(
+        ListQuarantined(project_id=desk.project_id), desk.actor
+    )
+    assert [(each.sha256, each.references) for each in listed.items] == [(sha256, 1)]
+    with pytest.raises(errors.BlobDamaged):
+        await desk.claim(sha256, new_id())
+    assert "damaged" in await deeds(desk, sha256)
+    again = await operations(desk).verify(question, desk.actor)
+    assert not again.flaws, "it is known"
+
+    await desk.upload(BIG)
+    assert await desk.read(sha256) == BIG
+    listed = await operations(desk).quarantine(
+        ListQuarantined(project_id=desk.project_id), desk.actor
+    )
+    assert not listed.items
+    await desk.pass_time(DAY)
+    await desk.vault.sweeper.once()
+    await check(desk)
+
+
+async def test_damaged_bytes_that_nobody_wants_go_too(desk: Desk, folder: Path) -> None:
+    """They are not condemned, so that an upload mends them until the end."""
+    wanted, unwanted = await desk.upload(BIG), await desk.upload(b"unwanted, and damaged")
+    await desk.put_path("project/wanted", wanted)
+    for sha256 in (wanted, unwanted):
+        flip(file_of(desk.vault, folder, await key_of(desk, sha256)), 3)
+    await operations(desk).verify(Verify(project_id=desk.project_id), desk.actor)
+    await desk.pass_time(90 * DAY)
+    await desk.fates()
+    assert await desk.state(unwanted) == "quarantined", "grace follows retention"
+    await desk.pass_time(2 * DAY)
+    await desk.fates()
+
+    assert await desk.state(unwanted) == "collected"
+    assert await desk.state(wanted) == "quarantined"
+    await check(desk)
+
+
+async def test_verifier_walks_over_everything_and_rests(desk: Desk, folder: Path) -> None:
+    """Its place and its last turn are kept; a replica that comes later has nothing to do."""
+    verifier, owner = desk.vault.room.verifier, desk.vault.owner
+    sha256 = await desk.upload(b"found in the background")
+    flip(file_of(desk.vault, folder, await key_of(desk, sha256)), 3)
+    await owner.execute("DELETE FROM chores WHERE name = 'verify'")
+    assert await verifier.once()
+    assert await desk.state(sha256) == "quarantined"
+    assert not await verifier.once()
+    told = await owner.fetchval("SELECT data FROM chores WHERE name = 'verify'")
+    assert told["blobs"] >= 1
+
+
+assert bucket  # a fixture, used by name
+
+
+@asynccontextmanager
+async def with_cold(
+    stack: Stack, desk: Desk, folder: Path, storage: Storage, **given: Any
+) -> AsyncGenerator[Desk]:
+    """The same person at a replica with another cold tier."""
+    async with Vault.open(stack, folder, cold=storage, **given) as vault:
+        yield desk.at(vault)
+
+
+@pytest.fixture(params=["directory", "s3"])
+def cold(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "directory":
+        return open_storage(tmp_path.as_uri(), Credentials(None, None))
+    return open_storage(request.getfixturevalue("bucket"), Credentials(ACCESS, SECRET))
+
+
+async def test_archived_blob_goes_and_comes_back_whole(
+    stack: Stack, folder: Path, desk: Desk, cold: Storage
+) -> None:
+    """It is one blob all the time: references, sums and bytes are the same."""
+    sha256, empty = await desk.upload(BIG), await desk.upload(b"")
+    await desk.put_path("project/big", sha256)
+    await desk.put_path("project/empty", empty)
+    async with with_cold(stack, desk, folder, cold) as desk:  # noqa: PLR1704 (there from now on)
+        for each in (sha256, empty):
+            question = Archive(project_id=desk.project_id, sha256=each)
+            blob = await operations(desk).archive(question, desk.actor)
+            assert (blob.state, blob.archived_at is not None) == ("archived", True)
+            key = await key_of(desk, each)
+            assert cold.size(key) == blob.stored_size
+        await desk.pass_time(DAY)
+        await desk.vault.sweeper.once()
+        assert not desk.vault.storages["hot"].list(prefix=f"{desk.project_id}/")
+        assert await desk.end() == {}, "it is archived, not forgotten"
+        assert await desk.state(sha256) == "archived"
+        await desk.claim(sha256, new_id())
+
+        await desk.vault.store.ask_return(desk.project_id, sha256)
+        assert await desk.state(sha256) == "restoring"
+        assert await desk.vault.room.archiver.bring_back() >= 1
+        assert await desk.state(sha256) == "live"
+        assert await desk.read(sha256) == BIG
+        assert (await deeds(desk, sha256))[:2] == ["restored", "archived"]
+        question = Archive(project_id=desk.project_id, sha256=empty, restore=True)
+        assert (await operations(desk).archive(question, desk.actor)).state == "live"
+        assert await desk.read(empty) == b""
+        await desk.pass_time(DAY)
+        await desk.vault.sweeper.once()
+        await check(desk)
+
+
+async def test_only_what_is_large_and_was_not_read_for_long_is_archived(
+    stack: Stack, folder: Path, desk: Desk, tmp_path: Path
+) -> None:
+    idle, read, small = (
+        await desk.upload(BIG),
+        await desk.upload(BIG + b"read"),
+        await desk.upload(b"small"),
+    )
+    for number, sha256 in enumerate((idle, read, small)):
+        await desk.put_path(f"project/{number}", sha256)
+    await desk.pass_time(LONG)
+    desk.vault.room.uses.note(desk.project_id, read)
+    await desk.vault.room.uses.write()
+    await desk.vault.owner.execute("DELETE FROM chores WHERE name = 'archive'")
+    storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
+    async with with_cold(stack, desk, folder, storage, archive_after_s=60 * 86_400) as desk:  # noqa: PLR1704 (there from now on)
+        assert await desk.vault.room.archiver.archive_idle() >= 1
+        states = [await desk.state(each) for each in (idle, read, small)]
+        assert states == ["archived", "live", "live"]
+        assert await desk.vault.room.archiver.archive_idle() == 0, "it is not time yet"
+        await desk.upload(BIG)
+        assert await desk.state(idle) == "live", "uploaded again, it is here"
+        assert await desk.read(idle) == BIG
+
+
+async def test_condemned_in_the_cold_is_rescued_to_the_cold(
+    stack: Stack, folder: Path, desk: Desk, tmp_path: Path
+) -> None:
+    sha256 = await desk.upload(BIG)
+    storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
+    async with with_cold(stack, desk, folder, storage) as desk:  # noqa: PLR1704 (there from now on)
+        question = Archive(project_id=desk.project_id, sha256=sha256)
+        await operations(desk).archive(question, desk.actor)
+        await desk.pass_time(LONG)
+        await desk.fates()
+        assert await desk.state(sha256) == "condemned"
+        await desk.put_path("project/again", sha256)
+        assert await desk.state(sha256) == "archived"
+        await desk.delete_path("project/again")
+        await desk.end()
+        assert await desk.state(sha256) == "collected"
+        await desk.pass_time(DAY)
+        await desk.vault.sweeper.once()
+        assert not storage.list(prefix=f"{desk.project_id}/")
+        await check(desk)
+
+
+async def test_damaged_blob_is_not_moved(
+    stack: Stack, folder: Path, desk: Desk, tmp_path: Path
+) -> None:
+    sha256 = await desk.upload(BIG)
+    flip(file_of(desk.vault, folder, await key_of(desk, sha256)), 1 << 20)
+    storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
+    async with with_cold(stack, desk, folder, storage) as desk:  # noqa: PLR1704 (there from now on)
+        question = Archive(project_id=desk.project_id, sha256=sha256)
+        with pytest.raises(errors.BlobDamaged):
+            await operations(desk).archive(question, desk.actor)
+        assert await desk.state(sha256) == "quarantined"
+        with pytest.raises(errors.Conflict):
+            await operations(desk).archive(question, desk.actor)
+        await desk.vault.sweeper.once()
+        assert not storage.list(prefix=f"{desk.project_id}/")
+
+
+async def test_without_a_cold_tier_nothing_is_archived(desk: Desk) -> None:
+    sha256 = await desk.upload(b"stays")
+    vault = desk.vault
+    archiver = Archiver(
+        pool=vault.pool,
+        chores=vault.room.chores,
+        store=vault.store,
+        storages={"hot": vault.storages["hot"]},
+        after_s=1,
+        bytes_min=0,
+        readers_wait_s=0,
+    )
+    with pytest.raises(errors.NotOffered):
+        await archiver.archive(desk.project_id, sha256)
+    assert await archiver.archive_idle() == 0

@@ -1,0 +1,47 @@
+"""Alerts: each watches metrics that exist, and says what to do."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+import yaml
+
+EXPORTERS = (
+    "libs.bus",
+    "services.blobs.metrics",
+    "services.blobs.collection.metrics",
+    "services.blobs.keeping.metrics",
+)
+ROOT = Path(__file__).parents[2]
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy/alerts/blobs.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+
+
+def exported() -> set[str]:
+    """Names of everything that these modules export."""
+    for name in EXPORTERS:
+        import_module(name)
+    names = {family.name for family in prometheus_client.REGISTRY.collect()}
+    endings = ("", "_total", "_bucket", "_count", "_sum")
+    return {name + ending for name in names for ending in endings}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alert_watches_what_exists_and_names_its_runbook(rule: dict[str, Any]) -> None:
+    watched = set(re.findall(r"scriptorium_\w+", rule["expr"]))
+
+    assert watched
+    assert watched <= exported()
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    runbook = ROOT / rule["annotations"]["runbook_url"]
+    assert f"`{rule['alert']}`" in runbook.read_text()
+
+
+def test_there_are_alerts() -> None:
+    assert len({rule["alert"] for rule in RULES}) == len(RULES) >= 8

@@ -1,0 +1,52 @@
+// tus-js-client, unmodified: uploads through whatever happens, and goes on where it was.
+import { createHash } from 'node:crypto'
+import * as tus from 'tus-js-client'
+
+const told = JSON.parse(process.argv[2])
+const { endpoint, token, size, chunkSize, stopAt, resumeAt, metadata } = told
+const say = (value) => console.log(JSON.stringify(value))
+
+// The same bytes each time, hard to compress.
+const body = Buffer.alloc(size)
+for (let n = 0, state = 7; n < size; n += 1) {
+  state = (Math.imul(state, 1103515245) + 12345) >>> 0
+  body[n] = state >>> 16
+}
+const sha256 = createHash('sha256').update(body).digest('hex')
+
+const upload = (more) => new Promise((resolve, reject) => {
+  const statuses = []
+  const running = new tus.Upload(body, {
+    endpoint,
+    chunkSize: chunkSize ?? Infinity,
+    retryDelays: [50, 100, 200, 400, 800, 1600, ...Array(20).fill(3200)],
+    headers: { Authorization: `Bearer ${token}` },
+    metadata: { filename: 'noise ¿ 1.bin', filetype: 'application/octet-stream', ...metadata },
+    onAfterResponse: (_, answer) => { statuses.push(answer.getStatus()) },
+    onChunkComplete: async (_, accepted) => {
+      say({ accepted, url: running.url })
+      if (more.stopAt !== undefined && accepted >= more.stopAt && accepted < size) {
+        await running.abort()
+        resolve({ url: running.url, accepted, statuses })
+      }
+    },
+    onSuccess: () => resolve({ url: running.url, accepted: size, statuses }),
+    onError: reject,
+    ...more.options
+  })
+  running.start()
+})
+
+try {
+  let done = await upload({ stopAt })
+  if (resumeAt && done.accepted < size) {
+    const uploadUrl = new URL(new URL(done.url).pathname, resumeAt).href
+    const before = done
+    done = await upload({ options: { uploadUrl, endpoint: undefined } })
+    done.before = before.accepted
+  }
+  if (told.terminate) await tus.Upload.terminate(done.url, { headers: { Authorization: `Bearer ${token}` } })
+  say({ ...done, sha256, size })
+} catch (error) {
+  say({ failed: error.message, status: error.originalResponse?.getStatus() ?? null, sha256, size })
+}

@@ -1,0 +1,251 @@
+"""The tus protocol as its specification words it; its clients are in tests/clients."""
+
+import asyncio
+import hashlib
+import os
+from base64 import b64encode
+from collections.abc import AsyncGenerator
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from libs.contracts.actor import Role
+from libs.contracts.blobs import BLOB_BYTES_MAX
+from libs.stack import Stack
+from services.gateway.routes.tus import CHECKED_BYTES_MAX, EXTENSIONS, OFFSET_TYPE
+from tests.gateway.support import Manuscript, Person, is_problem, until
+
+BODY = os.urandom(200_000)
+TUS = {"Tus-Resumable": "1.0.0"}
+WAIT_S = 10.0
+
+
+def sha(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def metadata(**pairs: str) -> str:
+    return ",".join(f"{k} {b64encode(v.encode()).decode()}" for k, v in pairs.items())
+
+
+@pytest.fixture
+def path(manuscript: Manuscript) -> str:
+    return f"/api/projects/{manuscript.project['id']}/uploads"
+
+
+async def begin(person: Person, path: str, size: int = len(BODY), told: str = "") -> str:
+    given = {"Upload-Length": str(size), "Upload-Metadata": told}
+    answer = await person.ask("POST", path, headers=TUS | given)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+async def append(
+    person: Person, url: str, offset: int, body: bytes, **headers: str
+) -> httpx.Response:
+    given = {"Upload-Offset": str(offset), "Content-Type": OFFSET_TYPE}
+    return await person.ask("PATCH", url, content=body, headers=TUS | given | headers)
+
+
+async def offset_of(person: Person, url: str) -> int:
+    answer = await person.ask("HEAD", url, headers=TUS)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    return int(answer.headers["upload-offset"])
+
+
+async def test_options_tell_what_there_is(http: httpx.AsyncClient, path: str):
+    answer = await http.options(path)
+
+    assert answer.status_code == 204
+    assert answer.headers["tus-resumable"] == answer.headers["tus-version"] == "1.0.0"
+    assert answer.headers["tus-extension"] == EXTENSIONS
+    assert answer.headers["tus-max-size"] == str(BLOB_BYTES_MAX)
+    assert "sha256" in answer.headers["tus-checksum-algorithm"]
+
+
+async def test_pieces_become_a_file(mary: Person, path: str):
+    url = await begin(mary, path, told=metadata(filename="a.bin", sha256=sha(BODY)))
+    assert await offset_of(mary, url) == 0
+    answer = httpx.Response(0)
+    for start in range(0, len(BODY), 60_000):
+        answer = await append(mary, url, start, BODY[start : start + 60_000])
+        assert (answer.status_code, answer.content) == (204, b"")
+        end = min(start + 60_000, len(BODY))
+        assert answer.headers["upload-offset"] == str(end)
+        assert parsedate_to_datetime(answer.headers["upload-expires"]).tzinfo
+
+    assert answer.headers["scriptorium-sha256"] == sha(BODY)
+    fetched = await mary.get(path.replace("/uploads", f"/blobs/{sha(BODY)}"))
+    assert fetched.content == BODY
+    shown = (await mary.get(url)).json()
+    assert (shown["blob"]["sha256"], shown["offset"]) == (sha(BODY), len(BODY))
+    # A client whose last answer was lost asks, and sends nothing more.
+    assert await offset_of(mary, url) == len(BODY)
+    assert (await append(mary, url, len(BODY), b"")).status_code == 204
+
+
+async def test_creation_with_upload_and_of_nothing(mary: Person, path: str):
+    given = {"Upload-Length": str(len(BODY)), "Content-Type": OFFSET_TYPE}
+    part = await mary.ask("POST", path, content=BODY[:1000], headers=TUS | given)
+    assert (part.status_code, part.headers["upload-offset"]) == (201, "1000")
+    whole = await mary.ask("POST", path, content=BODY, headers=TUS | given)
+    assert whole.headers["upload-offset"] == str(len(BODY))
+    assert whole.headers["scriptorium-sha256"] == sha(BODY)
+
+    empty = await mary.ask("POST", path, headers=TUS | {"Upload-Length": "0"})
+    assert empty.headers["scriptorium-sha256"] == sha(b"")
+
+
+async def test_the_offset_must_be_the_one_that_is(mary: Person, path: str):
+    url = await begin(mary, path)
+    await append(mary, url, 0, BODY[:1000])
+    for wrong in (0, 999, 1001):
+        answer = await append(mary, url, wrong, BODY[wrong:])
+        assert is_problem(answer, 409, "CONFLICT")
+        assert answer.json()["offset"] == 1000
+    assert await offset_of(mary, url) == 1000
+
+
+async def test_no_more_than_was_declared(mary: Person, path: str):
+    url = await begin(mary, path, 100)
+
+    async def endless() -> AsyncGenerator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    assert is_problem(await append(mary, url, 0, b"x" * 101), 413, "TOO_LARGE")
+    given = TUS | {"Upload-Offset": "0", "Content-Type": OFFSET_TYPE}
+    answer = await mary.ask("PATCH", url, content=endless(), headers=given)
+    assert is_problem(answer, 422, "CONTENT_MISMATCH")
+    assert await offset_of(mary, url) == 0
+    assert is_problem(
+        await mary.ask("POST", path, headers=TUS | {"Upload-Length": str(BLOB_BYTES_MAX + 1)}),
+        413,
+        "TOO_LARGE",
+    )
+
+
+async def test_a_wrong_whole_is_refused(mary: Person, path: str):
+    url = await begin(mary, path, told=metadata(sha256=sha(b"other")))
+
+    assert is_problem(await append(mary, url, 0, BODY), 422, "CONTENT_MISMATCH")
+    missing = path.replace("/uploads", f"/blobs/{sha(BODY)}")
+    assert is_problem(await mary.get(missing), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
+async def test_a_piece_with_another_checksum_is_not_taken(mary: Person, path: str, algorithm: str):
+    url = await begin(mary, path)
+
+    def said(body: bytes) -> dict[str, str]:
+        digest = hashlib.new(algorithm, body, usedforsecurity=False).digest()
+        return {"Upload-Checksum": f"{algorithm} {b64encode(digest).decode()}"}
+
+    answer = await append(mary, url, 0, BODY[:1000], **said(b"other"))
+    assert answer.status_code == 460
+    assert answer.json()["code"] == "CONTENT_MISMATCH"
+    assert await offset_of(mary, url) == 0
+    for bad in ("crc32 AAAA", algorithm, f"{algorithm} !!", "sha256"):
+        refused = await append(mary, url, 0, b"x", **{"Upload-Checksum": bad})
+        assert is_problem(refused, 400, "VALIDATION_FAILED")
+    large = b"x" * (CHECKED_BYTES_MAX + 1)
+    other = await begin(mary, path, len(large))
+    assert is_problem(await append(mary, other, 0, large, **said(large)), 413, "TOO_LARGE")
+
+    assert (await append(mary, url, 0, BODY[:1000], **said(BODY[:1000]))).status_code == 204
+    assert await offset_of(mary, url) == 1000
+
+
+async def test_other_versions_and_types_are_refused(mary: Person, path: str):
+    url = await begin(mary, path)
+    for headers in ({}, {"Tus-Resumable": "0.2.2"}):
+        for method, place in (("POST", path), ("PATCH", url), ("DELETE", url)):
+            answer = await mary.ask(method, place, headers=headers)
+            assert is_problem(answer, 412, "PRECONDITION_FAILED"), (method, headers)
+            assert answer.headers["tus-version"] == "1.0.0"
+    wrong = await append(mary, url, 0, b"x", **{"Content-Type": "text/plain"})
+    assert is_problem(wrong, 415, "UNSUPPORTED_FORMAT")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Upload-Length": "-1"},
+        {"Upload-Length": "1e3"},
+        {"Upload-Length": "9" * 30},
+        {"Upload-Length": "٣"},
+        {"Upload-Length": "1", "Upload-Defer-Length": "1"},
+        {"Upload-Defer-Length": "2"},
+        {"Upload-Length": "1", "Upload-Metadata": "filename !!!"},
+        {"Upload-Length": "1", "Upload-Metadata": "filename /w=="},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(sha256="abc")},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(assetType="x")},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(filename="a\r\nb")},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(filename="../a")},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(filename="x" * 300)},
+        {"Upload-Length": "1", "Upload-Metadata": metadata(note="x" * 7000)},
+    ],
+)
+async def test_malformed_creations(mary: Person, path: str, headers: dict[str, str]):
+    given = TUS | headers | {"Authorization": f"Bearer {mary.access_token}"}
+    encoded = {name.encode(): value.encode() for name, value in given.items()}
+    answer = await mary.http.post(path, headers=encoded)
+
+    assert is_problem(answer, 400, "VALIDATION_FAILED")
+
+
+async def test_what_is_terminated_is_gone(mary: Person, path: str):
+    url = await begin(mary, path)
+    await append(mary, url, 0, BODY[:1000])
+
+    assert (await mary.ask("DELETE", url, headers=TUS)).status_code == 204
+    assert (await mary.ask("HEAD", url, headers=TUS)).status_code == 404
+    assert is_problem(await append(mary, url, 1000, BODY[1000:]), 404, "NOT_FOUND")
+    assert is_problem(await mary.ask("DELETE", url, headers=TUS), 404, "NOT_FOUND")
+
+
+async def test_an_upload_is_its_beginners(
+    manuscript: Manuscript, mary: Person, percy: Person, path: str
+):
+    url = await begin(mary, path)
+    await manuscript.welcome(percy, Role.WRITER)
+    other = await Manuscript.begin(percy)
+    elsewhere = url.replace(manuscript.project["id"], other.project["id"])
+    for place in (url, elsewhere):
+        assert (await percy.ask("HEAD", place, headers=TUS)).status_code == 404
+        assert is_problem(await append(percy, place, 0, BODY), 404, "NOT_FOUND")
+        assert is_problem(await percy.ask("DELETE", place, headers=TUS), 404, "NOT_FOUND")
+
+    assert await offset_of(mary, url) == 0
+
+
+@pytest.mark.parametrize("sent", [1, 50_000, 199_999])
+async def test_what_arrived_before_a_connection_broke_stays(
+    mary: Person, path: str, stack: Stack, sent: int
+):
+    """Whatever of it was stored is told, and what is sent from there on makes the whole."""
+    url = await begin(mary, path)
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(stack.url).port)
+    head = (
+        f"PATCH {url} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {mary.access_token}\r\n"
+        f"Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: {OFFSET_TYPE}\r\n"
+        f"Content-Length: {len(BODY)}\r\n\r\n"
+    )
+    writer.write(head.encode() + BODY[:sent])
+    await writer.drain()
+    await asyncio.sleep(0.3)
+    writer.transport.abort()
+    del reader
+
+    async def kept() -> bool:
+        return await offset_of(mary, url) > 0
+
+    await until(kept, WAIT_S)
+    offset = await offset_of(mary, url)
+    assert 0 < offset <= sent
+    done = await append(mary, url, offset, BODY[offset:])
+    assert done.headers["scriptorium-sha256"] == sha(BODY)
