@@ -126,7 +126,8 @@ def fact(
 async def record(connection: Connection, facts: Sequence[Fact]) -> None:
     """Announce *facts* with the transaction, and write those about blobs into the audit."""
     await announce(connection, facts)
-    about = [each.event for each in facts if each.event["aggregateType"] == "blob"]
+    told = [each.event for each in facts if isinstance(each.event, dict)]
+    about = [event for event in told if event["aggregateType"] == "blob"]
     await connection.executemany(
         SQL.put_audit,
         [

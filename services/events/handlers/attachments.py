@@ -102,7 +102,7 @@ class Attachments:
             known = await tx.claim(claim)
             if known is None:
                 await act(tx)
-            return await document(tx, ENTITY, known or question.id, user_id=actor.user_id)
+            return await document(tx, ENTITY, known or question.id, actor=actor)
 
         return await self._store.command(cause_of(actor, question.command_id), work)
 
