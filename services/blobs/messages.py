@@ -30,6 +30,7 @@ _STATUS = {
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
+    "CONCURRENCY_CONFLICT": 409,
     "LIMIT_REACHED": 409,
     "BLOB_UNAVAILABLE": 410,
     "TOO_LARGE": 413,
@@ -46,7 +47,8 @@ _STATUS = {
 class Request:
     """One request and its body."""
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
+    def __init__(self, scope: Message, receive: Receive) -> None:
+        """Read what *scope* says; the body comes by *receive*."""
         self.is_head = scope["method"] == "HEAD"
         self._headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -55,18 +57,21 @@ class Request:
         self._has_more = True
 
     def ticket(self) -> str:
+        """Return the ticket; raises errors.Forbidden when there is none."""
         kind, _, ticket = self._headers.get("authorization", "").partition(" ")
         if kind.lower() != "ticket" or not ticket:
             raise errors.Forbidden("A ticket is needed here.")
         return ticket.strip()
 
     def offset(self) -> int:
+        """Return `Upload-Offset`; raises errors.Invalid when it is no number."""
         text = self._headers.get("upload-offset", "")
         if not text.isascii() or not text.isdigit() or len(text) > 19:
             raise errors.Invalid(errors=[{"field": "Upload-Offset", "detail": "is required"}])
         return int(text)
 
     def knows(self, etag: str) -> bool:
+        """Return whether the client has this already."""
         known = self._headers.get("if-none-match")
         if known is None:
             return False
@@ -75,6 +80,7 @@ class Request:
         }
 
     def range(self, etag: str) -> str | None:
+        """Return the range that is asked for, unless it is one of something else."""
         if self._headers.get("if-range", etag) != etag:
             return None
         return self._headers.get("range")
@@ -112,10 +118,12 @@ class Answer:
     """What is answered to one request."""
 
     def __init__(self, send: Send) -> None:
+        """Answer by *send*."""
         self._send = send
         self._started = False
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
+        """Send status and headers."""
         self._started = True
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
@@ -126,9 +134,11 @@ class Answer:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
+        """Send the last of the body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def tell(self, status: int, what: Any, *, offset: int | None = None) -> None:
+        """Answer with something of the contract."""
         headers = {"content-type": "application/json"}
         if offset is not None:
             headers["upload-offset"] = str(offset)

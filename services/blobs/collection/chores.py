@@ -81,7 +81,7 @@ class Chores:
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._pool.release(connection)
+            await self._pool.release(connection)  # pyright: ignore[reportArgumentType]  # it is its own
 
     async def begin(self, name: str, interval: timedelta) -> Place | None:
         """After which blob *name* goes on; None when it ended less than *interval* ago."""

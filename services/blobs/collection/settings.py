@@ -39,7 +39,7 @@ class UpkeepSettings(ProcessSettings):
         default=3_600.0, description="From the end of a collection to the beginning of the next."
     )
     collection_duty: float = Field(
-        default=0.2, gt=0, le=1, description="Share of the time that a collection works."
+        default=0.1, gt=0, le=1, description="Share of the time that a collection works."
     )
     collection: bool = Field(
         default=True, description="Whether this replica collects; operators may in any case."

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -169,14 +170,26 @@ async def test_nothing_goes_while_events_is_away(
     assert await desk.fates() == {Fate.COLLECT: 1}
 
 
-async def test_collections_take_turns(desk: Desk) -> None:
-    """A second one does nothing while the first is at it; a dry run may."""
+async def test_collections_take_turns(stack: Stack, folder: Path, desk: Desk) -> None:
+    """A second one does nothing while the first is at it, here or elsewhere; a dry run may."""
     await desk.upload(b"contended")
     await desk.pass_time(LONG)
-    async with desk.vault.room.chores.doing("collect") as mine:
-        assert mine
-        assert (await desk.collect()).busy
-        assert await desk.fates(dry_run=True) == {Fate.CONDEMN: 1}
+    async with Vault.open(stack, folder) as other:
+        for chores in (desk.vault.room.chores, other.room.chores):
+            async with chores.doing("verify") as also, chores.doing("collect") as mine:
+                assert mine and also
+                assert (await desk.collect()).busy
+                assert (await desk.at(other).collect()).busy
+                assert await desk.fates(dry_run=True) == {Fate.CONDEMN: 1}
+        # A replica that loses its connection loses its chores, and takes them up again.
+        async with other.room.chores.doing("collect"):
+            await desk.vault.pool.execute(
+                "SELECT pg_terminate_backend(pid, 10_000) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = 'blobs')"
+            )
+            assert await desk.fates() == {Fate.CONDEMN: 1}
+        async with other.room.chores.doing("collect") as mine:
+            assert mine
 
 
 async def test_background_goes_on_where_another_replica_died(desk: Desk) -> None:
