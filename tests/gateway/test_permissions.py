@@ -60,6 +60,7 @@ async def routes(
         ("PUT", f"{project}/teams/{some_id()}", {"role": "READER"}, "team_grant.put"),
         ("DELETE", f"{project}/teams/{some_id()}", None, "team_grant.remove"),
         ("GET", f"{project}/teams/{some_id()}/members", None, "team_grant.put"),
+        ("GET", f"{project}/tree", None, "project.read"),
         ("GET", f"{project}/audit", None, "audit.read"),
         ("GET", f"{project}/activity", None, "activity.read"),
     ]
