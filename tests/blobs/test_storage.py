@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ from services.blobs.storage import Credentials, Missing, Storage, open_storage
 from services.blobs.storage.local import LocalStorage
 
 ACCESS, SECRET = "laptop-access", "a-secret-of-tests"
-PROJECT = new_id()
+PROJECT = UUID(int=7)
 
 
 @pytest.fixture(scope="session")
