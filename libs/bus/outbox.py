@@ -233,8 +233,9 @@ class Relay:
             self._behind = not await self._announce(connection, due) or (
                 again and len(due) == BATCH_FACTS_MAX
             )
-        if self._more and self._screening:
-            late = await self._screening.more(connection, BATCH_FACTS_MAX)
+        if self._more:
+            screening = self._screening
+            late = await screening.more(connection, BATCH_FACTS_MAX) if screening else ()
             self._more = bool(late)
             if late:
                 await self._announce(connection, late, once_more=True)

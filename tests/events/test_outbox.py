@@ -22,6 +22,9 @@ from services.events.store import Store, Transaction, of_events
 from tests.events.support import World
 
 ARRIVAL_S_MAX = 20.0
+RESTING_S = 3.0
+RESTING_STATEMENTS_MAX = 300
+"""Of everything in the database, the service itself included; a busy loop does thousands."""
 
 
 @pytest.fixture
@@ -32,6 +35,18 @@ async def relay_client(stack: Stack) -> AsyncIterator[Client]:
     )
     yield client
     await broker.stop()
+
+
+async def test_a_relay_that_has_nothing_to_do_rests(
+    pool: Pool, relay_client: Client, owner: Pool
+) -> None:
+    """Whether its service screens what it says or not: it is woken, and looks now and then."""
+    statements = "SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = current_database()"
+    async with relaying(pool, relay_client):
+        await asyncio.sleep(1.5)
+        before = await owner.fetchval(statements)
+        await asyncio.sleep(RESTING_S)
+        assert await owner.fetchval(statements) - before < RESTING_STATEMENTS_MAX
 
 
 @asynccontextmanager

@@ -12,9 +12,9 @@ from libs import errors
 from services.gateway.authority import Authority
 from services.gateway.schema import declared_schema, require_schema
 from tests.gateway.support import Manuscript, Person, is_problem, until
-from tests.gateway.test_authority import authority, client, identity_of
+from tests.gateway.test_authority import authority, client, identity_of, pool
 
-__all__ = ["authority", "client"]
+__all__ = ["authority", "client", "pool"]
 """An authority that hears no facts."""
 
 NOTICED_S_MAX = 2.0

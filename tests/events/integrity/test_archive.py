@@ -55,9 +55,10 @@ async def age(owner: Pool, world: World, days: int) -> None:
         )
     for table in ("projects", "members", "books", "chapters", "scenes"):
         key = "id" if table == "projects" else "project_id"
+        moments = ["created_at", "updated_at"] + ["deleted_at"] * (table != "members")
+        aged = ", ".join(f"{each} = {each} - make_interval(days => $2)" for each in moments)
         await owner.execute(
-            f"UPDATE {table} SET created_at = created_at - make_interval(days => $2), "
-            f"updated_at = updated_at - make_interval(days => $2) WHERE {key} = $1",
+            f"UPDATE {table} SET {aged} WHERE {key} = $1",
             world.project_id,
             days,
         )

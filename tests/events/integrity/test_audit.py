@@ -10,14 +10,17 @@ import pytest
 from libs import errors
 from libs.bus import Caller
 from libs.contracts import audit as a
+from libs.contracts import bundles as b
 from libs.contracts import teams as t
 from libs.contracts.actor import Actor, Role
 from libs.contracts.events import Event, Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.audit import store as audit_store
-from services.events.store import of_events
+from services.events.bundles.handlers import BundleRequests
+from services.events.store import Store, of_events
 from services.events.upkeep import Upkeep
+from tests.events.bundling import ALL, OPERATIONS, create
 from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_archive import age
 from tests.events.support import World
@@ -195,20 +198,22 @@ class TestFinding:
             assert [line.id for line in found] == [e.id for e in log if wanted(e)], name
 
     async def test_events_of_one_moment_that_fill_many_chunks_are_all_found(
-        self, world: World, owner: Pool, monkeypatch: pytest.MonkeyPatch
+        self, world: World, owner: Pool, pool: Pool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A large bundle has one time: more chunks are read until the page gets somewhere."""
         monkeypatch.setattr(audit_store, "CHUNKS_MAX", 1)
-        await novel(world)
-        await age(owner, world, 10)
-        await owner.execute(
-            """WITH at AS (SELECT max("timestamp") AS moment FROM events WHERE project_id = $1)
-            UPDATE events e SET "timestamp" = at.moment FROM at WHERE e.project_id = $1""",
-            world.project_id,
+        chapter = await world.chapter()
+        scenes = [
+            create("scene", new_id(), chapter["id"], title="Ice") for _ in range(5 * CHUNK_EVENTS)
+        ]
+        question = b.Commit(
+            command_id=new_id(), operations=OPERATIONS.validate_python(scenes), may=ALL
         )
+        await BundleRequests(Store(pool)).commit(question, world.actor)
+        await age(owner, world, 10)
         await archive(owner, 7)
         log = await log_of(owner, world)
-        assert len(log) > 4 * CHUNK_EVENTS
+        assert len([each for each in log if each.timestamp == log[0].timestamp]) == len(scenes)
 
         found = await trail(world, limit=2)
 
