@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 
-from tests.gateway.support import Json, Person
+from libs.stack import Stack
+from tests.gateway.support import Json, Person, until
 
 QUIET_S = 0.5
 """Long enough for an event to come that must not come."""
 CONNECT_S = 10.0
+ANNOUNCED_S_MAX = 10.0
+
+
+async def announced(stack: Stack) -> None:
+    """Wait until all that is committed was announced: "from now on" begins behind that."""
+    connection = await asyncpg.connect(stack.postgres_url("events", "events"))
+    none = "SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"
+    try:
+        await until(lambda: connection.fetchval(none), ANNOUNCED_S_MAX)
+    finally:
+        await connection.close()
 
 
 @dataclass

@@ -26,11 +26,13 @@ STAYS_OPEN = {
     *("member.put", "member.remove", "member.leave", "team_grant.put", "team_grant.remove"),
 }
 """Actions that change something and are allowed in an archived project, written down once more."""
+READS = ("get", "head", "options")
 OUTSIDE = (
     *("/api/auth/", "/api/tokens", "/api/teams", "/api/me", "/api/templates", "/api/library"),
-    *("/api/workspace-jobs", "/api/jobs", "/api/workspaces"),
+    *("/api/workspace-jobs", "/api/jobs", "/api/workspaces", "/files/"),
 )
-"""Paths that are in no project, or ask by themselves."""
+"""Paths that are in no project, or ask by themselves. What a ticket that was given before still
+sends is a blob that nothing refers to."""
 _ACTION = re.compile(r"Permission `([\w.]+)`")
 
 
@@ -92,7 +94,9 @@ async def test_every_route_that_changes_something_refuses(
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 action = _ACTION.search(operation.get("description", ""))
-                if method == "get" or path.startswith(OUTSIDE) or "{" not in path:
+                if method in READS or path.startswith(OUTSIDE) or "{" not in path:
+                    continue
+                if action and action[1].endswith(".read"):
                     continue
                 place = path.split("/")[2]
                 assert place in ids, f"{method} {path} is not covered: give it an id here"
@@ -101,7 +105,7 @@ async def test_every_route_that_changes_something_refuses(
                     continue
                 first, _, rest = path.partition("}")
                 target = first.partition("{")[0] + ids[place]
-                target += re.sub(r"{\w+}", lambda _: str(some_id()), rest)
+                target += re.sub(r"{\w+}", _member, rest)
                 answer = await owner.ask(method.upper(), target, json=_body(path, ids))
                 assert is_problem(answer, 409, "PROJECT_ARCHIVED"), f"{method} {path}"
                 refused.add(path)
@@ -110,6 +114,11 @@ async def test_every_route_that_changes_something_refuses(
     assert len(refused) > 60
     assert {"project.delete", "member.put", "project.unarchive"} <= let_through
     assert after == [*before, "project.archived", "project.unarchived"]
+
+
+def _member(name: re.Match[str]) -> str:
+    """What stands for a member of a path: nothing that is there."""
+    return "0" * 64 if name[0] == "{sha256}" else str(some_id())
 
 
 def _body(path: str, ids: dict[str, str]) -> Json:

@@ -18,8 +18,6 @@ from libs.stack import Stack
 from services.gateway import problems
 from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem, until
 
-pytestmark = pytest.mark.alone
-
 DOCS = Path(__file__).parents[2] / "docs"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -192,6 +190,7 @@ class TestOperation:
         for secret in ("seesaw-secret", "gossip", mary.access_token, mary.refresh_token):
             assert secret not in log
 
+    @pytest.mark.alone
     async def test_a_stop_lets_requests_in_flight_end(self, stack: Stack, tmp_path: Path):
         """A login takes its time; a gateway told to stop still answers it."""
         async with (

@@ -19,6 +19,7 @@ from libs.stack import Stack
 from services.gateway.streams.streams import PERSON_STREAMS_MAX
 from tests.gateway.following import (
     Follower,
+    announced,
     answered,
     following,
     port_of,
@@ -39,7 +40,8 @@ GUIDE_CHARS = 26_000
 
 
 @pytest.fixture
-def project(manuscript: Manuscript) -> str:
+async def project(stack: Stack, manuscript: Manuscript) -> str:
+    await announced(stack)
     return str(manuscript.project["id"])
 
 
@@ -367,6 +369,7 @@ class TestOutages:
         mary = manuscript.owner
         path = f"/api/projects/{project}/style-guides"
         guide = await mary.made(path, {"name": "Long", "guide": {"text": ""}})
+        await announced(stack)
         pids = [pid for pid in (stack.pid("gateway-1"),) if pid]
         async with (
             sleeping(stack.url, mary, project) as sleeper,

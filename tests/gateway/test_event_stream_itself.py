@@ -21,7 +21,7 @@ from services.gateway.permissions import Access
 from services.gateway.streams import Streams, stream, streams, tail
 from services.gateway.streams.rights import action_of
 from services.gateway.teams import TeamStore
-from tests.gateway.following import Follower
+from tests.gateway.following import Follower, announced
 from tests.gateway.support import Manuscript, Person
 
 
@@ -59,6 +59,7 @@ async def inside(stack: Stack, manuscript: Manuscript) -> AsyncIterator[Inside]:
     )
     identity = Identity(UUID(manuscript.owner.id), "Mary", "mary@example.org")
     access = Access(UUID(manuscript.project["id"]), Role.OWNER)
+    await announced(stack)
     yield Inside(Streams(client, caller, authority), client, identity, access)
     await broker.stop()
     await pool.close()
