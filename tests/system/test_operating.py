@@ -165,7 +165,14 @@ async def test_migration_of_one_script_touches_no_other(
     assert "there is no script" in nowhere[1]
 
 
-@pytest.mark.parametrize("step", ["migrating.begun", "migrating.committed", "migrating.finished"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("migrating.begun", marks=pytest.mark.long),
+        "migrating.committed",
+        pytest.param("migrating.finished", marks=pytest.mark.long),
+    ],
+)
 async def test_migration_killed_at_each_step_goes_on(tmp_path: Path, step: str) -> None:
     """The text is there once, whenever the service died."""
     folder = tmp_path

@@ -192,7 +192,14 @@ async def test_killed_at_every_step_of_a_collection(
         await desk.delete_path(f"project/kept/{number}")
 
 
-@pytest.mark.parametrize("step", ["move.leased", "move.copied", "move.renamed"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("move.leased", marks=pytest.mark.long),
+        "move.copied",
+        pytest.param("move.renamed", marks=pytest.mark.long),
+    ],
+)
 async def test_killed_while_moving_to_the_cold_tier(
     stack: Mortal, people: tuple[Desk, Client], step: str
 ) -> None:
@@ -230,7 +237,14 @@ async def test_killed_while_moving_to_the_cold_tier(
     await check(desk)
 
 
-@pytest.mark.parametrize("step", ["migrating.begun", "migrating.stored", "migrating.named"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("migrating.begun", marks=pytest.mark.long),
+        "migrating.stored",
+        pytest.param("migrating.named", marks=pytest.mark.long),
+    ],
+)
 async def test_killed_while_contents_are_migrated(
     stack: Mortal, people: tuple[Desk, Client], step: str
 ) -> None:
