@@ -2,11 +2,12 @@
 
 from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
 from libs.bus.drain import drain
-from libs.bus.outbox import Due, Fact, Relay, Screened, Screening, announce
+from libs.bus.outbox import Bell, Due, Fact, Relay, Screened, Screening, announce
 from libs.bus.rpc import Caller, Handler, serve
 from libs.bus.verdict import Poison, subscribe_facts
 
 __all__ = [
+    "Bell",
     "Caller",
     "Client",
     "Disconnected",

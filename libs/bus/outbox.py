@@ -144,6 +144,37 @@ async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
     )
 
 
+class Bell:
+    """Wakes the relay after commits, once for all that are committed meanwhile.
+
+    For who commits often and fills the outbox without `announce`: PostgreSQL lets transactions that
+    notify commit only one after the other, each with its own write to the disk. What a crash
+    leaves unrung is found within POLL_INTERVAL_S.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        """Ring over *pool*."""
+        self._pool = pool
+        self._due = False
+        self._ringing: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the relay soon."""
+        self._due = True
+        if self._ringing is None:
+            self._ringing = asyncio.create_task(self._ring(), name="bell of the outbox")
+
+    async def _ring(self) -> None:
+        try:
+            while self._due:
+                self._due = False
+                await self._pool.execute(SQL.wake)
+        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            log.info("the relay was not woken", reason=type(error).__name__)
+        finally:
+            self._ringing = None
+
+
 def _text(value: Any) -> str:
     return _ENCODER.encode(value)
 

@@ -7,6 +7,10 @@ WITH put AS (
 )
 SELECT pg_notify('outbox', '');
 
+-- name: wake
+-- Nothing is written, so nobody waits for the disk.
+SELECT pg_notify('outbox', '');
+
 -- name: lock
 -- One relay per database; the others wait here, ready to take over when it dies.
 SELECT pg_advisory_lock(6111, 1);

@@ -11,9 +11,11 @@ ON CONFLICT (command_id) DO NOTHING RETURNING command_id;
 SELECT user_id, digest, target_id FROM commands WHERE command_id = $1;
 
 -- name: lock
--- The head of one aggregate's chain. Order of locks: what is above first, siblings by id.
-SELECT version, checksum FROM aggregates
-WHERE project_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 FOR UPDATE;
+-- The head of one aggregate's chain, and its row as it was when the wait for the lock began: of
+-- another version when it had to wait. Order of locks: what is above first, siblings by id.
+SELECT a.version AS head_version, a.checksum AS head_checksum, v.*
+FROM aggregates a LEFT JOIN {view} v ON v.id = a.aggregate_id AND v.project_id = a.project_id
+WHERE a.project_id = $1 AND a.aggregate_type = $2 AND a.aggregate_id = $3 FOR UPDATE OF a;
 
 -- name: lock_all
 -- Many at once, in the order of locks. The sort comes below the locking, so it is kept.
@@ -34,9 +36,10 @@ SELECT FROM projects WHERE id = $1 FOR UPDATE;
 
 -- name: append
 -- The events of one user action, of one project, user, cause and moment, and its bundle; with them
--- the ends of their chains, and whether the project may change (as hold_project says it). An action
--- may append more than once. `heads` is fewer than given when an aggregate was not at its expected
--- version ($23) or a new one's id is taken: then nothing of this may be kept.
+-- the ends of their chains, what is announced of them, and whether the project may change (as
+-- hold_project says it). An action may append more than once. `heads` is fewer than given when an
+-- aggregate was not at its expected version ($23) or a new one's id is taken: then nothing of this
+-- may be kept. The caller wakes the relay once this is committed.
 WITH project AS (
     SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
         EXISTS (
@@ -73,6 +76,10 @@ WITH project AS (
     FROM unnest(
         $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
         AS n (id, aggregate_id, type, event_type, data, version, checksum)
+), announced AS (
+    INSERT INTO outbox (event_id, subject, payload, headers)
+    SELECT id, subject, payload::jsonb, $27::text::jsonb
+    FROM unnest($1::uuid[], $25::text[], $26::text[]) AS n (id, subject, payload)
 )
 SELECT (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
@@ -212,6 +219,14 @@ SELECT * FROM members WHERE project_id = $1 ORDER BY created_at, id;
 
 -- name: member_id
 SELECT id FROM members WHERE project_id = $1 AND user_id = $2;
+
+-- name: people
+-- Who of these people ($2) is in a project: by themselves, or by a team that they ($3) are in ($4).
+SELECT user_id FROM members WHERE project_id = $1 AND user_id = ANY ($2::uuid[])
+UNION
+SELECT t.user_id FROM unnest($3::uuid[], $4::uuid[]) AS t (user_id, team_id)
+JOIN team_grants g ON g.project_id = $1 AND g.team_id = t.team_id
+WHERE t.user_id = ANY ($2::uuid[]);
 
 -- name: other_owners
 SELECT count(*) FROM members WHERE project_id = $1 AND role = 'OWNER' AND user_id <> $2;
@@ -432,7 +447,13 @@ DELETE FROM file_claims WHERE claim_id IN (
 
 -- name: files
 -- Entities that have files, deleted ones too, which may be restored; of these bytes if any are named.
+-- A package is a place of its own, in which bytes are referred to, too: under an id made from them.
 SELECT id AS entity_id, file_checksum AS sha256, version FROM entities
 WHERE project_id = $1 AND file_checksum IS NOT NULL
     AND ($2::text[] IS NULL OR file_checksum = ANY ($2::text[])) AND id > $3
-ORDER BY id LIMIT $4;
+UNION ALL
+SELECT * FROM (
+    SELECT DISTINCT md5(sha256)::uuid AS entity_id, sha256, 1::bigint FROM package_files
+    WHERE package_id = $1 AND missing IS NULL AND ($2::text[] IS NULL OR sha256 = ANY ($2::text[]))
+) kept WHERE entity_id > $3
+ORDER BY entity_id LIMIT $4;

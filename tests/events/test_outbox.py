@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from libs.bus import Relay, connect_broker
+from libs.bus import Relay, connect_broker, outbox
 from libs.contracts.events import Announcement
 from libs.contracts.ids import new_id
 from libs.errors import Unavailable
@@ -47,6 +47,22 @@ async def test_a_relay_that_has_nothing_to_do_rests(
         before = await owner.fetchval(statements)
         await asyncio.sleep(RESTING_S)
         assert await owner.fetchval(statements) - before < RESTING_STATEMENTS_MAX
+
+
+async def test_every_commit_wakes_the_relay(  # noqa: PLR0917
+    world: World,
+    owner: Pool,
+    pool: Pool,
+    bus: Client,
+    relay_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also one that is made while it is being woken; its own look now and then is for crashes."""
+    monkeypatch.setattr(outbox, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
+    async with relaying(pool, relay_client):
+        for _ in range(3):
+            await scribble(world, 4, 3)
+            await arrived(bus, owner, world.project_id)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from services.events.handlers.action import (
     require_project,
     require_version,
     require_visible,
+    shown,
 )
 from services.events.handlers.placing import find_place
 from services.events.handlers.references import require_references
@@ -72,7 +73,7 @@ class Commands:
         async def act(tx: Transaction) -> None:
             # Shared: without an order, children of one parent need not wait for each other.
             require_visible(await tx.hold(above, parent_id))
-            await require_references(tx, about, fields)
+            await require_references(tx, about, fields, actor.vouched)
             await tx.record([Draft(about, question.id, "created", about.born(fields))])
 
         return await self._do(question, actor, actor.scope(), act)
@@ -126,7 +127,7 @@ class Commands:
                 plain = {name: about.plain(name, value) for name, value in row.items()}
                 require_mergeable(plain, wanted, since, base_version=base)
             changed = {n: v for n, v in wanted.items() if about.plain(n, row[n]) != v}
-            await require_references(tx, about, changed)
+            await require_references(tx, about, changed, actor.vouched)
             require_rising(about, row, wanted)
             await tx.record(field_changes(about, question.id, row, wanted))
 
@@ -204,6 +205,8 @@ class Commands:
                 return last
             if known is None:
                 await act(tx)
+                if isinstance(question, Change) and (row := tx.left(question.id)):
+                    return await shown(tx, about, row, actor=actor)
                 return await document(tx, about, question.id, actor=actor)
             return await document(
                 tx.within(known if about is PROJECT else project_id),

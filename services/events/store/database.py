@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from libs import errors
+from libs.bus import Bell
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.model.log import Cause
@@ -27,6 +28,7 @@ class Store:
     def __init__(self, pool: Pool) -> None:
         """Keep the log in *pool*."""
         self._pool = pool
+        self._bell = Bell(pool)
 
     async def command[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run *work* in a transaction, again when it met another one.
@@ -54,6 +56,7 @@ class Store:
             except UNREACHABLE as error:
                 raise _away(error, unsure=ended) from error
             else:
+                self._bell.ring()
                 return answer
         raise errors.ConcurrencyConflict
 

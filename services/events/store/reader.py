@@ -7,10 +7,12 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.events import Event
 from libs.postgres import Connection
+from services.events.integrity import log
+from services.events.integrity.chain import event_of
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.page import Mark
 from services.events.store.lists import Wanted, list_statement
-from services.events.store.statements import SQL, of_events, statement
+from services.events.store.statements import SQL, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,19 @@ class Reader:
         """Return the id of a person's membership."""
         return await self._connection.fetchval(SQL.member_id, self._project_id, user_id)
 
+    async def people(
+        self, wanted: Iterable[UUID], teams: Sequence[tuple[UUID, UUID]]
+    ) -> frozenset[UUID]:
+        """Return who of *wanted* is in the project; *teams* are people and a team they are in."""
+        rows = await self._connection.fetch(
+            SQL.people,
+            self._project_id,
+            list(wanted),
+            [person for person, _ in teams],
+            [team for _, team in teams],
+        )
+        return frozenset(row["user_id"] for row in rows)
+
     async def other_owners(self, user_id: UUID) -> int:
         """Return how many owners there are besides a person."""
         return await self._connection.fetchval(SQL.other_owners, self._project_id, user_id) or 0
@@ -185,16 +200,19 @@ class Reader:
     async def field_history(
         self, about: Aggregate, aggregate_id: UUID, names: Sequence[str], *, since: int
     ) -> list[Event]:
-        """Return each field's first and last change after version *since*, in order."""
+        """Return the changes of fields after version *since*, as `history` does."""
         types = [f"{about.kind}.{name}_changed" for name in names]
-        rows = await self._connection.fetch(
-            SQL.field_history, self._project_id, aggregate_id, since, types
-        )
-        return of_events(rows)
+        return await self.history(aggregate_id, types, since=since)
 
     async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
-        """Return an aggregate's events of some *types* after version *since*, in order."""
-        rows = await self._connection.fetch(
-            SQL.history, self._project_id, aggregate_id, since, list(types)
-        )
-        return of_events(rows)
+        """Return an aggregate's events of some *types* after version *since*, in order.
+
+        The aggregate must be held.
+
+        Raises:
+            errors.Conflict: What happened since is not known for sure.
+        """
+        assert self._project_id is not None
+        bases = {aggregate_id: since}
+        found = await log.since(self._connection, self._project_id, bases)
+        return [event_of(each) for each in found[aggregate_id] if each.event_type in types]

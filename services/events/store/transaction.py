@@ -1,4 +1,4 @@
-"""One user action in the database: append, project and announce, all of it or nothing."""
+"""One user action in the database: append, announce and project, all of it or nothing."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
-from libs.bus import Fact, announce
 from libs.contracts import subjects
 from libs.contracts.events import Event
 from libs.contracts.ids import new_id
@@ -66,11 +65,17 @@ class Transaction(Reader):
 
     async def lock(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
         """Hold an aggregate of the project until the end, and return its row as it is now."""
-        head = await self._connection.fetchrow(SQL.lock, self._project_id, about.kind, aggregate_id)
-        if head is None:
+        found = await self._connection.fetchrow(
+            statement("lock", about), self._project_id, about.kind, aggregate_id
+        )
+        if found is None:
             return None
-        row = await self.row(about, aggregate_id)
-        self._locked[aggregate_id] = _Locked(Head(head["version"], head["checksum"]), row)
+        row: Row | None = dict(found)
+        head = Head(row.pop("head_version"), row.pop("head_checksum"))
+        if row["version"] != head.version:
+            # Changed while this waited for the lock, or not there any more.
+            row = await self.row(about, aggregate_id)
+        self._locked[aggregate_id] = _Locked(head, row)
         return row
 
     async def hold(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
@@ -141,7 +146,7 @@ class Transaction(Reader):
         return sorted((row for row in rows.values() if row), key=lambda row: row["rank"])
 
     async def record(self, drafts: Sequence[Draft], ids: Sequence[UUID] | None = None) -> None:
-        """Append, project and announce; aggregates that were not locked are new ones.
+        """Append, announce and project; aggregates that were not locked are new ones.
 
         Args:
             drafts: What happens, in order.
@@ -160,12 +165,17 @@ class Transaction(Reader):
         events = [each.event for each in written]
         await self._append(drafts, written)
         await self._project(drafts, events)
-        headers = inject()
-        await announce(self._connection, [_fact(each, headers) for each in written])
 
     async def require_open(self) -> None:
         """Return when a change may happen in the project; raises as `guard`."""
         await guard.require_open(self._connection, self._cause)
+
+    def left(self, aggregate_id: UUID) -> Row | None:
+        """Return the row of an aggregate that is locked as this action leaves it.
+
+        What its view computes is as it was at the lock; that does not depend on fields.
+        """
+        return self._locked[aggregate_id].row
 
     def head_of(self, aggregate_id: UUID) -> Head:
         """Return the end of the chain of an aggregate that is locked."""
@@ -181,7 +191,7 @@ class Transaction(Reader):
         return max([datetime.now(UTC), *seen])
 
     async def _append(self, drafts: Sequence[Draft], written: Sequence[Written]) -> None:
-        """Write to the log and to the ends of the chains, if the project may change."""
+        """Write to the log, the ends of the chains and the outbox, if the project may change."""
         cause, events = self._cause, [each.event for each in written]
         ends = {event.aggregate_id: event for event in events}
         new = [event for key, event in ends.items() if key not in self._locked]
@@ -212,6 +222,9 @@ class Transaction(Reader):
             [event.version for event in known],
             [self._locked[event.aggregate_id].head.version for event in known],
             [event.checksum for event in known],
+            [_subject(event) for event in events],
+            [each.announced for each in written],
+            json.dumps(inject()),
         )
         assert done
         # What was written is undone with the transaction.
@@ -272,12 +285,6 @@ def _json(value: Any) -> Any:
             raise TypeError(f"a row holds {type(value).__name__}")
 
 
-def _fact(written: Written, headers: dict[str, str]) -> Fact:
-    event = written.event
+def _subject(event: Event) -> str:
     aggregate, _, action = event.event_type.partition(".")
-    return Fact(
-        event_id=event.id,
-        subject=subjects.fact("events", aggregate, action, event.project_id),
-        event=written.announced,
-        headers=headers,
-    )
+    return subjects.fact("events", aggregate, action, event.project_id)
