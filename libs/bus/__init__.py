@@ -2,7 +2,8 @@
 
 from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
 from libs.bus.drain import drain
-from libs.bus.outbox import Bell, Due, Fact, Relay, Screened, Screening, announce
+from libs.bus.outbox import Bell, Fact, announce
+from libs.bus.relay import Due, Relay, Screened, Screening
 from libs.bus.rpc import Caller, Handler, serve
 from libs.bus.verdict import Poison, subscribe_facts
 

@@ -1,10 +1,6 @@
 """The transactional outbox: a fact and its announcement commit together.
 
-Writers call `announce` inside their transaction. One `Relay` per database places the facts in an
-order (see `place` in queries.sql) and publishes them to JetStream, batch after batch: a batch is
-stored whole or not at all, with one write to the stream's disk. What may have been stored without
-our knowing is published again one by one; a repeat within the duplicate window is dropped by the
-server, and beyond it by idempotent subscribers.
+Writers call `announce` inside their transaction; the `Relay` (relay.py) publishes what they said.
 
 The table, in the migrations of each service that announces:
 
@@ -25,51 +21,21 @@ The table, in the migrations of each service that announces:
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, NamedTuple, Protocol
-from uuid import UUID, uuid4
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
 
 import asyncpg
-import nats.errors
 import structlog
-from nats.aio.client import Client
-from nats.js.errors import APIError
-from prometheus_client import Counter, Gauge, Histogram
 
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 
 log = structlog.get_logger(__name__)
 
-BATCH_FACTS_MAX = 500
-BATCH_PAUSE_S = 0.01
-"""After a batch that was not full: what commits meanwhile shares the next one's round trips."""
-BATCH_BYTES_MAX = 4 << 20
-"""Stored by the stream as one."""
-POLL_INTERVAL_S = 2.0
-"""How long a fact waits at most when its notification was lost."""
-PUBLISH_WAIT_S = 5.0
-RETRY_DELAY_S_MAX = 5.0
-MEASURE_INTERVAL_S = 5.0
-STANDBY_S_MAX = 30 * 86_400.0
-
 SQL = load_queries("libs.bus")
-_BATCH_ID = "Nats-Batch-Id"
-_BATCH_SEQUENCE = "Nats-Batch-Sequence"
-_BATCH_COMMIT = "Nats-Batch-Commit"
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-_age = Gauge("scriptorium_outbox_age_seconds", "Age of the oldest unannounced fact.", ["service"])
-_published = Counter("scriptorium_outbox_published_total", "Facts announced.", ["service"])
-_delay = Histogram(
-    "scriptorium_outbox_delay_seconds",
-    "From the commit of a fact to its acknowledgement by the stream. Without the server's"
-    " track_commit_timestamp: from the beginning of its transaction.",
-    ["service"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,56 +47,6 @@ class Fact:
     event: dict[str, Any] | str
     """As JSON text where the writer has it already."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A fact that has its place in the commit order and is to be published.
-
-    `began_at` is when it was committed, or where that is not known when its transaction began.
-    """
-
-    position: int
-    event_id: UUID
-    subject: str
-    payload: dict[str, Any]
-    headers: dict[str, str]
-    began_at: datetime | None
-
-    def with_payload(self, payload: dict[str, Any]) -> "Due":
-        """Return the same fact with other words."""
-        return replace(self, payload=payload)
-
-
-@dataclass(frozen=True, slots=True)
-class Screened:
-    """What may be published, and the positions of what is withheld: settled without it."""
-
-    due: list[Due]
-    withheld: list[int]
-
-
-class _Message(NamedTuple):
-    position: int
-    subject: str
-    body: bytes
-    headers: dict[str, str]
-
-
-class Screening(Protocol):
-    """What a service may want to say about its facts before they are published."""
-
-    async def screen(self, connection: Connection, due: Sequence[Due]) -> Screened:
-        """Return what may be published now."""
-        ...
-
-    async def more(self, connection: Connection, limit: int) -> Sequence[Due]:
-        """Return facts to publish once more, to refill a stream; the oldest first."""
-        ...
-
-    async def done(self, connection: Connection, positions: Sequence[int]) -> None:
-        """Hear that those of `more` were published, or withheld."""
-        ...
 
 
 async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
@@ -177,198 +93,3 @@ class Bell:
 
 def _text(value: Any) -> str:
     return _ENCODER.encode(value)
-
-
-class Relay:
-    """Publishes one service's outbox; at most one is at work per database."""
-
-    def __init__(
-        self, pool: Pool, client: Client, *, service: str, screening: Screening | None = None
-    ) -> None:
-        """Relay from *pool* to JetStream over *client* what *screening* lets through."""
-        self._pool = pool
-        self._client = client
-        self._jetstream = client.jetstream()
-        self._service = service
-        self._screening = screening
-        self._wake = asyncio.Event()
-        self._behind = True
-        """Whether something placed may not have been announced."""
-        self._more = True
-        """Whether something may wait to go out once more."""
-
-    async def run(self) -> None:
-        """Relay until cancelled, through losses of either server."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_measuring())
-            tasks.create_task(self._keep_relaying())
-
-    async def _keep_measuring(self) -> None:
-        # Beside the relay, because the age matters most while that fails.
-        while True:
-            try:
-                _age.labels(self._service).set(await self._pool.fetchval(SQL.oldest))
-            except (*UNREACHABLE, asyncpg.PostgresError):
-                log.warning("outbox age unknown")
-            await asyncio.sleep(MEASURE_INTERVAL_S)
-
-    async def _keep_relaying(self) -> None:
-        delay_s = 0.1
-        while True:
-            try:
-                async with self._pool.acquire() as connection:
-                    try:
-                        await self._relay(connection)
-                    finally:
-                        # The lock is the session's and must end with it: an idle connection in
-                        # the pool that still held it would hold up every relay.
-                        connection.terminate()
-            except (*UNREACHABLE, asyncpg.PostgresError, nats.errors.Error, APIError) as error:
-                log.warning("relay interrupted", reason=repr(error)[:200], retry_in_s=delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, RETRY_DELAY_S_MAX)
-            else:
-                delay_s = 0.1
-
-    async def _relay(self, connection: Connection) -> None:
-        def woken(_: object, __: int, ___: str, payload: object) -> None:
-            self._more = self._more or bool(payload)
-            self._wake.set()
-
-        # The wait for the lock is the stand-by of a second replica, so it may last for weeks.
-        await connection.execute(SQL.lock, timeout=STANDBY_S_MAX)
-        await connection.add_listener("outbox", woken)
-        self._behind = self._more = True
-        while True:
-            self._wake.clear()
-            if await self._step(connection):
-                continue
-            await asyncio.sleep(BATCH_PAUSE_S)
-            try:
-                async with asyncio.timeout(POLL_INTERVAL_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                self._more = True
-
-    async def _step(self, connection: Connection) -> bool:
-        """Announce one batch, and a batch of what goes out once more; returns if there may be more.
-
-        What was placed is announced at once. It is read again only after a failure.
-        """
-        query, again = (SQL.due if self._behind else SQL.place), self._behind
-        due = [_due(row) for row in await connection.fetch(query, BATCH_FACTS_MAX)]
-        self._behind = bool(due)
-        if due:
-            # An update returns its rows in no order.
-            due.sort(key=lambda each: each.position)
-            self._behind = not await self._announce(connection, due) or (
-                again and len(due) == BATCH_FACTS_MAX
-            )
-        if self._more:
-            screening = self._screening
-            late = await screening.more(connection, BATCH_FACTS_MAX) if screening else ()
-            self._more = bool(late)
-            if late:
-                await self._announce(connection, late, once_more=True)
-        return self._behind or self._more or again or len(due) == BATCH_FACTS_MAX
-
-    async def _announce(
-        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
-    ) -> bool:
-        """Publish a batch and settle what arrived; returns whether all of it did."""
-        settled: list[int] = []
-        if self._screening:
-            screened = await self._screening.screen(connection, due)
-            due, settled = screened.due, screened.withheld
-        withheld = len(settled)
-        # The first time an id is the fact's own, so that a repetition is dropped; a refill must
-        # not be taken for one.
-        turn = f":{uuid4().hex}" if once_more else ""
-        try:
-            async for position in self._stored([_message(each, turn) for each in due]):
-                settled.append(position)
-        except (APIError, TimeoutError, nats.errors.Error):
-            if not settled:
-                raise
-            return False
-        else:
-            return True
-        finally:
-            if settled and once_more and self._screening:
-                await self._screening.done(connection, settled)
-            elif settled:
-                await self._settle(connection, settled, due)
-            _published.labels(self._service).inc(len(settled) - withheld)
-
-    async def _settle(
-        self, connection: Connection, positions: Sequence[int], due: Sequence[Due]
-    ) -> None:
-        began = {each.position: each.began_at for each in due}
-        delay = _delay.labels(self._service)
-        for row in await connection.fetch(SQL.settle, positions):
-            # None for what was withheld.
-            if began_at := began.get(row["position"]):
-                delay.observe(max(0.0, (row["published_at"] - began_at).total_seconds()))
-
-    async def _stored(self, messages: Sequence[_Message]) -> AsyncIterator[int]:
-        """Publish in order; yields the position of each that the stream has."""
-        for batch in _batches(messages):
-            if len(batch) > 1 and await self._publish_as_one(batch):
-                for message in batch:
-                    yield message.position
-                continue
-            for message in batch:
-                await self._jetstream.publish(
-                    message.subject, message.body, PUBLISH_WAIT_S, headers=message.headers
-                )
-                yield message.position
-
-    async def _publish_as_one(self, batch: Sequence[_Message]) -> bool:
-        """Store all or nothing; false when the stream will not, as when it has one already."""
-        batch_id = uuid4().hex
-        for place, message in enumerate(batch, start=1):
-            headers = message.headers | {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(place)}
-            if place < len(batch):
-                await self._client.publish(message.subject, message.body, headers=headers)
-                continue
-            answer = await self._client.request(
-                message.subject,
-                message.body,
-                PUBLISH_WAIT_S,
-                headers=headers | {_BATCH_COMMIT: "1"},
-            )
-            refused: dict[str, Any] | None = json.loads(answer.data).get("error")
-            if refused:
-                log.info("batch refused by the stream", reason=refused.get("description"))
-            return refused is None
-        return True
-
-
-def _batches(messages: Sequence[_Message]) -> Iterator[list[_Message]]:
-    batch: list[_Message] = []
-    size = 0
-    for message in messages:
-        if batch and size + len(message.body) > BATCH_BYTES_MAX:
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += len(message.body)
-    if batch:
-        yield batch
-
-
-def _message(due: Due, turn: str) -> _Message:
-    body = _ENCODER.encode({"position": due.position, "event": due.payload}).encode()
-    headers = due.headers | {"Nats-Msg-Id": f"{due.event_id}{turn}"}
-    return _Message(due.position, due.subject, body, headers)
-
-
-def _due(row: asyncpg.Record) -> Due:
-    return Due(
-        row["position"],
-        row["event_id"],
-        row["subject"],
-        row["payload"],
-        row["headers"],
-        row["committed_at"] or row["created_at"],
-    )

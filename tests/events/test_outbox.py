@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from libs.bus import Relay, connect_broker, outbox
+from libs.bus import Relay, connect_broker, relay
 from libs.contracts.events import Announcement
 from libs.contracts.ids import new_id
 from libs.errors import Unavailable
@@ -58,7 +58,7 @@ async def test_every_commit_wakes_the_relay(  # noqa: PLR0917
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also one that is made while it is being woken; its own look now and then is for crashes."""
-    monkeypatch.setattr(outbox, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
+    monkeypatch.setattr(relay, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
     async with relaying(pool, relay_client):
         for _ in range(3):
             await scribble(world, 4, 3)
