@@ -16,7 +16,12 @@ class Wire(BaseModel):
     """A frozen JSON value: camelCase outside, snake_case inside, unknown members refused."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
+        alias_generator=camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        # Processes know hundreds of messages and use few: each is prepared when it is first used.
+        defer_build=True,
     )
 
     def to_wire(self) -> bytes:

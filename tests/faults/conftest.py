@@ -16,7 +16,7 @@ type Note = Callable[[Figures], Figures]
 _figures: dict[str, dict[str, object]] = {}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BreakableStack]:
     folder = tmp_path_factory.mktemp("faults")
     async with BreakableStack(folder, replicas=REPLICAS, bridged=BRIDGED) as running:

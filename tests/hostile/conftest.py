@@ -8,7 +8,7 @@ from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BreakableStack]:
     folder = tmp_path_factory.mktemp("hostile")
     replicas = {"gateway": 1, "collab": 1, "events": 1}

@@ -11,7 +11,7 @@ from tests.support.people import People, Person
 from tests.support.stack import real_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     # Rows here are months old: upkeep would compact them under the tests, which do it themselves.
     environment = {"SCRIPTORIUM_UPKEEP": "false"}
@@ -23,23 +23,23 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def people(stack: Stack) -> AsyncIterator[People]:
     async with People(stack.url) as joined:
         yield joined
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ada(people: People) -> Person:
     return await people.join("Ada")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ben(people: People) -> Person:
     return await people.join("Ben")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owner(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
     """The database as its owner, to write what is long past."""
     connection = await asyncpg.connect(stack.postgres_url("collab", "collab_owner"))
@@ -55,7 +55,7 @@ async def room(ada: Person, ben: Person, owner: asyncpg.Connection) -> Room:
     return Room(ada, ben, project, await ada.scene(project), owner)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def recording() -> Recording:
     """The beginning of a real session, typed by two people in turns."""
     return recorded()

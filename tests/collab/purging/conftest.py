@@ -9,7 +9,7 @@ from tests.collab.upkeep.support import Desk, TwoCollabs
 QUIET = {"SCRIPTORIUM_DIVERGENCE_SAMPLING": "false"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with (
         TwoCollabs(tmp_path_factory.mktemp("purging"), QUIET) as stack,

@@ -26,14 +26,14 @@ DEATH_WAIT_S = 60.0
 PROJECT = uuid4()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def bus(desk: Desk) -> AsyncIterator[Client]:
     client = await nats.connect(desk.stack.nats_url("admin"))
     yield client
     await client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def pool(desk: Desk) -> AsyncIterator[Pool]:
     """The database as the run-time role."""
     opened = await connect(desk.stack.postgres_url("collab", "collab"), application="tests")

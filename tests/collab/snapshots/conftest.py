@@ -35,14 +35,14 @@ async def desk_at(folder: Path, settings: dict[str, str]) -> AsyncGenerator[Desk
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     """Nothing happens by itself here."""
     async with desk_at(tmp_path_factory.mktemp("quiet"), QUIET) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def busy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     """Everything happens by itself here, within a second."""
     async with desk_at(tmp_path_factory.mktemp("busy"), BUSY) as made:

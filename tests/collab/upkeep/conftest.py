@@ -15,7 +15,7 @@ BUSY = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with (
         TwoCollabs(tmp_path_factory.mktemp("upkeep"), BUSY) as stack,

@@ -25,7 +25,7 @@ async def stack(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data directory of a stack that has run once."""
     directory = tmp_path_factory.mktemp("template") / "data"
