@@ -38,8 +38,9 @@ SELECT FROM projects WHERE id = $1 FOR UPDATE;
 -- The events of one user action, of one project, user, cause and moment, and its bundle; with them
 -- the ends of their chains, what is announced of them, and whether the project may change (as
 -- hold_project says it). An action may append more than once. `heads` is fewer than given when an
--- aggregate was not at its expected version ($23) or a new one's id is taken: then nothing of this
--- may be kept. The caller wakes the relay once this is committed.
+-- aggregate was not at its expected version ($23) or a new one's id is taken, `claimed` is false when
+-- the action ($28, if it is to be claimed here) was recorded before: then nothing of this may be kept.
+-- The caller wakes the relay once this is committed.
 WITH project AS (
     SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
         EXISTS (
@@ -80,8 +81,13 @@ WITH project AS (
     INSERT INTO outbox (event_id, subject, payload, headers)
     SELECT id, subject, payload::jsonb, $27::text::jsonb
     FROM unnest($1::uuid[], $25::text[], $26::text[]) AS n (id, subject, payload)
+), claimed AS (
+    INSERT INTO commands (command_id, user_id, digest, target_id)
+    SELECT $28, $9, $29, $30 WHERE $28::uuid IS NOT NULL
+    ON CONFLICT (command_id) DO NOTHING RETURNING command_id
 )
-SELECT (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
+SELECT $28 IS NULL OR EXISTS (SELECT FROM claimed) AS claimed,
+    (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
 -- name: field_history

@@ -12,6 +12,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,41 +54,41 @@ async def size(owner: Pool, tables: str) -> int:
     )
 
 
-async def long_run(owner: Pool, pool: Pool, count: int) -> list[Figure]:
-    """Rebuild, archive, verify and read a long log."""
+async def long_run(owner: Pool, pool: Pool, count: int) -> AsyncIterator[Figure]:
+    """Rebuild, archive, verify and read a long log; minutes pass between the figures."""
     begun = time.perf_counter()
     made = await fill(owner, count)
     say(f"{made:,} events written in {time.perf_counter() - begun:.0f} s")
     await owner.execute("VACUUM ANALYZE events")
+    yield Figure("events in the log", made, "")
     hot = await size(owner, r"^events_(\d|default)")
+    yield Figure("bytes per event, new", hot / made, "bytes")
     cpu = time.process_time()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = await rebuild(owner, into=None, do_swap=True, force=False)
     cpu = time.process_time() - cpu
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    if not answer["swapped"]:
+        raise RuntimeError("the rebuilt tables are not equal")
+    yield Figure("rebuild", answer["perSecond"], "events/s", at_least=REBUILD_PER_S_BAR)
+    yield Figure("rebuild, processor", cpu / made * 1e6, "us/event")
+    yield Figure("rebuild, memory grown", grown / 1024, "MB")
+    yield Figure("rebuild, writers held by the swap", answer["swapped"]["heldS"] * 1000, "ms")
     begun = time.perf_counter()
     older_than = datetime.now(UTC) - timedelta(days=7)
     while await owner.fetchval("SELECT archive_events($1, $2)", older_than, CHUNK_EVENTS):
         pass
-    archive_s = time.perf_counter() - begun
+    yield Figure("archive", made / (time.perf_counter() - begun), "events/s")
     await owner.execute("VACUUM ANALYZE event_archive")
     cold = await size(owner, "^event_archive$")
+    yield Figure("bytes per event, archived", cold / made, "bytes")
     again = await rebuild(owner, into=None, do_swap=False, force=False)
-    if not (answer["equal"] or answer["swapped"]) or not again["equal"]:
-        raise RuntimeError("the rebuilt tables are not equal")
-    return [
-        Figure("events in the log", made, ""),
-        Figure("rebuild", answer["perSecond"], "events/s", at_least=REBUILD_PER_S_BAR),
-        Figure("rebuild, processor", cpu / made * 1e6, "us/event"),
-        Figure("rebuild, memory grown", grown / 1024, "MB"),
-        Figure("rebuild, writers held by the swap", answer["swapped"]["heldS"] * 1000, "ms"),
-        Figure("bytes per event, new", hot / made, "bytes"),
-        Figure("bytes per event, archived", cold / made, "bytes"),
-        Figure("archive", made / archive_s, "events/s"),
-        Figure("rebuild from the archive", again["perSecond"], "events/s"),
-        Figure("verification of the archive", await verified(pool, made), "events/s"),
-        *await reads(pool),
-    ]
+    if not again["equal"]:
+        raise RuntimeError("the tables rebuilt from the archive are not equal")
+    yield Figure("rebuild from the archive", again["perSecond"], "events/s")
+    yield Figure("verification of the archive", await verified(pool, made), "events/s")
+    for figure in await reads(pool):
+        yield figure
 
 
 async def verified(pool: Pool, made: int) -> float:
@@ -206,8 +207,15 @@ async def backlog(pool: Pool, client: Client) -> float:
     return BACKLOG / took_s
 
 
-async def measure(count: int) -> list[Figure]:
-    """Measure everything on one fresh stack."""
+async def measure(count: int) -> bool:
+    """Measure everything on one fresh stack, and print; whether a bar was missed."""
+    missed = False
+
+    def tell(figure: Figure) -> None:
+        nonlocal missed
+        missed |= figure.missed
+        print(figure.line(), flush=True)
+
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         async with Stack(Path(folder) / "data", replicas={}) as stack:
             url = stack.postgres_url("events", "events_owner")
@@ -218,10 +226,14 @@ async def measure(count: int) -> list[Figure]:
             )
             await pool.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
             try:
-                return await delay(stack, pool) + await long_run(owner, pool, count)
+                for figure in await delay(stack, pool):
+                    tell(figure)
+                async for figure in long_run(owner, pool, count):
+                    tell(figure)
             finally:
                 await pool.close()
                 await owner.close()
+    return missed
 
 
 def say(sentence: str) -> None:
@@ -232,10 +244,7 @@ def main() -> int:
     """Measure and print; 1 when a bar was missed."""
     options = argparse.ArgumentParser(prog="python -m tests.bench.event_log")
     options.add_argument("--events", type=int, default=1_000_000)
-    figures = uvloop.run(measure(options.parse_args().events))
-    for figure in figures:
-        print(figure.line())
-    return int(any(figure.missed for figure in figures))
+    return int(uvloop.run(measure(options.parse_args().events)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs import errors
+from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
 from libs.contracts.resources import SUMMARY_CHARS_MAX
@@ -114,6 +115,36 @@ async def test_same_command_again_appends_nothing(world: World, owner: Pool) -> 
 
     assert (again["title"], again["version"]) == ("B", 3)
     assert len(await log_of(owner, scene["id"])) == 3
+
+
+async def test_a_retry_is_not_refused_for_what_the_first_time_did(world: World) -> None:
+    """The version it asked for is gone, what it removed is gone; it was done all the same."""
+    book, tag = await world.book(), await world.create("tag", world.project_id, name="Ice")
+    change = m.Change(
+        kind="book", id=book["id"], command_id=new_id(), fields={"title": "A"}, expected_version=1
+    )
+    removal = m.Remove(kind="book", id=book["id"], command_id=new_id(), expected_version=2)
+    note = await world.create("entity", world.project_id, type="note", name="Ice")
+    bound = await world.create("tagging", world.project_id, tag_id=tag["id"], entity_id=note["id"])
+    unbinding = m.Remove(kind="tagging", id=bound["id"], command_id=new_id())
+
+    for _ in range(2):
+        answer = await world.caller.ask(m.CHANGE, change, world.actor)
+        assert answer.resource["title"] == "A"
+    for question in (removal, unbinding):
+        for _ in range(2):
+            await world.caller.ask(m.REMOVE, question, world.actor)
+
+
+async def test_a_retry_of_what_changed_nothing_changes_nothing(world: World) -> None:
+    """Not even when it would change something by now."""
+    scene, command_id = await world.scene(title="A"), new_id()
+    await world.change("scene", scene["id"], command_id=command_id, title="A")
+    await world.change("scene", scene["id"], title="B")
+
+    again = await world.change("scene", scene["id"], command_id=command_id, title="A")
+
+    assert again["title"] == "B"
 
 
 async def test_same_command_sixteen_times_at_once(world: World) -> None:

@@ -30,7 +30,7 @@ from services.events.model.log import Draft
 from services.events.model.merge import field_changes, require_mergeable, require_rising
 from services.events.model.order import moved, place_of
 from services.events.model.refusal import refused
-from services.events.store import Store, Transaction, TryAgain
+from services.events.store import Repeated, Store, Transaction, TryAgain
 
 type Act = Callable[[Transaction], Awaitable[None]]
 type Command = Create | Change | Remove | Restore | Move
@@ -189,35 +189,49 @@ class Commands:
         return await self._do(question, actor, actor.scope(), act)
 
     async def _do(self, question: Command, actor: Actor, project_id: UUID, act: Act) -> Document:
-        """Claim the command, act unless it was done before, and show the result."""
+        """Act unless it was done before, and show the result.
+
+        That it was done shows when the action is recorded; or it was refused because of what it
+        did the first time, so who is refused is looked up as well.
+        """
         about = AGGREGATES[question.kind]
         require_project(about, question.id, project_id)
         claim = claim_of(question, question.command_id, question.id, project_id=project_id)
 
         async def work(tx: Transaction) -> Document:
-            known = await tx.claim(claim)
-            gone = isinstance(question, Remove) and not about.lasting
-            if gone and known is not None:
-                return Document(kind=question.kind, resource={})
-            if gone:
+            tx.claim_on_append(claim)
+            if _is_for_good(question, about):
                 last = await document(tx, about, question.id, actor=actor)
                 await act(tx)
                 return last
-            if known is None:
-                await act(tx)
-                if isinstance(question, Change) and (row := tx.left(question.id)):
-                    return await shown(tx, about, row, actor=actor)
-                return await document(tx, about, question.id, actor=actor)
-            return await document(
-                tx.within(known if about is PROJECT else project_id),
-                about,
-                known,
-                actor=actor,
-            )
+            await act(tx)
+            if isinstance(question, Change) and (row := tx.left(question.id)):
+                return await shown(tx, about, row, actor=actor)
+            return await document(tx, about, question.id, actor=actor)
 
-        return await self._store.command(
-            cause_of(actor, question.command_id, project_id=project_id), work
-        )
+        async def before(tx: Transaction) -> Document | None:
+            target_id = await tx.claimed(claim)
+            if target_id is None:
+                return None
+            if _is_for_good(question, about):
+                return Document(kind=question.kind, resource={})
+            scope = tx.within(target_id if about is PROJECT else project_id)
+            return await document(scope, about, target_id, actor=actor)
+
+        cause = cause_of(actor, question.command_id, project_id=project_id)
+        try:
+            return await self._store.command(cause, work)
+        except (errors.Unavailable, errors.DeadlineExceeded):
+            raise
+        except (Repeated, errors.AppError):
+            if first := await self._store.command(cause, before):
+                return first
+            raise
+
+
+def _is_for_good(question: Command, about: Aggregate) -> bool:
+    """Whether nothing can be shown afterwards."""
+    return isinstance(question, Remove) and not about.lasting
 
 
 async def _lock_parent(

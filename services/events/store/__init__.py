@@ -4,13 +4,14 @@ from services.events.store.database import Store, TryAgain
 from services.events.store.lists import Wanted
 from services.events.store.reader import Gap, Reader
 from services.events.store.statements import SQL, of_events
-from services.events.store.transaction import Claim, Transaction
+from services.events.store.transaction import Claim, Repeated, Transaction
 
 __all__ = [
     "SQL",
     "Claim",
     "Gap",
     "Reader",
+    "Repeated",
     "Store",
     "Transaction",
     "TryAgain",

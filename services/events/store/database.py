@@ -34,17 +34,20 @@ class Store:
         """Run *work* in a transaction, again when it met another one.
 
         Raises:
+            Repeated: The action was recorded before; see `Transaction.claim_on_append`.
             errors.AppError: A constraint refused a row; `violations` says what that means.
             errors.ConcurrencyConflict: It met others TRIES_MAX times, or an id is taken.
             errors.Unavailable: The database is away; nothing was changed.
             errors.DeadlineExceeded: It went away during the commit.
         """
         for _ in range(TRIES_MAX):
-            ended = False
+            ended = recorded = False
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    answer = await work(Transaction(connection, cause))
-                    ended = True
+                    transaction = Transaction(connection, cause)
+                    answer = await work(transaction)
+                    await transaction.finish()
+                    ended, recorded = True, transaction.recorded
             except (TryAgain, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
             except REFUSED as error:
@@ -56,7 +59,8 @@ class Store:
             except UNREACHABLE as error:
                 raise _away(error, unsure=ended) from error
             else:
-                self._bell.ring()
+                if recorded:
+                    self._bell.ring()
                 return answer
         raise errors.ConcurrencyConflict
 

@@ -31,6 +31,10 @@ class Claim:
     target_id: UUID
 
 
+class Repeated(Exception):
+    """The action was recorded before; nothing of this time may be kept."""
+
+
 @dataclass(slots=True)
 class _Locked:
     head: Head
@@ -45,6 +49,21 @@ class Transaction(Reader):
         super().__init__(connection, cause.project_id)
         self._cause = cause
         self._locked: dict[UUID, _Locked] = {}
+        self._claim: Claim | None = None
+        self.recorded = False
+        """Whether anything was."""
+
+    def claim_on_append(self, claim: Claim) -> None:
+        """Claim the action together with what it records first, or else at the end.
+
+        Saves asking beforehand whether it was done; who was too late is told by `Repeated`.
+        """
+        self._claim = claim
+
+    async def finish(self) -> None:
+        """Claim the action if it recorded nothing; raises as `claim`."""
+        if self._claim:
+            await self.claim(self._claim)
 
     async def claim(self, claim: Claim) -> UUID | None:
         """Return None when the action is new, else the target of its first time.
@@ -57,11 +76,14 @@ class Transaction(Reader):
             SQL.claim, command_id, user_id, claim.digest, claim.target_id
         ):
             return None
-        known = await self._connection.fetchrow(SQL.claimed, command_id)
-        assert known is not None
-        if (known["user_id"], known["digest"]) != (user_id, claim.digest):
+        return await self.claimed(claim)
+
+    async def claimed(self, claim: Claim) -> UUID | None:
+        """Return the target of the action's first time; None when there was none; as `claim`."""
+        known = await self._connection.fetchrow(SQL.claimed, claim.command_id)
+        if known and (known["user_id"], known["digest"]) != (self._cause.user_id, claim.digest):
             raise errors.IdempotencyKeyReused
-        return known["target_id"]
+        return known["target_id"] if known else None
 
     async def lock(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
         """Hold an aggregate of the project until the end, and return its row as it is now."""
@@ -130,11 +152,12 @@ class Transaction(Reader):
     async def attempt(self) -> AsyncGenerator[None]:
         """Do a part of the action: when it fails, that part alone never happened."""
         kept = {key: _Locked(each.head, each.row) for key, each in self._locked.items()}
+        claim = self._claim
         try:
             async with self._connection.transaction():
                 yield
         except BaseException:
-            self._locked = kept
+            self._locked, self._claim = kept, claim
             raise
 
     async def lock_siblings(self, about: Aggregate, parent_id: UUID) -> list[Row]:
@@ -154,6 +177,7 @@ class Transaction(Reader):
 
         Raises:
             errors.ConcurrencyConflict: An aggregate is not where this transaction saw it.
+            Repeated: The action was recorded before.
             errors.TooLarge: An event's data is above the limit.
             errors.AppError: The project is closed; see `require_open`.
         """
@@ -164,6 +188,7 @@ class Transaction(Reader):
         written = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
         events = [each.event for each in written]
         await self._append(drafts, written)
+        self.recorded = True
         await self._project(drafts, events)
 
     async def require_open(self) -> None:
@@ -193,6 +218,7 @@ class Transaction(Reader):
     async def _append(self, drafts: Sequence[Draft], written: Sequence[Written]) -> None:
         """Write to the log, the ends of the chains and the outbox, if the project may change."""
         cause, events = self._cause, [each.event for each in written]
+        claim, self._claim = self._claim, None
         ends = {event.aggregate_id: event for event in events}
         new = [event for key, event in ends.items() if key not in self._locked]
         known = [event for key, event in ends.items() if key in self._locked]
@@ -225,9 +251,12 @@ class Transaction(Reader):
             [_subject(event) for event in events],
             [each.announced for each in written],
             json.dumps(inject()),
+            *((claim.command_id, claim.digest, claim.target_id) if claim else (None, None, None)),
         )
         assert done
         # What was written is undone with the transaction.
+        if not done["claimed"]:
+            raise Repeated
         guard.require(done if done["archived"] is not None else None, cause, drafts)
         if done["heads"] != len(ends):
             raise errors.ConcurrencyConflict
