@@ -23,6 +23,11 @@ URL_TTL_S_MIN = 10
 URL_TTL_S_MAX = 7 * 86_400
 """How long a presigned URL is good for."""
 
+CHECKSUM_ALGORITHMS = ("sha256", "sha1", "md5")
+"""Of single requests of a resumable upload; that of a blob is SHA-256."""
+CHECKED_BYTES_MAX = 8 << 20
+"""Of one such request: it is one piece, which is kept whole or not at all."""
+
 CLAIM_LIFE_S_MAX = 7 * 86_400
 """A claim older than this, by the time in its id, is refused without a record."""
 
@@ -366,6 +371,8 @@ class EntityFile(Wire):
     entity_id: UUID
     sha256: Sha256
     version: int
+    path: str | None = None
+    """The file's name among its owner's, if it has one."""
 
 
 class Files(Wire):

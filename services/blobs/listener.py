@@ -86,7 +86,8 @@ class Listener:
                 upload = await self._uploads.put(grant.project_id, subject, body)
             else:
                 start = request.offset()
-                upload = await self._uploads.patch(grant.project_id, subject, start, body)
+                checksum = request.checksum()
+                upload = await self._uploads.patch(grant.project_id, subject, start, body, checksum)
         await answer.tell(200, upload, offset=upload.offset)
 
     async def _get(self, grant: Grant, request: "Request", answer: "Answer") -> None:

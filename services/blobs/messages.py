@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from libs import errors
+from services.blobs.model.checksums import Checksum
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,11 @@ class Request:
         if not text.isascii() or not text.isdigit() or len(text) > 19:
             raise errors.Invalid(errors=[{"field": "Upload-Offset", "detail": "is required"}])
         return int(text)
+
+    def checksum(self) -> Checksum | None:
+        """Return `Upload-Checksum`, if it is sent; raises errors.Invalid when it is none."""
+        header = self._headers.get("upload-checksum")
+        return None if header is None else Checksum(header)
 
     def knows(self, etag: str) -> bool:
         """Return whether the client has this already."""

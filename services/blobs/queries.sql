@@ -176,14 +176,21 @@ DELETE FROM refs WHERE project_id = $1 AND sha256 = $2 AND source = $3 AND sourc
 
 -- name: add_path
 -- No row returned: the path is there, or was.
-INSERT INTO paths (project_id, path, id, version, sha256) VALUES ($1, $2, $3, 1, $4)
+INSERT INTO paths (project_id, path, id, version, sha256, entity_id) VALUES ($1, $2, $3, 1, $4, $5)
 ON CONFLICT (project_id, path) DO NOTHING RETURNING id, version, sha256;
 
 -- name: lock_path
-SELECT id, version, sha256 FROM paths WHERE project_id = $1 AND path = $2 FOR UPDATE;
+SELECT path, id, version, sha256, entity_id FROM paths
+WHERE project_id = $1 AND path = $2 FOR UPDATE;
+
+-- name: lock_paths_of_entity
+-- The names of an entity's file, $3 apart.
+SELECT path, id, version, sha256, entity_id FROM paths
+WHERE project_id = $1 AND entity_id = $2 AND path IS DISTINCT FROM $3 ORDER BY path FOR UPDATE;
 
 -- name: move_path
-UPDATE paths SET version = version + 1, sha256 = $3 WHERE project_id = $1 AND path = $2;
+UPDATE paths SET version = version + 1, sha256 = $3, entity_id = $4
+WHERE project_id = $1 AND path = $2;
 
 -- name: add_path_version
 INSERT INTO path_versions (project_id, path, version, sha256, file_name, asset_type, reason, updated_by)

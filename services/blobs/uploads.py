@@ -4,28 +4,27 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
 
 from libs import errors
-from libs.contracts.blobs import BLOB_BYTES_MAX, Upload
+from libs.contracts.blobs import BLOB_BYTES_MAX, CHECKED_BYTES_MAX, Upload
 from services.blobs import metrics
 from services.blobs.bodies import Source
 from services.blobs.failpoints import passed
+from services.blobs.leases import leased
+from services.blobs.model.checksums import Checksum
 from services.blobs.model.frames import FRAME_BYTES
-from services.blobs.model.keys import new_key
 from services.blobs.pipeline import Declared, store
 from services.blobs.storage import Missing, Reader, Storage, Writer
 from services.blobs.store import Row, Store, Stored
-from services.blobs.store.uploads import LEASE_S, require_offset, room_left
+from services.blobs.store.uploads import require_offset, room_left
 from services.blobs.threads import Turns, blocking
 
 log = structlog.get_logger(__name__)
 
-PIECE_BYTES_MAX = 8 << 20
-RENEW_INTERVAL_S = LEASE_S / 4
+PIECE_BYTES_MAX = CHECKED_BYTES_MAX
 DAMAGED = "What was stored of this upload is damaged; send it anew."
 FINISHING_MAX = 8
 """Uploads that a replica puts together at once; more are asked to come again."""
@@ -56,11 +55,17 @@ class Uploads:
         return await self._take(row, body)
 
     async def patch(
-        self, project_id: UUID, upload_id: UUID, start: int, body: AsyncIterator[bytes]
+        self,
+        project_id: UUID,
+        upload_id: UUID,
+        start: int,
+        body: AsyncIterator[bytes],
+        checksum: Checksum | None = None,
     ) -> Upload:
         """Take the next bytes of a resumable upload, as far as they come; finish it at its end.
 
-        Bytes that arrived before a connection broke are kept.
+        Bytes that arrived before a connection broke are kept. With a *checksum* all of them are, or
+        none, and there may be CHECKED_BYTES_MAX.
 
         Raises:
             errors.Conflict: The upload is at another offset; `offset` says which.
@@ -72,9 +77,10 @@ class Uploads:
             if not row["resumable"]:
                 raise errors.Conflict("This upload takes its bytes at once.")
             source = Source(body, room_left(row))
+            if checksum is not None:
+                told = await self._take_piece(row, told.offset, source, checksum) or told
             while not source.ended:
-                piece = await self._take_piece(row, told.offset, source)
-                told = piece or told
+                told = await self._take_piece(row, told.offset, source) or told
         if told.blob is None and told.size is not None and told.offset == told.size:
             return await self.complete(project_id, upload_id)
         return told
@@ -126,7 +132,8 @@ class Uploads:
         declared = Declared(size=row["size"], sha256=row["sha256"], media_type=row["media_type"])
         began = time.monotonic()
         try:
-            async with self._leased(row["project_id"], "upload") as key:
+            async with leased(self._store, row["project_id"], "upload") as key:
+                passed("upload.leased")
                 stored = await store(self._storage, key, body, declared)
                 passed("upload.stored")
                 upload = await self._store.uploads.commit(row["project_id"], row["id"], stored)
@@ -137,20 +144,28 @@ class Uploads:
         _count(upload, stored, time.monotonic() - began)
         return upload
 
-    async def _take_piece(self, row: Row, start: int, source: "Source") -> Upload | None:
+    async def _take_piece(
+        self, row: Row, start: int, source: Source, checksum: Checksum | None = None
+    ) -> Upload | None:
         """Store what comes next, at most PIECE_BYTES_MAX; None when nothing came."""
         first = await source.next(PIECE_BYTES_MAX)
         if not first:
+            if checksum:
+                checksum.require()
             return None
-        async with self._leased(row["project_id"], "piece") as key:
-            length, digest = await self._store_piece(key, first, source)
+        async with leased(self._store, row["project_id"], "piece") as key:
+            passed("upload.leased")
+            length, digest = await self._store_piece(key, first, source, checksum)
             passed("upload.piece_stored")
             return await self._store.uploads.add_piece(
                 row["project_id"], row["id"], start=start, length=length, digest=digest, key=key
             )
 
-    async def _store_piece(self, key: str, first: bytes, source: "Source") -> tuple[int, bytes]:
+    async def _store_piece(
+        self, key: str, first: bytes, source: Source, checksum: Checksum | None
+    ) -> tuple[int, bytes]:
         whole = hashlib.sha256()
+        digests = [whole.update] + ([checksum.update] if checksum else [])
         length = 0
         writer = await blocking(self._storage.writer, key)
         turns = Turns()
@@ -158,9 +173,11 @@ class Uploads:
             part = first
             while part:
                 length += len(part)
-                await turns.take(_add, writer, whole.update, part)
+                await turns.take(_add, writer, digests, part)
                 part = await source.next(PIECE_BYTES_MAX - length)
             await turns.last()
+            if checksum:
+                checksum.require(is_all=not await source.next(1))
             await blocking(writer.commit)
         except BaseException:
             await turns.settle()
@@ -204,36 +221,10 @@ class Uploads:
         finally:
             await blocking(reader.close)
 
-    @asynccontextmanager
-    async def _leased(self, project_id: UUID, reason: str) -> AsyncGenerator[str]:
-        """A key, written down before anything is stored; deleted if nothing comes of it."""
-        key = new_key(project_id)
-        await self._store.uploads.lease(project_id, key, reason)
-        passed("upload.leased")
-        renewing = asyncio.create_task(self._keep_renewing(project_id, key))
-        try:
-            yield key
-        except errors.DeadlineExceeded:
-            # It may have been committed: the lease tells, when it is over.
-            raise
-        except BaseException:
-            with suppress(errors.AppError):
-                await self._store.uploads.give_up(project_id, key)
-            raise
-        finally:
-            renewing.cancel()
 
-    async def _keep_renewing(self, project_id: UUID, key: str) -> None:
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
-            try:
-                await self._store.uploads.renew(project_id, key)
-            except errors.AppError as error:
-                log.warning("lease not renewed", code=error.code)
-
-
-def _add(writer: Writer, digest: Callable[[bytes], None], part: bytes) -> None:
-    digest(part)
+def _add(writer: Writer, digests: list[Callable[[bytes], None]], part: bytes) -> None:
+    for digest in digests:
+        digest(part)
     writer.write(part)
 
 

@@ -20,16 +20,14 @@ from services.blobs.collection.chores import Chores
 from services.blobs.handlers import Handlers
 from services.blobs.model.keys import new_key
 from services.blobs.reading import Reading
-from services.blobs.storage import Credentials, Storage, open_storage
+from services.blobs.storage import Storage, open_storage
 from services.blobs.storage.local import LocalStorage
 from services.blobs.store import Store
 from services.blobs.strays import Strays
 from services.blobs.tickets import Tickets
 from services.blobs.uploads import Uploads
 from tests.blobs.support import Desk, authorized, sha256
-from tests.blobs.test_storage import ACCESS, SECRET, bucket
-
-__all__ = ["bucket"]
+from tests.support.s3 import CREDENTIALS
 
 MIB = 1 << 20
 GROWTH_BYTES_MAX = 60 * MIB
@@ -111,7 +109,7 @@ async def test_a_full_disk_is_a_clear_error(pool: Pool, small_disk: Path):
 
 async def test_a_bucket_takes_and_gives(pool: Pool, bucket: str):
     """The same pipeline; a plain blob in a bucket is its bytes, and may be had directly."""
-    room = Room(pool, open_storage(bucket, Credentials(ACCESS, SECRET)))
+    room = Room(pool, open_storage(bucket, CREDENTIALS))
     noise = os.urandom(9 * MIB + 1)
     digest = await room.put(noise)
 
@@ -129,7 +127,7 @@ async def test_a_bucket_takes_and_gives(pool: Pool, bucket: str):
 
 async def test_what_was_sent_to_a_bucket_is_verified(pool: Pool, bucket: str):
     """Direct uploads pass us by, and are no blob before their bytes were read."""
-    room = Room(pool, open_storage(bucket, Credentials(ACCESS, SECRET)))
+    room = Room(pool, open_storage(bucket, CREDENTIALS))
     data = os.urandom(3 * MIB)
     wanted = BeginUpload(upload_id=new_id(), size=len(data), sha256=sha256(data))
     begun = await room.handlers.begin_upload(wanted, room.actor)

@@ -2,16 +2,10 @@
 
 import asyncio
 import os
-import shutil
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -22,84 +16,23 @@ from libs.stack.ports import LOOPBACK, choose_port
 from services.blobs.model.keys import new_key
 from services.blobs.storage import Credentials, Missing, Storage, open_storage
 from services.blobs.storage.local import LocalStorage
+from tests.support.s3 import CREDENTIALS
 
-ACCESS, SECRET = "laptop-access", "a-secret-of-tests"
 PROJECT = UUID(int=7)
 
 
-@pytest.fixture(scope="session")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`rclone serve s3`: another's understanding of S3."""
-    rclone = shutil.which("rclone") or str(Path(sys.executable).with_name("rclone"))
-    folder = tmp_path_factory.mktemp("rclone")
-    port = choose_port(set())
-    process = subprocess.Popen(
-        [rclone, "serve", "s3", str(folder), "--addr", f"{LOOPBACK}:{port}", "--config", ""],
-        env={**os.environ, "RCLONE_AUTH_KEY": f'"{ACCESS},{SECRET}"'},
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://{LOOPBACK}:{port}"
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                urllib.request.urlopen(url, timeout=1).close()
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            else:
-                break
-        yield f"s3://bucket/some/prefix?endpoint={url}&create=true"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.fixture(scope="session")
-def minio() -> Iterator[str]:
-    """A real S3 server, where containers can be run."""
-    docker = shutil.which("docker") or shutil.which("podman")
-    if docker is None:
-        pytest.skip("no container engine here")
-    if subprocess.run([docker, "info"], check=False, capture_output=True).returncode:
-        pytest.skip("the container engine does not answer")
-    port, name = choose_port(set()), f"scriptorium-test-{uuid4().hex}"
-    settings = [
-        "-e", f"MINIO_ROOT_USER={ACCESS}", "-e", f"MINIO_ROOT_PASSWORD={SECRET}",
-        "-p", f"{LOOPBACK}:{port}:9000",
-    ]  # fmt: skip
-    command = [
-        docker,
-        "run",
-        "-d",
-        "--rm",
-        "--name",
-        name,
-        *settings,
-        "minio/minio",
-        "server",
-        "/data",
-    ]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("the image of a real server cannot be had here")
-    try:
-        yield f"s3://bucket/some/prefix?endpoint=http://{LOOPBACK}:{port}&create=true"
-    finally:
-        subprocess.run([docker, "kill", name], check=False, capture_output=True)
-
-
-@pytest.fixture(params=["local", "rclone", "minio"])
+@pytest.fixture(params=["local", "rclone", "behind a door that heeds conditions", "minio"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     match request.param:
         case "local":
             url = (tmp_path / "blobs").as_uri()
         case "rclone":
             url = request.getfixturevalue("bucket")
+        case "minio":
+            url = request.getfixturevalue("minio_bucket")
         case _:
-            url = request.getfixturevalue("minio")
-    return open_storage(url, Credentials(ACCESS, SECRET))
+            url = request.getfixturevalue("heeding_bucket")
+    return open_storage(url, CREDENTIALS)
 
 
 def put(storage: Storage, data: bytes, *, part: int = 1 << 20) -> str:
@@ -265,7 +198,7 @@ def test_presigned_urls_let_anybody_in_and_only_there(storage: Storage):
 def test_a_storage_that_is_away_is_said_to_be():
     """Not that there is no such object: then a blob would be taken for lost."""
     nobody = f"s3://bucket?endpoint=http://{LOOPBACK}:{choose_port(set())}"
-    storage = open_storage(nobody, Credentials(ACCESS, SECRET))
+    storage = open_storage(nobody, CREDENTIALS)
     key = new_key(PROJECT)
 
     with pytest.raises(errors.Unavailable):

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.blobs import BLOB_BYTES_MAX
+from libs.contracts.blobs import BLOB_BYTES_MAX, CHECKED_BYTES_MAX
 from libs.stack import Stack
-from services.gateway.routes.tus import CHECKED_BYTES_MAX, EXTENSIONS, OFFSET_TYPE
+from services.gateway.routes.tus_words import EXTENSIONS, OFFSET_TYPE
 from tests.gateway.support import Manuscript, Person, is_problem, until
 
 BODY = os.urandom(200_000)
@@ -157,6 +157,49 @@ async def test_a_piece_with_another_checksum_is_not_taken(mary: Person, path: st
 
     assert (await append(mary, url, 0, BODY[:1000], **said(BODY[:1000]))).status_code == 204
     assert await offset_of(mary, url) == 1000
+
+
+async def test_checked_bytes_are_kept_whole_or_not_at_all(mary: Person, path: str, stack: Stack):
+    """Of a connection that broke nothing is, though it would be without a checksum."""
+    url = await begin(mary, path)
+    checksum = f"sha256 {b64encode(hashlib.sha256(BODY).digest()).decode()}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(stack.url).port)
+    head = (
+        f"PATCH {url} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {mary.access_token}\r\n"
+        f"Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: {OFFSET_TYPE}\r\n"
+        f"Content-Length: {len(BODY)}\r\nUpload-Checksum: {checksum}\r\n\r\n"
+    )
+    writer.write(head.encode() + BODY[:-1])
+    await writer.drain()
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+    assert await offset_of(mary, url) == 0
+
+    async def too_much() -> AsyncGenerator[bytes]:
+        for _ in range(CHECKED_BYTES_MAX // len(BODY) + 1):
+            yield BODY
+
+    other = await begin(mary, path, 2 * CHECKED_BYTES_MAX)
+    given = TUS | {"Upload-Offset": "0", "Content-Type": OFFSET_TYPE, "Upload-Checksum": checksum}
+    refused = await mary.ask("PATCH", other, content=too_much(), headers=given)
+    assert is_problem(refused, 413, "TOO_LARGE")
+    assert await offset_of(mary, other) == 0
+    for nothing, status in ((b"", 204), (b"x", 460)):
+        digest = b64encode(hashlib.sha256(nothing).digest()).decode()
+        answer = await append(mary, url, 0, b"", **{"Upload-Checksum": f"sha256 {digest}"})
+        assert answer.status_code == status
+    done = await append(mary, url, 0, BODY, **{"Upload-Checksum": checksum})
+    assert done.headers["scriptorium-sha256"] == sha(BODY)
+
+
+async def test_a_wrong_whole_of_right_pieces_is_told_as_such(mary: Person, path: str):
+    """The status of tus is for the bytes of the request."""
+    url = await begin(mary, path, told=metadata(sha256=sha(b"other")))
+    checksum = f"sha256 {b64encode(hashlib.sha256(BODY).digest()).decode()}"
+
+    answer = await append(mary, url, 0, BODY, **{"Upload-Checksum": checksum})
+    assert is_problem(answer, 422, "CONTENT_MISMATCH")
 
 
 async def test_other_versions_and_types_are_refused(mary: Person, path: str):

@@ -8,10 +8,12 @@ import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
+from libs import errors
 from libs.bus import Caller, Poison, subscribe_facts
 from libs.contracts.actor import Actor
+from libs.contracts.blob_copies import ReleaseBlobs, Released
 from libs.contracts.blob_operations import Flaw, Reconcile, Reconciled
-from libs.contracts.blobs import LIST_FILES, EntityFile, ListFiles
+from libs.contracts.blobs import LIST_FILES, EntityFile, ListFiles, PutPath
 from libs.contracts.events import Announcement, Event
 from libs.contracts.streams import EVENTS
 from libs.postgres import Connection, Pool
@@ -19,7 +21,9 @@ from services.blobs.collection import metrics
 from services.blobs.collection.chores import SQL
 from services.blobs.collection.store import rescue
 from services.blobs.failpoints import passed
+from services.blobs.model.paths import require_path
 from services.blobs.store.database import Database
+from services.blobs.store.paths import end_of_entity, point
 
 log = structlog.get_logger(__name__)
 
@@ -61,15 +65,18 @@ class Following:
     async def on_uploaded(self, event: Event) -> None:
         """An entity has a file, and the claim it came with was used."""
         try:
-            sha256 = str(event.data["checksum"])
+            file = EntityFile(
+                entity_id=event.aggregate_id,
+                sha256=event.data["checksum"],
+                version=event.version,
+                path=event.data.get("path"),
+            )
             claim_id = UUID(event.data["claimId"]) if event.data.get("claimId") else None
         except (KeyError, ValueError, TypeError) as error:
             raise Poison("a file without a checksum") from error
 
         async def work(connection: Connection) -> None:
-            await self._learn(
-                connection, event.project_id, event.aggregate_id, event.version, sha256
-            )
+            await self._begin(connection, event.project_id, event.user_id, file)
             passed("following.learnt")
             if claim_id:
                 await connection.execute(SQL.settle_claim, event.project_id, claim_id, True)
@@ -81,29 +88,39 @@ class Following:
         """An entity no longer has a file, or is no longer."""
 
         async def work(connection: Connection) -> None:
-            await self._learn(connection, event.project_id, event.aggregate_id, event.version, None)
+            about = event.project_id, event.user_id, event.aggregate_id, event.version
+            await self._end_file(connection, *about)
 
         await self._database.transact(work)
         passed("following.ended")
 
     async def on_project_purged(self, event: Event) -> None:
         """Nothing of a project is kept longer than the grace period."""
-        project_id = event.project_id
+        await self._end(event.project_id, event.user_id)
 
+    async def release(self, _: ReleaseBlobs, actor: Actor) -> Released:
+        """Nothing that the actor's project keeps is wanted any more, as far as events knows."""
+        await self._end(actor.scope(), actor.user_id)
+        return Released()
+
+    async def _end(self, project_id: UUID, user_id: UUID) -> None:
         async def work(connection: Connection) -> None:
-            await connection.execute(SQL.end_paths, project_id, event.user_id)
+            await connection.execute(SQL.end_paths, project_id, user_id)
             await connection.execute(SQL.end_all_refs, project_id)
             await connection.execute(SQL.forget_followed, project_id)
             await connection.execute(SQL.end_retention, project_id)
 
         await self._database.transact(work)
-        log.info("references of a purged project ended", project_id=str(project_id))
+        log.info("references of a project ended", project_id=str(project_id))
 
     async def learn(self, project_id: UUID, files: Sequence[EntityFile]) -> None:
         """Take over what events says entities have now."""
         for each in files:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await self._learn(connection, project_id, each.entity_id, each.version, each.sha256)
+
+            async def work(connection: Connection, file: EntityFile = each) -> None:
+                await self._begin(connection, project_id, NOBODY.user_id, file)
+
+            await self._database.transact(work)
 
     async def reconcile(self, question: Reconcile, _: Actor) -> Reconciled:
         """Compare a project's references with what events says, and set them right.
@@ -134,10 +151,10 @@ class Following:
 
         async def work(connection: Connection) -> None:
             for entity_id, version in ended.items():
-                await self._learn(connection, project_id, entity_id, version, None)
+                await self._end_file(connection, project_id, NOBODY.user_id, entity_id, version)
             await connection.execute(SQL.forget_followed, project_id)
             for each in told:
-                await self._learn(connection, project_id, each.entity_id, each.version, each.sha256)
+                await self._begin(connection, project_id, NOBODY.user_id, each)
 
         await self._database.transact(work)
         log.info("references reconciled", project_id=str(project_id), ended=len(ended))
@@ -176,33 +193,53 @@ class Following:
             if there.get(each, "collected") in bad
         ]
 
-    async def _learn(
-        self,
-        connection: Connection,
-        project_id: UUID,
-        entity_id: UUID,
-        version: int,
-        sha256: str | None,
+    async def _begin(
+        self, connection: Connection, project_id: UUID, user_id: UUID, file: EntityFile
     ) -> None:
-        thing = project_id, ENTITY, entity_id
-        if await connection.fetchval(SQL.learn, *thing, version, sha256) is None:
+        """An entity has this file as of a version, unless a newer one is known."""
+        thing = project_id, ENTITY, file.entity_id
+        if await connection.fetchval(SQL.learn, *thing, file.version, file.sha256) is None:
             return
-        await connection.execute(SQL.end_refs, *thing, sha256)
-        if sha256 is None:
-            return
-        blob = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
+        await _name(connection, project_id, user_id, file)
+        await connection.execute(SQL.end_refs, *thing, file.sha256)
+        blob = await connection.fetchrow(SQL.lock_blob, project_id, file.sha256)
         if blob is None or blob["key"] is None:
             # Only a back-up that is older than events' brings this about; see the runbook.
             metrics.dangling.inc()
             log.error(
                 "an entity refers to bytes that are not here",
                 project_id=str(project_id),
-                entity_id=str(entity_id),
-                sha256=sha256,
+                entity_id=str(file.entity_id),
+                sha256=file.sha256,
             )
-        if await connection.fetchval(SQL.begin_ref, project_id, sha256, ENTITY, entity_id):
-            await connection.execute(SQL.touch, project_id, sha256)
-            await rescue(connection, project_id, [sha256], "a file of an entity is these bytes")
+        if await connection.fetchval(
+            SQL.begin_ref, project_id, file.sha256, ENTITY, file.entity_id
+        ):
+            await connection.execute(SQL.touch, project_id, file.sha256)
+            why = "a file of an entity is these bytes"
+            await rescue(connection, project_id, [file.sha256], why)
+
+    async def _end_file(
+        self, connection: Connection, project_id: UUID, user_id: UUID, entity_id: UUID, version: int
+    ) -> None:
+        """An entity has no file as of a version, unless a newer one is known."""
+        thing = project_id, ENTITY, entity_id
+        if await connection.fetchval(SQL.learn, *thing, version, None) is not None:
+            await end_of_entity(connection, project_id, user_id, entity_id, None)
+            await connection.execute(SQL.end_refs, *thing, None)
+
+
+async def _name(connection: Connection, project_id: UUID, user_id: UUID, file: EntityFile) -> None:
+    """Let the path of an entity's file, and no other, be a name of it."""
+    await end_of_entity(connection, project_id, user_id, file.entity_id, file.path)
+    if file.path is None:
+        return
+    wanted = PutPath(path=file.path, sha256=file.sha256)
+    try:
+        require_path(file.path)
+        await point(connection, project_id, user_id, wanted, file.entity_id)
+    except (errors.Invalid, errors.NotFound, errors.BlobUnavailable, errors.BlobDamaged) as error:
+        log.warning("an entity's file was not named", code=error.code)
 
 
 def _reader(learn: Learn) -> Callable[[Announcement], Coroutine[Any, Any, None]]:

@@ -210,7 +210,7 @@ DELETE FROM followed WHERE project_id = $1;
 
 -- name: end_paths
 WITH ended AS (
-    UPDATE paths SET sha256 = NULL, version = version + 1
+    UPDATE paths SET sha256 = NULL, entity_id = NULL, version = version + 1
     WHERE project_id = $1 AND sha256 IS NOT NULL RETURNING project_id, path, version
 )
 INSERT INTO path_versions (project_id, path, version, reason, updated_by)

@@ -6,8 +6,7 @@ old object stays a while for those who are reading it.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from services.blobs.collection.chores import Chores, Place
 from services.blobs.failpoints import passed
 from services.blobs.keeping import metrics
 from services.blobs.keeping.uses import SQL
-from services.blobs.model.keys import new_key
+from services.blobs.leases import leased
 from services.blobs.reading import Storages
 from services.blobs.storage import Missing, Reader, Writer
 from services.blobs.store import Row, Store, blob_of, fact, record
@@ -38,8 +37,6 @@ RETURNS_MAX = 20
 POLL_S = 2.0
 """How soon a blob that somebody waits for begins to come back."""
 INTERVAL = timedelta(hours=1)
-LEASE = timedelta(minutes=5)
-RENEW_INTERVAL_S = 60.0
 
 
 class Archiver:
@@ -142,7 +139,8 @@ class Archiver:
             raise errors.NotOffered("There is no cold tier here; set SCRIPTORIUM_COLD_URL.")
         if blob["state"] not in _MOVES[tier]:
             raise errors.Conflict(f"A blob that is {blob['state']} cannot be moved.")
-        async with self._leased(project_id, tier) as key:
+        async with leased(self._store, project_id, "move", tier=tier) as key:
+            passed("move.leased")
             await self._copy(blob, key, tier)
             passed("move.copied")
             moved = await self._rename(blob, key, tier)
@@ -212,30 +210,6 @@ class Archiver:
             return blob_of(row)
 
         return await self._store.database.transact(work)
-
-    @asynccontextmanager
-    async def _leased(self, project_id: UUID, tier: str) -> AsyncGenerator[str]:
-        """A key that is written down before anything is stored under it."""
-        key = new_key(project_id)
-        await self._pool.execute(SQL.lease, key, project_id, tier, LEASE)
-        passed("move.leased")
-        renewing = asyncio.create_task(self._keep_renewing(project_id, key))
-        try:
-            yield key
-        except errors.DeadlineExceeded:
-            raise  # it may have been committed: the lease tells, when it is over
-        except BaseException:
-            with suppress(*UNREACHABLE, asyncpg.PostgresError):
-                await self._pool.execute(SQL.give_up, key, project_id)
-            raise
-        finally:
-            renewing.cancel()
-
-    async def _keep_renewing(self, project_id: UUID, key: str) -> None:
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
-            with suppress(*UNREACHABLE, asyncpg.PostgresError):
-                await self._pool.execute(SQL.renew, key, project_id, LEASE)
 
 
 _STANDS = {HOT: {"live", "condemned"}, COLD: {"archived", "condemned"}}

@@ -43,17 +43,6 @@ ORDER BY b.project_id, b.sha256 LIMIT $1;
 SELECT start, length, digest FROM blob_frames WHERE project_id = $1 AND sha256 = $2
 ORDER BY number;
 
--- name: lease
--- Before the first byte of a key is stored.
-INSERT INTO doomed (key, project_id, tier, due_at, reason)
-VALUES ($1, $2, $3, now() + $4::interval, 'move');
-
--- name: renew
-UPDATE doomed SET due_at = now() + $3::interval WHERE key = $1 AND project_id = $2 RETURNING key;
-
--- name: give_up
-UPDATE doomed SET due_at = now() WHERE key = $1 AND project_id = $2;
-
 -- name: release
 DELETE FROM doomed WHERE key = $1 AND project_id = $2 RETURNING key;
 

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from libs.bus import Caller, serve
 from libs.contracts import blob_operations as c
+from libs.contracts.blob_copies import COPY_BLOB, RELEASE_BLOBS
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.collection.chores import Chores
@@ -19,6 +20,7 @@ from services.blobs.collection.rounds import Collector
 from services.blobs.collection.settings import UpkeepSettings
 from services.blobs.collection.store import CollectionStore
 from services.blobs.collection.worker import Worker
+from services.blobs.copying import Copying
 from services.blobs.keeping import metrics
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.keeping.uses import SQL as KEEPING
@@ -96,10 +98,11 @@ class Room:
             verifier=self.verifier,
             archiver=self.archiver,
         )
+        self.copying = Copying(store, uploads, reading)
         self.imports = Imports(pool=pool, store=store, uploads=uploads, reading=reading)
 
     def serve(self, broker: NatsBroker, client: Client) -> None:
-        """Answer operators, and hear what events says about files."""
+        """Answer operators and copies of projects, and hear what events says about files."""
         asked = self.operations
         serve(broker, c.COLLECT, asked.collect)
         serve(broker, c.UNDELETE, asked.undelete)
@@ -111,6 +114,8 @@ class Room:
         serve(broker, c.STATUS, asked.status)
         serve(broker, c.LIST_IMPORTS, self.imports.list)
         serve(broker, c.IMPORT, self.imports.migrate)
+        serve(broker, COPY_BLOB, self.copying.copy)
+        serve(broker, RELEASE_BLOBS, self.following.release)
         self.following.subscribe(broker, client)
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

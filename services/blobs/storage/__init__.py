@@ -1,8 +1,9 @@
 """Where bytes are kept: objects under keys that are used once.
 
 Every method of a storage blocks: call it in a worker thread (`services.blobs.threads`). It need not
-overwrite, rename or compare; whoever can put, get, head, list and delete can be one. What
-`libs.postgres` says decides which objects are anything.
+overwrite, rename or compare; whoever can put, get, head, list and delete can be one. Where it can
+do more, a key that is taken stays with whoever took it. What the database says decides which
+objects are anything.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 class Missing(Exception):
     """There is no object under this key."""
+
+
+class Taken(Exception):
+    """This key is somebody else's: an object under it stays as it is.
+
+    Keys are drawn at random and used once, so this never happens; and should it, nothing is lost.
+    S3 servers without conditional writes cannot tell, and overwrite.
+    """
 
 
 class Writer(Protocol):
@@ -28,7 +37,12 @@ class Writer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make it durable, then visible. Raises as `write`, and then it is not there."""
+        """Make it durable, then visible.
+
+        Raises:
+            Taken: There is another object under its key.
+            errors.AppError: As `write`, and then it is not there.
+        """
         ...
 
     def abort(self) -> None:
@@ -64,7 +78,7 @@ class Storage(Protocol):
     """A place for objects; safe to use from many threads."""
 
     def writer(self, key: str) -> Writer:
-        """Begin an object. Raises as `Writer.write`."""
+        """Begin an object. Raises as `Writer.write`, or `Taken` when that is known by now."""
         ...
 
     def reader(self, key: str, start: int, length: int) -> Reader:

@@ -15,7 +15,7 @@ import structlog
 
 from libs import errors
 from services.blobs.model.keys import KEY, require_key
-from services.blobs.storage import Missing, Object
+from services.blobs.storage import Missing, Object, Taken
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems without hard links say of one."""
 
 
 class LocalStorage:
@@ -162,6 +164,8 @@ def _told() -> Generator[None]:
     except OSError as error:
         if error.errno in _ABSENT:
             raise Missing from error
+        if error.errno == errno.EEXIST:
+            raise Taken from error
         if error.errno in _FULL:
             raise errors.StorageFull from error
         log.warning("storage refused", code=errno.errorcode.get(error.errno or 0))
@@ -184,12 +188,7 @@ class _Writer:
         try:
             with _told():
                 os.fsync(self._file)
-                os.rename(
-                    self._name + PART,
-                    self._name,
-                    src_dir_fd=self._folder,
-                    dst_dir_fd=self._folder,
-                )
+                self._make_visible()
                 os.fsync(self._folder)
         except Missing:
             # Somebody took us for dead and cleaned up.
@@ -201,6 +200,18 @@ class _Writer:
             with suppress(OSError):
                 os.unlink(self._name + PART, dir_fd=self._folder)
         self._close()
+
+    def _make_visible(self) -> None:
+        """Unlike a new name, a link takes nobody's place."""
+        part, name, here = self._name + PART, self._name, self._folder
+        try:
+            os.link(part, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.rename(part, name, src_dir_fd=here, dst_dir_fd=here)
+        else:
+            os.unlink(part, dir_fd=here)
 
     def _close(self) -> None:
         for handle in (self._file, self._folder):

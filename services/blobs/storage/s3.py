@@ -1,40 +1,38 @@
 """Objects in a bucket, by boto3.
 
-The safe subset that all servers have: no conditional requests (keys are used once), no checksums
-but Content-MD5, which all of them verify; types and names are given when a URL is signed.
+The safe subset that all servers have: no checksums but Content-MD5, which all of them verify; types
+and names are given when a URL is signed; conditional writes only where the server was found to heed
+them.
 """
 
-import base64
-import hashlib
-from collections.abc import Generator, Iterable
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from itertools import batched
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from libs import errors
 from services.blobs.model.keys import require_key
 from services.blobs.storage import Credentials, Missing, Object, Place
+from services.blobs.storage.s3_answers import MISSING, told
+from services.blobs.storage.s3_conditions import Conditions, find_conditions
+from services.blobs.storage.s3_writing import Writer
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 log = structlog.get_logger(__name__)
 
-PART_BYTES = 8 << 20
-"""An object beyond this goes up in parts of it; S3 takes 10,000 parts."""
 CONNECTIONS_MAX = 32
 CONNECT_WAIT_S = 5
 READ_WAIT_S = 60
 TRIES_MAX = 4
 """Of one request; boto3 waits longer from one to the next."""
 DELETE_KEYS_MAX = 1000
-_MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchUpload", "NoSuchBucket"}
-_FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507"}
 
 
 class S3Storage:
@@ -65,12 +63,15 @@ class S3Storage:
                 retries={"mode": "standard", "total_max_attempts": TRIES_MAX},
             ),
         )
+        self._asking = Lock()
+        self._conditions: Conditions | None = None
         if place.options.get("create") == "true":
             self._create_bucket()
 
-    def writer(self, key: str) -> "_Writer":
+    def writer(self, key: str) -> Writer:
         """Begin an object."""
-        return _Writer(self._client, {"Bucket": self._bucket, "Key": self._name(key)}, self._class)
+        where = {"Bucket": self._bucket, "Key": self._name(key)}
+        return Writer(self._client, where, self._class, self._known_conditions())
 
     def reader(self, key: str, start: int, length: int) -> "_Reader":
         """Open a part of an object."""
@@ -79,14 +80,14 @@ class S3Storage:
                 raise Missing
             return _Reader(None)
         wanted = f"bytes={start}-{start + length - 1}"
-        with _told():
+        with told():
             answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key), Range=wanted)
         return _Reader(answer["Body"])
 
     def size(self, key: str) -> int | None:
         """Return how many bytes an object has; None when there is none."""
         try:
-            with _told():
+            with told():
                 about = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
         except Missing:
             return None
@@ -95,7 +96,7 @@ class S3Storage:
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, and the parts of uploads that were not completed."""
         for some in batched([self._name(key) for key in keys], DELETE_KEYS_MAX, strict=False):
-            with _told():
+            with told():
                 answer = self._client.delete_objects(
                     Bucket=self._bucket,
                     Delete={"Objects": [{"Key": name} for name in some], "Quiet": True},
@@ -103,7 +104,7 @@ class S3Storage:
             if refused := [
                 each.get("Code")
                 for each in answer.get("Errors", [])
-                if each.get("Code") not in _MISSING
+                if each.get("Code") not in MISSING
             ]:
                 log.warning("objects not deleted", count=len(refused), code=refused[0])
                 raise errors.Unavailable("The storage of blobs deletes nothing now.")
@@ -115,7 +116,7 @@ class S3Storage:
         found: list[Object] = []
         more: dict[str, Any] = {"StartAfter": self._prefix + after} if after else {}
         while len(found) < limit:
-            with _told():
+            with told():
                 page = self._client.list_objects_v2(
                     Bucket=self._bucket,
                     Prefix=self._prefix + prefix,
@@ -135,7 +136,7 @@ class S3Storage:
 
     def check(self) -> None:
         """Raise when the bucket cannot be reached."""
-        with _told():
+        with told():
             self._client.head_bucket(Bucket=self._bucket)
 
     def presign_get(self, key: str, *, ttl_s: int, media_type: str, disposition: str) -> str:
@@ -164,114 +165,31 @@ class S3Storage:
         require_key(key)
         return self._prefix + key
 
+    def _known_conditions(self) -> Conditions:
+        """Return what the server heeds; it is asked by whoever writes first."""
+        with self._asking:
+            if self._conditions is None:
+                self._conditions = find_conditions(self._client, self._bucket, self._prefix)
+            return self._conditions
+
     def _create_bucket(self) -> None:
         try:
             self.check()
         except Missing:
-            with _told():
+            with told():
                 self._client.create_bucket(Bucket=self._bucket)
 
     def _abandon(self, name: str) -> None:
         try:
-            with _told():
+            with told():
                 begun = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=name)
         except Missing:
             return  # some servers say so when there are none
         for each in begun.get("Uploads", []):
-            with suppress(Missing), _told():
+            with suppress(Missing), told():
                 self._client.abort_multipart_upload(
                     Bucket=self._bucket, Key=name, UploadId=each.get("UploadId", "")
                 )
-
-
-@contextmanager
-def _told() -> Generator[None]:
-    """Turn the library's errors into ours."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in _MISSING:
-            raise Missing from error
-        if code in _FULL:
-            raise errors.StorageFull from error
-        log.warning("storage refused", code=code)
-        raise errors.Unavailable("The storage of blobs cannot be used.") from error
-    except (BotoCoreError, OSError) as error:
-        log.warning("storage away", reason=type(error).__name__)
-        raise errors.Unavailable("The storage of blobs cannot be reached.") from error
-
-
-def _md5(data: bytes) -> str:
-    digest = hashlib.md5(data, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
-
-
-class _Writer:
-    def __init__(self, client: "S3Client", where: dict[str, str], options: dict[str, Any]) -> None:
-        self._client = client
-        self._where: Any = where
-        self._options = options
-        self._pending = bytearray()
-        self._upload_id: str | None = None
-        self._parts: list[Any] = []
-        self._done = False
-
-    def write(self, data: bytes) -> None:
-        self._pending += data
-        while len(self._pending) > PART_BYTES:
-            part = bytes(memoryview(self._pending)[:PART_BYTES])
-            del self._pending[:PART_BYTES]
-            self._put_part(part)
-
-    def commit(self) -> None:
-        rest = bytes(self._pending)
-        self._pending.clear()
-        with _gone_is_away():
-            if self._upload_id is None:
-                with _told():
-                    self._client.put_object(
-                        **self._where, **self._options, Body=rest, ContentMD5=_md5(rest)
-                    )
-            else:
-                self._put_part(rest)
-                with _told():
-                    self._client.complete_multipart_upload(
-                        **self._where,
-                        UploadId=self._upload_id,
-                        MultipartUpload={"Parts": self._parts},
-                    )
-        self._done = True
-
-    def abort(self) -> None:
-        self._pending.clear()
-        if self._upload_id is not None and not self._done:
-            with suppress(Missing, errors.AppError), _told():
-                self._client.abort_multipart_upload(**self._where, UploadId=self._upload_id)
-
-    def _put_part(self, part: bytes) -> None:
-        number = len(self._parts) + 1
-        with _gone_is_away(), _told():
-            if self._upload_id is None:
-                begun = self._client.create_multipart_upload(**self._where, **self._options)
-                self._upload_id = begun["UploadId"]
-            done = self._client.upload_part(
-                **self._where,
-                UploadId=self._upload_id,
-                PartNumber=number,
-                Body=part,
-                ContentMD5=_md5(part),
-            )
-        self._parts.append({"PartNumber": number, "ETag": done["ETag"]})
-
-
-@contextmanager
-def _gone_is_away() -> Generator[None]:
-    """Somebody took us for dead and cleaned up; or there is no bucket."""
-    try:
-        yield
-    except Missing:
-        raise errors.Unavailable("Storing this took too long; try again.") from None
 
 
 class _Reader:
@@ -279,7 +197,7 @@ class _Reader:
         self._body = body
 
     def read(self, length: int) -> bytes:
-        with _told():
+        with told():
             return b"" if self._body is None else self._body.read(length)
 
     def close(self) -> None:

@@ -34,44 +34,11 @@ class PathStore:
         Raises:
             errors.AppError: As `require_bytes`.
             errors.ConcurrencyConflict: The path is at another version; `version` says which.
+            errors.Conflict: It is the name of an entity's file.
         """
 
         async def work(connection: Connection) -> BlobPath:
-            where = project_id, wanted.path
-            old = await connection.fetchrow(SQL.lock_path, *where)
-            if old is None:
-                # A path refers to its blob from its first moment, so that is locked first.
-                await self._hold(connection, project_id, user_id, wanted.sha256, None)
-                if wanted.base_version not in {None, 0}:
-                    raise errors.ConcurrencyConflict("The path is new.", version=0)
-                row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256)
-                if row is None:
-                    raise TryAgain
-                version, path_id = 1, row["id"]
-            else:
-                now = await _read(connection, project_id, wanted.path)
-                if _is_same(now, wanted):
-                    return now
-                _require_version(old, wanted.base_version)
-                await self._hold(connection, project_id, user_id, wanted.sha256, old["sha256"])
-                await connection.execute(SQL.move_path, *where, wanted.sha256)
-                version, path_id = old["version"] + 1, old["id"]
-                if old["sha256"] not in {None, wanted.sha256}:
-                    await connection.execute(
-                        SQL.drop_ref, project_id, old["sha256"], SOURCE, path_id
-                    )
-            await connection.execute(SQL.put_ref, project_id, wanted.sha256, SOURCE, path_id)
-            said = (wanted.sha256, wanted.file_name, wanted.asset_type, "", user_id)
-            await connection.execute(SQL.add_path_version, *where, version, *said)
-            data = {
-                "version": version,
-                "sha256": wanted.sha256,
-                "fileName": wanted.file_name,
-                "assetType": wanted.asset_type,
-            }
-            told = fact("path.put", project_id, wanted.path, data, user_id)
-            await record(connection, [told])
-            return await _read(connection, project_id, wanted.path)
+            return await point(connection, project_id, user_id, wanted)
 
         return await self._database.transact(work)
 
@@ -81,27 +48,17 @@ class PathStore:
         Raises:
             errors.NotFound: There is no such path.
             errors.ConcurrencyConflict: The path is at another version; `version` says which.
+            errors.Conflict: It is the name of an entity's file.
         """
 
         async def work(connection: Connection) -> BlobPath:
-            where = project_id, wanted.path
-            old = await connection.fetchrow(SQL.lock_path, *where)
+            old = await connection.fetchrow(SQL.lock_path, project_id, wanted.path)
             if old is None:
                 raise errors.NotFound
-            if old["sha256"] is None:
-                return await _read(connection, project_id, wanted.path)
-            _require_version(old, wanted.base_version)
-            # Retention counts from now.
-            await connection.fetch(SQL.lock_blobs, project_id, [old["sha256"]])
-            await connection.execute(SQL.touch_blob, project_id, old["sha256"])
-            await connection.execute(SQL.drop_ref, project_id, old["sha256"], SOURCE, old["id"])
-            await connection.execute(SQL.move_path, *where, None)
-            version = old["version"] + 1
-            said = (None, None, None, wanted.reason, user_id)
-            await connection.execute(SQL.add_path_version, *where, version, *said)
-            data = {"version": version, "sha256": old["sha256"], "reason": wanted.reason}
-            told = fact("path.deleted", project_id, wanted.path, data, user_id)
-            await record(connection, [told])
+            if old["sha256"] is not None:
+                _require_free(old, None)
+                _require_version(old, wanted.base_version)
+                await _end(connection, project_id, user_id, old, wanted.reason)
             return await _read(connection, project_id, wanted.path)
 
         return await self._database.transact(work)
@@ -137,17 +94,99 @@ class PathStore:
         )
         return _page(rows, wanted.limit)
 
-    async def _hold(
-        self, connection: Connection, project_id: UUID, user_id: UUID, new: str, old: str | None
-    ) -> None:
-        """Lock what a path points at and will; both are in use now, or were until now."""
-        wanted = [new] if old is None else [new, old]
-        rows = {
-            row["sha256"]: row for row in await connection.fetch(SQL.lock_blobs, project_id, wanted)
-        }
-        require_bytes(rows.get(new))
-        for row in rows.values():
-            await rescue(connection, row, user_id)
+
+async def point(
+    connection: Connection,
+    project_id: UUID,
+    user_id: UUID,
+    wanted: PutPath,
+    entity_id: UUID | None = None,
+) -> BlobPath:
+    """Point a path at a blob, as the name of the file of an entity if one is given.
+
+    Raises:
+        errors.AppError: As `PathStore.put`.
+        TryAgain: Somebody made it at this moment.
+    """
+    where = project_id, wanted.path
+    old = await connection.fetchrow(SQL.lock_path, *where)
+    if old is None:
+        # A path refers to its blob from its first moment, so that is locked first.
+        await _hold(connection, project_id, user_id, wanted.sha256, None)
+        if wanted.base_version not in {None, 0}:
+            raise errors.ConcurrencyConflict("The path is new.", version=0)
+        row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256, entity_id)
+        if row is None:
+            raise TryAgain
+        version, path_id = 1, row["id"]
+    else:
+        now = await _read(connection, project_id, wanted.path)
+        if _is_same(now, wanted) and entity_id in {None, old["entity_id"]}:
+            return now
+        _require_free(old, entity_id)
+        _require_version(old, wanted.base_version)
+        await _hold(connection, project_id, user_id, wanted.sha256, old["sha256"])
+        await connection.execute(SQL.move_path, *where, wanted.sha256, entity_id)
+        version, path_id = old["version"] + 1, old["id"]
+        if old["sha256"] not in {None, wanted.sha256}:
+            await connection.execute(SQL.drop_ref, project_id, old["sha256"], SOURCE, path_id)
+    await connection.execute(SQL.put_ref, project_id, wanted.sha256, SOURCE, path_id)
+    said = (wanted.sha256, wanted.file_name, wanted.asset_type, "", user_id)
+    await connection.execute(SQL.add_path_version, *where, version, *said)
+    data = {
+        "version": version,
+        "sha256": wanted.sha256,
+        "fileName": wanted.file_name,
+        "assetType": wanted.asset_type,
+    }
+    await record(connection, [fact("path.put", project_id, wanted.path, data, user_id)])
+    return await _read(connection, project_id, wanted.path)
+
+
+async def end_of_entity(
+    connection: Connection, project_id: UUID, user_id: UUID, entity_id: UUID, besides: str | None
+) -> None:
+    """An entity's file no longer has the names it had, apart from *besides*."""
+    for old in await connection.fetch(SQL.lock_paths_of_entity, project_id, entity_id, besides):
+        await _end(connection, project_id, user_id, old, "the entity has this file no longer")
+
+
+async def _end(
+    connection: Connection, project_id: UUID, user_id: UUID, old: Row, reason: str
+) -> None:
+    """Let a path, whose row is locked, point at nothing."""
+    # Retention counts from now.
+    await connection.fetch(SQL.lock_blobs, project_id, [old["sha256"]])
+    await connection.execute(SQL.touch_blob, project_id, old["sha256"])
+    await connection.execute(SQL.drop_ref, project_id, old["sha256"], SOURCE, old["id"])
+    await connection.execute(SQL.move_path, project_id, old["path"], None, None)
+    version = old["version"] + 1
+    said = (None, None, None, reason, user_id)
+    await connection.execute(SQL.add_path_version, project_id, old["path"], version, *said)
+    data = {"version": version, "sha256": old["sha256"], "reason": reason}
+    await record(connection, [fact("path.deleted", project_id, old["path"], data, user_id)])
+
+
+async def _hold(
+    connection: Connection, project_id: UUID, user_id: UUID, new: str, old: str | None
+) -> None:
+    """Lock what a path points at and will; both are in use now, or were until now."""
+    wanted = [new] if old is None else [new, old]
+    rows = {
+        row["sha256"]: row for row in await connection.fetch(SQL.lock_blobs, project_id, wanted)
+    }
+    require_bytes(rows.get(new))
+    for row in rows.values():
+        await rescue(connection, row, user_id)
+
+
+def _require_free(old: Row, entity_id: UUID | None) -> None:
+    """Accept a move of a path by hand, unless it is the name of an entity's file."""
+    if entity_id is None and old["entity_id"] is not None:
+        raise errors.Conflict(
+            "This is the name of an entity's file: give that another one.",
+            entityId=str(old["entity_id"]),
+        )
 
 
 async def _read(connection: Connection, project_id: UUID, path: str) -> BlobPath:

@@ -160,9 +160,9 @@ class UploadStore:
         """Return what arrived of an upload, in order."""
         return await self._database.rows(SQL.pieces, upload_id, project_id)
 
-    async def lease(self, project_id: UUID, key: str, reason: str) -> None:
+    async def lease(self, project_id: UUID, key: str, reason: str, tier: str) -> None:
         """Write down a key before anything is stored under it."""
-        await self._execute(SQL.lease, key, project_id, "hot", LEASE_S, reason)
+        await self._execute(SQL.lease, key, project_id, tier, LEASE_S, reason)
 
     async def renew(self, project_id: UUID, key: str) -> None:
         """Say that the writer of a key lives.
@@ -173,9 +173,13 @@ class UploadStore:
         if await self._database.row(SQL.renew, key, project_id, LEASE_S) is None:
             raise errors.Unavailable("Storing this took too long; try again.")
 
-    async def give_up(self, project_id: UUID, key: str) -> None:
+    async def give_up(self, project_id: UUID, key: str, tier: str) -> None:
         """Have what was stored under a leased key deleted now."""
-        await self._execute(SQL.doom, key, project_id, "hot", 0.0, "given_up")
+        await self._execute(SQL.doom, key, project_id, tier, 0.0, "given_up")
+
+    async def let_be(self, project_id: UUID, key: str) -> None:
+        """Forget a leased key, under which there is nothing of ours to delete."""
+        await self._execute(SQL.release, key, project_id)
 
     async def expire(self, limit: int) -> int:
         """Forget uploads whose time is over, at most *limit*; returns how many."""

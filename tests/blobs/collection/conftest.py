@@ -11,7 +11,7 @@ from libs.stack import Stack
 from tests.blobs.collection.support import Desk, Vault, databases, events_served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("collection") / "data"
     async with Stack(folder, replicas={}) as running:
@@ -19,25 +19,25 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def events(stack: Stack) -> AsyncIterator[Pool]:
     async with events_served(stack) as pool:
         yield pool
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the bytes are."""
     return tmp_path_factory.mktemp("bytes")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def vault(stack: Stack, folder: Path, events: Pool) -> AsyncIterator[Vault]:  # noqa: ARG001
     async with Vault.open(stack, folder) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def caller(stack: Stack, events: Pool) -> AsyncGenerator[Caller]:  # noqa: ARG001
     """Ask as the gateway does."""
     broker, client = await connect_broker(

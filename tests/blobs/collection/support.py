@@ -208,7 +208,8 @@ class Desk:
 
     async def attach(self, entity_id: UUID, sha256: str, claim_id: UUID) -> None:
         """The command to events that carries the claim."""
-        file = StoredFile(path="project/a", size=1, type=FileType.OTHER, checksum=sha256)
+        path = f"users/{self.actor.user_id}/attachments/{entity_id}/a"
+        file = StoredFile(path=path, size=1, type=FileType.OTHER, checksum=sha256)
         question = AttachFile(id=entity_id, command_id=new_id(), claim_id=claim_id, file=file)
         await self.world.caller.ask(ATTACH_FILE, question, self.actor)
 

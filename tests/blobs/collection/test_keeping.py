@@ -1,8 +1,10 @@
 """Damage is found, told and mended; what nobody reads goes to the cold tier and comes back."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ from libs import errors
 from libs.contracts.blob_operations import Archive, Inspect, ListQuarantined, Verify
 from libs.contracts.ids import new_id
 from libs.stack import Stack
+from services.blobs.collection.chores import Place
+from services.blobs.keeping import verifying
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.operating.handlers import Operations
 from services.blobs.storage import Credentials, Storage, open_storage
 from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
-from tests.blobs.test_storage import ACCESS, SECRET, bucket
+from tests.blobs.support import sha256 as sha256_of
+from tests.support.s3 import CREDENTIALS
 
+PLACE = "SELECT after_sha256 FROM chores WHERE name = 'verify'"
 BIG = os.urandom(1 << 20) + b"Call me Ishmael. " * 150_000
 """Several frames."""
 
@@ -120,20 +126,53 @@ async def test_damaged_bytes_that_nobody_wants_go_too(desk: Desk, folder: Path) 
     await check(desk)
 
 
-async def test_verifier_walks_over_everything_and_rests(desk: Desk, folder: Path) -> None:
-    """Its place and its last turn are kept; a replica that comes later has nothing to do."""
-    verifier, owner = desk.vault.room.verifier, desk.vault.owner
-    sha256 = await desk.upload(b"found in the background")
+async def test_verifier_walks_over_everything_and_rests(
+    stack: Stack, desk: Desk, folder: Path
+) -> None:
+    """Its last turn is kept; a replica that comes later has nothing to do."""
+    owner = desk.vault.owner
+    sha256, sound = await desk.upload(b"found in the background"), await desk.upload(b"sound")
     flip(file_of(desk.vault, folder, await key_of(desk, sha256)), 3)
     await owner.execute("DELETE FROM chores WHERE name = 'verify'")
-    assert await verifier.once()
-    assert await desk.state(sha256) == "quarantined"
-    assert not await verifier.once()
+    async with Vault.open(stack, folder, verify_bytes_per_s=1 << 40) as hasty:
+        verifier = hasty.room.verifier
+        assert await verifier.once()
+        assert await desk.state(sha256) == "quarantined"
+        assert not await verifier.once()
     told = await owner.fetchval("SELECT data FROM chores WHERE name = 'verify'")
     assert told["blobs"] >= 1
+    question = Inspect(project_id=desk.project_id, sha256=sound)
+    assert (await operations(desk).inspect(question, desk.actor)).verified_at
 
 
-assert bucket  # a fixture, used by name
+async def test_verifier_that_is_cut_short_goes_on_where_it_was(
+    stack: Stack, desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its pace, and what was read before is not read again."""
+    monkeypatch.setattr(verifying, "PAGE_BLOBS", 1)
+    owner, chores = desk.vault.owner, desk.vault.room.chores
+    first, second = sorted([await desk.upload(b"a"), await desk.upload(b"b")])
+    long = next(b"%d" % n * 99 for n in count() if sha256_of(b"%d" % n * 99) > second)
+    last = await desk.upload(long)
+    await owner.execute("DELETE FROM chores WHERE name = 'verify'")
+    await chores.begin("verify", DAY)
+    # Behind what other tests keep: ids of projects grow.
+    await chores.keep("verify", Place(desk.project_id, ""))
+    async with Vault.open(stack, folder, verify_bytes_per_s=10) as vault:
+        walk = asyncio.create_task(vault.room.verifier.once())
+        async with asyncio.timeout(10):
+            while await owner.fetchval(PLACE) != second:  # noqa: ASYNC110 (it tells nobody)
+                await asyncio.sleep(0.02)
+        assert not walk.done(), "a hundred bytes more are ten seconds"
+        walk.cancel()
+        with suppress(asyncio.CancelledError):
+            await walk
+    flip(file_of(desk.vault, folder, await key_of(desk, first)), 0)
+    flip(file_of(desk.vault, folder, await key_of(desk, last)), 0)
+    async with Vault.open(stack, folder, verify_bytes_per_s=1 << 40) as vault:
+        assert await vault.room.verifier.once()
+
+    assert [await desk.state(each) for each in (first, last)] == ["live", "quarantined"]
 
 
 @asynccontextmanager
@@ -149,7 +188,7 @@ async def with_cold(
 def cold(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "directory":
         return open_storage(tmp_path.as_uri(), Credentials(None, None))
-    return open_storage(request.getfixturevalue("bucket"), Credentials(ACCESS, SECRET))
+    return open_storage(request.getfixturevalue("bucket"), CREDENTIALS)
 
 
 async def test_archived_blob_goes_and_comes_back_whole(
@@ -210,6 +249,40 @@ async def test_only_what_is_large_and_was_not_read_for_long_is_archived(
         await desk.upload(BIG)
         assert await desk.state(idle) == "live", "uploaded again, it is here"
         assert await desk.read(idle) == BIG
+
+
+async def test_what_came_back_stays(stack: Stack, folder: Path, desk: Desk, tmp_path: Path) -> None:
+    """Somebody wanted it: it is not idle, though nothing has read it yet."""
+    sha256 = await desk.upload(BIG)
+    await desk.pass_time(LONG)
+    storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
+    async with with_cold(stack, desk, folder, storage, archive_after_s=60 * 86_400) as desk:  # noqa: PLR1704 (there from now on)
+        archiver = desk.vault.room.archiver
+        await archiver.archive(desk.project_id, sha256)
+        await archiver.restore(desk.project_id, sha256)
+        await desk.vault.owner.execute("DELETE FROM chores WHERE name = 'archive'")
+        await archiver.archive_idle()
+
+        assert await desk.state(sha256) == "live"
+
+
+async def test_moved_by_several_it_moves_once(
+    stack: Stack, folder: Path, desk: Desk, tmp_path: Path
+) -> None:
+    """Whoever comes later finds the row changed, and its copy goes."""
+    sha256 = await desk.upload(BIG)
+    storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
+    async with with_cold(stack, desk, folder, storage) as desk:  # noqa: PLR1704 (there from now on)
+        moves = [desk.vault.room.archiver.archive(desk.project_id, sha256) for _ in range(4)]
+        told = await asyncio.gather(*moves, return_exceptions=True)
+        moved = [each for each in told if not isinstance(each, errors.Conflict)]
+        assert [getattr(each, "state", each) for each in moved] == ["archived"] * len(moved)
+        assert len(moved) < len(told)
+        await desk.pass_time(DAY)
+        await desk.vault.sweeper.once()
+
+        assert len(desk.vault.keys(desk.project_id)) == 1
+        await check(desk)
 
 
 async def test_condemned_in_the_cold_is_rescued_to_the_cold(

@@ -1,20 +1,17 @@
 """What those who run the system do about files at their terminal, on a real stack."""
 
 import asyncio
-import csv
-import hashlib
-import json
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from libs.contracts.ids import new_id
-from libs.postgres import connect
+from services.blobs.operating.handlers import STEP_BLOBS
 from tests.blobs.collection.processes import Mortal, hands
 from tests.blobs.collection.support import DAY, LONG, Desk, check
 from tests.blobs.support import Desk as Client
+from tests.blobs.support import until
 from tests.support.command import scriptorium
 
 REPLICAS = {"events": 1, "blobs": 2}
@@ -98,6 +95,73 @@ async def test_damage_is_listed_and_verification_says_so(
     assert blob.sha256 in listed[1] and "short at frame 0" in listed[1], listed
 
 
+async def test_many_are_verified_or_one(stack: Mortal, people: tuple[Desk, Client]) -> None:
+    """However many answers it takes; and what was mended is told when it is asked for."""
+    desk, client = people
+    for number in range(STEP_BLOBS):
+        await desk.upload(b"%d" % number)
+    content = os.urandom(100)
+    blob, project = await client.upload(content), ("--project", desk.project_id)
+    one = (*project, "--blob", blob.sha256)
+    many, sound = await asyncio.gather(
+        blobs(stack, "verify", *project), blobs(stack, "verify", *one)
+    )
+    assert f"{STEP_BLOBS + 1} blobs" in many[1], many
+    assert sound[0] == 0 and "1 blobs, 100 B" in sound[1], sound
+    key = (await desk.vault.store.blob(desk.project_id, blob.sha256))["key"]
+    (stack.data_dir / "blobs" / key).unlink()
+    assert (await blobs(stack, "verify", *one))[0] == 2
+    await client.upload(content)
+    empty, whole = await asyncio.gather(
+        blobs(stack, "quarantine", *project), blobs(stack, "quarantine", *project, "--all")
+    )
+
+    assert "is empty" in empty[1], empty
+    assert "mended" in whole[1] and blob.sha256 in whole[1], whole
+
+
+async def test_a_collection_is_of_one_project_and_one_at_a_time(
+    stack: Mortal, people: tuple[Desk, Client]
+) -> None:
+    desk, client = people
+    blob = await client.upload(b"of somebody else")
+    await desk.pass_time(LONG)
+    other = await blobs(stack, "collect", "--project", new_id())
+    assert other[0] == 0 and "looked at 0 blobs" in other[1], other
+    assert await desk.state(blob.sha256) == "live"
+    async with desk.vault.room.chores.doing("collect") as ours:
+        assert ours
+        busy = await blobs(stack, "collect")
+    assert busy[0] == 1 and "another collection is under way" in busy[1], busy
+
+    assert await desk.state(blob.sha256) == "live"
+
+
+async def test_reconciling_says_what_is_missing(stack: Mortal, people: tuple[Desk, Client]) -> None:
+    """Nothing is set in a dry run; what is missing is the end of the command."""
+    desk, client = people
+    entity, blob = await desk.entity(), await client.upload(b"named, and then lost")
+    await desk.give(entity, blob.sha256)
+    refs = "SELECT count(*) FROM refs WHERE project_id = $1"
+
+    async def begun() -> bool:
+        return await desk.vault.owner.fetchval(refs, desk.project_id) > 0
+
+    await until(begun)
+    await desk.vault.owner.execute("DELETE FROM refs WHERE project_id = $1", desk.project_id)
+    await desk.vault.owner.execute("DELETE FROM followed WHERE project_id = $1", desk.project_id)
+    code, said = await blobs(stack, "reconcile", desk.project_id, "--dry-run")
+    assert code == 0 and "would begin 1 references" in said, said
+    assert not await begun()
+    key = (await desk.vault.store.blob(desk.project_id, blob.sha256))["key"]
+    (stack.data_dir / "blobs" / key).unlink()
+    await blobs(stack, "verify", "--project", desk.project_id)
+    code, said = await blobs(stack, "reconcile", desk.project_id)
+
+    assert code == 2 and f"{blob.sha256} is quarantined" in said, said
+    assert await begun()
+
+
 async def test_archiving_and_reconciling(stack: Mortal, people: tuple[Desk, Client]) -> None:
     desk, client = people
     content = os.urandom(100_000)
@@ -113,63 +177,4 @@ async def test_archiving_and_reconciling(stack: Mortal, people: tuple[Desk, Clie
     code, said = await blobs(stack, "reconcile", desk.project_id)
 
     assert code == 0 and "1 files" in said, said
-    await check(desk)
-
-
-async def test_contents_in_rows_become_blobs(
-    stack: Mortal, people: tuple[Desk, Client], tmp_path: Path
-) -> None:
-    """Loaded by COPY; looked at, migrated, migrated again, verified; bad rows are told, and only
-    they stay.
-    """
-    desk, _ = people
-    good = {f"project/{n}.txt": os.urandom(n * 400_000 + n) for n in range(4)}
-    rows = [
-        (str(new_id()), str(desk.project_id), str(desk.actor.user_id), path, content, None)
-        for path, content in good.items()
-    ]
-    mine = f"users/{desk.actor.user_id}/notes/a.md"
-    rows.append((str(new_id()), *rows[0][1:3], mine, b"# A note", None))
-    bad = [
-        (str(new_id()), *rows[0][1:3], "../../etc/passwd", b"x", None),
-        (str(new_id()), *rows[0][1:3], "project/wrong", b"x", "ab" * 32),
-        (str(new_id()), *rows[0][1:3], "project/1.txt", b"the place is taken", None),
-    ]
-    file = tmp_path / "contents.csv"
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        for row in [*rows, *bad]:
-            writer.writerow([*row[:4], "\\x" + row[4].hex(), row[5] or ""])
-    owner = await connect(stack.postgres_url("blobs", "blobs_owner"), application="copy")
-    async with owner.acquire() as connection:
-        await connection.copy_to_table(
-            "imported_contents",
-            source=file,
-            columns=["id", "project_id", "user_id", "path", "content", "sha256"],
-            format="csv",
-        )
-    await owner.close()
-
-    async def migrate(*words: object) -> tuple[int, str]:
-        command = ("migrate", "content-to-blobs", *words, "--data-dir", stack.data_dir)
-        return await scriptorium(*command)
-
-    code, said = await migrate("--dry-run")
-    assert code == 1 and "2 failed, 6 ready" in said, said
-    assert not desk.vault.keys(desk.project_id)
-    report = tmp_path / "report.json"
-    code, said = await migrate("--report", report)
-    assert code == 1 and "3 failed, 5 migrated" in said, said
-    told = {each["id"]: each for each in json.loads(report.read_text())}
-    assert "must not have the segments" in told[bad[0][0]]["reason"]
-    assert "checksum" in told[bad[1][0]]["reason"]
-    assert "something else already" in told[bad[2][0]]["reason"]
-    for path, content in {**good, mine: b"# A note"}.items():
-        found = await desk.vault.store.paths.read(desk.project_id, path, None)
-        assert found.sha256 == hashlib.sha256(content).hexdigest()
-        assert await desk.read(hashlib.sha256(content).hexdigest()) == content
-    code, said = await migrate()
-    assert "3 failed, 5 skipped" in said, said
-    code, said = await migrate("--verify-only")
-    assert (code, "3 skipped, 5 verified" in said) == (0, True), said
     await check(desk)
