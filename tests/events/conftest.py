@@ -1,5 +1,6 @@
 """One PostgreSQL and one NATS for all tests of the events service, which runs in this process."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -16,10 +17,15 @@ from services.events.handlers import subscribe
 from services.events.store import Store
 from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from services.events.workspaces.files import Files
+from services.events.workspaces.subscription import subscribe_workspaces
+from services.events.workspaces.texts import Texts
+from services.events.workspaces.work import Work
+from services.events.workspaces.worker import Worker
 from tests.events.support import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("stack") / "data"
     async with Stack(folder, replicas={}) as running:
@@ -28,7 +34,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def pool(stack: Stack) -> AsyncIterator[Pool]:
     """The database as the run-time role."""
     url = stack.postgres_url("events", "events")
@@ -38,7 +44,7 @@ async def pool(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owner(stack: Stack) -> AsyncIterator[Pool]:
     """The database as its owner, to look behind the scenes."""
     url = stack.postgres_url("events", "events_owner")
@@ -47,7 +53,7 @@ async def owner(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def bus(stack: Stack) -> AsyncIterator[Client]:
     """The bus as its administrator."""
     client = await nats.connect(
@@ -61,7 +67,7 @@ async def _ignore(_: Exception) -> None:
     """Restarts of the server are part of these tests."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     """Serve the methods from this process."""
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
@@ -74,7 +80,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     await broker.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
     """Ask as the gateway does."""
     broker, client = await connect_broker(
@@ -88,3 +94,19 @@ async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa:
 async def world(caller: Caller) -> World:
     """A person with a project of their own, and words to act in it."""
     return await World.begin(caller)
+
+
+@pytest.fixture(scope="module")
+async def worker(stack: Stack, pool: Pool) -> AsyncIterator[Worker]:
+    """Serve workspaces from this process, and work on their jobs; collab and blobs are away."""
+    broker, client = await connect_broker(
+        stack.nats_url("events"), service="events", replica="workspaces"
+    )
+    files = Files(Caller(client))
+    made = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
+    subscribe_workspaces(broker, pool, made, files)
+    await broker.start()
+    running = asyncio.create_task(made.run())
+    yield made
+    running.cancel()
+    await broker.stop()

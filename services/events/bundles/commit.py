@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +18,10 @@ from services.events.bundles import store as bundle_store
 from services.events.bundles.conflicts import Told, refusal, told, types_of
 from services.events.bundles.plan import Clash, Held, Plan
 from services.events.bundles.siblings import Worn
-from services.events.bundles.steps import Step
+from services.events.bundles.steps import Step, references_of
+from services.events.handlers.references import Vouched, people
 from services.events.model.aggregate import Row
-from services.events.model.aggregates import AGGREGATES
+from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.log import Draft, wire_time
 from services.events.model.order import respaced
 from services.events.store import Transaction
@@ -71,6 +73,7 @@ async def carry_out(
     partly: bool = False,
     ids: Mapping[int, UUID] | None = None,
     session_id: UUID | None = None,
+    vouched: Vouched | None = None,
 ) -> Outcome:
     """Do all steps, or, when *partly*, those that do not clash.
 
@@ -81,8 +84,10 @@ async def carry_out(
         partly: Leave out what clashes instead of refusing everything.
         ids: An event id for the first event of a step, by the step's number.
         session_id: The sync session whose own events are not somebody else's.
+        vouched: The teams of people whom steps name, as the gateway knows them.
 
     Raises:
+        errors.PeopleUnknown: Of somebody it is not said which teams they are in.
         errors.NotFound: A step is about something that is deleted or was never there.
         errors.Conflict: A field holds something that the author did not see.
         errors.ConcurrencyConflict: Something is not at its expected version, or an id is taken.
@@ -90,20 +95,23 @@ async def carry_out(
     """
     numbered = dict(enumerate(steps))
     ids, done = ids or {}, _Done()
+    # Before anything that may fail in part: who somebody is must be known first.
+    named = [key for key, kind in references_of(steps).items() if kind == MEMBER.kind]
+    members = await people(tx, named, vouched or {}, field="operations")
+    doing = partial(_do, tx, project_id=project_id, ids=ids, session_id=session_id, members=members)
     if not partly:
-        await _do(tx, numbered, project_id, ids=ids, session_id=session_id, done=done, partly=False)
+        await doing(numbered, done=done, partly=False)
     else:
         try:
             async with tx.attempt():
-                await _do(tx, numbered, project_id, ids=ids, session_id=session_id, done=done)
+                await doing(numbered, done=done)
         except _REFUSALS:
             # Which step broke a rule only the database knows: find out one by one.
             done = _Done()
             for number, step in numbered.items():
                 try:
                     async with tx.attempt():
-                        alone = {number: step}
-                        await _do(tx, alone, project_id, ids=ids, session_id=session_id, done=done)
+                        await doing({number: step}, done=done)
                 except _REFUSALS as error:
                     done.clashes.append(_refused(number, step, error))
     shown = await explained(tx, done.clashes, done.rows, project_id)
@@ -125,10 +133,11 @@ class _Done:
 async def _do(
     tx: Transaction,
     steps: Mapping[int, Step],
-    project_id: UUID,
     *,
+    project_id: UUID,
     ids: Mapping[int, UUID],
     session_id: UUID | None,
+    members: frozenset[UUID],
     done: _Done,
     partly: bool = True,
 ) -> None:
@@ -137,7 +146,9 @@ async def _do(
     When not *partly*, one that clashes keeps all from being done.
     """
     while True:
-        held = await bundle_store.hold(tx, [*steps.values()], project_id, session_id=session_id)
+        held = await bundle_store.hold(
+            tx, [*steps.values()], project_id, members=members, session_id=session_id
+        )
         try:
             plan = await _planned(steps, held)
         except Worn as worn:

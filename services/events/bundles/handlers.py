@@ -56,7 +56,7 @@ class BundleRequests:
         async def work(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
-                await carry_out(tx, steps, project_id)
+                await carry_out(tx, steps, project_id, vouched=actor.vouched)
             return await committed(tx, project_id, question.command_id)
 
         return await self._store.command(cause, work)

@@ -56,7 +56,7 @@ class Touched:
 
 
 def effects_of(events: Iterable[Event]) -> list[Touched]:
-    """Return what the events of a bundle did, what is above first.
+    """Return what the events of a bundle did, first what others are below or refer to.
 
     Raises:
         errors.Conflict: It holds something that is not undone this way.
@@ -75,7 +75,8 @@ def effects_of(events: Iterable[Event]) -> list[Touched]:
         )
         each.version = event.version
         _note(each, event)
-    return sorted(touched.values(), key=lambda each: _depth(each.about))
+    order = list(AGGREGATES)
+    return sorted(touched.values(), key=lambda each: order.index(each.about.kind))
 
 
 def _note(each: Touched, event: Event) -> None:
@@ -111,15 +112,11 @@ def _fields(about: Aggregate, data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: data.get(to_camel(name)) for name in about.fields}
 
 
-def _depth(about: Aggregate) -> int:
-    return 1 + _depth(AGGREGATES[about.parent]) if about.parent else 0
-
-
 class Inverse:
     """The steps that undo a bundle, or apply it again, on what is there now.
 
-    Steps come in an order in which they can be done: what is restored from above, then what is
-    moved and set, then what is deleted from below.
+    Steps come in an order in which they can be done: what is restored, first what others are below
+    or refer to, then what is moved and set, then what is deleted, the other way round.
     """
 
     def __init__(

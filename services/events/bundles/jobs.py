@@ -127,7 +127,7 @@ class Jobs:
                 ]
                 steps = read(operations, project_id, at=now_as_json())
                 require_permitted(steps, question.may)
-                await carry_out(tx, steps, project_id)
+                await carry_out(tx, steps, project_id, vouched=actor.vouched)
                 await tx.connection.execute(SQL.end_job, project_id, job_id, "committed")
                 await tx.connection.execute(SQL.drop_staged, project_id, job_id)
             return await committed(tx, project_id, bundle_id)

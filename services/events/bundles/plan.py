@@ -83,6 +83,7 @@ class Plan:
         self.clashes: list[Clash] = []
         self._held = held
         self._at = at
+        self._abouts: dict[UUID, Aggregate] = {}
         self._rows: dict[UUID, Row] = {}
         self._gone: set[UUID] = set()
         self._siblings: dict[tuple[str, UUID], Siblings] = {}
@@ -94,6 +95,7 @@ class Plan:
             Worn: Siblings must be ranked anew first.
             errors.Invalid: Its values do not fit the aggregate as it is.
         """
+        self._abouts[step.id] = step.about
         row = self._held.rows.get(step.id)
         if step.expected is not None and row and row["version"] != step.expected:
             self._clash(
@@ -121,14 +123,25 @@ class Plan:
         return self._rows.get(aggregate_id) or self._held.rows.get(aggregate_id)
 
     def is_visible(self, aggregate_id: UUID) -> bool:
-        """Return whether neither an aggregate nor anything above it is deleted."""
+        """Return whether neither an aggregate nor anything that it belongs to is deleted."""
         row = self.row(aggregate_id)
         if row is None or row.get("deleted_at") is not None:
             return False
-        above = row["parent_id"]
-        if above is not None and self.row(above) is not None:
-            return self.is_visible(above)
-        return not row["hidden"]
+        return not self._is_hidden(aggregate_id, row)
+
+    def _is_hidden(self, aggregate_id: UUID, row: Row) -> bool:
+        """Return whether something that an aggregate belongs to is deleted, as the plan leaves it.
+
+        Of what is not held nothing changes, so that it is as its row says; and of what hides a
+        row by now all is held.
+        """
+        about = self._abouts.get(aggregate_id)
+        names = about.hidden_with if about and about.hidden_with else ("parent_id",)
+        owners = [row[name] for name in names if row[name] is not None]
+        known = [owner for owner in owners if self.row(owner) is not None]
+        if any(not self.is_visible(owner) for owner in known):
+            return True
+        return row["hidden"] and len(known) < len(owners)
 
     def _set(self, number: int, step: Set) -> None:
         about, row = step.about, self.row(step.id)
@@ -240,18 +253,13 @@ class Plan:
 
     def _restore(self, number: int, step: Restore) -> None:
         row = self.row(step.id)
-        if row is None or (row["parent_id"] and not self._is_above_visible(row)):
+        if row is None or self._is_hidden(step.id, row):
             self._clash(number, step, "gone", DELETED, base=True, theirs=True, yours=False)
         elif row.get("deleted_at") is not None:
             self._rows[step.id] = row | {"deleted_at": None}
             if step.about.ordered:
                 self._show(step.about, row, living=True)
             self._draft(number, Draft(step.about, step.id, "restored", {}))
-
-    def _is_above_visible(self, row: Row) -> bool:
-        if self.row(row["parent_id"]) is not None:
-            return self.is_visible(row["parent_id"])
-        return not row["hidden"]
 
     def _move(self, number: int, step: Move) -> None:
         about, row = step.about, self.row(step.id)

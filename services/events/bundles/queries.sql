@@ -9,14 +9,6 @@ SELECT id, {parent} AS parent_id FROM {table} WHERE project_id = $1 AND id = ANY
 SELECT {parent} AS parent_id, id, rank, {living} AS living
 FROM {table} WHERE project_id = $1 AND {parent} = ANY ($2) ORDER BY rank;
 
--- name: since
--- What happened to aggregates after a version, but for what $4 (a sync session) did itself.
-SELECT e.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (id, version),
-    LATERAL events_of(ARRAY[wanted.id]) e
-WHERE e.project_id = $1 AND e.version > wanted.version
-    AND ($4::uuid IS NULL OR e.causation_id IS DISTINCT FROM $4)
-ORDER BY e.aggregate_id, e.version;
-
 -- name: last_changes
 -- The last event that gave a field what it holds: one of these types, or the first of all.
 SELECT DISTINCT ON (wanted.number) wanted.number, e.*
@@ -60,6 +52,11 @@ SELECT * FROM events WHERE project_id = $1 AND bundle_id = $2 ORDER BY id;
 -- The same, once they have been archived.
 SELECT u.* FROM event_archive a, unpacked(a) u
 WHERE a.project_id = $1 AND u.bundle_id = $2 AND a.to_at >= $3 AND a.from_at <= $4 ORDER BY u.id;
+
+-- name: recovered
+-- What people brought back of a bundle in the place of damaged or lost events.
+SELECT recovered FROM quarantined_events
+WHERE project_id = $1 AND state = 'recovered' AND recovered ->> 'bundleId' = $2;
 
 -- name: versions
 -- At which version a bundle left each aggregate, and by how many events; without archived ones.

@@ -14,7 +14,7 @@ from libs.postgres import load_queries
 from services.events.bundles.plan import Child, Held
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, references_of
 from services.events.integrity.chain import event_of, stored_of
-from services.events.integrity.log import sound
+from services.events.integrity.log import since, sound
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.refusal import refused
@@ -35,7 +35,12 @@ def _filled(name: str, kind: str) -> str:
 
 
 async def hold(
-    tx: Transaction, steps: Sequence[Step], project_id: UUID, *, session_id: UUID | None = None
+    tx: Transaction,
+    steps: Sequence[Step],
+    project_id: UUID,
+    *,
+    members: frozenset[UUID] = frozenset(),
+    session_id: UUID | None = None,
 ) -> Held:
     """Lock all that steps are about, and return it.
 
@@ -43,6 +48,7 @@ async def hold(
         tx: The transaction.
         steps: What is to be done.
         project_id: Where.
+        members: Who of those that steps name is in the project.
         session_id: The sync session whose own events do not count as somebody else's.
 
     Raises:
@@ -57,13 +63,12 @@ async def hold(
     for child_id, parent_id in parents.items():
         wanted.setdefault(parent_id, AGGREGATES[str(wanted[child_id].parent)])
     rows, known = await tx.lock_all(wanted)
-    named = references_of(steps)
+    named = references_of(steps) | _hiding(wanted, rows)
     others = {
         key: AGGREGATES[kind]
         for key, kind in named.items()
         if kind != MEMBER.kind and key not in wanted
     }
-    members = await tx.members() if MEMBER.kind in named.values() else []
     for child_id, parent_id in parents.items():
         if child_id in rows and rows[child_id]["parent_id"] != parent_id:
             raise TryAgain
@@ -72,7 +77,7 @@ async def hold(
         known=known,
         children=await _children(tx, steps, parents, project_id),
         since=await _since(tx, steps, rows, project_id, session_id),
-        members=frozenset(each["user_id"] for each in members),
+        members=members,
     )
 
 
@@ -82,6 +87,16 @@ def _targets(steps: Iterable[Step]) -> dict[UUID, Aggregate]:
         if wanted.setdefault(step.id, step.about) is not step.about:
             raise refused(f"operations.{number}.aggregate.kind", "the id stands for another kind")
     return wanted
+
+
+def _hiding(wanted: Mapping[UUID, Aggregate], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
+    """Return what may hide those that are hidden: a plan that restores it has to know the rest."""
+    return {
+        row[name]: wanted[key].references[name]
+        for key, row in rows.items()
+        if row["hidden"]
+        for name in wanted[key].hidden_with
+    }
 
 
 async def _parents(tx: Transaction, steps: Iterable[Step], project_id: UUID) -> dict[UUID, UUID]:
@@ -137,13 +152,15 @@ async def _since(
             bases[step.id] = min(step.base, bases.get(step.id, step.base))
     if not bases:
         return {}
-    found: dict[UUID, list[Event]] = {}
-    events = await tx.connection.fetch(
-        SQL.since, project_id, list(bases), list(bases.values()), session_id
-    )
-    for event in await _sound(tx, of_events(events)):
-        found.setdefault(event.aggregate_id, []).append(event)
-    return found
+    found = await since(tx.connection, project_id, bases)
+    return {
+        key: [
+            event_of(each)
+            for each in events
+            if session_id is None or each.causation_id != session_id
+        ]
+        for key, events in found.items()
+    }
 
 
 async def _sound(reader: Reader, events: Sequence[Event]) -> list[Event]:
@@ -241,7 +258,7 @@ async def undone_by(reader: Reader, project_id: UUID, ids: Sequence[UUID]) -> di
 
 
 async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
-    """Return the events of a bundle as the log holds them, in order."""
+    """Return the events of a bundle as the log holds them, in order; recovered ones too."""
     found = await reader.connection.fetch(SQL.events_of_bundle, bundle.project_id, bundle.id)
     if len(found) < bundle.operations:
         found += await reader.connection.fetch(
@@ -251,7 +268,14 @@ async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
             bundle.created_at - _DAY,
             bundle.created_at + _DAY,
         )
-    return sorted(of_events(found), key=lambda event: event.id)
+    events = of_events(found)
+    if len(events) < bundle.operations:
+        # What was lost is in no row, and stays so when a person has brought it back.
+        known = {(event.aggregate_id, event.version) for event in events}
+        rows = await reader.connection.fetch(SQL.recovered, bundle.project_id, str(bundle.id))
+        recovered = [Event.model_validate(row["recovered"]) for row in rows]
+        events += [each for each in recovered if (each.aggregate_id, each.version) not in known]
+    return sorted(events, key=lambda event: event.id)
 
 
 async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
@@ -261,7 +285,8 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
         errors.Conflict: One is damaged or lost, and nobody has decided about it.
     """
     events = await events_of_bundle(reader, bundle)
-    trusted = await _sound(reader, events)
+    # A row may have named this bundle falsely; what was recovered in its place says so.
+    trusted = [each for each in await _sound(reader, events) if each.bundle_id == bundle.id]
     if len(trusted) < bundle.operations:
         raise errors.Conflict(
             "An event of this bundle is damaged or lost; an operator must decide."

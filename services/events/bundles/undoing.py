@@ -132,7 +132,7 @@ class Undoing:
                     raise refusal(inverse.clashes, shown)
                 own = {key for key, row in rows.items() if row.get("deleted_by") == actor.user_id}
                 require_permitted(inverse.steps, question.may, frozenset(own))
-                await carry_out(tx, inverse.steps, project_id)
+                await carry_out(tx, inverse.steps, project_id, vouched=actor.vouched)
             return await committed(tx, project_id, command_id)
 
         return await self._store.command(cause, work)

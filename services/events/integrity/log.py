@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from libs import errors
 from libs.contracts.events import Event
 from libs.postgres import Connection, load_queries
 from services.events.integrity.chain import (
@@ -152,6 +153,39 @@ async def sound(connection: Connection, events: Sequence[Stored]) -> Sound:
         trusted.get((e.aggregate_id, e.version)) if e.aggregate_id in misfits else e for e in events
     )
     return Sound([event for event in kept if event], whole.findings)
+
+
+async def since(
+    connection: Connection, project_id: UUID, bases: Mapping[UUID, int]
+) -> dict[UUID, list[Stored]]:
+    """Return all that happened to aggregates after given versions, in order.
+
+    The aggregates must be held, so that nothing happens to them meanwhile.
+
+    Raises:
+        errors.Conflict: Some of it is damaged or lost, and nobody has decided about that: what
+            others did is not known, so that nothing can be decided by it.
+    """
+    rows = await connection.fetch(SQL.since, project_id, list(bases), list(bases.values()))
+    ends = await connection.fetch(SQL.heads_of, list(bases))
+    counts = {row["aggregate_id"]: row["version"] - bases[row["aggregate_id"]] for row in ends}
+    found = _by_version((await sound(connection, stored_rows(rows))).events)
+    torn = [key for key, count in counts.items() if len(found.get(key, ())) < count]
+    if torn:  # what a person brought back may be in no row
+        whole = (await examine(connection, torn)).events
+        found |= _by_version(e for e in whole if e.version > bases[e.aggregate_id])
+    if any(len(found.get(key, ())) < counts[key] for key in torn):
+        raise errors.Conflict(
+            "An event since the base version is damaged or lost; an operator must decide."
+        )
+    return {key: [*events.values()] for key, events in found.items()}
+
+
+def _by_version(events: Iterable[Stored]) -> dict[UUID, dict[int, Stored]]:
+    found: dict[UUID, dict[int, Stored]] = {}
+    for event in events:
+        found.setdefault(event.aggregate_id, {})[event.version] = event
+    return found
 
 
 def _fits(event: Stored, checksums: Mapping[tuple[UUID, int], str]) -> bool:

@@ -21,6 +21,12 @@ FROM aggregates WHERE $1::uuid IS NULL OR project_id = $1;
 -- Of two rows of one version the earlier is read first; which one is true the chain tells.
 SELECT * FROM events_of($1::uuid[]) ORDER BY aggregate_id, version, "timestamp";
 
+-- name: since
+-- What happened to aggregates of a project after versions.
+SELECT e.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (id, version),
+    LATERAL events_of(ARRAY[wanted.id]) e
+WHERE e.project_id = $1 AND e.version > wanted.version ORDER BY e.aggregate_id, e.version;
+
 -- name: checksums
 -- Of given events, by aggregate and version.
 SELECT e.aggregate_id, e.version, e.checksum

@@ -45,6 +45,7 @@ class Aggregate:
         derived: Fields that no client sets, with their first values.
         references: Fields whose values are ids, with the kinds they name; a kind that is none of
             ours (`anchor`, `person`) is not looked up, and `member` is a person who is one.
+        hidden_with: Those references that it is hidden with, when what they name is deleted.
         times: Fields whose values are times.
         parts: Groups of fields that clients see as one object; some have a table of their own.
         lasting: A deleted one stays, and can be restored.
@@ -69,6 +70,7 @@ class Aggregate:
     ordered: bool = True
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
     references: Mapping[str, str] = field(default_factory=dict[str, str])
+    hidden_with: tuple[str, ...] = ()
     times: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
     lasting: bool = True

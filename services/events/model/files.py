@@ -12,6 +12,8 @@ from services.events.model.aggregates.entity import ENTITY, FILE_FIELDS
 from services.events.model.log import Draft
 from services.events.model.refusal import refused
 
+NO_FILE: Row = {"file_path": None}
+"""What is known of the file of an entity that never had one."""
 CLOCKS_APART_S_MAX = 3600
 """How far ahead of ours the clock that dated a claim may be."""
 

@@ -21,7 +21,7 @@ from tests.events.integrity.damage import Operator
 from tests.events.support import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with Stack(tmp_path_factory.mktemp("integrity") / "data", replicas={}) as running:
         url = running.postgres_url("events", "events_owner")
@@ -29,7 +29,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def pool(stack: Stack) -> AsyncIterator[Pool]:
     url = stack.postgres_url("events", "events")
     opened = await connect(url, application="tests", size_max=24)
@@ -38,7 +38,7 @@ async def pool(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owner(stack: Stack) -> AsyncIterator[Pool]:
     url = stack.postgres_url("events", "events_owner")
     opened = await connect(url, application="tests-owner", size_max=6)
@@ -46,7 +46,7 @@ async def owner(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def bus(stack: Stack) -> AsyncIterator[Client]:
     client = await nats.connect(
         stack.nats_url("admin"), max_reconnect_attempts=-1, error_cb=_ignore
@@ -59,7 +59,7 @@ async def _ignore(_: Exception) -> None:
     """Restarts of the server are part of these tests."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
     subscribe(broker, Store(pool))
@@ -70,7 +70,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     await broker.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
     broker, client = await connect_broker(
         stack.nats_url("gateway"), service="gateway", replica="test"
@@ -79,7 +79,7 @@ async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa:
     await broker.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def operator(stack: Stack, served: None) -> AsyncGenerator[Operator]:  # noqa: ARG001
     """Ask as an operator does, with no more rights than they have."""
     client = await nats.connect(

@@ -13,7 +13,7 @@ from services.events.bundles.handlers import BundleRequests
 from services.events.bundles.undoing import Undoing
 from services.events.store import Store
 from tests.events.bundling import ALL, OPERATIONS, bundle_of, put
-from tests.events.integrity.damage import Operator, flip, lose
+from tests.events.integrity.damage import Operator, event, flip, lose
 from tests.events.support import Json, World
 
 
@@ -72,6 +72,34 @@ async def test_lost_event_is_not_passed_over(
     assert (await world.read("book", one["id"]))["title"] == "New"
     await operator.verify(world.project_id)
     await operator.decide(two["id"], 2, original)
+    shown = await BundleRequests(Store(pool)).read(b.ReadBundle(bundle_id=bundle_id), world.actor)
+    assert {str(each.aggregate.id): each.new_value for each in shown.items} == {
+        one["id"]: "New",
+        two["id"]: "New",
+    }
+    undone = bundle_of(await undo(pool, world, bundle_id))
+    titles = [(await world.read("book", each["id"]))["title"] for each in (one, two)]
+    assert titles == ["One", "Two"]
+    assert undone.reverses == bundle_id
+
+
+async def test_event_recovered_from_another_bundle_is_not_undone_with_this_one(
+    world: World, owner: Pool, pool: Pool, operator: Operator
+) -> None:
+    """A row that names a bundle falsely is no part of it, and the one it belongs to is whole."""
+    one, two = await world.book("One"), await world.book("Two")
+    first, second = await renamed(pool, world, one), await renamed(pool, world, two)
+    original = await event(owner, two["id"], 2)
+    await owner.execute("UPDATE events SET bundle_id = $2 WHERE id = $1", original.id, first)
+    await operator.verify(world.project_id)
+    await operator.decide(two["id"], 2, original)
+
+    await undo(pool, world, first)
+
+    titles = [(await world.read("book", each["id"]))["title"] for each in (one, two)]
+    assert titles == ["One", "New"]
+    await undo(pool, world, second)
+    assert (await world.read("book", two["id"]))["title"] == "Two"
 
 
 async def test_conflict_does_not_tell_of_a_damaged_event(

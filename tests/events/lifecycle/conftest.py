@@ -16,10 +16,11 @@ from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.store import Store
 from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.lifecycle.support import Ending
 from tests.events.support import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with Stack(tmp_path_factory.mktemp("lifecycle") / "data", replicas={}) as running:
         url = running.postgres_url("events", "events_owner")
@@ -27,7 +28,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def pool(stack: Stack) -> AsyncIterator[Pool]:
     url = stack.postgres_url("events", "events")
     opened = await connect(url, application="tests", size_max=16)
@@ -36,7 +37,7 @@ async def pool(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owner(stack: Stack) -> AsyncIterator[Pool]:
     url = stack.postgres_url("events", "events_owner")
     opened = await connect(url, application="tests-owner", size_max=6)
@@ -44,7 +45,7 @@ async def owner(stack: Stack) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     broker, client = await connect_broker(
         stack.nats_url("events"), service="events", replica="test"
@@ -63,7 +64,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     await broker.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
     broker, client = await connect_broker(
         stack.nats_url("gateway"), service="gateway", replica="test"
@@ -75,3 +76,8 @@ async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa:
 @pytest.fixture
 async def world(caller: Caller) -> World:
     return await World.begin(caller)
+
+
+@pytest.fixture
+def ending(world: World) -> Ending:
+    return Ending(world)

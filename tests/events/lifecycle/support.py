@@ -147,6 +147,10 @@ async def tables_with(owner: Pool, word: str) -> dict[str, int]:
     return found
 
 
+async def events_of_project(owner: Pool, project_id: UUID) -> list[asyncpg.Record]:
+    return await owner.fetch("SELECT * FROM event_log WHERE project_id = $1", project_id)
+
+
 async def _tables(owner: Pool) -> list[asyncpg.Record]:
     return await owner.fetch(
         "SELECT table_name FROM information_schema.tables "

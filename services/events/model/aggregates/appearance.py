@@ -14,6 +14,7 @@ APPEARANCE = Aggregate(
     ordered=False,
     lasting=False,
     references={"scene_id": "scene", "entity_id": "entity", "anchor_id": "anchor"},
+    hidden_with=("entity_id", "scene_id"),
     listing=Listing(
         model=AppearanceFilter,
         filters={

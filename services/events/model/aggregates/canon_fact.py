@@ -25,6 +25,7 @@ CANON_FACT = Aggregate(
         "provenance_scene_id": "scene",
         "provenance_anchor_id": "anchor",
     },
+    hidden_with=("entity_id",),
     times=frozenset({"reveal_at"}),
     parts=(Part(name="provenance", given=Provenance),),
     listing=Listing(

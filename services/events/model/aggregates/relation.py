@@ -14,6 +14,7 @@ RELATION = Aggregate(
     ordered=False,
     lasting=False,
     references={"source_entity_id": "entity", "target_entity_id": "entity"},
+    hidden_with=("source_entity_id", "target_entity_id"),
     listing=Listing(
         model=RelationFilter,
         filters={

@@ -13,6 +13,7 @@ TAGGING = Aggregate(
     ordered=False,
     lasting=False,
     references={"entity_id": "entity", "tag_id": "tag"},
+    hidden_with=("entity_id", "tag_id"),
     listing=Listing(
         model=TaggingFilter,
         filters={"entity_id": Filter("is", "entity_id"), "tag_id": Filter("is", "tag_id")},

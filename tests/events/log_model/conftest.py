@@ -1,0 +1,64 @@
+"""A stack of its own: these proofs are about the whole log, which is archived while it is young."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import nats
+import pytest
+
+from libs.bus import Caller, Relay, connect_broker
+from libs.postgres import Pool, connect, migrate
+from libs.stack import Stack
+from services.events.bundles.subscription import subscribe_bundles
+from services.events.handlers import subscribe
+from services.events.integrity.announcing import Screen
+from services.events.store import Store
+from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.log_model.desk import Desk
+
+ARCHIVIST = "archive_events(timestamptz, integer)"
+
+
+@pytest.fixture(scope="package")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path_factory.mktemp("log_model") / "data", replicas={}) as running:
+        url = running.postgres_url("events", "events_owner")
+        await migrate(url, "services.events", role="events")
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def owner(stack: Stack) -> AsyncIterator[Pool]:
+    url = stack.postgres_url("events", "events_owner")
+    opened = await connect(url, application="tests-owner", size_max=4)
+    # The checksum covers the time, so that what is young has to be archived as it is.
+    source = await opened.fetchval("SELECT pg_get_functiondef($1::regprocedure)", ARCHIVIST)
+    await opened.execute(source.replace("interval '1 hour'", "interval '0'"))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="package")
+async def desk(stack: Stack, owner: Pool) -> AsyncGenerator[Desk]:
+    """The service in this process, its relay, and somebody who asks through the bus."""
+    url = stack.postgres_url("events", "events")
+    pool = await connect(url, application="tests", size_max=8)
+    await pool.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
+    serving, client = await connect_broker(
+        stack.nats_url("events"), service="events", replica="test"
+    )
+    subscribe(serving, Store(pool))
+    subscribe_bundles(serving, Store(pool))
+    await serving.start()
+    relay = asyncio.create_task(Relay(pool, client, service="events", screening=Screen(pool)).run())
+    asking, gateway = await connect_broker(
+        stack.nats_url("gateway"), service="gateway", replica="test"
+    )
+    bus = await nats.connect(stack.nats_url("admin"))
+    yield Desk(Caller(gateway), pool, owner, bus, asyncio.get_running_loop())
+    relay.cancel()
+    await asyncio.wait([relay])
+    await bus.close()
+    await asking.stop()
+    await serving.stop()
+    await pool.close()

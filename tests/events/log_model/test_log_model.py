@@ -1,0 +1,52 @@
+"""Any history of commands, bundles, jobs, undos and archiving does what a simple model does."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.events.log_model.desk import Desk
+from tests.events.log_model.machine import LogMachine, outcomes
+
+QUICK = settings(
+    max_examples=8,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+LONG = settings(
+    QUICK,
+    max_examples=400,
+    stateful_step_count=60,
+    derandomize=False,
+    phases=[Phase.generate, Phase.shrink],
+    print_blob=True,
+)
+
+
+async def run(desk: Desk, profile: settings) -> None:
+    class AtThisDesk(LogMachine):
+        def __init__(self) -> None:
+            super().__init__(desk)
+
+    # The machine waits for each answer, so it must not be on the loop that answers.
+    await asyncio.to_thread(run_state_machine_as_test, AtThisDesk, settings=profile)
+
+
+async def test_log_does_what_a_simple_model_does(desk: Desk) -> None:
+    await run(desk, QUICK)
+
+
+def test_the_histories_had_all_sorts_of_outcomes() -> None:
+    """Runs after them; without refusals and reversals they would have shown nothing."""
+    assert all(
+        outcomes[rule, None] for rule in ("command", "bundle", "job", "undo", "redo", "pick")
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_log_does_what_a_simple_model_does_for_long(desk: Desk) -> None:
+    await run(desk, LONG)
