@@ -3,7 +3,12 @@
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import Field
+
 from libs.contracts.wire import Wire
+
+VOUCHED_MAX = 50
+"""People of whom one request says which teams they are in."""
 
 
 class Role(StrEnum):
@@ -20,11 +25,20 @@ class Actor(Wire):
 
     Services trust the gateway for the permission and repeat `project_id` in every query, so
     that no mistake in a route can reach another project's rows.
+
+    `vouched` are the teams of other people whom the request names, as far as somebody asked
+    (PEOPLE_UNKNOWN): the gateway knows who is in which team, events what a team is to a project.
     """
 
     user_id: UUID
     project_id: UUID | None = None
     role: Role | None = None
+    # Left out when empty: a service of the release before this one does not know it.
+    vouched: dict[UUID, tuple[UUID, ...]] = Field(
+        default_factory=dict[UUID, tuple[UUID, ...]],
+        max_length=VOUCHED_MAX,
+        exclude_if=lambda teams: not teams,
+    )
 
     def scope(self) -> UUID:
         """Return the project this actor is confined to.

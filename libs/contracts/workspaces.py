@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, Field
 
+from libs.contracts.blobs import Sha256, Size
 from libs.contracts.bundles import Committed
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import Name
@@ -27,6 +28,8 @@ PAGE_BYTES_MAX = 1 << 20
 """The longest line, and so the longest page but for one line, uncompressed."""
 TEXT_BYTES_MAX = 5 << 20
 """The text of one scene, compressed: what a message on the bus has room for."""
+LIBRARY_FILES_BYTES_MAX = 256 << 20
+"""Of the files of things copied at once between a project and a library; somebody waits for it."""
 THINGS_MAX = 1_000
 """Copied at once between a project and a library, with all that they refer to."""
 JOBS_OPEN_MAX = 10
@@ -55,9 +58,10 @@ type PageNumber = Annotated[int, Field(ge=0, le=AGGREGATES_MAX)]
 class Job(Wire):
     """A job as who started it sees it.
 
-    `done` of `total` scenes have gone through the present step. `project_id` and `template_id`
-    say what it makes, which is there when it is `done`. A `failed` one left nothing; `error` has
-    the members `code` and `detail`, and says where.
+    `done` of `total` scenes, and then files, have gone through the present step. `project_id` and
+    `template_id` say what it makes, which is there when it is `done`, without `missing_files`
+    whose bytes could not be had. A `failed` one left nothing; `error` has the members `code` and
+    `detail`, and says where.
     """
 
     id: UUID
@@ -69,6 +73,7 @@ class Job(Wire):
     project_id: UUID | None
     template_id: UUID | None
     error: dict[str, Any] | None
+    missing_files: int = 0
     created_at: datetime
     updated_at: datetime
 
@@ -208,10 +213,15 @@ class ReadPage(Wire):
 
 
 class Page(Wire):
-    """Lines of JSON, and under which ids the texts of scenes on this page are, by number."""
+    """Lines of JSON, and what is elsewhere.
+
+    `scenes` are the ids under which the texts of scenes on this page are, by number, `files` the
+    sizes of the bytes that its things have, by SHA-256.
+    """
 
     body: Base64Bytes
     scenes: dict[int, UUID]
+    files: dict[Sha256, Size] = Field(default_factory=dict[Sha256, Size])
 
 
 class DropPackage(Wire):
@@ -245,6 +255,24 @@ class PlantText(Wire):
     packed: Base64Bytes
     size: int = Field(ge=1)
     check: bool = False
+
+
+class ReadLog(Wire):
+    """The events of the actor's project, thing by thing, after one event of a thing."""
+
+    after: UUID = UUID(int=0)
+    version: int = Field(default=0, ge=0)
+
+
+class LogPage(Wire):
+    """zstd of lines, one event each; go on with `after` and `version` unless they are null.
+
+    A line is an event in the form that its checksum is made of, with that as its last member.
+    """
+
+    body: Base64Bytes
+    after: UUID | None
+    version: int
 
 
 class Thing(Wire):
@@ -295,6 +323,7 @@ OPEN_PACKAGE = Method("events", "open_package", OpenPackage, Done)
 PUT_PAGE = Method("events", "put_package_page", PutPage, Done)
 PUT_TEXT = Method("events", "put_package_text", PutText, Done)
 READ_PAGE = Method("events", "read_package_page", ReadPage, Page)
+READ_LOG = Method("events", "read_log", ReadLog, LogPage)
 DROP_PACKAGE = Method("events", "drop_package", DropPackage, Done)
 OPEN_LIBRARY = Method("events", "open_library", OpenLibrary, Library)
 SAVE_TO_LIBRARY = Method("events", "save_to_library", SaveToLibrary, Committed)

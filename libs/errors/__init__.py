@@ -9,7 +9,7 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── Forbidden
     ├── NotFound
     ├── Gone ─ BlobUnavailable
-    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused, PackageDamaged
+    ├── Invalid ─ Unknown, Unsupported, IdempotencyKeyReused, PackageDamaged, PeopleUnknown
     ├── RecentSnapshot
     ├── Conflict ─ ConcurrencyConflict, SlugTaken, AlreadyExists, RelationCycle,
     │             EmailTaken, LastOwner, SchemaOutdated, SchemaLowered,
@@ -107,6 +107,12 @@ class PackageDamaged(Invalid):
     """This is not a whole export of a project."""
 
     code = "PACKAGE_DAMAGED"
+
+
+class PeopleUnknown(Invalid):
+    """Somebody who is named here is not a member of this project."""
+
+    code = "PEOPLE_UNKNOWN"
 
 
 class Unsupported(AppError):

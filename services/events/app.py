@@ -27,6 +27,7 @@ from services.events.sync.expiry import AnswerExpiry
 from services.events.sync.subscription import subscribe_sync
 from services.events.timescale import adopt
 from services.events.upkeep import Policy, Upkeep
+from services.events.workspaces.files import Files
 from services.events.workspaces.subscription import subscribe_workspaces
 from services.events.workspaces.texts import Texts
 from services.events.workspaces.work import Work
@@ -67,8 +68,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     subscribe_following(broker, store)
     subscribe_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
-    jobs = Worker(pool, Work(pool, Texts(Caller(client))))
-    subscribe_workspaces(broker, pool, jobs)
+    files = Files(Caller(client))
+    jobs = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
+    subscribe_workspaces(broker, pool, jobs, files)
 
     async def database() -> None:
         await pool.fetchval("SELECT 1")

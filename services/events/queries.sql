@@ -454,12 +454,12 @@ DELETE FROM file_claims WHERE claim_id IN (
 -- name: files
 -- Entities that have files, deleted ones too, which may be restored; of these bytes if any are named.
 -- A package is a place of its own, in which bytes are referred to, too: under an id made from them.
-SELECT id AS entity_id, file_checksum AS sha256, version FROM entities
+SELECT id AS entity_id, file_checksum AS sha256, version, file_path AS path FROM entities
 WHERE project_id = $1 AND file_checksum IS NOT NULL
     AND ($2::text[] IS NULL OR file_checksum = ANY ($2::text[])) AND id > $3
 UNION ALL
 SELECT * FROM (
-    SELECT DISTINCT md5(sha256)::uuid AS entity_id, sha256, 1::bigint FROM package_files
-    WHERE package_id = $1 AND missing IS NULL AND ($2::text[] IS NULL OR sha256 = ANY ($2::text[]))
+    SELECT DISTINCT md5(sha256)::uuid AS entity_id, sha256, 1::bigint, NULL FROM package_files
+    WHERE package_id = $1 AND ($2::text[] IS NULL OR sha256 = ANY ($2::text[]))
 ) kept WHERE entity_id > $3
 ORDER BY entity_id LIMIT $4;

@@ -40,6 +40,7 @@ from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
 from services.gateway.routes.events import EventRoutes
+from services.gateway.routes.exchange import ExchangeRoutes
 from services.gateway.routes.files import FileRoutes
 from services.gateway.routes.grants import GrantRoutes
 from services.gateway.routes.history import HistoryRoutes
@@ -64,6 +65,7 @@ from services.gateway.settings import Settings
 from services.gateway.streams import Streams
 from services.gateway.teams import TeamStore
 from services.gateway.teams.changes import TeamChanges
+from services.gateway.vouching import Vouching
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +125,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await broker.start()
         await live.start()
 
+        # Routes ask with it; whoever asks about themselves needs nobody's word.
+        caller = Vouching(client, authority.teams_of)
         carrier = Bytes(settings.blobs_url)
         stack.push_async_callback(carrier.close)
         blobs = Blobs(caller, carrier)
@@ -159,6 +163,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
             *EventRoutes(streams, Catalogue(caller)).routes(),
             *WorkspaceRoutes(caller, authority).routes(),
+            *ExchangeRoutes(caller, blobs).routes(),
             *LibraryRoutes(caller).routes(),
             *LifecycleRoutes(caller, authority).routes(),
             *public.routes(),

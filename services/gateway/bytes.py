@@ -95,10 +95,25 @@ class Bytes:
         return await self._send("PUT", ticket, body, {}, length)
 
     async def patch(
-        self, ticket: Ticket, body: AsyncIterable[bytes], *, offset: int, length: int | None
+        self,
+        ticket: Ticket,
+        body: AsyncIterable[bytes],
+        *,
+        offset: int,
+        length: int | None,
+        checksum: str | None = None,
     ) -> Upload:
-        """Send the next bytes of a resumable upload, as `put` does; what arrived stays."""
-        return await self._send("PATCH", ticket, body, {"Upload-Offset": str(offset)}, length)
+        """Send the next bytes of a resumable upload, as `put` does; what arrived stays.
+
+        With a *checksum*, an algorithm and base64, all of it or nothing does.
+
+        Raises:
+            ContentMismatch: They do not have it; `checksum` is in its data.
+        """
+        headers = {"Upload-Offset": str(offset)}
+        if checksum is not None:
+            headers["Upload-Checksum"] = checksum
+        return await self._send("PATCH", ticket, body, headers, length)
 
     async def read(
         self, ticket: Ticket, method: Literal["GET", "HEAD"], headers: Mapping[str, str]

@@ -1,22 +1,16 @@
 """The file of an entity as it is told: its place among the paths, its sort, its first words."""
 
-import unicodedata
 from uuid import UUID
 
+from libs.contracts import file_paths
 from libs.contracts.blobs import Blob
 from libs.contracts.files import StoredFile
 from libs.contracts.world import PREVIEW_CHARS_MAX, EntityType, FileType
 
-NAME_BYTES_MAX = 200
-"""Of a file's name in a path; longer ones are cut before their ending."""
-ENDING_CHARS_MAX = 16
 PREVIEW_BYTES = PREVIEW_CHARS_MAX * 4
 """Enough for the preview of any text in UTF-8."""
-NAMELESS = "file"
 
 _TEXTS = ("text/markdown", "text/plain")
-_FOLDERS = {EntityType.NOTE: "notes", EntityType.TASK: "tasks"}
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def stored_file(
@@ -29,29 +23,19 @@ def stored_file(
     file_name: str | None,
     preview: str | None,
 ) -> StoredFile:
-    """Return the file that an entity has in *blob*.
+    """Return the file that an entity has in *blob*; its other arguments are those of the contract.
 
-    Args:
-        blob: Its bytes.
-        project_id: Where.
-        entity_id: Whose it is.
-        entity_type: What that is.
-        owner_id: Who made the entity: in their folder the file is.
-        file_name: What its uploader calls it.
-        preview: Its first words, when it is a text.
+    *file_name* is what its uploader calls it.
     """
-    sort = file_type(blob.media_type)
-    folder = _FOLDERS.get(entity_type)
-    if folder and sort is FileType.MARKDOWN:
-        place = f"{folder}/{entity_id}.md"
-    else:
-        place = f"attachments/{entity_id}/{segment(file_name)}"
-    return StoredFile(
-        path=f"users/{owner_id}/{place}",
-        url=f"/api/projects/{project_id}/blobs/{blob.sha256}",
+    return file_paths.stored_file(
+        project_id=project_id,
+        entity_id=entity_id,
+        entity_type=entity_type,
+        owner_id=owner_id,
+        sha256=blob.sha256,
         size=blob.size,
-        type=sort,
-        checksum=blob.sha256,
+        sort=file_type(blob.media_type),
+        name=file_name,
         preview=preview,
     )
 
@@ -79,18 +63,3 @@ def preview_of(head: bytes) -> str:
 def words(text: str) -> str:
     """Return the first PREVIEW_CHARS_MAX characters of *text*, as they can be stored."""
     return text.removeprefix("\ufeff").replace("\0", "")[:PREVIEW_CHARS_MAX]
-
-
-def segment(file_name: str | None) -> str:
-    """Return a file's name as the last part of a path; what a path may not hold becomes `_`."""
-    text = unicodedata.normalize("NFC", file_name or NAMELESS)
-    safe = "".join(
-        "_" if each in "/\\" or unicodedata.category(each) in _FORBIDDEN else each for each in text
-    ).strip()
-    if not safe.strip(". "):
-        return NAMELESS
-    stem, dot, ending = safe.rpartition(".")
-    if not stem or len(ending) > ENDING_CHARS_MAX:
-        stem, dot, ending = safe, "", ""
-    room = NAME_BYTES_MAX - len((dot + ending).encode())
-    return stem.encode()[:room].decode(errors="ignore").strip() + dot + ending

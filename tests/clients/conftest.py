@@ -11,7 +11,7 @@ from tests.support.people import People, Person
 from tests.support.stack import real_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """One of each service, shared by all scenarios: each has a project of its own."""
     require_node()
@@ -19,7 +19,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def people(stack: Stack) -> AsyncIterator[People]:
     """Where people register."""
     async with People(stack.url) as joined:

@@ -17,7 +17,8 @@ from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
 from libs.postgres import Pool
 from services.events.model.aggregate import Aggregate
 from services.events.workspaces import taking
-from services.events.workspaces.document import KINDS, Numbering, read
+from services.events.workspaces.document import read
+from services.events.workspaces.numbering import KINDS, Numbering
 from services.events.workspaces.planting import planted_id
 from tests.events.support import Json, World
 from tests.events.test_log import ASYNC, require_replayed

@@ -29,12 +29,16 @@ STEPS = (
     "workspaces.read",
     "workspaces.writing",
     "workspaces.written",
+    "workspaces.copying",
+    "workspaces.copied",
+    "workspaces.claimed",
     "workspaces.finishing",
     "workspaces.finished",
 )
 DYING = "events-1"
 DEATH_WAIT_S = 60.0
 SCENES = 10
+DIARY = b"It was on a dreary night of November."
 
 
 class Frail(Stack):
@@ -44,7 +48,7 @@ class Frail(Stack):
         self.environments: dict[str, dict[str, str]] = {}
         super().__init__(
             folder / "data",
-            replicas={"events": 1, "collab": 1, "gateway": 1},
+            replicas={"events": 1, "collab": 1, "blobs": 1, "gateway": 1},
             environment=TEST_LIMITS,
             log_format="json",
         )
@@ -92,8 +96,12 @@ async def mary(frail: Frail) -> AsyncIterator[Person]:
 
 
 async def novel(mary: Person) -> Manuscript:
-    """Scenes with texts."""
+    """Scenes with texts, and a note with a file."""
     manuscript = await Manuscript.begin(mary)
+    path = f"/api/projects/{manuscript.project['id']}/entities"
+    note = await mary.made(path, {"type": "note", "name": "Diary"})
+    answer = await mary.ask("PUT", f"/api/entities/{note['id']}/file", content=DIARY)
+    assert answer.status_code == 200, answer.text
     scenes = [manuscript.scene]
     for number in range(1, SCENES):
         path = f"/api/chapters/{manuscript.chapter['id']}/scenes"
@@ -157,7 +165,7 @@ async def test_killed_at_every_step_of_a_clone(frail: Frail, behind: Pool, mary:
     await frail.start_dying_at(None)
     done = await ended(mary, job["id"])
 
-    things = SCENES + 2 + 2
+    things = SCENES + 2 + 2 + 2
     assert [set(each.values()) for each in seen[:-1]] == [{0}] * (len(STEPS) - 1)
     assert (done["status"], done["error"]) == ("done", None)
     whole = await visible(behind, job)
@@ -166,6 +174,8 @@ async def test_killed_at_every_step_of_a_clone(frail: Frail, behind: Pool, mary:
     assert await texts(mary, done["projectId"]) == expected
     assert len(expected) == SCENES
     assert await behind.fetchval("SELECT count(*) FROM packages") == 0
+    (note,) = (await mary.get(f"/api/projects/{done['projectId']}/entities")).json()["items"]
+    assert (await mary.get(f"/api/entities/{note['id']}/file")).content == DIARY
 
 
 async def _release_to_die(frail: Frail, behind: Pool, step: str) -> None:

@@ -1,18 +1,24 @@
 """Words for tests of workspaces: packages taken and planted, and what is in them."""
 
+import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import zstandard
 
+from libs.contracts import workspaces as w
+from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.model.log import Cause
 from services.events.store import Store, Transaction
 from services.events.workspaces.planting import plant, planted_id
 from services.events.workspaces.taking import take
-from tests.events.support import Json
+from tests.events.support import Json, World
+
+ENDS_WITHIN_S = 20.0
 
 _TABLES = """
 SELECT c.table_name FROM information_schema.columns c
@@ -79,3 +85,35 @@ async def everything_of(owner: Pool, project_id: UUID) -> str:
     query = "SELECT payload::text FROM outbox WHERE payload ->> 'projectId' = $1"
     found += [row[0] for row in await owner.fetch(query, str(project_id))]
     return "\n".join(found)
+
+
+async def ended(world: World, job: w.Job) -> w.Job:
+    """Wait until a job has ended."""
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        while job.status == "running":
+            await asyncio.sleep(0.02)
+            job = await world.caller.ask(w.READ_JOB, w.ReadJob(job_id=job.id), world.actor)
+    return job
+
+
+def inside(world: World, project_id: UUID | None) -> World:
+    assert project_id is not None
+    return replace(world, actor=world.actor.model_copy(update={"project_id": project_id}))
+
+
+def stranger(world: World) -> World:
+    return replace(world, actor=Actor(user_id=new_id()))
+
+
+async def without_scenes(world: World) -> World:
+    """A project that needs nothing of collab."""
+    await world.chapter()
+    hero = await world.create("entity", world.project_id, type="character", name="Victor")
+    tag = await world.create("tag", world.project_id, name="Cold")
+    await world.create("tagging", world.project_id, entity_id=hero["id"], tag_id=tag["id"])
+    return world
+
+
+async def clone(world: World, **more: Any) -> w.Job:
+    question = w.StartClone(job_id=more.pop("job_id", None) or new_id(), **more)
+    return await world.caller.ask(w.START_CLONE, question, world.actor)

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from libs.postgres import Pool, connect
 from libs.stack import Stack
+from services.gateway.teams import TeamStore
 from tests.gateway.support import Manuscript, Person
 
 PLENTY = "100000"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder = tmp_path_factory.mktemp("stack") / "data"
     environment = {
@@ -25,14 +27,14 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """The first gateway."""
     async with httpx.AsyncClient(base_url=stack.gateways[0], timeout=15) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def http2(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """The second gateway."""
     async with httpx.AsyncClient(base_url=stack.gateways[1], timeout=15) as client:
@@ -53,3 +55,17 @@ async def percy(http: httpx.AsyncClient) -> Person:
 async def manuscript(mary: Person) -> Manuscript:
     """Mary's project, book, chapter and scene."""
     return await Manuscript.begin(mary)
+
+
+@pytest.fixture(scope="package")
+async def pool(stack: Stack) -> AsyncIterator[Pool]:
+    """The gateways' own database, for what happens behind their backs."""
+    opened = await connect(stack.postgres_url("gateway", "gateway"), application="test")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def store(pool: Pool) -> TeamStore:
+    """The teams in it."""
+    return TeamStore(pool)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from libs.contracts.workspaces import FORMAT
-from tests.gateway.support import Json, Person
+from tests.gateway.support import Json, Manuscript, Person
 
 ENDS_WITHIN_S = 60.0
 ZIP = {"Content-Type": "application/zip"}
@@ -37,9 +38,10 @@ async def done(person: Person, answer: httpx.Response) -> Json:
     return job
 
 
-async def exported(person: Person, project_id: str) -> bytes:
+async def exported(person: Person, project_id: str, *, history: bool = False) -> bytes:
     """Return the export of a project."""
-    answer = await person.get(f"/api/projects/{project_id}/export")
+    query = {} if history else {"history": "false"}
+    answer = await person.get(f"/api/projects/{project_id}/export", params=query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/zip"
     return answer.content
@@ -75,3 +77,60 @@ def vouched(files: Mapping[str, bytes], **more: Any) -> dict[str, bytes]:
     }
     manifest = {"format": FORMAT, "files": said} | more
     return {**files, "manifest.json": json.dumps(manifest).encode()}
+
+
+async def first_scene(person: Person, project_id: str) -> Json:
+    book = (await person.get(f"/api/projects/{project_id}/books")).json()["items"][0]
+    chapter = (await person.get(f"/api/books/{book['id']}/chapters")).json()["items"][0]
+    return (await person.get(f"/api/chapters/{chapter['id']}/scenes")).json()["items"][0]
+
+
+async def state_of(person: Person, scene_id: str) -> bytes:
+    answer = await person.get(f"/api/scenes/{scene_id}/content", params={"format": "yjs"})
+    return answer.content
+
+
+async def put_state(person: Person, scene_id: str, state: bytes) -> None:
+    answer = await person.ask(
+        "PUT",
+        f"/api/scenes/{scene_id}/content",
+        params={"format": "yjs"},
+        content=state,
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def _rich() -> bytes:
+    """A scene as a rich editor lays it out, with marks and attributes."""
+    doc: Doc[Any] = Doc()
+    doc["default"] = fragment = XmlFragment()
+    heading = XmlElement("heading", {"level": "2", "textAlign": "center"})
+    fragment.children.append(heading)
+    heading.children.append(XmlText("Ice"))
+    paragraph = XmlElement("paragraph", {"indent": "3"})
+    fragment.children.append(paragraph)
+    paragraph.children.append(text := XmlText("cold and far"))
+    text.format(0, 4, {"bold": True, "link": {"href": "x"}})
+    return doc.get_update()
+
+
+RICH = _rich()
+
+
+async def novel(mary: Person, manuscript: Manuscript) -> None:
+    """More than one scene and kind."""
+    project, chapter = manuscript.project["id"], manuscript.chapter["id"]
+    await put_state(mary, manuscript.scene["id"], RICH)
+    second = await mary.made(f"/api/chapters/{chapter}/scenes", {"title": "Fire"})
+    await mary.made(f"/api/chapters/{chapter}/scenes", {"title": "Nobody wrote this"})
+    await mary.ask(
+        "PUT", f"/api/scenes/{second['id']}/content", json={"format": "text", "content": "Hot 🐧"}
+    )
+    hero = await mary.made(
+        f"/api/projects/{project}/entities", {"type": "character", "name": "Victor"}
+    )
+    await mary.made(
+        f"/api/projects/{project}/appearances",
+        {"sceneId": second["id"], "entityId": hero["id"], "role": "POV"},
+    )

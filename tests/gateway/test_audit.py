@@ -10,7 +10,7 @@ from libs.contracts.audit import AuditLine
 from libs.contracts.ids import new_id
 from services.gateway.routes.audit import VALUE_CHARS_MAX, sentence
 from tests.gateway.support import Json, Manuscript, Person, is_problem
-from tests.gateway.test_teams import grant, team_of
+from tests.gateway.teams import grant, team_of
 
 
 async def entries(person: Person, manuscript: Manuscript, **asked: Any) -> list[Json]:

@@ -12,10 +12,11 @@ import pytest
 from libs.contracts.actor import Role
 from libs.contracts.blobs import Blob as BlobModel
 from libs.contracts.blobs import BlobState, Codec
+from libs.contracts.file_paths import segment
 from libs.contracts.ids import new_id
 from libs.contracts.world import EntityType, FileType
 from libs.stack import Stack
-from services.gateway.files import file_type, segment, stored_file, words
+from services.gateway.files import file_type, stored_file, words
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 
 TEXT = "# Night\n\nIt was on a dreary night of November ¿ that I beheld 手紙.\n" * 20

@@ -19,14 +19,13 @@ from services.events.handlers.action import (
 from services.events.handlers.references import require_references
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import ENTITY, PROJECT
-from services.events.model.files import deleted, held, require_current, uploaded
+from services.events.model.files import NO_FILE, deleted, held, require_current, uploaded
 from services.events.model.log import Draft, wire_time
 from services.events.model.refusal import refused
 from services.events.store import SQL, Store, Transaction
 
 type Act = Callable[[Transaction], Awaitable[None]]
 
-_NO_FILE: Row = {"file_path": None}
 _FILE_EVENTS = [f"entity.{deed}" for deed in ENTITY.deeds]
 
 
@@ -48,12 +47,12 @@ class Attachments:
 
         async def act(tx: Transaction) -> None:
             require_visible(await tx.hold(PROJECT, project_id))
-            await require_references(tx, ENTITY, fields)
+            await require_references(tx, ENTITY, fields, actor.vouched)
             await _use(tx, question.claim_id, project_id)
             await tx.record(
                 [
                     Draft(ENTITY, question.id, "created", ENTITY.born(fields)),
-                    uploaded(question.id, _NO_FILE, question.file, question.claim_id),
+                    uploaded(question.id, NO_FILE, question.file, question.claim_id),
                 ]
             )
 

@@ -1,23 +1,36 @@
 """What an aggregate refers to: of the same project, not deleted, and held until the commit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
 from libs import errors
+from libs.contracts.actor import VOUCHED_MAX
 from services.events.handlers.action import require_visible
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.refusal import refused
-from services.events.store import Transaction
+from services.events.store import Reader, Transaction
+
+type Vouched = Mapping[UUID, Collection[UUID]]
+"""Of some people, which teams they are in, as the gateway knows it."""
 
 
-async def require_references(tx: Transaction, about: Aggregate, fields: Mapping[str, Any]) -> None:
+async def require_references(
+    tx: Transaction, about: Aggregate, fields: Mapping[str, Any], vouched: Vouched | None = None
+) -> None:
     """Return when everything that *fields* name is there, and stays until the end.
+
+    Args:
+        tx: The transaction.
+        about: What kind of thing has these fields.
+        fields: What they are to be.
+        vouched: The teams of people whom they name, as far as the gateway said so.
 
     Raises:
         errors.NotFound: Something is not in this project, or is deleted.
-        errors.Invalid: Somebody is not a member of it.
+        errors.Invalid: Somebody is not a member of it, nor in a team that has a role in it.
+        errors.PeopleUnknown: Of somebody it is not said which teams they are in.
     """
     named: list[tuple[str, UUID, str]] = []
     for name, kind in about.references.items():
@@ -27,7 +40,7 @@ async def require_references(tx: Transaction, about: Aggregate, fields: Mapping[
     for kind, thing_id, name in sorted(named):
         field = about.path_of(name)
         if kind == MEMBER.kind:
-            if await tx.member_id(thing_id) is None:
+            if thing_id not in await people(tx, {thing_id}, vouched or {}, field=field):
                 raise refused(field, "is not a member of this project")
             continue
         try:
@@ -37,3 +50,27 @@ async def require_references(tx: Transaction, about: Aggregate, fields: Mapping[
             raise errors.NotFound(
                 f"{field}: {detail}", errors=[{"field": field, "detail": detail}]
             ) from None
+
+
+async def people(
+    reader: Reader, named: Collection[UUID], vouched: Vouched, *, field: str
+) -> frozenset[UUID]:
+    """Return who of *named* is in the project, in their own right or by a team.
+
+    Raises:
+        errors.PeopleUnknown: Of some nobody said which teams they are in; `userIds` are those.
+        errors.Invalid: Of more than VOUCHED_MAX it would have to be said.
+    """
+    if not named:
+        return frozenset()
+    pairs = [(user_id, team_id) for user_id, teams in vouched.items() for team_id in teams]
+    rows = await reader.people(named, pairs)
+    unknown = sorted(str(each) for each in set(named) - rows - vouched.keys())
+    if len(unknown) + len(vouched) > VOUCHED_MAX and unknown:
+        raise refused(field, f"names more than {VOUCHED_MAX} people who are no members themselves")
+    if unknown:
+        detail = "is not a member of this project"
+        raise errors.PeopleUnknown(
+            f"{field}: {detail}", errors=[{"field": field, "detail": detail}], userIds=unknown
+        )
+    return rows

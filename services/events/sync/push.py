@@ -87,6 +87,7 @@ class Pushes:
                 partly=True,
                 ids={place: ids[n] for place, n in enumerate(new)},
                 session_id=question.session_id,
+                vouched=actor.vouched,
             )
             results = _results(ids, list(new), outcome)
             conflicts = await _keep_conflicts(

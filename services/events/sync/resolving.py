@@ -53,7 +53,7 @@ class Resolutions:
                 operation = _OPERATION.validate_python(_wanted(row["operation"], question))
                 steps = read([operation], project_id, at=now_as_json())
                 require_permitted(steps, question.may)
-                await carry_out(tx, steps, project_id)
+                await carry_out(tx, steps, project_id, vouched=actor.vouched)
             done = await committed(tx, project_id, question.command_id)
             await tx.connection.execute(
                 SQL.resolve_conflict,

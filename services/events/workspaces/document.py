@@ -1,7 +1,8 @@
 """The state of a project as lines of JSON, without ids: written from rows, read into aggregates.
 
 Each line is one thing: its `kind`, its number as `id`, the number of what it hangs under as
-`parent`, the `fields` that a client would create it with, and, `derived`, what no client sets. A
+`parent`, the `fields` that a client would create it with, `derived`, what no client sets, and the
+`file` that it has. A
 reference is the number of what it names. Kinds come in the order of AGGREGATES and numbers run on
 through all of them, so that the counts of kinds tell what a number stands for, and every line can
 be read by itself.
@@ -18,19 +19,15 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from libs import errors
 from libs.contracts.values import Moment
 from libs.contracts.wire import camel
-from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
 from libs.contracts.world import PREVIEW_CHARS_MAX
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.aggregates import AGGREGATES, PROJECT
+from services.events.model.aggregates import PROJECT
 from services.events.model.part import Part
-
-KINDS: tuple[Aggregate, ...] = tuple(
-    each for each in AGGREGATES.values() if each.parent is not None
-)
-"""What a document holds, in its order: what is in a project, and not who may come in."""
+from services.events.workspaces.attached import Attached
+from services.events.workspaces.numbering import KINDS, Numbering
 
 LEFT_BEHIND = frozenset({"file"})
-"""Parts that are not in a document: files are bytes elsewhere, and belong to their project."""
+"""Parts that no fields of a document tell: a file is bytes elsewhere, and told by itself."""
 
 _DERIVED: Mapping[str, TypeAdapter[Any]] = {
     "preview": TypeAdapter(
@@ -44,49 +41,6 @@ _DERIVED: Mapping[str, TypeAdapter[Any]] = {
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-class Numbering:
-    """Which number is of which kind."""
-
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        """Number things of kinds as *counts* says, in the order of KINDS."""
-        self.ranges: dict[str, range] = {}
-        first = 1
-        for about in KINDS:
-            count = counts.get(about.kind, 0)
-            self.ranges[about.kind] = range(first, first + count)
-            first += count
-        self.total = first - 1
-
-    @classmethod
-    def of(cls, head: Head) -> "Numbering":
-        """Return what a document that begins with *head* numbers.
-
-        Raises:
-            errors.Unsupported: It has another format.
-            errors.Unknown: It has a kind that is not known here.
-            errors.TooLarge: It has more than AGGREGATES_MAX things.
-        """
-        if head.format != FORMAT:
-            raise errors.Unsupported(
-                f"This format is not known here; {FORMAT} is.", at="format", known=[FORMAT]
-            )
-        unknown = head.kinds.keys() - {about.kind for about in KINDS}
-        if unknown:
-            name = min(unknown)
-            raise errors.Unknown(
-                f"kinds.{name}: is not known here",
-                errors=[{"field": f"kinds.{name}", "detail": "is not known here"}],
-            )
-        numbering = cls(head.kinds)
-        if numbering.total > AGGREGATES_MAX:
-            raise errors.TooLarge(f"A project may have {AGGREGATES_MAX} things to be copied.")
-        return numbering
-
-    def kind_of(self, number: int) -> Aggregate | None:
-        """Return of which kind a number is; None when it is nobody's."""
-        return next((each for each in KINDS if number in self.ranges[each.kind]), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing of a document.
@@ -96,12 +50,14 @@ class Item:
         number: Its number.
         above: The number of what it hangs under; None for the project itself.
         fields: Its fields, flat and as JSON; references are `placeholder` ids.
+        file: The file that it has.
     """
 
     about: Aggregate
     number: int
     above: int | None
     fields: dict[str, Any]
+    file: Attached | None = None
 
     def references(self) -> Iterable[tuple[str, int]]:
         """Yield the fields that refer to something, and its number."""
@@ -142,6 +98,8 @@ def line(about: Aggregate, row: Row, number: int, numbers: Mapping[UUID, int]) -
     derived = {camel(name): flat[name] for name in _derived(about) if flat[name] not in (None, 0)}
     if derived:
         said["derived"] = derived
+    if file := Attached.of(about, row):
+        said["file"] = file.model_dump(mode="json", exclude_none=True)
     return _ENCODER.encode(said).encode() + b"\n"
 
 
@@ -165,6 +123,7 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
         above = _number(said.pop("parent", None), str(about.parent), number, numbering, "parent")
     derived = _members(said.pop("derived", {}), number, "derived")
     given = _members(said.pop("fields", None), number, "fields")
+    file = Attached.read(about, said.pop("file"), number) if "file" in said else None
     if said:
         raise _unknown(number, min(said))
     for name, kind in about.references.items():
@@ -174,7 +133,7 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
     except errors.Invalid as error:
         raise type(error)(f"thing {number}: {error.detail}", at=number, **error.data) from None
     fields |= _derived_of(about, derived, fields, number)
-    return Item(about, number, above, fields)
+    return Item(about, number, above, fields, file)
 
 
 def _is_required(about: Aggregate, name: str) -> bool:

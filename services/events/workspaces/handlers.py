@@ -133,6 +133,7 @@ def _job(row: asyncpg.Record | None, actor: Actor) -> Job:
         project_id=None if of_template else row["target_id"],
         template_id=row["target_id"] if of_template else None,
         error=row["error"],
+        missing_files=row["missing_files"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -5,7 +5,6 @@ All of it is one bundle of the project it comes to, so it can be undone at once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from libs.contracts.bundles import OPERATIONS_MAX, BundleType, Committed
 from libs.contracts.ids import new_id
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.workspaces import (
-    LIBRARY_KINDS,
+    LIBRARY_FILES_BYTES_MAX,
     ImportFromLibrary,
     Library,
     OpenLibrary,
@@ -26,24 +25,30 @@ from services.events.bundles.commit import bundle_metadata, carry_out, committed
 from services.events.bundles.steps import Create, Step, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.aggregates import AGGREGATES, ENTITY, PROJECT, RELATION, TAG, TAGGING
+from services.events.model.aggregates import AGGREGATES, ENTITY, PROJECT, TAG
+from services.events.model.files import NO_FILE, uploaded
+from services.events.model.log import Cause, Draft
 from services.events.store import Reader, Store, Transaction
+from services.events.workspaces.attached import Attached
 from services.events.workspaces.document import LEFT_BEHIND
-from services.events.workspaces.planting import begin_project, planted_id
-from services.events.workspaces.store import SQL, statement
+from services.events.workspaces.files import Files
+from services.events.workspaces.gathering import Rows, gather
+from services.events.workspaces.planting import begin_project, planted_id, use_claims
+from services.events.workspaces.store import SQL
 
 LIBRARY_NAME = "Library"
 
-type Rows = dict[str, dict[UUID, Row]]
-"""Rows by kind and id."""
+type Claims = Mapping[tuple[UUID, str], UUID | None]
+"""By a thing and the SHA-256 of its file: the claim on its bytes; None when they are missing."""
 
 
 class Libraries:
     """Answers about libraries."""
 
-    def __init__(self, store: Store) -> None:
-        """Keep them in *store*."""
+    def __init__(self, store: Store, files: Files) -> None:
+        """Keep them in *store*; *files* brings the bytes that things have."""
         self._store = store
+        self._files = files
 
     async def open(self, _: OpenLibrary, actor: Actor) -> Library:
         """Return the actor's library, made if need be."""
@@ -94,78 +99,97 @@ class Libraries:
         metadata = bundle_metadata(BundleType.IMPORT, label)
         cause = cause_of(actor, command_id, project_id=target, metadata=metadata)
         claim = claim_of(question, command_id, target, project_id=target)
+        claims = await self._bring(question.things, actor, source, target)
 
         async def work(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, target))
-                found = await _gather(tx.within(source), source, question.things)
-                steps = await _steps(tx, found, target, seed=command_id)
+                found = await gather(tx.within(source), source, question.things)
+                steps, copies = await _steps(tx, found, target, seed=command_id)
                 if may is not None:
                     require_permitted(steps, may)
                 if len(steps) > OPERATIONS_MAX:
                     raise errors.TooLarge(f"At most {OPERATIONS_MAX} things are copied at once.")
                 await carry_out(tx, steps, target)
+                await _give_files(tx, cause, found, copies, claims)
             return await committed(tx, target, command_id)
 
         return await self._store.command(cause, work)
 
+    async def _bring(self, things: list[Thing], actor: Actor, source: UUID, target: UUID) -> Claims:
+        """Let the target have the bytes of what will be copied, as far as they can be had.
 
-async def _gather(reader: Reader, project_id: UUID, things: list[Thing]) -> Rows:
-    """Return what was chosen, what that refers to, and what connects it.
+        Returns the claims on them, by what is copied.
+
+        Raises:
+            errors.TooLarge: They are more than is copied while somebody waits.
+        """
+
+        async def work(reader: Reader) -> list[Row]:
+            return _with_files(await gather(reader, source, things))
+
+        rows = await self._store.read(work, project_id=source)
+        sizes = {row["file_checksum"]: row["file_size"] for row in rows}
+        if sum(sizes.values()) > LIBRARY_FILES_BYTES_MAX:
+            raise errors.TooLarge(
+                f"Files of {LIBRARY_FILES_BYTES_MAX >> 20} MiB are copied at once.",
+                limitBytes=LIBRARY_FILES_BYTES_MAX,
+            )
+        there = Actor(user_id=actor.user_id, project_id=target)
+        brought = await self._files.bring(source, sizes, there)
+        return {
+            (row["id"], row["file_checksum"]): (
+                await self._files.claim(row["file_checksum"], row["id"], there)
+                if row["file_checksum"] in brought
+                else None
+            )
+            for row in rows
+        }
+
+
+def _with_files(found: Rows) -> list[Row]:
+    """Return the things that have a file."""
+    rows = found.get(ENTITY.kind, {}).values()
+    return [row for row in rows if row["file_checksum"] is not None]
+
+
+async def _give_files(
+    tx: Transaction, cause: Cause, found: Rows, copies: Mapping[UUID, UUID], claims: Claims
+) -> None:
+    """Let copies have the files of what they were copied from.
 
     Raises:
-        errors.NotFound: Something that was chosen is not there.
+        errors.ConcurrencyConflict: Something got another file since its bytes were brought.
+        errors.Unavailable: The bytes were given up meanwhile.
     """
-    require_visible(await reader.row(PROJECT, project_id))
-    wanted: dict[str, set[UUID]] = {}
-    for thing in things:
-        wanted.setdefault(thing.kind, set()).add(thing.id)
-    gathering = _Gathering(reader, project_id)
-    await gathering.add(wanted, chosen=True)
-    entities = list(gathering.rows.get(ENTITY.kind, {}))
-    if entities:
-        await gathering.connect(TAGGING, "entity_id", "entity_id", entities)
-        await gathering.connect(RELATION, "source_entity_id", "target_entity_id", entities)
-    return gathering.rows
+    drafts: list[Draft] = []
+    used: list[UUID] = []
+    for row in _with_files(found):
+        key = row["id"], row["file_checksum"]
+        if key not in claims:
+            raise errors.ConcurrencyConflict("A file was changed meanwhile; try again.")
+        file, claim_id = Attached.of(ENTITY, row), claims[key]
+        if file is None or claim_id is None:
+            continue
+        stored = file.stored(
+            project_id=cause.project_id,
+            entity_id=copies[row["id"]],
+            owner_id=cause.user_id,
+            fields=row,
+        )
+        drafts.append(uploaded(copies[row["id"]], NO_FILE, stored, claim_id))
+        used.append(claim_id)
+    await use_claims(tx.connection, cause.project_id, used)
+    await tx.record(drafts)
 
 
-@dataclass(slots=True)
-class _Gathering:
-    reader: Reader
-    project_id: UUID
-    rows: Rows = field(default_factory=dict[str, dict[UUID, Row]])
+async def _steps(
+    tx: Transaction, found: Rows, target: UUID, *, seed: UUID
+) -> tuple[list[Step], dict[UUID, UUID]]:
+    """Return the making of copies, and which copy is whose.
 
-    async def add(self, wanted: Mapping[str, set[UUID]], *, chosen: bool = False) -> None:
-        """Read things, and then what they refer to; ends, because references name earlier kinds."""
-        for kind, ids in wanted.items():
-            new = ids - self.rows.get(kind, {}).keys()
-            if not new:
-                continue
-            query = statement("chosen_state", AGGREGATES[kind])
-            found = await self.reader.connection.fetch(query, self.project_id, list(new))
-            if chosen and len(found) < len(new):
-                missing = min(new - {row["id"] for row in found})
-                raise errors.NotFound(f"There is no such {kind}.", kind=kind, id=str(missing))
-            await self._take(AGGREGATES[kind], [dict(row) for row in found])
-
-    async def connect(self, about: Aggregate, one: str, other: str, ids: list[UUID]) -> None:
-        """Read what connects things."""
-        query = statement("between_state", about, one=one, other=other)
-        found = await self.reader.connection.fetch(query, self.project_id, ids, OPERATIONS_MAX)
-        await self._take(about, [dict(row) for row in found])
-
-    async def _take(self, about: Aggregate, found: list[Row]) -> None:
-        self.rows.setdefault(about.kind, {}).update({row["id"]: row for row in found})
-        further: dict[str, set[UUID]] = {}
-        for name, kind in about.references.items():
-            if kind in LIBRARY_KINDS:
-                named = {row[name] for row in found if row[name] is not None}
-                further.setdefault(kind, set()).update(named)
-        await self.add(further)
-
-
-async def _steps(tx: Transaction, found: Rows, target: UUID, *, seed: UUID) -> list[Step]:
-    """Return the making of copies; a tag that the target has by name is not made again."""
+    A tag that the target has by name is not made again.
+    """
     copies = await _tags_there(tx, found, target)
     slugs = await _slugs_there(tx, found, target)
     steps: list[Step] = []
@@ -184,7 +208,7 @@ async def _steps(tx: Transaction, found: Rows, target: UUID, *, seed: UUID) -> l
                     about=about, id=copies[key], fields=fields, parent_id=target, index=INDEX_MAX
                 )
             )
-    return steps
+    return steps, copies
 
 
 def _fields(about: Aggregate, row: Row, copies: Mapping[UUID, UUID]) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from libs.postgres.pool import UNREACHABLE
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import SCENE
 from services.events.model.refusal import refused
-from services.events.workspaces.document import Numbering, read
+from services.events.workspaces.document import read
+from services.events.workspaces.numbering import Numbering
 from services.events.workspaces.planting import unpacked
-from services.events.workspaces.store import SQL, within
+from services.events.workspaces.store import SQL, put_files, within
 from services.events.workspaces.taking import take
 
 
@@ -70,25 +71,30 @@ class Packages:
 
     async def put_page(self, question: PutPage, actor: Actor) -> Done:
         """Store a page of a package, once every line of it has been read."""
+        package_id = question.package_id
 
         async def work(connection: Connection) -> Done:
-            head = await self._open_package(connection, question.package_id, actor)
+            head = await self._open_package(connection, package_id, actor)
             numbering, at = Numbering.of(head), now_as_json()
             lines = unpacked(question.body).splitlines()
             if not lines or question.first + len(lines) - 1 > numbering.total:
                 raise errors.PackageDamaged(
                     f"There are not {numbering.total} things, as the first line says.", at="state"
                 )
-            for number, raw in enumerate(lines, question.first):
-                read(raw, number, numbering, at=at)
+            things = [read(raw, n, numbering, at=at) for n, raw in enumerate(lines, question.first)]
+            files = [
+                (thing.number, thing.file.sha256, thing.file.size) for thing in things if thing.file
+            ]
             await connection.execute(
                 SQL.put_page,
-                question.package_id,
+                package_id,
                 question.page,
                 question.first,
                 len(lines),
                 question.body,
             )
+            # Before their bytes are sent: from now on blobs hears that somebody wants them.
+            await put_files(connection, package_id, files, place=package_id)
             return Done()
 
         return await within(self._pool, work)
@@ -128,9 +134,13 @@ class Packages:
             scenes = await connection.fetch(
                 SQL.scenes_of_page, question.package_id, page["first"], upto
             )
+            files = await connection.fetch(
+                SQL.files_of_page, question.package_id, page["first"], upto
+            )
             return Page.model_construct(
                 body=unpacked(page["body"]),
                 scenes={row["number"]: row["scene_id"] for row in scenes},
+                files={row["sha256"]: row["size"] for row in files},
             )
 
         return await within(self._pool, work)

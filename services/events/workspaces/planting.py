@@ -1,7 +1,8 @@
 """Planting a package: a new project with fresh ids, all of it in one transaction."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -14,11 +15,14 @@ from libs.postgres import Connection
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import MEMBER, PROJECT
 from services.events.model.aggregates.project import slugs
+from services.events.model.files import NO_FILE, require_current, uploaded
 from services.events.model.log import Cause, Draft
 from services.events.model.order import place
 from services.events.model.rank import between
 from services.events.store import Transaction
-from services.events.workspaces.document import Item, Numbering, read
+from services.events.workspaces.attached import Attached
+from services.events.workspaces.document import Item, read
+from services.events.workspaces.numbering import Numbering
 from services.events.workspaces.store import SQL
 
 SLICE_DRAFTS = 500
@@ -40,21 +44,44 @@ def planted_id(seed: UUID, number: int) -> UUID:
     return UUID(int=value | random & (1 << _RANDOM_BITS) - 1)
 
 
-async def plant(tx: Transaction, cause: Cause, package_id: UUID, seed: UUID, *, name: str) -> None:
+async def plant(
+    tx: Transaction,
+    cause: Cause,
+    package_id: UUID,
+    seed: UUID,
+    *,
+    name: str,
+    claims: Mapping[int, UUID] | None = None,
+) -> None:
     """Make a project of a package; whoever *cause* names becomes its OWNER.
+
+    Args:
+        tx: The transaction.
+        cause: Whose project it will be, and which.
+        package_id: What it is made of.
+        seed: What its ids are made from.
+        name: What it is called.
+        claims: The claims on the bytes of things that have a file, by number; without one a thing
+            has none.
 
     Raises:
         errors.AppError: Its state is not what a project can be; says where.
+        errors.Unavailable: A claim was refused meanwhile; claim the bytes again.
     """
+    claims = claims or {}
     connection = tx.connection
     head = Head.model_validate(await connection.fetchval(SQL.head, package_id))
     numbering = Numbering.of(head)
     await begin_project(tx, cause, name, member_id=planted_id(seed, numbering.total + 1))
+    await use_claims(connection, cause.project_id, claims.values())
     ranks = _Ranks(cause.project_id, lambda number: planted_id(seed, number))
     drafts: list[Draft] = []
     async for item in items(connection, package_id, numbering):
-        drafts.append(ranks.draft(item))
-        if len(drafts) == SLICE_DRAFTS:
+        draft = ranks.draft(item)
+        drafts.append(draft)
+        if item.file and item.number in claims:
+            drafts.append(_with_file(draft, item, item.file, claims[item.number], cause))
+        if len(drafts) >= SLICE_DRAFTS:
             await _record(connection, cause, drafts)
             drafts = []
     await _record(connection, cause, drafts)
@@ -96,6 +123,32 @@ def unpacked(body: bytes) -> bytes:
         return zstandard.decompress(body, max_output_size=size)
     except zstandard.ZstdError:
         raise errors.PackageDamaged("A page of the state cannot be read.", at="state") from None
+
+
+async def use_claims(connection: Connection, project_id: UUID, claims: Collection[UUID]) -> None:
+    """Record claims as used: from now on their bytes are referred to.
+
+    Raises:
+        errors.Unavailable: One was refused meanwhile, or is too old.
+    """
+    try:
+        for claim_id in claims:
+            require_current(claim_id, at=datetime.now(UTC))
+    except errors.BlobUnavailable as error:
+        raise errors.Unavailable from error
+    used = await connection.fetch(SQL.use_claims, list(claims), project_id)
+    if len(used) < len(claims):
+        raise errors.Unavailable("The bytes of a file were given up meanwhile; try again.")
+
+
+def _with_file(draft: Draft, item: Item, file: Attached, claim_id: UUID, cause: Cause) -> Draft:
+    stored = file.stored(
+        project_id=cause.project_id,
+        entity_id=draft.aggregate_id,
+        owner_id=cause.user_id,
+        fields=item.fields,
+    )
+    return uploaded(draft.aggregate_id, NO_FILE, stored, claim_id)
 
 
 class _Ranks:

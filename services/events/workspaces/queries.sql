@@ -84,6 +84,49 @@ WHERE package_id = $1 AND number = $2 AND packed IS NULL;
 SELECT number, packed, size FROM package_texts
 WHERE package_id = $1 AND number > $2 AND size > 0 ORDER BY number LIMIT $3;
 
+-- name: put_files
+-- Which bytes things of a package have, and who keeps them.
+INSERT INTO package_files (package_id, number, sha256, size, place)
+SELECT $1, f.number, f.sha256, f.size, $2
+FROM unnest($3::integer[], $4::text[], $5::bigint[]) AS f (number, sha256, size)
+ON CONFLICT (package_id, number) DO NOTHING;
+
+-- name: files_of_page
+-- Each once, wherever on the page it is.
+SELECT DISTINCT ON (sha256) sha256, size FROM package_files
+WHERE package_id = $1 AND number >= $2 AND number < $3 ORDER BY sha256;
+
+-- name: bytes
+-- The next bytes after $2, each once.
+SELECT DISTINCT ON (sha256) sha256, size, place FROM package_files
+WHERE package_id = $1 AND sha256 > $2 ORDER BY sha256 LIMIT $3;
+
+-- name: bytes_count
+SELECT count(DISTINCT sha256) FROM package_files WHERE package_id = $1;
+
+-- name: move_bytes
+UPDATE package_files SET place = $3 WHERE package_id = $1 AND sha256 = $2;
+
+-- name: files
+-- The next things that have a file, after $2.
+SELECT number, sha256 FROM package_files
+WHERE package_id = $1 AND number > $2 ORDER BY number LIMIT $3;
+
+-- name: files_of_bytes
+SELECT count(*) FROM package_files WHERE package_id = $1 AND sha256 = ANY ($2::text[]);
+
+-- name: use_claims
+-- Fewer than given come back when one of them was refused meanwhile.
+INSERT INTO file_claims (claim_id, project_id, outcome)
+SELECT c.id, $2, 'used' FROM unnest($1::uuid[]) AS c (id) ORDER BY c.id
+ON CONFLICT (claim_id) DO NOTHING RETURNING claim_id;
+
+-- name: released
+SELECT place FROM released_places ORDER BY noted_at LIMIT $1;
+
+-- name: forget_released
+DELETE FROM released_places WHERE place = $1;
+
 -- name: text_counts
 SELECT count(*) AS total, count(packed) AS read, count(*) FILTER (WHERE size > 0) AS written
 FROM package_texts WHERE package_id = $1;
@@ -142,12 +185,18 @@ UPDATE workspace_jobs SET step = $2, done = $3, total = $4, updated_at = now(),
 WHERE job_id = $1 AND status = 'running';
 
 -- name: end_job
-UPDATE workspace_jobs SET status = 'done', step = 'finishing', done = total, updated_at = now()
+UPDATE workspace_jobs SET status = 'done', step = 'finishing', done = total, updated_at = now(),
+    missing_files = $2
 WHERE job_id = $1;
 
 -- name: fail_job
-UPDATE workspace_jobs SET status = 'failed', error = $2, updated_at = now()
-WHERE job_id = $1 AND status = 'running';
+-- The project that never came to be may have bytes by now.
+WITH failed AS (
+    UPDATE workspace_jobs SET status = 'failed', error = $2, updated_at = now()
+    WHERE job_id = $1 AND status = 'running' RETURNING kind, target_id
+)
+INSERT INTO released_places (place) SELECT target_id FROM failed WHERE kind <> 'template'
+ON CONFLICT DO NOTHING;
 
 -- name: forget_jobs
 DELETE FROM workspace_jobs WHERE job_id IN (
@@ -194,6 +243,16 @@ ON CONFLICT (user_id) DO UPDATE SET project_id = excluded.project_id
 WHERE EXISTS (
     SELECT FROM projects p WHERE p.id = known.project_id AND p.deleted_at IS NOT NULL)
 RETURNING project_id;
+
+-- name: log_heads
+-- The next things of a project, with how many events they have.
+SELECT aggregate_id, version FROM aggregates WHERE project_id = $1 AND aggregate_id >= $2
+ORDER BY aggregate_id LIMIT $3;
+
+-- name: log_page
+-- The events of some things after one of them, thing by thing.
+SELECT * FROM events_of($1::uuid[]) WHERE (aggregate_id, version) > ($2, $3)
+ORDER BY aggregate_id, version LIMIT $4;
 
 -- name: tags_called
 SELECT id, lower(name) AS name FROM tags

@@ -1,7 +1,8 @@
 """What workspaces ask of the database: the statements of `queries.sql`, and short transactions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
+from uuid import UUID
 
 from libs import errors
 from libs.postgres import Connection, Pool, load_queries
@@ -41,3 +42,16 @@ async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T
             return await work(connection)
     except UNREACHABLE as error:
         raise errors.Unavailable from error
+
+
+async def put_files(
+    connection: Connection,
+    package_id: UUID,
+    files: Sequence[tuple[int, str, int]],
+    *,
+    place: UUID,
+) -> None:
+    """Note which bytes things of a package have: their number, a SHA-256 and its size in bytes."""
+    if files:
+        numbers, sha256s, sizes = zip(*files, strict=True)
+        await connection.execute(SQL.put_files, package_id, place, numbers, sha256s, sizes)

@@ -6,20 +6,20 @@ from libs.bus import serve
 from libs.contracts import workspaces
 from libs.postgres import Pool
 from services.events.store import Store
+from services.events.workspaces.files import Files
 from services.events.workspaces.handlers import JobRequests
+from services.events.workspaces.history import History
 from services.events.workspaces.library import Libraries
 from services.events.workspaces.packages import Packages
 from services.events.workspaces.templates import TemplateRequests
 from services.events.workspaces.worker import Worker
 
 
-def subscribe_workspaces(broker: NatsBroker, pool: Pool, worker: Worker) -> None:
+def subscribe_workspaces(broker: NatsBroker, pool: Pool, worker: Worker, files: Files) -> None:
     """Answer every method of `libs.contracts.workspaces` that is the events service's."""
-    jobs, packages, libraries = (
-        JobRequests(pool, worker.wake),
-        Packages(pool),
-        Libraries(Store(pool)),
-    )
+    jobs = JobRequests(pool, worker.wake)
+    packages = Packages(pool)
+    libraries = Libraries(Store(pool), files)
     templates = TemplateRequests(pool)
     serve(broker, workspaces.START_CLONE, jobs.clone)
     serve(broker, workspaces.START_TEMPLATE, jobs.template)
@@ -32,6 +32,7 @@ def subscribe_workspaces(broker: NatsBroker, pool: Pool, worker: Worker) -> None
     serve(broker, workspaces.PUT_TEXT, packages.put_text)
     serve(broker, workspaces.READ_PAGE, packages.page)
     serve(broker, workspaces.DROP_PACKAGE, packages.drop)
+    serve(broker, workspaces.READ_LOG, History(Store(pool)).page)
     serve(broker, workspaces.LIST_TEMPLATES, templates.list)
     serve(broker, workspaces.READ_TEMPLATE, templates.read)
     serve(broker, workspaces.DELETE_TEMPLATE, templates.delete)

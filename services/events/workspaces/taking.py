@@ -13,8 +13,10 @@ from services.events.handlers.action import require_visible
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import PROJECT, SCENE
 from services.events.store import Reader
-from services.events.workspaces.document import KINDS, line
-from services.events.workspaces.store import SQL, statement
+from services.events.workspaces.attached import Attached
+from services.events.workspaces.document import line
+from services.events.workspaces.numbering import KINDS
+from services.events.workspaces.store import SQL, put_files, statement
 
 ROWS_AT_ONCE = 500
 """Read from the database, and in memory, at a time."""
@@ -74,6 +76,7 @@ class _Taking:
         self._size = 0
         self._pages = 0
         self._scenes: list[UUID] = []
+        self._files: list[tuple[int, str, int]] = []
 
     async def write(self, about: Aggregate) -> int:
         """Write all of a kind; returns how many there are."""
@@ -91,6 +94,8 @@ class _Taking:
             own.append(row["id"])
             if about is SCENE:
                 self._scenes.append(row["id"])
+            if file := Attached.of(about, row):
+                self._files.append((number, file.sha256, file.size))
             self._lines.append(text)
             self._size += len(text)
             if self._size >= PAGE_BYTES:
@@ -110,8 +115,9 @@ class _Taking:
         if self._scenes:
             numbers = [self._numbers[each] for each in self._scenes]
             await self._connection.execute(SQL.put_scenes, self._package_id, numbers, self._scenes)
+        await put_files(self._connection, self._package_id, self._files, place=self._project_id)
         self._pages += 1
-        self._lines, self._size, self._scenes = [], 0, []
+        self._lines, self._size, self._scenes, self._files = [], 0, [], []
 
     async def _rows(self, about: Aggregate) -> AsyncGenerator[Row]:
         if about.ordered:

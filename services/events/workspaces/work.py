@@ -2,7 +2,8 @@
 
 reading    the state of the project, at one moment, and then its texts, into a package
 checking   of an import: that every text is one, and that the database takes the whole state
-writing    the texts under the ids that their scenes will have, where nobody can look yet
+writing    the texts under the ids that their scenes will have, where nobody can look yet, and the
+           bytes of files into the project that will be, or the template
 finishing  the project with all that is in it, or the template, becomes visible
 """
 
@@ -19,7 +20,8 @@ from services.events import failpoints
 from services.events.bundles.commit import bundle_metadata
 from services.events.handlers.action import cause_of
 from services.events.store import Store, Transaction
-from services.events.workspaces.planting import plant
+from services.events.workspaces.files import Files
+from services.events.workspaces.planting import plant, planted_id
 from services.events.workspaces.store import SQL
 from services.events.workspaces.taking import take
 from services.events.workspaces.texts import Texts
@@ -35,11 +37,12 @@ class _Rehearsed(Exception):
 class Work:
     """Carries a job from where it is to its end."""
 
-    def __init__(self, pool: Pool, texts: Texts) -> None:
-        """Work in *pool*, and with *texts*."""
+    def __init__(self, pool: Pool, texts: Texts, files: Files) -> None:
+        """Work in *pool*, with *texts* and *files*."""
         self._pool = pool
         self._store = Store(pool)
         self._texts = texts
+        self._files = files
 
     async def carry_on(self, job: JobRow) -> None:
         """Do what is still to do.
@@ -51,12 +54,15 @@ class Work:
         if job["kind"] in ("clone", "template"):
             await self._read(job)
         if job["kind"] == "template":
-            await self._keep(job)
+            # Its own copies: it outlives the project.
+            missing = await self._copy_files(job, job["package_id"], "reading")
+            await self._keep(job, missing)
             return
         if job["kind"] == "import" and not job["written"]:
             await self._check(job)
         await self._write(job)
-        await self._finish(job)
+        missing = await self._copy_files(job, job["target_id"], "writing")
+        await self._finish(job, missing)
 
     async def _read(self, job: JobRow) -> None:
         package_id, project_id = job["package_id"], job["project_id"]
@@ -111,19 +117,42 @@ class Work:
             )
         failpoints.passed("workspaces.written")
 
-    async def _finish(self, job: JobRow) -> None:
+    async def _copy_files(self, job: JobRow, place: UUID, step: JobStep) -> frozenset[str]:
+        """Let a place have the bytes that the package refers to; returns those that are missing."""
+
+        async def progress(done: int, total: int) -> None:
+            await self._tell(job, step, done, total)
+            failpoints.passed("workspaces.copying")
+
+        actor = Actor(user_id=job["user_id"], project_id=place)
+        async with self._pool.acquire() as connection:
+            missing = await self._files.copy(connection, job["package_id"], actor, progress)
+        failpoints.passed("workspaces.copied")
+        return missing
+
+    async def _finish(self, job: JobRow, missing: frozenset[str]) -> None:
+        # Anew in each try: those of a try that died are never used.
+        claims = await self._files.claim_all(
+            self._pool,
+            job["package_id"],
+            lambda number: planted_id(job["job_id"], number),
+            Actor(user_id=job["user_id"], project_id=job["target_id"]),
+            missing=missing,
+        )
+        failpoints.passed("workspaces.claimed")
+
         async def work(tx: Transaction) -> None:
             if not await _is_running(tx.connection, job):
                 return
-            await self._plant(tx, job)
-            await tx.connection.execute(SQL.end_job, job["job_id"])
+            await self._plant(tx, job, claims)
+            await self._end(tx.connection, job, missing)
             await tx.connection.execute(SQL.drop_package, job["package_id"])
             failpoints.passed("workspaces.finishing")
 
         await self._store.command(self._cause(job), work)
         failpoints.passed("workspaces.finished")
 
-    async def _keep(self, job: JobRow) -> None:
+    async def _keep(self, job: JobRow, missing: frozenset[str]) -> None:
         details, owner_id = job["details"], job["user_id"]
 
         async def work(tx: Transaction) -> None:
@@ -143,16 +172,23 @@ class Work:
                 details["name"],
                 details["description"],
             )
-            await connection.execute(SQL.end_job, job["job_id"])
+            await self._end(connection, job, missing)
 
         await self._store.command(self._cause(job), work)
 
-    async def _plant(self, tx: Transaction, job: JobRow) -> None:
+    async def _end(self, connection: Connection, job: JobRow, missing: frozenset[str]) -> None:
+        count = await connection.fetchval(SQL.files_of_bytes, job["package_id"], list(missing))
+        await connection.execute(SQL.end_job, job["job_id"], count)
+
+    async def _plant(
+        self, tx: Transaction, job: JobRow, claims: Mapping[int, UUID] | None = None
+    ) -> None:
         head = await tx.connection.fetchval(SQL.head, job["package_id"])
         if head is None:
             raise errors.Gone("What was to be copied is no longer there; begin again.")
         name = job["details"].get("name") or Head.model_validate(head).name
-        await plant(tx, self._cause(job), job["package_id"], job["job_id"], name=name)
+        seed = job["job_id"]
+        await plant(tx, self._cause(job), job["package_id"], seed, name=name, claims=claims)
 
     def _cause(self, job: JobRow) -> Any:
         label = {"clone": "Clone", "instantiate": "From a template"}.get(job["kind"], "Import")

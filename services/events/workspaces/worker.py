@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 from libs import errors
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
+from services.events.workspaces.files import Files
 from services.events.workspaces.store import SQL
 from services.events.workspaces.work import JobRow, Work
 
@@ -36,9 +37,15 @@ _under_way = Gauge("scriptorium_workspace_jobs_under_way", "Jobs that this repli
 class Worker:
     """Works on jobs that are due; any number may run at once."""
 
-    def __init__(self, pool: Pool, work: Work, *, kept_s: float = PACKAGES_KEPT_S) -> None:
-        """Find jobs in *pool* and do their *work*; packages nobody needs go after *kept_s*."""
+    def __init__(
+        self, pool: Pool, work: Work, files: Files, *, kept_s: float = PACKAGES_KEPT_S
+    ) -> None:
+        """Find jobs in *pool* and do their *work*; packages nobody needs go after *kept_s*.
+
+        What they kept in blobs is let go by *files*.
+        """
         self.work = work
+        self._files = files
         self._pool = pool
         self._kept_s = kept_s
         self._wake = asyncio.Event()
@@ -59,7 +66,7 @@ class Worker:
                 if loop.time() >= expire_at:
                     await self.expire()
                     expire_at = loop.time() + EXPIRY_INTERVAL_S
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            except (*UNREACHABLE, asyncpg.PostgresError, errors.AppError) as error:
                 log.warning("jobs of workspaces postponed", reason=repr(error)[:200])
             if not busy:
                 await self._rest()
@@ -78,9 +85,14 @@ class Worker:
         return False
 
     async def expire(self) -> None:
-        """Drop packages that nobody needs any more, and forget jobs that ended long ago."""
+        """Drop packages that nobody needs any more, and forget jobs that ended long ago.
+
+        Raises:
+            errors.AppError: Blobs refused to let their bytes go; the next time it may not.
+        """
         await self._pool.execute(SQL.expire_packages, self._kept_s, BATCH_ROWS)
         await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
+        await self._files.release(self._pool)
 
     async def _rest(self) -> None:
         try:

@@ -1,8 +1,9 @@
-"""Streaming an export: pages of state from events, texts from collab, a zip file to the client."""
+"""Streaming an export: state from events, texts from collab, bytes from blobs, then the history."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
+from libs.contracts.wire import Wire
 from libs.contracts.workspaces import (
     DROP_PACKAGE,
     READ_PAGE,
@@ -27,7 +29,18 @@ from libs.contracts.workspaces import (
     TakeText,
     Text,
 )
-from services.gateway.exchange.packing import STATE, Packing, markdown_name, text_name
+from services.gateway.blobs import Blobs
+from services.gateway.exchange.bytes_of import BytesOf, Missing
+from services.gateway.exchange.history_of import HistoryOf
+from services.gateway.exchange.packing import (
+    EVENTS,
+    STATE,
+    Packing,
+    file_name,
+    history_name,
+    markdown_name,
+    text_name,
+)
 from services.gateway.exchange.unpacking import TEXT_UNPACKED_BYTES_MAX
 
 log = structlog.get_logger(__name__)
@@ -41,10 +54,12 @@ TEXT_TRY_DELAY_S = 0.5
 class Exporting:
     """One export."""
 
-    def __init__(self, caller: Caller, actor: Actor) -> None:
-        """Export the project of *actor*, asking over *caller*."""
+    def __init__(self, caller: Caller, blobs: Blobs, actor: Actor, *, history: bool) -> None:
+        """Export the project of *actor*, asking over *caller* and *blobs*, with its *history*."""
         self._caller = caller
         self._actor = actor
+        self._bytes = BytesOf(blobs, actor)
+        self._history = HistoryOf(caller, actor) if history else None
         self._package_id = new_id()
 
     async def take(self) -> PackageState:
@@ -59,11 +74,13 @@ class Exporting:
         try:
             packing = Packing()
             scenes: dict[int, UUID] = {}
+            files: dict[str, int] = {}
             packing.begin(STATE)
             yield packing.write(_line(package.head.model_dump(mode="json")))
             for number in range(package.pages):
                 page = await self._page(number)
                 scenes |= page.scenes
+                files |= page.files
                 yield await asyncio.to_thread(packing.write, page.body)
             yield packing.end()
             numbers = sorted(scenes)
@@ -73,6 +90,14 @@ class Exporting:
                 for number, text in zip(some, texts, strict=True):
                     if text.size:
                         yield await asyncio.to_thread(_add, packing, number, text)
+            for sha256, size in sorted(files.items()):
+                async with aclosing(self._file(packing, sha256, size)) as parts:
+                    async for part in parts:
+                        yield part
+            if self._history:
+                async with aclosing(_past(packing, self._history, scenes)) as parts:
+                    async for part in parts:
+                        yield part
             yield packing.finish(datetime.now(UTC))
         except errors.AppError as error:
             log.warning("export cut short", code=error.code)
@@ -97,6 +122,24 @@ class Exporting:
             await asyncio.sleep(TEXT_TRY_DELAY_S * tried)
         raise errors.Unavailable
 
+    async def _file(self, packing: Packing, sha256: str, size: int) -> AsyncGenerator[bytes]:
+        """Write the bytes of a file; where they cannot be had the manifest says why."""
+        begun = False
+        try:
+            blob, ticket = await self._bytes.find(sha256)
+            packing.begin(file_name(sha256), size=blob.size)
+            begun = True
+            async with aclosing(self._bytes.parts(blob, ticket)) as parts:
+                async for part in parts:
+                    yield packing.write(part)
+            yield packing.end()
+            packing.note_blob(sha256, blob.size, media_type=blob.media_type)
+        except Missing as error:
+            log.warning("export without a file", reason=error.reason)
+            if begun:
+                yield packing.leave()
+            packing.note_blob(sha256, size, missing=error.reason)
+
     async def _drop(self) -> None:
         try:
             await self._caller.ask(
@@ -106,11 +149,43 @@ class Exporting:
             return  # it goes by itself, after a while
 
 
+async def _past(
+    packing: Packing, history: HistoryOf, scenes: Mapping[int, UUID]
+) -> AsyncGenerator[bytes]:
+    """Write the events, and of each scene its sessions, its named versions and its edits."""
+    packing.begin(EVENTS, large=True)
+    async with aclosing(history.events()) as pages:
+        async for page in pages:
+            yield await asyncio.to_thread(packing.write, page)
+    yield packing.end()
+    for number, scene_id in sorted(scenes.items()):
+        named = await history.snapshots(scene_id)
+        about = {
+            "sceneId": str(scene_id),
+            "sessions": [_plainly(each) for each in await history.sessions(scene_id)],
+            "snapshots": [_plainly(each) for each in named],
+        }
+        yield packing.add(history_name(number, ".json"), json.dumps(about, indent=1).encode())
+        for snapshot in named:
+            if version := await history.version(scene_id, snapshot):
+                name = history_name(number, f"/{snapshot.id}.yjs")
+                yield await asyncio.to_thread(packing.add, name, version)
+        packing.begin(history_name(number, ".ndjson"), large=True)
+        async with aclosing(history.edits(scene_id)) as pages:
+            async for page in pages:
+                yield await asyncio.to_thread(packing.write, page)
+        yield packing.end()
+
+
 def _add(packing: Packing, number: int, text: Text) -> bytes:
     sent = packing.add(text_name(number), _plain(text.packed))
     if text.markdown:
         sent += packing.add(markdown_name(number), _plain(text.markdown))
     return sent
+
+
+def _plainly(said: Wire) -> dict[str, object]:
+    return said.model_dump(mode="json", by_alias=True)
 
 
 def _plain(packed: bytes) -> bytes:

@@ -1,10 +1,12 @@
-"""Passing an import on: its state page by page, its texts one by one, and then the word to begin.
+"""Passing an import on: state page by page, texts and files one by one, then the word to begin.
 
 Until that word nothing can be seen of it. What is wrong is told with its place in the file.
 """
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,8 @@ from pydantic import ValidationError
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
+from libs.contracts.blobs import BeginUpload
+from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 from libs.contracts.workspaces import (
@@ -32,6 +36,7 @@ from libs.contracts.workspaces import (
     PutText,
     StartImport,
 )
+from services.gateway.blobs import Blobs
 from services.gateway.exchange.packing import STATE
 from services.gateway.exchange.unpacking import Unpacking
 
@@ -44,9 +49,10 @@ _TEXT = re.compile(r"scenes/(\d{6,9})\.yjs")
 class Importing:
     """One import."""
 
-    def __init__(self, caller: Caller, actor: Actor, package_id: UUID) -> None:
-        """Send a package called *package_id* for *actor* over *caller*."""
+    def __init__(self, caller: Caller, blobs: Blobs, actor: Actor, package_id: UUID) -> None:
+        """Send a package called *package_id* for *actor* over *caller*, its bytes to *blobs*."""
         self._caller = caller
+        self._blobs = blobs
         self._actor = actor
         self._package_id = package_id
 
@@ -64,6 +70,8 @@ class Importing:
             for name in unpacking.names:
                 if match := _TEXT.fullmatch(name):
                     await self._send_text(unpacking, name, int(match[1]))
+                elif (sha256 := name.removeprefix("files/")) in unpacking.blobs:
+                    await self._send_bytes(unpacking, name, sha256)
                 elif name != STATE:
                     await asyncio.to_thread(_read_through, unpacking, name)
         except errors.AppError:
@@ -100,6 +108,21 @@ class Importing:
         )
         await self._put(name, PUT_TEXT, question)
 
+    async def _send_bytes(self, unpacking: Unpacking, name: str, sha256: str) -> None:
+        """Store bytes in a place of the package's own; the job takes them from there."""
+        packed = unpacking.blobs[sha256]
+        wanted = BeginUpload(
+            upload_id=new_id(), size=packed.bytes, sha256=sha256, media_type=packed.media_type
+        )
+        place = Actor(user_id=self._actor.user_id, project_id=self._package_id)
+        async with aclosing(_parts(unpacking, name)) as parts:
+            try:
+                await self._blobs.store(wanted, parts, place)
+            except errors.ContentMismatch:
+                raise errors.PackageDamaged(
+                    f"{name} is not what the manifest says.", at=name
+                ) from None
+
     async def _put[Q: Wire, A: Wire](self, name: str, method: Method[Q, A], question: Q) -> None:
         try:
             await self._caller.ask(method, question, self._actor, deadline_s=PUT_DEADLINE_S)
@@ -134,6 +157,12 @@ def _take(lines: Any) -> list[bytes]:
         if size >= PAGE_BYTES:
             break
     return taken
+
+
+async def _parts(unpacking: Unpacking, name: str) -> AsyncGenerator[bytes]:
+    chunks = unpacking.chunks(name)
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk
 
 
 def _read_through(unpacking: Unpacking, name: str) -> None:

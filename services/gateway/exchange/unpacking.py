@@ -15,14 +15,16 @@ from typing import IO, Annotated
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from libs import errors
+from libs.contracts.blobs import MediaType, Sha256, Size
 from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, PAGE_BYTES_MAX
-from services.gateway.exchange.packing import MANIFEST, STATE
+from services.gateway.exchange.packing import MANIFEST, STATE, file_name
 
 CONTENTS_BYTES_MAX = 32 << 20
 """Of a zip file's table of contents, which is read at once."""
-FILES_MAX = 2 * AGGREGATES_MAX + 1_000
-MANIFEST_BYTES_MAX = 32 << 20
-UNPACKED_BYTES_MAX = 4 << 30
+FILES_MAX = 6 * AGGREGATES_MAX
+"""In a zip file: texts, bytes, and what there is of the past."""
+MANIFEST_BYTES_MAX = 64 << 20
+UNPACKED_BYTES_MAX = 16 << 30
 """Of all files together, as they say themselves."""
 TEXT_UNPACKED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 256 * 1024
@@ -51,9 +53,20 @@ class _Vouched(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Packed(BaseModel):
+    """What a manifest says of an entity's bytes; `missing` says why they are not in the file."""
+
+    bytes: Size
+    media_type: Annotated[MediaType | None, Field(alias="mediaType")] = None
+    missing: str | None = None
+
+
 class _Manifest(BaseModel):
     format: str
     files: Annotated[dict[str, _Vouched], Field(max_length=FILES_MAX)]
+    blobs: Annotated[dict[Sha256, Packed], Field(max_length=AGGREGATES_MAX)] = Field(
+        default_factory=dict[str, Packed]
+    )
 
 
 class Unpacking:
@@ -80,7 +93,10 @@ class Unpacking:
         self._infos = {info.filename: info for info in infos}
         if len(self._infos) < len(infos):
             raise errors.PackageDamaged("Two files have the same name.", at="file")
-        self._files = self._manifest().files
+        manifest = self._manifest()
+        self._files = manifest.files
+        self.blobs = {each: said for each, said in manifest.blobs.items() if not said.missing}
+        self._require_bytes()
 
     @property
     def names(self) -> list[str]:
@@ -130,6 +146,14 @@ class Unpacking:
             yield chunk
         if size != vouched.bytes or digest.hexdigest() != vouched.sha256:
             raise errors.PackageDamaged(f"{name} is not what the manifest says.", at=name)
+
+    def _require_bytes(self) -> None:
+        """Return when all bytes that are not missing are there, under their own names."""
+        for sha256, packed in self.blobs.items():
+            name = file_name(sha256)
+            vouched = self._files.get(name)
+            if vouched is None or (vouched.sha256, vouched.bytes) != (sha256, packed.bytes):
+                raise errors.PackageDamaged(f"{name} is not what the manifest says.", at=name)
 
     def _read(self, name: str) -> Iterator[bytes]:
         info = self._infos.get(name)

@@ -9,7 +9,8 @@ from typing import IO
 from libs import errors
 from services.gateway.edge.incoming import Incoming
 
-UPLOAD_BYTES_MAX = 512 << 20
+UPLOAD_BYTES_MAX = 4 << 30
+"""Of one file; UPLOADS_MAX of them may lie in the temporary folder of a gateway."""
 UPLOADS_MAX = 4
 """Files that one gateway takes in at once."""
 BUSY_RETRY_S = 10

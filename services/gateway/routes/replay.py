@@ -101,7 +101,7 @@ class ReplayRoutes:
         sent = 0
         ends = asyncio.get_running_loop().time() + REPLAY_S_MAX - PAGE_DEADLINE_S
         while True:
-            lines = b"".join(_line(frame) for frame in page.frames)
+            lines = b"".join(line_of(frame) for frame in page.frames)
             sent += len(lines)
             if lines:
                 yield lines
@@ -118,7 +118,8 @@ class ReplayRoutes:
                 return
 
 
-def _line(frame: Frame) -> bytes:
+def line_of(frame: Frame) -> bytes:
+    """Return a frame as a line of JSON."""
     by: list[UUID] = frame.by
     return _json(
         {

@@ -1,8 +1,6 @@
-"""Projects as a whole: clone, templates, export and import, and the jobs that make them."""
+"""Projects as a whole: clone and templates, and the jobs that make them."""
 
-from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -16,7 +14,6 @@ from libs.contracts.values import Note
 from libs.contracts.wire import Wire
 from libs.contracts.workspaces import Job, Template, Templates
 from services.gateway.authority import Authority
-from services.gateway.edge.incoming import Incoming
 from services.gateway.edge.route import (
     Answer,
     AnyRoute,
@@ -25,19 +22,11 @@ from services.gateway.edge.route import (
     NoQuery,
     Query,
     Route,
-    Streamed,
 )
-from services.gateway.exchange.exporting import Exporting
-from services.gateway.exchange.importing import Importing
-from services.gateway.exchange.unpacking import Unpacking
-from services.gateway.exchange.uploads import UPLOAD_BYTES_MAX, Uploads
 from services.gateway.limits import LimitClass
 from services.gateway.routes.shapes import CURSOR_CHARS_MAX
 
-ZIP = "application/zip"
-EXPORT_S_MAX = 600.0
-"""An export that takes longer, because its client reads slowly, is cut short."""
-_TAG = "Workspaces"
+TAG = "Workspaces"
 
 
 class ProjectCopy(Wire):
@@ -61,24 +50,17 @@ class Paged(Query):
     limit: Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)] = PAGE_ITEMS_DEFAULT
 
 
-class ImportQuery(Query):
-    """What to call the project; as it was called when nothing is said."""
-
-    name: Name | None = None
-
-
 class WorkspaceRoutes:
     """Handlers about projects as a whole."""
 
     def __init__(self, caller: Caller, authority: Authority) -> None:
-        """Ask events and collab over *caller*; *authority* knows who is in which team."""
+        """Ask events over *caller*; *authority* knows who is in which team."""
         self._caller = caller
         self._authority = authority
-        self._uploads = Uploads()
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
-        return [*self._copies(), *self._of_templates(), *self._exchange()]
+        return [*self._copies(), *self._of_templates()]
 
     def _copies(self) -> list[AnyRoute]:
         return [
@@ -92,7 +74,7 @@ class WorkspaceRoutes:
                     " texts of its scenes and no history; whoever asked is its OWNER and only"
                     " member."
                 ),
-                tag=_TAG,
+                tag=TAG,
                 body=ProjectCopy,
                 query=NoQuery,
                 cost=LimitClass.CONTENT,
@@ -108,7 +90,7 @@ class WorkspaceRoutes:
                 handler=self.job,
                 summary="Read how a job is going",
                 description="Only who started it sees it. It is remembered for 30 days.",
-                tag=_TAG,
+                tag=TAG,
                 body=NoBody,
                 query=NoQuery,
                 cost=LimitClass.READ,
@@ -119,14 +101,14 @@ class WorkspaceRoutes:
 
     def _of_templates(self) -> list[AnyRoute]:
         path = "/api/templates"
-        of_one: dict[str, Any] = {"tag": _TAG, "query": NoQuery, "path": f"{path}/{{id}}"}
+        of_one: dict[str, Any] = {"tag": TAG, "query": NoQuery, "path": f"{path}/{{id}}"}
         return [
             Route(
                 method="POST",
                 path="/api/projects/{id}/templates",
                 handler=self.template,
                 summary="Make a template of a project",
-                tag=_TAG,
+                tag=TAG,
                 body=TemplateCreate,
                 query=NoQuery,
                 cost=LimitClass.CONTENT,
@@ -142,7 +124,7 @@ class WorkspaceRoutes:
                 handler=self.list,
                 summary="List templates, the newest first",
                 description="One's own, and those shared with the members of one's projects.",
-                tag=_TAG,
+                tag=TAG,
                 body=NoBody,
                 query=Paged,
                 cost=LimitClass.READ,
@@ -175,7 +157,7 @@ class WorkspaceRoutes:
                 path=f"{path}/{{id}}/projects",
                 handler=self.instance,
                 summary="Make a project of a template",
-                tag=_TAG,
+                tag=TAG,
                 body=ProjectCopy,
                 query=NoQuery,
                 cost=LimitClass.CONTENT,
@@ -186,54 +168,10 @@ class WorkspaceRoutes:
             ),
         ]
 
-    def _exchange(self) -> list[AnyRoute]:
-        return [
-            Route(
-                method="GET",
-                path="/api/projects/{id}/export",
-                handler=self.export,
-                summary="Export a project",
-                description=(
-                    "A zip file: `state.ndjson`, the text of each scene as one Yjs update and as"
-                    " Markdown, and `manifest.json`, which has the SHA-256 of each. It can be"
-                    " imported again, anywhere."
-                ),
-                tag=_TAG,
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.CONTENT,
-                place=("project", "id"),
-                action="project.export",
-                problems=("LIMIT_REACHED", "TOO_LARGE"),
-                answer_media_types=(ZIP,),
-            ),
-            Route(
-                method="POST",
-                path="/api/projects/import",
-                handler=self.import_,
-                summary="Import a project",
-                description=(
-                    "Send the file that an export gave. All of it is looked at before a job makes"
-                    " a new project of it; `at` says what is wrong where."
-                    f" At most {UPLOAD_BYTES_MAX >> 20} MiB."
-                ),
-                tag=_TAG,
-                body=Incoming,
-                query=ImportQuery,
-                cost=LimitClass.CONTENT,
-                action="project.create",
-                answer=Job,
-                status=202,
-                problems=("LIMIT_REACHED", "PACKAGE_DAMAGED"),
-                media_types=(ZIP,),
-                body_bytes_max=UPLOAD_BYTES_MAX,
-            ),
-        ]
-
     async def clone(self, call: Call[ProjectCopy]) -> Answer:
         """Begin to clone."""
         question = workspaces.StartClone(job_id=call.new_id, name=call.body.name)
-        return _begun(await self._caller.ask(workspaces.START_CLONE, question, call.actor))
+        return begun(await self._caller.ask(workspaces.START_CLONE, question, call.actor))
 
     async def job(self, call: Call[NoBody]) -> Answer:
         """Read a job."""
@@ -243,7 +181,7 @@ class WorkspaceRoutes:
     async def template(self, call: Call[TemplateCreate]) -> Answer:
         """Begin to make a template."""
         question = workspaces.StartTemplate(job_id=call.new_id, **dict(call.body))
-        return _begun(await self._caller.ask(workspaces.START_TEMPLATE, question, call.actor))
+        return begun(await self._caller.ask(workspaces.START_TEMPLATE, question, call.actor))
 
     async def list(self, call: Call[NoBody, Paged]) -> Answer:
         """List templates."""
@@ -273,28 +211,7 @@ class WorkspaceRoutes:
             team_ids=await self._teams(call),
             name=call.body.name,
         )
-        return _begun(await self._caller.ask(workspaces.START_INSTANCE, question, _person(call)))
-
-    async def export(self, call: Call[NoBody]) -> Answer:
-        """Stream an export."""
-        exporting = Exporting(self._caller, call.actor)
-        package = await exporting.take()
-        stamp = datetime.now().astimezone().date().isoformat()
-        name = quote(f"{package.head.name} {stamp}.scriptorium.zip", safe="")
-        headers = {
-            "Content-Disposition": (
-                f"attachment; filename=\"project.scriptorium.zip\"; filename*=UTF-8''{name}"
-            )
-        }
-        stream = Streamed(exporting.stream(package), EXPORT_S_MAX)
-        return Answer(200, media_type=ZIP, headers=headers, stream=stream)
-
-    async def import_(self, call: Call[Incoming, ImportQuery]) -> Answer:
-        """Take a file in, look at it, and begin to make a project of it."""
-        importing = Importing(self._caller, _person(call), call.command_id)
-        async with self._uploads.receive(call.body) as file:
-            await importing.send(Unpacking(file))
-        return _begun(await importing.start(call.new_id, call.query.name))
+        return begun(await self._caller.ask(workspaces.START_INSTANCE, question, _person(call)))
 
     async def _one(self, call: Call[Any]) -> workspaces.OneTemplate:
         return workspaces.OneTemplate(template_id=call.path["id"], team_ids=await self._teams(call))
@@ -307,5 +224,6 @@ def _person(call: Call[Any, Any]) -> Actor:
     return Actor(user_id=call.identity.user_id)
 
 
-def _begun(job: Job) -> Answer:
+def begun(job: Job) -> Answer:
+    """Answer that a job was begun, and where to look after it."""
     return Answer.json(job, 202, {"Location": f"/api/jobs/{job.id}"})

@@ -1,0 +1,70 @@
+"""The log of a project as it is exported: thing by thing, in the form of its checksums."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import asyncpg
+import zstandard
+
+from libs.contracts.actor import Actor
+from libs.contracts.workspaces import LogPage, ReadLog
+from services.events.handlers.action import require_visible
+from services.events.integrity import screened
+from services.events.integrity.chain import Stored, content_bytes, stored_of
+from services.events.model.aggregates import PROJECT
+from services.events.store import Reader, Store, of_events
+from services.events.workspaces.store import SQL
+
+THINGS_AT_ONCE = 100
+EVENTS_AT_ONCE = 100
+"""Of 64 KiB of data each at most: a page is compressed, and the bus carries it."""
+ZSTD_LEVEL = 3
+
+
+class History:
+    """Answers who takes a project's history with them."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from *store*."""
+        self._store = store
+
+    async def page(self, question: ReadLog, actor: Actor) -> LogPage:
+        """Show the next events; what does not continue its chain is left out."""
+        project_id = actor.scope()
+
+        async def work(reader: Reader) -> LogPage:
+            require_visible(await reader.row(PROJECT, project_id))
+            heads = await reader.connection.fetch(
+                SQL.log_heads, project_id, question.after, THINGS_AT_ONCE
+            )
+            ids = _some(heads)
+            rows = await reader.connection.fetch(
+                SQL.log_page, ids, question.after, question.version, EVENTS_AT_ONCE
+            )
+            events = await screened(reader.connection, of_events(rows))
+            body = zstandard.compress(b"".join(map(_line, map(stored_of, events))), ZSTD_LEVEL)
+            after, version = None, 0
+            if len(rows) == EVENTS_AT_ONCE:
+                after, version = rows[-1]["aggregate_id"], rows[-1]["version"]
+            elif len(ids) < len(heads) or len(heads) == THINGS_AT_ONCE:
+                # All of these; others come after the last.
+                after, version = UUID(int=ids[-1].int + 1), 0
+            return LogPage.model_construct(body=body, after=after, version=version)
+
+        return await self._store.read(work, project_id=project_id)
+
+
+def _some(heads: Iterable[asyncpg.Record]) -> list[UUID]:
+    """Return as many things as fill a page."""
+    ids: list[UUID] = []
+    events = 0
+    for row in heads:
+        if events >= EVENTS_AT_ONCE:
+            break
+        ids.append(row["aggregate_id"])
+        events += row["version"]
+    return ids
+
+
+def _line(event: Stored) -> bytes:
+    return content_bytes(event)[:-1] + f',"checksum":"{event.checksum}"}}\n'.encode()

@@ -1,0 +1,56 @@
+"""Numbers instead of ids: things of a document are counted through all kinds, in their order."""
+
+from collections.abc import Mapping
+
+from libs import errors
+from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
+from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates import AGGREGATES
+
+KINDS: tuple[Aggregate, ...] = tuple(
+    each for each in AGGREGATES.values() if each.parent is not None
+)
+"""What a document holds, in its order: what is in a project, and not who may come in."""
+
+
+class Numbering:
+    """Which number is of which kind."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        """Number things of kinds as *counts* says, in the order of KINDS."""
+        self.ranges: dict[str, range] = {}
+        first = 1
+        for about in KINDS:
+            count = counts.get(about.kind, 0)
+            self.ranges[about.kind] = range(first, first + count)
+            first += count
+        self.total = first - 1
+
+    @classmethod
+    def of(cls, head: Head) -> "Numbering":
+        """Return what a document that begins with *head* numbers.
+
+        Raises:
+            errors.Unsupported: It has another format.
+            errors.Unknown: It has a kind that is not known here.
+            errors.TooLarge: It has more than AGGREGATES_MAX things.
+        """
+        if head.format != FORMAT:
+            raise errors.Unsupported(
+                f"This format is not known here; {FORMAT} is.", at="format", known=[FORMAT]
+            )
+        unknown = head.kinds.keys() - {about.kind for about in KINDS}
+        if unknown:
+            name = min(unknown)
+            raise errors.Unknown(
+                f"kinds.{name}: is not known here",
+                errors=[{"field": f"kinds.{name}", "detail": "is not known here"}],
+            )
+        numbering = cls(head.kinds)
+        if numbering.total > AGGREGATES_MAX:
+            raise errors.TooLarge(f"A project may have {AGGREGATES_MAX} things to be copied.")
+        return numbering
+
+    def kind_of(self, number: int) -> Aggregate | None:
+        """Return of which kind a number is; None when it is nobody's."""
+        return next((each for each in KINDS if number in self.ranges[each.kind]), None)
