@@ -1,28 +1,16 @@
-"""Where a thing belongs and what a person is there: asked of events, cached in NATS KV.
+"""Where a thing belongs and what a person is there: asked of events, roles cached for all gateways.
 
-A role is cached for the bucket's five minutes under `<project>.<user>` and dropped at once when
-membership changes. Writing it back cannot undo a drop: the entry's revision (a drop leaves one
-too) is read before events is asked and expected when the answer is written.
-
-A role may be that of a team, so it is cached with the version of the person's teams and counts
-while they are at that version. Those are cached alike, under `teams.<user>`: one drop, when
-somebody comes into a team or leaves it, undoes what was decided about them in every project.
+What a thing is hardly changes, so that is kept here; see `permission_cache` for roles and teams.
 """
 
 import asyncio
-import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 from uuid import UUID
 
-import nats.errors
-import nats.js.errors
-import structlog
 from nats.aio.client import Client
-from nats.js.kv import KeyValue
 from prometheus_client import Counter
 
 from libs import errors
@@ -33,10 +21,9 @@ from libs.contracts.resources import Kind
 from libs.contracts.streams import PERMISSIONS
 from libs.postgres.pool import UNREACHABLE
 from services.gateway.identity.model import Identity
+from services.gateway.permission_cache import CachedRole, PermissionCache
 from services.gateway.permissions import Access
 from services.gateway.teams.model import Teams
-
-log = structlog.get_logger(__name__)
 
 THINGS_MAX = 100_000
 DELETED_FRESH_S = 1.0
@@ -44,14 +31,11 @@ DELETED_FRESH_S = 1.0
 DELETED_USABLE_S = PERMISSIONS.ttl_s
 """The same while events is away: as long as a role."""
 ASK_DEADLINE_S = 2.0
-KV_WAIT_S = 1.0
 DROPS_AT_ONCE = 50
 
 _decisions = Counter(
     "scriptorium_permission_decisions_total", "Decisions, by where they came from.", ["source"]
 )
-
-_KV_AWAY = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
 
 
 class Identifies(Protocol):
@@ -94,20 +78,6 @@ class _Thing:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedRole:
-    role: Role
-    teams_version: int
-
-    @classmethod
-    def read(cls, value: bytes) -> "_CachedRole":
-        role, _, version = value.decode().partition(" ")
-        return cls(Role(role), int(version))
-
-    def written(self) -> bytes:
-        return f"{self.role} {self.teams_version}".encode()
-
-
 class Authority:
     """Answers who may enter where."""
 
@@ -115,14 +85,12 @@ class Authority:
         self, *, client: Client, caller: Caller, identities: Identifies, teams: KnowsTeams
     ) -> None:
         """Ask over *caller* and *teams*, cache in the bucket that *client* reaches."""
-        self._client = client
-        self._jetstream = client.jetstream(timeout=KV_WAIT_S)
+        self._cache = PermissionCache(client)
         self._caller = caller
         self._identities = identities
         self._teams = teams
         self._things: OrderedDict[tuple[Kind, UUID], _Thing] = OrderedDict()
         self._doubted = float("-inf")
-        self._bucket: KeyValue | None = None
 
     async def identify(self, token: str) -> Identity:
         """Return whom *token* stands for.
@@ -154,7 +122,7 @@ class Authority:
             return await self._ask(identity, kind, thing_id, teams)
         age_s = self._age(thing)
         (revision, cached), teams = await asyncio.gather(
-            self._cached_role(thing.project_id, identity.user_id),
+            self._cache.role(thing.project_id, identity.user_id),
             self.teams_of(identity.user_id),
         )
         role = cached.role if cached and cached.teams_version == teams.version else None
@@ -170,7 +138,8 @@ class Authority:
                 return thing.access(role, identity)
             raise
         if role is None and revision is not None:
-            await self._cache_role(access, identity.user_id, teams, revision)
+            entry = CachedRole(access.role, teams.version)
+            await self._cache.put_role(access.project_id, identity.user_id, entry, revision)
         return access
 
     async def teams_of(self, user_id: UUID) -> Teams:
@@ -179,7 +148,7 @@ class Authority:
         Raises:
             Unavailable: The database is away, and they are not cached.
         """
-        revision, teams = await self._cached_teams(user_id)
+        revision, teams = await self._cache.teams(user_id)
         if teams is not None:
             return teams
         try:
@@ -187,8 +156,7 @@ class Authority:
         except UNREACHABLE as error:
             raise errors.Unavailable("Permissions cannot be checked at the moment.") from error
         if revision is not None:
-            said = {"version": teams.version, "ids": [each.hex for each in teams.ids]}
-            await self._write(_teams_key(user_id), json.dumps(said).encode(), revision)
+            await self._cache.put_teams(user_id, teams, revision)
         return teams
 
     async def role_of(self, identity: Identity, project_id: UUID, user_id: UUID) -> Role | None:
@@ -217,13 +185,11 @@ class Authority:
         Raises:
             nats.errors.Error, nats.js.errors.Error: The cache cannot be reached.
         """
-        bucket = await self._open()
-        await bucket.delete(_key(project_id, user_id))
+        await self._cache.drop_role(project_id, user_id)
 
     async def forget_teams(self, user_id: UUID) -> None:
         """Drop which teams a person is in, and what they were let to do by them."""
-        bucket = await self._open()
-        await bucket.delete(_teams_key(user_id))
+        await self._cache.drop_teams(user_id)
 
     async def forget_team(self, project_id: UUID, team_id: UUID) -> None:
         """Drop what is cached of everybody in a team about a project.
@@ -289,61 +255,6 @@ class Authority:
         while len(self._things) > THINGS_MAX:
             self._things.popitem(last=False)
 
-    async def _open(self) -> KeyValue:
-        if self._bucket is None:
-            self._bucket = await self._jetstream.key_value(PERMISSIONS.name)
-        return self._bucket
-
-    async def _cached_role(
-        self, project_id: UUID, user_id: UUID
-    ) -> tuple[int | None, _CachedRole | None]:
-        """Return the entry's revision (None: unknown, do not write) and the role it holds."""
-        return await self._read(_key(project_id, user_id), _CachedRole.read)
-
-    async def _cached_teams(self, user_id: UUID) -> tuple[int | None, Teams | None]:
-        """Return the entry's revision (None: unknown, do not write) and the teams it holds."""
-        return await self._read(_teams_key(user_id), _read_teams)
-
-    async def _read[T](self, key: str, reader: Callable[[bytes], T]) -> tuple[int | None, T | None]:
-        if not self._client.is_connected:
-            return None, None
-        try:
-            bucket = await self._open()
-            entry = await bucket.get(key)
-            return entry.revision, reader(entry.value or b"")
-        except nats.js.errors.KeyNotFoundError as missing:
-            dropped = cast("KeyValue.Entry | None", missing.entry)
-            return (dropped.revision or 0) if dropped else 0, None
-        except (*_KV_AWAY, ValueError, KeyError) as error:
-            log.warning("permission cache unreachable", reason=type(error).__name__)
-            return None, None
-
-    async def _cache_role(self, access: Access, user_id: UUID, teams: Teams, revision: int) -> None:
-        entry = _CachedRole(access.role, teams.version)
-        await self._write(_key(access.project_id, user_id), entry.written(), revision)
-
-    async def _write(self, key: str, value: bytes, revision: int) -> None:
-        try:
-            bucket = await self._open()
-            await bucket.update(key, value, last=revision)
-        except nats.js.errors.KeyWrongLastSequenceError:
-            pass  # it changed meanwhile: the newer word stands
-        except _KV_AWAY as error:
-            log.warning("permission cache unreachable", reason=type(error).__name__)
-
-
-def _read_teams(value: bytes) -> Teams:
-    said = json.loads(value)
-    return Teams(int(said["version"]), tuple(UUID(each) for each in said["ids"]))
-
 
 def _now() -> float:
     return time.monotonic()
-
-
-def _key(project_id: UUID, user_id: UUID) -> str:
-    return f"{project_id.hex}.{user_id.hex}"
-
-
-def _teams_key(user_id: UUID) -> str:
-    return f"teams.{user_id.hex}"

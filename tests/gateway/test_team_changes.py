@@ -48,7 +48,7 @@ async def authority(stack: Stack, pool: Pool) -> AsyncIterator[Authority]:
 
 @pytest.fixture
 async def bucket(authority: Authority) -> KeyValue:
-    return await authority._open()  # pyright: ignore[reportPrivateUsage]
+    return await authority._cache._open()  # pyright: ignore[reportPrivateUsage]
 
 
 type Way = Callable[[Manuscript, Json, Person], Awaitable[httpx.Response]]

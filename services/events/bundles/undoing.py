@@ -23,7 +23,7 @@ from services.events.bundles.inverse import Direction, Inverse, effects_of
 from services.events.bundles.steps import require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.model.aggregates import PROJECT
-from services.events.store import Reader, Store, Transaction
+from services.events.store import SQL, Reader, Store, Transaction
 
 _VERBS = {"undo": "Undo", "apply": "Apply"}
 
@@ -45,12 +45,14 @@ class Undoing:
         project_id = actor.scope()
 
         async def work(reader: Reader) -> Bundle:
-            # A retry finds the bundle no longer undone, but what it did itself.
-            done = await bundle_store.bundles_by_id(reader, project_id, [question.command_id])
-            if question.command_id in done and done[question.command_id].reverses:
-                reversed_id = done[question.command_id].reverses
-                assert reversed_id is not None
-                return await require_bundle(reader, project_id, reversed_id)
+            # A retry finds the bundle no longer undone, but what it took back itself, also when
+            # that left nothing to change.
+            known = await reader.connection.fetchrow(SQL.claimed, question.command_id)
+            if known:
+                target_id: UUID = known["target_id"]
+                found = await bundle_store.bundles_by_id(reader, project_id, [target_id])
+                if target_id in found:
+                    return found[target_id]
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             if bundle.undone_by is None:
                 raise errors.Conflict("This bundle is not undone.")

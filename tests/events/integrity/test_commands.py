@@ -105,6 +105,8 @@ async def test_export_and_rebuild(stack: Stack, world: World, owner: Pool, tmp_p
     again = await scriptorium(stack, "events", "export", "-o", file)
     assert (again.code, again.err.count("\n")) == (1, 1)
 
+    # Others tampered with the log before; let the tables be what it says.
+    await scriptorium(stack, "events", "rebuild", "--swap")
     await owner.execute("UPDATE books SET title = 'W' WHERE project_id = $1", world.project_id)
     differs = await scriptorium(stack, "events", "rebuild")
     swapped = await scriptorium(stack, "events", "rebuild", "--swap")
@@ -139,7 +141,7 @@ async def test_in_a_shell(stack: Stack) -> None:
     fine = await in_a_shell(stack, "events", "verify", "--project", new_id())
 
     assert (refused.code, refused.err) == (1, "scriptorium: there is no dead letter 999999\n")
-    assert (fine.code, fine.out.strip()) == (0, "0 events fit their chains")
+    assert (fine.code, fine.out.strip(), fine.err) == (0, "0 events fit their chains", "")
 
 
 async def test_dead_letters_from_list_to_replay(stack: Stack, world: World) -> None:

@@ -95,6 +95,18 @@ def some_operation(data: st.DataObject, model: Model, fresh: list[tuple[str, str
             }
 
 
+def some_change(data: st.DataObject, model: Model, thing_id: str, name: str) -> Operation:
+    """Draw another value for a field than it has."""
+    thing = model.all[thing_id]
+    if name == "revealSceneId":
+        others = {None, *model.some("scene")} - {thing.fields[name]}
+        value = data.draw(st.sampled_from(sorted(others, key=str)))
+    else:
+        value = data.draw(VALUES[thing.kind][name].filter(lambda each: each != thing.fields[name]))
+    about = {"kind": thing.kind, "id": thing_id}
+    return {"op": "set", "aggregate": about, "path": name, "value": value}
+
+
 def with_doubts(data: st.DataObject, model: Model, operation: Operation) -> Operation:
     """Add what its author believes to be there, which is not always so."""
     thing = model.all.get(operation["aggregate"]["id"])
@@ -118,7 +130,7 @@ def some_operations(data: st.DataObject, model: Model) -> list[Operation]:
     """Draw what one bundle does."""
     fresh = list[tuple[str, str]]()
     found = list[Operation]()
-    for _ in range(data.draw(st.integers(1, 5))):
+    for _ in range(data.draw(st.integers(1, 3))):
         operation = some_operation(data, model, fresh)
         if operation["op"] == "create":
             fresh.append((operation["aggregate"]["kind"], operation["aggregate"]["id"]))

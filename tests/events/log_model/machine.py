@@ -6,14 +6,21 @@ from uuid import UUID
 
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from libs.contracts import bundles as b
 from libs.contracts import manuscript as m
 from libs.contracts.ids import new_id
 from tests.events.bundling import ALL
 from tests.events.log_model import desk as d
-from tests.events.log_model.drawing import furniture, some_operation, some_operations, with_doubts
+from tests.events.log_model.drawing import (
+    VALUES,
+    furniture,
+    some_change,
+    some_operation,
+    some_operations,
+    with_doubts,
+)
 from tests.events.log_model.model import Model
 from tests.events.log_model.proofs import prove_all, prove_versions
 from tests.events.log_model.things import Made, Operation, Refused
@@ -24,6 +31,19 @@ FIELD_NAMES = {
     "story.goals": "storyGoals",
 }
 """What a pick calls the fields of a part."""
+
+DEEDS = (
+    *["command"] * 4,
+    *["many_at_once"] * 3,
+    *["overtaken"] * 2,
+    *["undo"] * 2,
+    "redo",
+    "pick",
+    "job",
+    "retry",
+    "archive",
+)
+"""What happens next, by how often: of rules of their own Hypothesis would leave out some."""
 
 RETRIED_MAX = 5
 """How many of the newest commands may be asked again."""
@@ -45,11 +65,15 @@ class LogMachine(RuleBasedStateMachine):
         self.agrees = True
         operations, bundle_id = furniture(self.model.book), new_id()
         self.model.commit(str(bundle_id), operations)
-        desk.ask(d.bundle(bundle_id, operations), self.actor)
+        self.done.append(d.bundle(bundle_id, operations))
+        desk.ask(self.done[0], self.actor)
 
-    # Rules -----------------------------------------------------------------------------------
+    # Deeds -----------------------------------------------------------------------------------
 
-    @rule(data=st.data())
+    @rule(deed=st.sampled_from(DEEDS), data=st.data())
+    def go_on(self, deed: str, data: st.DataObject) -> None:
+        getattr(self, deed)(data)
+
     def command(self, data: st.DataObject) -> None:
         operation = with_doubts(data, self.model, some_operation(data, self.model, []))
         operation.pop("oldValue", None)
@@ -57,6 +81,9 @@ class LogMachine(RuleBasedStateMachine):
             operation.pop("baseVersion", None)
         for name in {"create": ["index"], "restore": ["expectedVersion"]}.get(operation["op"], []):
             operation.pop(name, None)
+        self._do_alone(operation)
+
+    def _do_alone(self, operation: Operation) -> None:
         command_id = new_id()
         self._meet(
             "command",
@@ -64,19 +91,20 @@ class LogMachine(RuleBasedStateMachine):
             lambda: self.model.command(str(command_id), operation),
         )
 
-    @rule(data=st.data())
     def many_at_once(self, data: st.DataObject) -> None:
-        operations, bundle_id = some_operations(data, self.model), new_id()
+        self._do_together(some_operations(data, self.model))
+
+    def _do_together(self, operations: list[Operation]) -> None:
+        bundle_id = new_id()
         self._meet(
             "bundle",
             d.bundle(bundle_id, operations),
             lambda: self.model.commit(str(bundle_id), operations),
         )
 
-    @rule(data=st.data(), abandons=st.booleans())
-    def job(self, data: st.DataObject, abandons: bool) -> None:
+    def job(self, data: st.DataObject) -> None:
         """Stage in two parts; what is staged is seen by nobody, and is one bundle or nothing."""
-        job_id = new_id()
+        job_id, abandons = new_id(), data.draw(st.booleans())
         parts = [some_operations(data, self.model), some_operations(data, self.model)]
         for number, part in enumerate(parts, start=1):
             self.desk.ask(d.stage(job_id, number, part), self.actor)
@@ -85,26 +113,57 @@ class LogMachine(RuleBasedStateMachine):
         abandon = d.Question(b.ABANDON_JOB, b.AbandonJob(job_id=job_id))
         operations = [*parts[0], *parts[1]]
         if not abandons and self._meet("job", commit, lambda: self.model.commit("", operations)):
+            code, _ = self.desk.tried(abandon, self.actor)
+            assert code == "CONFLICT"
             return
         self.desk.ask(abandon, self.actor)
         code, _ = self.desk.tried(commit, self.actor)
-
         assert code == "GONE"
 
-    @precondition(lambda self: self.model.bundles)
-    @rule(data=st.data())
+    def overtaken(self, data: st.DataObject) -> None:
+        """Change a field; then comes who has not seen that, or takes back what was before it."""
+        cells = [
+            (made.id, each, name)
+            for made in self.model.bundles
+            for each, touched in made.touched.items()
+            for name in touched.effects
+            if name in VALUES[self.model.all[each].kind] and self.model.is_visible(each)
+        ]
+        bundle_id, thing_id, name = data.draw(st.sampled_from(cells or [("", "", "")]))
+        if not thing_id:
+            return
+        change = some_change(data, self.model, thing_id, name)
+        thing = self.model.all[thing_id]
+        version, before = thing.version, thing.fields[name]
+        self._do_alone(change)
+        late = some_change(data, self.model, thing_id, name)
+        match data.draw(st.sampled_from(["undo", "again", "expected", "base", "old"])):
+            case "undo":
+                self._undo(next(each for each in self.model.bundles if each.id == bundle_id))
+            case "again":
+                first = self.done[-1]
+                self._do_alone(late)
+                self._retry(first)
+            case "expected":
+                self._do_alone(late | {"expectedVersion": version})
+            case "base":
+                self._do_together([late | {"baseVersion": version}])
+            case _:
+                self._do_together([late | {"oldValue": before}])
+
     def undo(self, data: st.DataObject) -> None:
-        target, bundle_id = self._some_bundle(data), new_id()
+        self._undo(self._some_bundle(data))
+
+    def _undo(self, target: Made) -> None:
+        bundle_id = new_id()
         body = b.Undo(command_id=bundle_id, bundle_id=UUID(target.id), may=ALL)
         self._meet(
             "undo", d.Question(b.UNDO, body), lambda: self.model.undo(str(bundle_id), target)
         )
 
-    @precondition(lambda self: any(self.model.is_undone(each.id) for each in self.model.bundles))
-    @rule(data=st.data(), really=st.integers(0, 3))
-    def redo(self, data: st.DataObject, really: int) -> None:
+    def redo(self, data: st.DataObject) -> None:
         undone = [each for each in self.model.bundles if self.model.is_undone(each.id)]
-        target = data.draw(st.sampled_from(undone if really else self.model.bundles))
+        target = data.draw(st.sampled_from(undone or self.model.bundles))
         bundle_id = new_id()
         body = b.Redo(command_id=bundle_id, bundle_id=UUID(target.id), may=ALL)
 
@@ -116,10 +175,9 @@ class LogMachine(RuleBasedStateMachine):
 
         self._meet("redo", d.Question(b.REDO, body), expected)
 
-    @precondition(lambda self: self.model.bundles)
-    @rule(data=st.data(), backwards=st.booleans())
-    def pick(self, data: st.DataObject, backwards: bool) -> None:
+    def pick(self, data: st.DataObject) -> None:
         target, bundle_id = self._some_bundle(data), new_id()
+        backwards = data.draw(st.booleans())
         cells = [
             (each, name) for each, touched in target.touched.items() for name in touched.effects
         ]
@@ -139,11 +197,11 @@ class LogMachine(RuleBasedStateMachine):
             lambda: self.model.pick(str(bundle_id), target, only, backwards=backwards),
         )
 
-    @precondition(lambda self: self.done)
-    @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         """An answer was lost: what was done already is not done again, and told as it is now."""
-        question = data.draw(st.sampled_from(self.done[-RETRIED_MAX:]))
+        self._retry(data.draw(st.sampled_from(self.done[-RETRIED_MAX:])))
+
+    def _retry(self, question: d.Question) -> None:
         code, _ = self.desk.tried(question, self.actor)
 
         about = self.model.all.get(str(getattr(question.body, "id", None)))
@@ -152,9 +210,8 @@ class LogMachine(RuleBasedStateMachine):
         assert self.agrees, (question, code)
         outcomes["retry", code] += 1
 
-    @rule(chunk_events=st.sampled_from(d.CHUNK_EVENTS))
-    def archive(self, chunk_events: int) -> None:
-        self.desk.archive(chunk_events)
+    def archive(self, data: st.DataObject) -> None:
+        self.desk.archive(data.draw(st.sampled_from(d.CHUNK_EVENTS)))
 
     # Proofs ----------------------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ def require_whole(fields: Fields) -> None:
 
 def require_rules(before: dict[str, Thing], after: dict[str, Thing], ids: Sequence[str]) -> None:
     """Return when rows before an action may be written as they are after it, in this order."""
+    for key in ids:
+        if after[key].kind == "entity":
+            _require_component(after[key].fields)
     rows = {key: thing for key, thing in before.items() if not thing.gone}
     for kind in ("relation", "tag"):
         touched = [key for key in ids if after[key].kind == kind]
@@ -33,6 +36,12 @@ def require_rules(before: dict[str, Thing], after: dict[str, Thing], ids: Sequen
                 _require_new_link(thing, others)
         if kind == "relation":
             _require_no_circle([each for each in rows.values() if each.kind == kind])
+
+
+def _require_component(fields: Fields) -> None:
+    """Return when nothing is missing of what an entity's type brings, as a pick may take it."""
+    if any(fields[name] is None for name in COMPONENTS[fields["type"]]):
+        raise Refused("VALIDATION_FAILED")
 
 
 def _require_free_name(tag: Thing, others: list[Thing]) -> None:

@@ -10,10 +10,12 @@ from tests.events.log_model.desk import Desk
 from tests.events.log_model.machine import LogMachine, outcomes
 
 QUICK = settings(
-    max_examples=8,
-    stateful_step_count=30,
+    max_examples=20,
+    stateful_step_count=20,
     deadline=None,
     derandomize=True,
+    # To find a smaller history asks too much of the service for a run of all tests.
+    phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
 LONG = settings(
@@ -41,9 +43,14 @@ async def test_log_does_what_a_simple_model_does(desk: Desk) -> None:
 
 def test_the_histories_had_all_sorts_of_outcomes() -> None:
     """Runs after them; without refusals and reversals they would have shown nothing."""
-    assert all(
-        outcomes[rule, None] for rule in ("command", "bundle", "job", "undo", "redo", "pick")
-    )
+    done = [(deed, None) for deed in ("command", "bundle", "job", "undo", "redo", "pick", "retry")]
+    refused = [
+        ("command", "PRECONDITION_FAILED"),
+        ("bundle", "CONFLICT"),
+        ("bundle", "NOT_FOUND"),
+        ("undo", "CONFLICT"),
+    ]
+    assert [each for each in [*done, *refused] if not outcomes[each]] == []
 
 
 @pytest.mark.long
