@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-SHARDS = {"events": 2, "gateway": 3}
+SHARDS = {"clients": 2, "events": 2, "gateway": 3}
 """Folders with too many tests for one process, and among how many they are dealt."""
+FIRST = ("clients", "gateway", "blobs", "system", "events")
+"""Folders that take minutes: whoever came to one last would keep all others waiting."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,3 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             groups[item.path] = f"{folder}-{shard}" if folder in SHARDS else folder
             seen[folder] += 1
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    items.sort(key=lambda item: _turn(item.path.relative_to(here).parts[0]))
+
+
+def _turn(folder: str) -> int:
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)

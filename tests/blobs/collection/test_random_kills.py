@@ -281,7 +281,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Morta
 @pytest.mark.parametrize(
     ("seed", "seconds"),
     [
-        pytest.param(1, 8, marks=pytest.mark.alone),
+        (1, 8),
         pytest.param(
             int(os.environ.get("SCRIPTORIUM_TEST_SEED", "2")),
             180,

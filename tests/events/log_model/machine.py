@@ -125,9 +125,9 @@ class LogMachine(RuleBasedStateMachine):
         cells = [
             (made.id, each, name)
             for made in self.model.bundles
-            for each, touched in made.touched.items()
-            for name in touched.effects
-            if name in VALUES[self.model.all[each].kind] and self.model.is_visible(each)
+            for each in made.touched
+            for name in VALUES[self.model.all[each].kind]
+            if self.model.is_visible(each)
         ]
         bundle_id, thing_id, name = data.draw(st.sampled_from(cells or [("", "", "")]))
         if not thing_id:
