@@ -148,8 +148,12 @@ async def stored(stack: BreakableStack, world: World) -> list[Announcement]:
 
 @pytest.mark.parametrize(
     "victims",
-    [("events-1",), ("nats",), ("postgres",), ("events-1", "nats", "postgres")],
-    ids=["service", "nats", "postgres", "all"],
+    [
+        pytest.param(("events-1",), marks=pytest.mark.long, id="service"),
+        pytest.param(("nats",), marks=pytest.mark.long, id="nats"),
+        pytest.param(("postgres",), marks=pytest.mark.long, id="postgres"),
+        pytest.param(("events-1", "nats", "postgres"), id="all"),
+    ],
 )
 async def test_order_of_facts(
     victims: tuple[str, ...], stack: BreakableStack, world: World, pool: Pool, follower: Follower

@@ -82,7 +82,10 @@ async def begin(mary: Person, project: str, endpoint: str, body: bytes) -> tuple
     return made.headers["location"], address
 
 
-@pytest.mark.parametrize("body", [NOISE, TEXT], ids=["noise", "text"])
+@pytest.mark.parametrize(
+    "body",
+    [pytest.param(NOISE, id="noise"), pytest.param(TEXT, id="text", marks=pytest.mark.long)],
+)
 async def test_sent_to_storage_verified_and_there(
     mary: Person, web: httpx.AsyncClient, project: str, endpoint: str, body: bytes
 ):

@@ -21,10 +21,10 @@ BINARY_ONLY, INVALID, TOO_BIG = 1003, 1007, 1009
     ("frames", "expected"),
     [
         (kinds.truncated, {INVALID}),
-        (kinds.nested, {INVALID}),
+        pytest.param(kinds.nested, {INVALID}, marks=pytest.mark.long),
         (kinds.oversize, {TOO_BIG}),
         (kinds.nonsense, {BINARY_ONLY, INVALID, ALIVE}),
-        (kinds.bad_awareness, {INVALID, ALIVE}),
+        pytest.param(kinds.bad_awareness, {INVALID, ALIVE}, marks=pytest.mark.long),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

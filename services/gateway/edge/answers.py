@@ -92,6 +92,8 @@ def problem_codes(route: AnyRoute) -> list[str]:
         codes += ["UNAUTHENTICATED", "FORBIDDEN"]
     if route.path.count("{"):
         codes.append("NOT_FOUND")
+    if route.place and route.method != "GET":
+        codes.append("PROJECT_ARCHIVED")
     if route.has_body:
         codes += ["TOO_LARGE", "UNSUPPORTED_FORMAT", "UNKNOWN_NAME"]
     if route.idempotent_by_key:

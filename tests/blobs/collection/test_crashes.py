@@ -94,7 +94,14 @@ async def insist(work: Any) -> Any:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("step", ["upload.leased", "upload.stored", "upload.committed"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("upload.leased", marks=pytest.mark.long),
+        "upload.stored",
+        pytest.param("upload.committed", marks=pytest.mark.long),
+    ],
+)
 async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], step: str) -> None:
     """The same upload again is that one; what the first try stored is used or deleted."""
     desk, client = people
@@ -125,6 +132,7 @@ async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], s
     await check(desk)
 
 
+@pytest.mark.long  # it waits for a fact to come again, several times
 async def test_killed_while_a_reference_begins_and_ends(
     stack: Mortal, people: tuple[Desk, Client]
 ) -> None:

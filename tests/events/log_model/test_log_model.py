@@ -38,11 +38,9 @@ async def run(desk: Desk, profile: settings) -> None:
 
 
 async def test_log_does_what_a_simple_model_does(desk: Desk) -> None:
+    """Without refusals and reversals the histories would have shown nothing."""
     await run(desk, QUICK)
 
-
-def test_the_histories_had_all_sorts_of_outcomes() -> None:
-    """Runs after them; without refusals and reversals they would have shown nothing."""
     done = [(deed, None) for deed in ("command", "bundle", "job", "undo", "redo", "pick", "retry")]
     refused = [
         ("command", "PRECONDITION_FAILED"),
