@@ -90,18 +90,6 @@ SELECT $28 IS NULL OR EXISTS (SELECT FROM claimed) AS claimed,
     (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
--- name: field_history
--- Of each named kind of event the first and the last after a version, in order.
-SELECT * FROM (
-    (SELECT DISTINCT ON (event_type) * FROM events_of(ARRAY[$2::uuid])
-     WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[])
-     ORDER BY event_type, version)
-    UNION
-    (SELECT DISTINCT ON (event_type) * FROM events_of(ARRAY[$2::uuid])
-     WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[])
-     ORDER BY event_type, version DESC)
-) AS ends ORDER BY version;
-
 -- name: insert_row
 INSERT INTO {table} ({columns}) VALUES ({values});
 
@@ -431,11 +419,6 @@ WITH scene AS (
 SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_at IS NULL) <= $2
     THEN (SELECT json_build_object('books', coalesce(books, '[]'))::text FROM book) END AS tree
 FROM projects WHERE id = $1 AND deleted_at IS NULL;
-
--- name: history
--- The events of some types after a version, in order.
-SELECT * FROM events_of(ARRAY[$2::uuid])
-WHERE project_id = $1 AND version > $3 AND event_type = ANY($4::text[]) ORDER BY version;
 
 -- name: record_file_claim
 -- No row when its outcome is known already; waits for a transaction that is deciding it.
