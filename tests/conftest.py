@@ -11,6 +11,7 @@ FIRST = ("clients", "gateway", "blobs", "system", "events")
 """Folders that take minutes: whoever came to one last would keep all others waiting."""
 
 
+@pytest.hookimpl(tryfirst=True)  # those who distribute them read the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a folder together: they share a running system, which ends with them."""
     here = Path(__file__).parent

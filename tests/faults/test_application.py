@@ -33,7 +33,16 @@ class MixedScene(Scene):
         ]
 
 
-@pytest.mark.parametrize("part", ["gateway-1", "collab-1", "nats", "postgres"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "gateway-1",
+        "collab-1",
+        # Known from the other socket, which is served by the same code from here on.
+        pytest.param("nats", marks=pytest.mark.long),
+        pytest.param("postgres", marks=pytest.mark.long),
+    ],
+)
 async def test_killed(part: str, stack: BreakableStack, scenery: Scenery, note: Note):
     """SIGKILL; nothing that was seen or acknowledged, in either language, is lost."""
 
@@ -44,6 +53,7 @@ async def test_killed(part: str, stack: BreakableStack, scenery: Scenery, note: 
     nothing_lost(note(await account(scenery, fault, scene_of=MixedScene)))
 
 
+@pytest.mark.long
 async def test_rolling_restart_of_gateways(stack: BreakableStack, scenery: Scenery, note: Note):
     """Both kinds are sent elsewhere with 1012."""
 

@@ -34,7 +34,7 @@ async def _loss_when_all_die(stack: BreakableStack) -> tuple[Loss, Loss]:
         await scenery.close()
 
 
-@pytest.mark.parametrize("kind", ["forgetful", "hasty"])
+@pytest.mark.parametrize("kind", ["forgetful", pytest.param("hasty", marks=pytest.mark.long)])
 async def test_losses_of_a_broken_collab_are_counted(kind: str, tmp_path: Path, note: Note):
     """Or the zeros of all other tests here would mean nothing."""
     stack = BreakableStack(

@@ -67,7 +67,15 @@ async def test_lost_announcements_are_noticed_and_repaired(
     assert await _metric(stack, "gateway-1", "scriptorium_live_gaps_total") > gaps
 
 
-@pytest.mark.parametrize("subject", ["live.ack.", "live.edit.", "live.reply.", "live.beat"])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "live.ack.",
+        "live.edit.",
+        pytest.param("live.reply.", marks=pytest.mark.long),
+        pytest.param("live.beat", marks=pytest.mark.long),
+    ],
+)
 async def test_lost_messages(subject: str, stack: BreakableStack, scenery: Scenery, note: Note):
     """Half of one kind of message is lost: batches, acknowledgements, answers, heartbeats."""
     numbers = itertools.count()

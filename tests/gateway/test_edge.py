@@ -190,7 +190,7 @@ class TestOperation:
         for secret in ("seesaw-secret", "gossip", mary.access_token, mary.refresh_token):
             assert secret not in log
 
-    @pytest.mark.alone
+    @pytest.mark.long
     async def test_a_stop_lets_requests_in_flight_end(self, stack: Stack, tmp_path: Path):
         """A login takes its time; a gateway told to stop still answers it."""
         async with (

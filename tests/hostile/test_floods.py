@@ -67,7 +67,7 @@ async def test_slow_upgrades(scenery: Scenery):
             writer.transport.abort()
 
 
-@pytest.mark.parametrize("way", ["collab", "ws"])
+@pytest.mark.parametrize("way", [pytest.param("collab", marks=pytest.mark.long), "ws"])
 async def test_client_that_never_reads(way: str, stack: BreakableStack, scenery: Scenery):
     """It is closed with 1013 and let go, and whoever writes much to it is not held up."""
     async with undisturbed(scenery) as calm:
