@@ -345,6 +345,6 @@ async def _until_seen(peer: Peer, copy: Copy, count: int) -> None:
 
 
 async def _settled(peer: Peer, copy: Copy) -> Copy:
-    count = len((await Bundling(peer.world).list()).items)
+    count = sum(each.operations for each in (await Bundling(peer.world).list()).items)
     await _until_seen(peer, copy, count)
     return copy
