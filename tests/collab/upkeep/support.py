@@ -113,17 +113,27 @@ class Desk:
         question = ReadContent(scene_id=scene, format=ContentFormat.TEXT)
         return (await self.caller.ask(READ_CONTENT, question, ACTOR)).body.decode()
 
-    async def compact(self, scene: UUID, *, force: bool = True) -> upkeep.CompactedScene:
+    async def compact(
+        self, scene: UUID, *, force: bool = True, patient: bool = True
+    ) -> upkeep.CompactedScene:
+        """Compact a scene; *patient* waits for the walk of a replica to have left it."""
         question = upkeep.CompactScene(scene_id=scene, force=force)
-        return await self.caller.ask(upkeep.COMPACT, question, ACTOR, deadline_s=WAIT_S)
+        ask = partial(self.caller.ask, upkeep.COMPACT, question, ACTOR, deadline_s=WAIT_S)
+        return (
+            await _once_free(ask, lambda done: done.outcome == "busy") if patient else await ask()
+        )
 
     async def verify(self, scene: UUID) -> upkeep.SceneVerification:
+        """Check a scene; while a replica works on it nothing would be looked at."""
         question = upkeep.AboutScene(scene_id=scene)
-        return await self.caller.ask(upkeep.VERIFY, question, ACTOR, deadline_s=WAIT_S)
+        ask = partial(self.caller.ask, upkeep.VERIFY, question, ACTOR, deadline_s=WAIT_S)
+        return await _once_free(ask, lambda done: done.busy)
 
     async def repair(self, scene: UUID) -> upkeep.SceneRepair:
+        """Repair a scene, once no replica works on it."""
         question = upkeep.AboutScene(scene_id=scene)
-        return await self.caller.ask(upkeep.REPAIR, question, ACTOR, deadline_s=WAIT_S)
+        ask = partial(self.caller.ask, upkeep.REPAIR, question, ACTOR, deadline_s=WAIT_S)
+        return await _once_free(ask, lambda done: done.busy)
 
     async def inspect(self, scene: UUID) -> upkeep.SceneInspection:
         question = upkeep.AboutScene(scene_id=scene)
@@ -245,6 +255,15 @@ def text_of(rows: Sequence[bytes]) -> str:
     for row in rows:
         doc.apply_update(row)
     return str(doc.get("content", type=Text))
+
+
+async def _once_free[T](ask: Callable[[], Awaitable[T]], busy: Callable[[T], bool]) -> T:
+    """Ask until no replica's walk is at the scene asked about."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            if not busy(done := await ask()):
+                return done
+            await asyncio.sleep(0.05)
 
 
 async def until[T](look: Callable[[], Awaitable[T | None]], wait_s: float = WAIT_S) -> T:
