@@ -73,7 +73,10 @@ async def long_run(owner: Pool, pool: Pool, count: int) -> AsyncIterator[Figure]
     yield Figure("rebuild", answer["perSecond"], "events/s", at_least=REBUILD_PER_S_BAR)
     yield Figure("rebuild, processor", cpu / made * 1e6, "us/event")
     yield Figure("rebuild, memory grown", grown / 1024, "MB")
-    yield Figure("rebuild, writers held by the swap", answer["swapped"]["heldS"] * 1000, "ms")
+    swapped = answer["swapped"]
+    yield Figure("swap, rows put in place", swapped["rows"], "")
+    yield Figure("swap, times that writers were held", swapped["holds"], "")
+    yield Figure("swap, longest that writers were held", swapped["longestHoldS"] * 1000, "ms")
     begun = time.perf_counter()
     older_than = datetime.now(UTC) - timedelta(days=7)
     while await owner.fetchval("SELECT archive_events($1, $2)", older_than, CHUNK_EVENTS):

@@ -298,10 +298,13 @@ async def _rebuild(order: str, url: str) -> int:
             async for each in process.stdout:
                 with suppress(ValueError):
                     last = json.loads(each)
-                if last.get("step") == "replay":
-                    progress.update(task, completed=last["done"], total=last["all"])
-                elif "step" in last:
+                if last.get("step") == "prove":
                     progress.update(task, description="comparing")
+                elif step := last.get("step"):
+                    says = {"replay": "replaying", "swap": "swapping"}[step]
+                    progress.update(
+                        task, description=says, completed=last["done"], total=last["all"]
+                    )
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

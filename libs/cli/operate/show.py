@@ -66,6 +66,7 @@ def told(result: dict[str, Any]) -> Iterator[str]:
         yield f"! {each['table']} {each['id']} {each['what']}  {members}".rstrip()
     if swapped := result["swapped"]:
         yield (
-            f"swapped: {swapped['rows']:,} rows replaced, {swapped['caughtUp']:,} things caught up,"
-            f" writers held for {swapped['heldS'] * 1000:.0f} ms"
+            f"swapped: {swapped['rows']:,} rows replaced, {swapped['caughtUp']:,} things caught up;"
+            f" writers held {swapped['holds']:,} times,"
+            f" {swapped['longestHoldS'] * 1000:.0f} ms at most"
         )

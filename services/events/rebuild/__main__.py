@@ -19,7 +19,7 @@ from libs.postgres import Connection, Pool, connect
 from libs.postgres.pool import UNREACHABLE
 from services.events.integrity.log import SQL as LOG
 from services.events.rebuild import tables
-from services.events.rebuild.proof import contrast, differences
+from services.events.rebuild.proof import contrast, note_differences
 from services.events.rebuild.replay import Folded, catch_up, fold_bundles, replay
 from services.events.rebuild.swap import NotSwapped, swap
 
@@ -76,39 +76,48 @@ async def _rebuild(
     replayed_s = time.perf_counter() - started
     _say(step="prove", done=0, all=1)
     await tables.make_keys(connection, schema)
-    async with connection.transaction(isolation="repeatable_read"):
-        changed, later = await catch_up(connection, schema)
-        await fold_bundles(connection, schema)
-        found = await differences(connection, schema)
-        shown = await contrast(connection, schema, found)
-    _say(step="prove", done=1, all=1)
-    flaws = _flaws(folded) + _flaws(later)
-    answer: dict[str, Any] = {
-        "aggregates": folded.aggregates,
-        "events": folded.events,
-        "seconds": round(replayed_s, 3),
-        "perSecond": round(folded.events / replayed_s),
-        "caughtUp": len(changed),
-        "equal": not found,
-        "differences": len(found),
-        "shown": shown,
-        "flaws": flaws,
-        "swapped": None,
-    }
-    if not do_swap:
-        return answer
-    if flaws and not force:
-        raise Refused(
-            f"{len(flaws)} events are flawed and were left out; decide about them first "
-            "(scriptorium events quarantine list), or swap with --force"
+    if do_swap:
+        await connection.execute(tables.SQL.keep_past)
+    try:
+        async with connection.transaction(isolation="repeatable_read"):
+            changed, later = await catch_up(connection, schema)
+            await fold_bundles(connection, schema)
+            differences = await note_differences(connection, schema)
+            shown = await contrast(connection, schema)
+        _say(step="prove", done=1, all=1)
+        flaws = _flaws(folded) + _flaws(later)
+        answer: dict[str, Any] = {
+            "aggregates": folded.aggregates,
+            "events": folded.events,
+            "seconds": round(replayed_s, 3),
+            "perSecond": round(folded.events / replayed_s),
+            "caughtUp": len(changed),
+            "equal": not differences,
+            "differences": differences,
+            "shown": shown,
+            "flaws": flaws,
+            "swapped": None,
+        }
+        if not do_swap:
+            return answer
+        if flaws and not force:
+            raise Refused(
+                f"{len(flaws)} events are flawed and were left out; decide about them first "
+                "(scriptorium events quarantine list), or swap with --force"
+            )
+        done = await swap(
+            connection, schema, lambda rows: _say(step="swap", done=rows, all=differences)
         )
-    done = await swap(connection, schema, [each.key for each in found])
-    answer["swapped"] = {
-        "rows": done.rows,
-        "caughtUp": done.caught_up,
-        "heldS": round(done.held_s, 4),
-    }
-    return answer
+        answer["swapped"] = {
+            "rows": done.rows,
+            "caughtUp": done.caught_up,
+            "holds": done.holds,
+            "longestHoldS": round(done.longest_hold_s, 4),
+        }
+        return answer
+    finally:
+        if do_swap and not connection.is_closed():
+            await connection.execute(tables.SQL.release_past)
 
 
 def _flaws(folded: Folded) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Are the rebuilt tables equal to the live ones? Row by row, by hash, at one moment."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,43 +9,46 @@ from services.events.rebuild.tables import PROVED, Table, filled
 
 DIFFERENCES_SHOWN_MAX = 100
 
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that is not the same; *live* or *rebuilt* is false where it is not there at all."""
-
-    table: str
-    key: UUID
-    live: bool
-    rebuilt: bool
+type Keys = Mapping[str, Sequence[UUID]]
+"""Of each table some rows."""
 
 
-async def differences(
-    connection: Connection, schema: str, keys: Sequence[UUID] | None = None
-) -> list[Difference]:
-    """Return every row that differs, of some keys or of all.
+async def note_differences(connection: Connection, schema: str) -> int:
+    """Write down in the shadow schema which rows differ; returns how many.
 
     Needs a transaction that sees one moment and a shadow that is caught up with it.
     """
-    found: list[Difference] = []
     for table in PROVED:
-        rows = await connection.fetch(filled("differences", schema, table), keys)
-        found += [Difference(table.name, row["key"], row["live"], row["rebuilt"]) for row in rows]
+        await connection.execute(filled("note_differences", schema, table))
+    await connection.execute(filled("index_differences", schema))
+    return await connection.fetchval(filled("count_differences", schema))
+
+
+async def still_different(connection: Connection, schema: str, keys: Keys) -> dict[str, list[UUID]]:
+    """Return which rows differ now, of some keys; tables without any are left out."""
+    found: dict[str, list[UUID]] = {}
+    for table in PROVED:
+        if wanted := keys.get(table.name):
+            rows = await connection.fetch(filled("still_different", schema, table), wanted)
+            if rows:
+                found[table.name] = [row["key"] for row in rows]
     return found
 
 
-async def contrast(
-    connection: Connection, schema: str, found: Sequence[Difference]
-) -> list[dict[str, Any]]:
-    """Return the first differences member by member, for a person."""
+async def contrast(connection: Connection, schema: str) -> list[dict[str, Any]]:
+    """Return some of the noted differences member by member, for a person."""
     by_name: dict[str, Table] = {table.name: table for table in PROVED}
     shown: list[dict[str, Any]] = []
-    for each in found[:DIFFERENCES_SHOWN_MAX]:
+    noted = await connection.fetch(filled("some_differences", schema), DIFFERENCES_SHOWN_MAX)
+    for each in noted:
         members: dict[str, Any] = {}
-        if each.live and each.rebuilt:
-            query = filled("contrast", schema, by_name[each.table])
-            for row in await connection.fetch(query, each.key):
+        both = each["live"] and each["rebuilt"]
+        if both:
+            query = filled("contrast", schema, by_name[each["table"]])
+            for row in await connection.fetch(query, each["key"]):
                 members[row["name"]] = {"live": row["live"], "rebuilt": row["rebuilt"]}
-        what = "differs" if each.live and each.rebuilt else "extra" if each.live else "missing"
-        shown.append({"table": each.table, "id": str(each.key), "what": what, "members": members})
+        what = "differs" if both else "extra" if each["live"] else "missing"
+        shown.append(
+            {"table": each["table"], "id": str(each["key"]), "what": what, "members": members}
+        )
     return shown

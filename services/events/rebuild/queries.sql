@@ -8,10 +8,21 @@ SELECT pg_try_advisory_lock(6111, 4);
 -- name: unlock
 SELECT pg_advisory_unlock(6111, 4);
 
+-- name: keep_past
+-- The archivist moves nothing and no purge takes away events until this is released: what a bundle
+-- folds into stays what it was.
+SELECT pg_advisory_lock(6111, 3);
+
+-- name: release_past
+SELECT pg_advisory_unlock(6111, 3);
+
 -- name: make_schema
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 CREATE SCHEMA {schema};
 CREATE TABLE {schema}.folded_heads (aggregate_id uuid NOT NULL, version bigint NOT NULL);
+CREATE TABLE {schema}.differing (
+    "table" text NOT NULL, key uuid NOT NULL, project_id uuid NOT NULL, live boolean NOT NULL,
+    rebuilt boolean NOT NULL);
 
 -- name: make_table
 -- Fresh and without constraints: its rows are proved equal to rows that keep them.
@@ -24,10 +35,11 @@ ALTER TABLE {schema}.{table} ADD PRIMARY KEY ({key});
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 
 -- name: changed
--- Chains that have grown since they were folded, or are new.
+-- Chains that have grown since they were folded, or are new; of some projects, or all.
 SELECT a.aggregate_id, a.aggregate_type, a.project_id, a.version, a.checksum
 FROM public.aggregates a LEFT JOIN {schema}.folded_heads f ON f.aggregate_id = a.aggregate_id
-WHERE f.version IS DISTINCT FROM a.version ORDER BY a.project_id, a.aggregate_id LIMIT $1;
+WHERE f.version IS DISTINCT FROM a.version AND ($2::uuid[] IS NULL OR a.project_id = ANY($2))
+ORDER BY a.project_id, a.aggregate_id LIMIT $1;
 
 -- name: fold_bundles
 -- What the events of one action say is the same for all of them, but for their number and moment.
@@ -52,17 +64,54 @@ FROM (
 -- name: forget
 DELETE FROM {schema}.{table} WHERE {key} = ANY($1::uuid[]);
 
--- name: differences
--- Rows that are not the same on both sides, by the hash of their columns; of some keys, or all.
-SELECT coalesce(l.key, s.key) AS key, l.key IS NOT NULL AS live, s.key IS NOT NULL AS rebuilt
+-- name: note_differences
+-- Rows that are not the same on both sides, by the hash of their columns. Kept in a table: they may
+-- be as many as the log has events.
+INSERT INTO {schema}.differing ("table", key, project_id, live, rebuilt)
+SELECT '{table}', coalesce(s.key, l.key), coalesce(s.project, l.project), l.key IS NOT NULL,
+    s.key IS NOT NULL
+FROM (
+    SELECT {key} AS key, {project} AS project, md5(ROW({columns})::text) AS hash FROM public.{table}
+) l FULL JOIN (
+    SELECT {key} AS key, {project} AS project, md5(ROW({columns})::text) AS hash
+    FROM {schema}.{table}
+) s ON s.key = l.key
+WHERE l.hash IS DISTINCT FROM s.hash;
+
+-- name: index_differences
+CREATE INDEX ON {schema}.differing (project_id);
+CREATE INDEX ON {schema}.differing ("table", key);
+ANALYZE {schema}.differing;
+
+-- name: count_differences
+SELECT count(*) FROM {schema}.differing;
+
+-- name: some_differences
+SELECT "table", key, live, rebuilt FROM {schema}.differing ORDER BY "table", key LIMIT $1;
+
+-- name: differing_projects
+-- The next projects in which folds of aggregates differ, and how many.
+SELECT project_id, count(*) AS rows FROM {schema}.differing
+WHERE project_id > $1 AND "table" <> 'bundles' GROUP BY project_id ORDER BY project_id LIMIT $2;
+
+-- name: differing_keys
+SELECT "table", key FROM {schema}.differing
+WHERE project_id = ANY($1::uuid[]) AND "table" <> 'bundles';
+
+-- name: differing_bundles
+SELECT key FROM {schema}.differing WHERE "table" = 'bundles' AND key > $1 ORDER BY key LIMIT $2;
+
+-- name: still_different
+-- Which of some keys have rows that are not the same on both sides.
+SELECT coalesce(l.key, s.key) AS key
 FROM (
     SELECT {key} AS key, md5(ROW({columns})::text) AS hash FROM public.{table}
-    WHERE $1::uuid[] IS NULL OR {key} = ANY($1)
+    WHERE {key} = ANY($1::uuid[])
 ) l FULL JOIN (
     SELECT {key} AS key, md5(ROW({columns})::text) AS hash FROM {schema}.{table}
-    WHERE $1::uuid[] IS NULL OR {key} = ANY($1)
+    WHERE {key} = ANY($1::uuid[])
 ) s ON s.key = l.key
-WHERE l.hash IS DISTINCT FROM s.hash ORDER BY 1;
+WHERE l.hash IS DISTINCT FROM s.hash;
 
 -- name: contrast
 -- The members in which two rows differ, as the live and the rebuilt one have them.
@@ -72,9 +121,6 @@ FROM (SELECT e.key AS name, e.value FROM public.{table} t, jsonb_each(to_jsonb(t
 FULL JOIN (SELECT e.key AS name, e.value FROM {schema}.{table} t, jsonb_each(to_jsonb(t)) e
     WHERE t.{key} = $1) s ON s.name = l.name
 WHERE l.value IS DISTINCT FROM s.value ORDER BY 1;
-
--- name: rows
-SELECT count(*) FROM {schema}.{table};
 
 -- name: hold_writers
 -- Every command locks or makes a head first; readers go on.
@@ -91,10 +137,15 @@ DELETE FROM public.{table} l WHERE l.{key} = ANY($1::uuid[])
     AND NOT EXISTS (SELECT FROM {schema}.{table} s WHERE s.{key} = l.{key});
 
 -- name: put_missing
--- Of all keys, because a row that had to go may have taken others along.
 INSERT INTO public.{table} ({columns}) SELECT {columns} FROM {schema}.{table} s
-WHERE NOT EXISTS (SELECT FROM public.{table} l WHERE l.{key} = s.{key})
-    AND ($2 OR s.{key} = ANY($1::uuid[]));
+WHERE s.{key} = ANY($1::uuid[])
+    AND NOT EXISTS (SELECT FROM public.{table} l WHERE l.{key} = s.{key});
+
+-- name: put_all_missing
+-- Of whole projects, because a row that had to go took along what was below it.
+INSERT INTO public.{table} ({columns}) SELECT {columns} FROM {schema}.{table} s
+WHERE s.{project} = ANY($1::uuid[])
+    AND NOT EXISTS (SELECT FROM public.{table} l WHERE l.{key} = s.{key});
 
 -- name: put_different
 UPDATE public.{table} l SET ({columns}) = ROW ({theirs}) FROM {schema}.{table} s

@@ -84,21 +84,23 @@ async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress
     return folded
 
 
-async def catch_up(connection: Connection, schema: str) -> tuple[list[UUID], Folded]:
-    """Fold anew every aggregate that has grown since; returns which those are.
+async def catch_up(
+    connection: Connection, schema: str, projects: Sequence[UUID] | None = None
+) -> tuple[list[Head], Folded]:
+    """Fold anew every aggregate that has grown since, of some projects or of all; returns which.
 
     Needs a transaction that sees one moment, or one that holds the writers.
     """
     folded, shadow = Folded(), Shadow(connection, schema)
-    changed: list[UUID] = []
-    while rows := await connection.fetch(filled("changed", schema), CHANGED_PER_TURN):
+    changed: list[Head] = []
+    while rows := await connection.fetch(filled("changed", schema), CHANGED_PER_TURN, projects):
         chains = [head_of(row) for row in rows]
         ids = [head.aggregate_id for head in chains]
         for table in (Table("folded_heads", "aggregate_id", ()), *TABLES):
             await connection.execute(filled("forget", schema, table), ids)
         await _fold(read(connection, chains), shadow, folded)
         await shadow.flush()
-        changed += ids
+        changed += chains
     return changed, folded
 
 

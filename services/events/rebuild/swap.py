@@ -2,46 +2,122 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
 from libs.postgres import Connection
-from services.events.rebuild.proof import differences
+from services.events.rebuild.proof import Keys, still_different
 from services.events.rebuild.replay import catch_up
-from services.events.rebuild.tables import BUNDLES, PROVED, TABLES, filled
+from services.events.rebuild.tables import BUNDLES, TABLES, filled, tables_of
 
 HOLD_WAIT_MS = 500
 """How long we stand in line for the writers' lock before we let others pass: who waits behind us
 waits as long."""
 HOLD_TRIES_MAX = 60
 RETRY_DELAY_S = 0.2
+HOLD_ROWS = 2000
+"""Small projects are put in place together up to so many rows; a larger one is by itself."""
+PROJECTS_PER_PAGE = 1000
+BUNDLES_PER_TURN = 2000
+
+_FIRST = UUID(int=0)
+
+type Progress = Callable[[int], None]
 
 
 class NotSwapped(Exception):
-    """The rebuilt rows could not take the place of the live ones; nothing was changed."""
+    """Rebuilt rows could not take the place of live ones; of their projects nothing was changed."""
+
+
+@dataclass(slots=True)
+class Swapped:
+    """What a swap did: rows replaced, aggregates caught up, and how often writers were held."""
+
+    rows: int = 0
+    caught_up: int = 0
+    holds: int = 0
+    longest_hold_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Swapped:
-    """What a swap did: rows replaced, aggregates caught up, how long writers were held."""
-
+class _Held:
     rows: int
     caught_up: int
     held_s: float
 
 
-async def swap(connection: Connection, schema: str, known: Sequence[UUID]) -> Swapped:
-    """Make the live rows equal to the rebuilt ones, in one transaction.
+async def swap(connection: Connection, schema: str, progress: Progress) -> Swapped:
+    """Make the live rows equal to the rebuilt ones, some projects at a time.
 
-    Only rows that differ are touched: those of *known*, found before, and of aggregates that have
-    grown since. Writers wait meanwhile, and readers do not.
+    Needs the differences noted. Only those rows are touched, and rows of aggregates in the same
+    projects that have grown since. A project changes in one transaction; writers wait meanwhile,
+    readers do not, and between two such moments writers get as long as they waited. Bundles never
+    change once they are committed, so nobody is held for them.
 
     Raises:
         NotSwapped: The lock was not to be had, or a unique value is held by a row that stays.
+            Projects that came before are in place, and doing it again goes on with the rest.
     """
+    done, in_the_way = Swapped(), list[UUID]()
+
+    async def put(projects: Sequence[UUID]) -> None:
+        held = await _held(connection, schema, projects)
+        done.rows += held.rows
+        done.caught_up += held.caught_up
+        done.holds += 1
+        done.longest_hold_s = max(done.longest_hold_s, held.held_s)
+        progress(done.rows)
+        await _let_in(held.held_s)
+
+    async for projects in _batches(connection, schema):
+        try:
+            await put(projects)
+        except asyncpg.IntegrityConstraintViolationError:
+            # What holds their values may go with another project.
+            in_the_way += projects
+    while in_the_way:
+        before, in_the_way, why = in_the_way, list[UUID](), ""
+        for project in before:
+            try:
+                await put([project])
+            except asyncpg.IntegrityConstraintViolationError as error:
+                in_the_way.append(project)
+                why = str(error)
+        if len(in_the_way) == len(before):
+            raise NotSwapped(
+                f"a live row is in the way: {why}; {len(before)} projects are as they were,"
+                f" {done.rows} rows of others are in place"
+            )
+    done.rows += await _put_bundles(connection, schema, lambda rows: progress(done.rows + rows))
+    return done
+
+
+async def _let_in(seconds: float) -> None:
+    """Give writers as long as they were held."""
+    await asyncio.sleep(seconds)
+
+
+async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[UUID]]:
+    """Yield projects in which something differs, small ones together."""
+    after, batch, rows = _FIRST, list[UUID](), 0
+    query = filled("differing_projects", schema)
+    while page := await connection.fetch(query, after, PROJECTS_PER_PAGE):
+        for each in page:
+            if batch and rows + each["rows"] > HOLD_ROWS:
+                yield batch
+                batch, rows = [], 0
+            batch.append(each["project_id"])
+            rows += each["rows"]
+        after = page[-1]["project_id"]
+    if batch:
+        yield batch
+
+
+async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _Held:
+    """Put the rows of some projects in place while all writers wait."""
     for _ in range(HOLD_TRIES_MAX):
         try:
             async with connection.transaction():
@@ -49,34 +125,59 @@ async def swap(connection: Connection, schema: str, known: Sequence[UUID]) -> Sw
                 await connection.execute(filled("hold_writers", schema))
                 await connection.execute("SET LOCAL lock_timeout = 0")
                 started = time.perf_counter()
-                changed, _ = await catch_up(connection, schema)
-                keys = list({*known, *changed})
-                before = await differences(connection, schema, keys)
-                if before:
-                    await _replace(connection, schema, [each.key for each in before])
-                    if await differences(connection, schema, keys):
-                        raise NotSwapped("rows still differ after they were replaced")
-                held_s = time.perf_counter() - started
+                changed, _ = await catch_up(connection, schema, projects)
+                keys: dict[str, set[UUID]] = {}
+                for row in await connection.fetch(filled("differing_keys", schema), projects):
+                    keys.setdefault(row["table"], set()).add(row["key"])
+                for head in changed:
+                    for table in tables_of(head.aggregate_type):
+                        keys.setdefault(table, set()).add(head.aggregate_id)
+                rows = await _replace(
+                    connection, schema, projects, {table: list(ids) for table, ids in keys.items()}
+                )
+            return _Held(rows, len(changed), time.perf_counter() - started)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(RETRY_DELAY_S)
-        except asyncpg.IntegrityConstraintViolationError as error:
-            raise NotSwapped(f"a live row is in the way: {error}") from error
-        else:
-            return Swapped(len(before), len(changed), held_s)
     raise NotSwapped(f"writers did not let go in {HOLD_TRIES_MAX} tries")
 
 
-async def _replace(connection: Connection, schema: str, keys: Sequence[UUID]) -> None:
+async def _replace(
+    connection: Connection, schema: str, projects: Sequence[UUID], keys: Keys
+) -> int:
+    before = await still_different(connection, schema, keys)
+    if not before:
+        return 0
     for table in TABLES:
-        if table.ranked:
-            await connection.execute(filled("park", schema, table), keys)
+        if table.ranked and table.name in before:
+            await connection.execute(filled("park", schema, table), before[table.name])
     gone = 0
     for table in reversed(TABLES):
-        status = await connection.execute(filled("drop_extra", schema, table), keys)
-        gone += int(status.rpartition(" ")[2])
-    await connection.execute(filled("drop_extra", schema, BUNDLES), keys)
-    for table in PROVED:
-        # A row that went takes those below it along; they are missing now, whatever their keys.
-        below = gone > 0 and table is not BUNDLES
-        await connection.execute(filled("put_missing", schema, table), keys, below)
-        await connection.execute(filled("put_different", schema, table), keys)
+        if table.name in before:
+            status = await connection.execute(
+                filled("drop_extra", schema, table), before[table.name]
+            )
+            gone += int(status.rpartition(" ")[2])
+    for table in TABLES:
+        if gone:
+            await connection.execute(filled("put_all_missing", schema, table), projects)
+        if ids := before.get(table.name):
+            await connection.execute(filled("put_missing", schema, table), ids)
+            await connection.execute(filled("put_different", schema, table), ids)
+    if await still_different(connection, schema, keys):
+        raise NotSwapped("rows still differ after they were replaced")
+    return sum(map(len, before.values()))
+
+
+async def _put_bundles(connection: Connection, schema: str, progress: Progress) -> int:
+    after, done = _FIRST, 0
+    query = filled("differing_bundles", schema)
+    while page := await connection.fetch(query, after, BUNDLES_PER_TURN):
+        keys = [row["key"] for row in page]
+        async with connection.transaction():
+            for step in ("drop_extra", "put_missing", "put_different"):
+                await connection.execute(filled(step, schema, BUNDLES), keys)
+            if await still_different(connection, schema, {BUNDLES.name: keys}):
+                raise NotSwapped("bundles still differ after they were replaced")
+        after, done = keys[-1], done + len(keys)
+        progress(done)
+    return done

@@ -26,6 +26,11 @@ class Table:
         """Whether its rows stand in an order that is unique among siblings."""
         return "rank" in self.columns
 
+    @property
+    def project(self) -> str:
+        """The column that names a row's project."""
+        return "project_id" if "project_id" in self.columns else self.key
+
 
 def _tables() -> Iterator[Table]:
     """What others hang under comes first, as in AGGREGATES."""
@@ -53,6 +58,12 @@ BUNDLES = Table(
 PROVED = (*TABLES, BUNDLES)
 
 
+def tables_of(kind: str) -> list[str]:
+    """Return the tables in which an aggregate of *kind* has rows, each under its own id."""
+    about = AGGREGATES[kind]
+    return [about.table, *(part.table or "" for part in about.components)]
+
+
 def require_schema(name: str) -> str:
     """Return *name* when it may be a schema of ours.
 
@@ -73,6 +84,7 @@ def filled(name: str, schema: str, table: Table | None = None) -> str:
         text.replace("{schema}", schema)
         .replace("{table}", table.name)
         .replace("{key}", table.key)
+        .replace("{project}", table.project)
         .replace("{columns}", ", ".join(table.columns))
         .replace("{ours}", ", ".join(f"l.{name}" for name in table.columns))
         .replace("{theirs}", ", ".join(f"s.{name}" for name in table.columns))

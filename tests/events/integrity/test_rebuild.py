@@ -9,15 +9,19 @@ from typing import Any
 import asyncpg
 import pytest
 
+from libs.bus import Caller
 from libs.postgres import Pool
 from libs.stack import Stack
+from services.events.rebuild import __main__ as rebuilding
+from services.events.rebuild import swap as swapping
 from services.events.rebuild.__main__ import Refused, rebuild
 from services.events.rebuild.swap import NotSwapped
 from tests.events.integrity.damage import Operator, flip
-from tests.events.support import World
+from tests.events.support import Json, World
 from tests.events.test_log import require_replayed
 
 WRITERS = 8
+SLUG = "SELECT slug FROM projects WHERE id = $1"
 
 
 async def run(
@@ -180,6 +184,91 @@ async def test_a_value_that_is_held_refuses_the_whole_swap(world: World, owner: 
         await owner.execute("DROP FUNCTION refuse CASCADE")
     assert (await world.read("book", book["id"]))["title"] == "Wrong"
     assert (await run(owner, do_swap=True))["swapped"]["rows"] == 1
+
+
+async def test_projects_take_turns(
+    world: World, owner: Pool, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot be put in place holds up no other, and comes when its way is free."""
+    monkeypatch.setattr(swapping, "HOLD_ROWS", 1)
+    rename = "UPDATE projects SET slug = $2 WHERE id = $1"
+    worlds = sorted(
+        [world, *[await World.begin(caller) for _ in range(3)]], key=lambda each: each.project_id
+    )
+    right = [await owner.fetchval(SLUG, each.project_id) for each in worlds]
+    # Each holds the slug of the next: only the last one can go first.
+    for number, each in reversed(list(enumerate(worlds))):
+        taken = right[number + 1] if number + 1 < len(worlds) else "somewhere-else"
+        await owner.execute(rename, each.project_id, taken)
+    answer = await run(owner, do_swap=True)
+
+    assert (answer["differences"], answer["swapped"]["rows"]) == (4, 4)
+    assert [await owner.fetchval(SLUG, each.project_id) for each in worlds] == right
+
+    # Two that hold each other's cannot, and a third one that is wrong is put right.
+    for each, slug in ((worlds[0], "parked"), (worlds[1], right[0]), (worlds[0], right[1])):
+        await owner.execute(rename, each.project_id, slug)
+    await owner.execute("UPDATE projects SET name = 'W' WHERE id = $1", worlds[2].project_id)
+    with pytest.raises(NotSwapped, match="2 projects are as they were, 1 rows"):
+        await run(owner, do_swap=True)
+    await owner.execute(rename, worlds[0].project_id, "parked")
+    assert (await run(owner, do_swap=True))["swapped"]["rows"] == 2
+    assert (await run(owner))["equal"]
+
+
+async def test_what_grows_between_two_turns_is_caught_up(
+    world: World, owner: Pool, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writers come in between projects; what they change in one that is still to come stays."""
+    monkeypatch.setattr(swapping, "HOLD_ROWS", 1)
+    first, last = sorted([world, await World.begin(caller)], key=lambda each: each.project_id)
+    scenes = [await each.scene(title="Right") for each in (first, last)]
+    for scene in scenes:
+        await owner.execute("UPDATE scenes SET title = 'Wrong' WHERE id = $1", scene["id"])
+    written: list[asyncio.Task[Json]] = []
+
+    def say(**line: Any) -> None:
+        if line["step"] == "swap" and not written:
+            # From the middle of the swap: the first project is in place, the last one is not.
+            work = last.change("scene", scenes[1]["id"], summary="New")
+            written.append(asyncio.create_task(work))
+
+    async def pause(_seconds: float) -> None:
+        await asyncio.gather(*written)
+
+    monkeypatch.setattr(rebuilding, "_say", say)
+    monkeypatch.setattr(swapping, "_let_in", pause)
+    answer = await run(owner, do_swap=True)
+
+    assert answer["swapped"]["caughtUp"] == 1
+    scene = await last.read("scene", scenes[1]["id"])
+    assert (scene["title"], scene["summary"]) == ("Right", "New")
+    assert (await run(owner))["equal"]
+
+
+async def test_nothing_is_erased_between_proof_and_swap(world: World, owner: Pool) -> None:
+    """A purge takes events of bundles away; those of a proof have to stay what they were."""
+    await world.book("B")
+    await owner.execute("DELETE FROM bundles WHERE project_id = $1", world.project_id)
+    async with owner.acquire() as connection:
+        # As who erases has it.
+        await connection.execute("SELECT pg_advisory_lock(6111, 3)")
+        work = asyncio.create_task(run(owner, do_swap=True))
+        waits = (
+            "SELECT count(*) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND objid = 3 AND NOT granted"
+        )
+        async with asyncio.timeout(20):
+            while not await owner.fetchval(waits):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert not await owner.fetch("SELECT FROM bundles WHERE project_id = $1", world.project_id)
+        await connection.execute("SELECT pg_advisory_unlock(6111, 3)")
+    answer = await work
+
+    assert answer["swapped"]["rows"] > 0
+    assert (answer["swapped"]["holds"], answer["swapped"]["longestHoldS"]) == (0, 0)
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 3"
+    assert await owner.fetchval(held) == 0
 
 
 async def started(stack: Stack, *, swap: bool) -> asyncio.subprocess.Process:
