@@ -22,7 +22,7 @@ from services.events.bundles.steps import Step, references_of
 from services.events.handlers.references import Vouched, people
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
-from services.events.model.log import Draft, wire_time
+from services.events.model.log import wire_time
 from services.events.model.order import respaced
 from services.events.store import Transaction
 from services.events.store.violations import REFUSED, meaning
@@ -30,7 +30,7 @@ from services.events.store.violations import REFUSED, meaning
 log = structlog.get_logger(__name__)
 
 SLICE_OPERATIONS = 500
-"""Planned, and recorded with one statement for each table, before other requests get their turn."""
+"""Planned before other requests get their turn."""
 
 _REFUSALS = (*REFUSED, errors.Invalid, errors.Conflict)
 """What one step of several may be refused for, by the database or by its aggregate."""
@@ -161,7 +161,7 @@ async def _do(
     done.clashes += plan.clashes
     if plan.clashes and not partly:
         return
-    await _record(tx, plan.drafts, _ids(plan, ids))
+    await tx.record(plan.drafts, _ids(plan, ids))
     done.events += len(plan.drafts)
     done.numbers |= set(plan.numbers) - {clash.number for clash in plan.clashes}
 
@@ -182,12 +182,6 @@ async def _planned(steps: Mapping[int, Step], held: Held) -> Plan:
         if place % SLICE_OPERATIONS == SLICE_OPERATIONS - 1:
             await asyncio.sleep(0)
     return plan
-
-
-async def _record(tx: Transaction, drafts: Sequence[Draft], ids: Sequence[UUID]) -> None:
-    for start in range(0, len(drafts), SLICE_OPERATIONS):
-        end = start + SLICE_OPERATIONS
-        await tx.record(drafts[start:end], ids[start:end])
 
 
 def _ids(plan: Plan, given: Mapping[int, UUID]) -> list[UUID]:

@@ -3,8 +3,9 @@
 from services.events.store.database import Store, TryAgain
 from services.events.store.lists import Wanted
 from services.events.store.reader import Gap, Reader
+from services.events.store.recording import Claim, Repeated
 from services.events.store.statements import SQL, of_events
-from services.events.store.transaction import Claim, Repeated, Transaction
+from services.events.store.transaction import Transaction
 
 __all__ = [
     "SQL",

@@ -1,38 +1,23 @@
 """One user action in the database: append, announce and project, all of it or nothing."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
 from libs import errors
-from libs.contracts import subjects
-from libs.contracts.events import Event
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
-from libs.telemetry import inject
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.log import Cause, Draft, Head, Written, chained, fold
+from services.events.model.log import Cause, Draft, Head, chained, fold
 from services.events.store import guard
-from services.events.store.components import drop_components, put_components
 from services.events.store.reader import Reader
-from services.events.store.statements import SQL, depth_of, order_of, statement
+from services.events.store.recording import Claim, Entry, Writing, table_writes
+from services.events.store.statements import SQL, depth_of, statement
 
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A user action: what its retry is recognised by."""
-
-    command_id: UUID
-    digest: str
-    target_id: UUID
-
-
-class Repeated(Exception):
-    """The action was recorded before; nothing of this time may be kept."""
+RECORDED_AT_ONCE = 250
+"""Drafts that one statement for the log, and one for each table, write."""
 
 
 @dataclass(slots=True)
@@ -181,15 +166,13 @@ class Transaction(Reader):
             errors.TooLarge: An event's data is above the limit.
             errors.AppError: The project is closed; see `require_open`.
         """
-        if not drafts:
-            return
-        heads = {key: locked.head for key, locked in self._locked.items()}
         ids = ids or [new_id() for _ in drafts]
-        written = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
-        events = [each.event for each in written]
-        await self._append(drafts, written)
-        self.recorded = True
-        await self._project(drafts, events)
+        async with Writing(self._connection, self._cause) as writing:
+            for start in range(0, len(drafts), RECORDED_AT_ONCE):
+                end = start + RECORDED_AT_ONCE
+                entry = self._entered(drafts[start:end], ids[start:end])
+                await writing.write(entry, last=end >= len(drafts))
+                self.recorded = True
 
     async def require_open(self) -> None:
         """Return when a change may happen in the project; raises as `guard`."""
@@ -215,105 +198,21 @@ class Transaction(Reader):
         ]
         return max([datetime.now(UTC), *seen])
 
-    async def _append(self, drafts: Sequence[Draft], written: Sequence[Written]) -> None:
-        """Write to the log, the ends of the chains and the outbox, if the project may change."""
-        cause, events = self._cause, [each.event for each in written]
+    def _entered(self, drafts: Sequence[Draft], ids: Sequence[UUID]) -> Entry:
+        """Return what some drafts write, and go on from where they leave their aggregates."""
+        heads = {
+            key: locked.head
+            for key in {draft.aggregate_id for draft in drafts}
+            if (locked := self._locked.get(key))
+        }
+        written = chained(drafts, heads, self._cause, at=self._moment(drafts), ids=ids)
         claim, self._claim = self._claim, None
-        ends = {event.aggregate_id: event for event in events}
-        new = [event for key, event in ends.items() if key not in self._locked]
-        known = [event for key, event in ends.items() if key in self._locked]
-        done = await self._connection.fetchrow(
-            SQL.append,
-            [event.id for event in events],
-            [event.aggregate_id for event in events],
-            [event.aggregate_type for event in events],
-            [event.event_type for event in events],
-            [each.data for each in written],
-            [event.version for event in events],
-            [event.checksum for event in events],
-            cause.project_id,
-            cause.user_id,
-            dict(cause.metadata),
-            events[0].timestamp,
-            cause.causation_id,
-            cause.correlation_id,
-            cause.source.value,
-            cause.bundle_id,
-            guard.coming(drafts),
-            [event.aggregate_id for event in new],
-            [event.aggregate_type for event in new],
-            [event.version for event in new],
-            [event.checksum for event in new],
-            [event.aggregate_id for event in known],
-            [event.version for event in known],
-            [self._locked[event.aggregate_id].head.version for event in known],
-            [event.checksum for event in known],
-            [_subject(event) for event in events],
-            [each.announced for each in written],
-            json.dumps(inject()),
-            *((claim.command_id, claim.digest, claim.target_id) if claim else (None, None, None)),
-        )
-        assert done
-        # What was written is undone with the transaction.
-        if not done["claimed"]:
-            raise Repeated
-        guard.require(done if done["archived"] is not None else None, cause, drafts)
-        if done["heads"] != len(ends):
-            raise errors.ConcurrencyConflict
-
-    async def _project(self, drafts: Sequence[Draft], events: Sequence[Event]) -> None:
-        before = {key: locked.row for key, locked in self._locked.items()}
+        before = {key: self._locked[key].row for key in heads}
         kinds: dict[UUID, Aggregate] = {}
-        # In the order of the drafts, because what is above comes first there.
-        for draft, event in zip(drafts, events, strict=True):
+        for draft, (event, *_) in zip(drafts, written, strict=True):
             kinds[event.aggregate_id] = draft.about
             locked = self._locked.setdefault(event.aggregate_id, _Locked(Head(), None))
             locked.row = fold(draft.about, locked.row, event)
             locked.head = Head(event.version, event.checksum)
-        by_kind: dict[str, list[UUID]] = {}
-        for key, about in kinds.items():
-            by_kind.setdefault(about.kind, []).append(key)
-        # Of several kinds what is above comes first; of one, who gives a unique value away before
-        # who takes it.
-        for keys in sorted(by_kind.values(), key=lambda keys: order_of(kinds[keys[0]])):
-            about = kinds[keys[0]]
-            gone = [key for key in keys if self._locked[key].row is None]
-            there = [key for key in keys if self._locked[key].row is not None]
-            for key in gone:
-                # What lasts goes only when it is purged, and the database sees to that.
-                name = "bury_row" if about.lasting else "delete_row"
-                await self._connection.execute(statement(name, about), key)
-            rows = [row for key in there if (row := self._locked[key].row) is not None]
-            for row in rows:
-                about.require_whole(row)
-            await drop_components(self._connection, about, before, rows)
-            known = [key for key in there if before.get(key) is not None]
-            await self._put("update", about, known)
-            await self._put("insert", about, [key for key in there if before.get(key) is None])
-            await put_components(self._connection, about, before, rows)
-
-    async def _put(self, verb: str, about: Aggregate, keys: Sequence[UUID]) -> None:
-        """Write the rows of one kind: one by its values, several as one set."""
-        rows = [row for key in keys if (row := self._locked[key].row) is not None]
-        if len(rows) == 1:
-            values = (rows[0][column] for column in about.columns)
-            await self._connection.execute(statement(f"{verb}_row", about), *values)
-        elif rows:
-            values = [{column: row[column] for column in about.columns} for row in rows]
-            text = json.dumps(values, separators=(",", ":"), default=_json)
-            await self._connection.execute(statement(f"{verb}_rows", about), text)
-
-
-def _json(value: Any) -> Any:
-    match value:
-        case UUID():
-            return str(value)
-        case date():
-            return value.isoformat()
-        case _:
-            raise TypeError(f"a row holds {type(value).__name__}")
-
-
-def _subject(event: Event) -> str:
-    aggregate, _, action = event.event_type.partition(".")
-    return subjects.fact("events", aggregate, action, event.project_id)
+        after = {key: self._locked[key].row for key in kinds}
+        return Entry(drafts, written, heads, claim, table_writes(kinds, before, after))
