@@ -1,7 +1,7 @@
 -- The log as a hypertable, where the server has TimescaleDB: all of its SQL is here. What is done
 -- by hand elsewhere (partitions, the archive, counting by the hour) is the extension's then.
--- Retention stays `forget_purged`: dropping chunks by age would cut the log of living projects,
--- whose rows are its fold.
+-- No retention policy is set: dropping chunks by age would cut the log of living projects, whose
+-- rows are its fold. What is deleted goes by `deleted_kept_days`, wherever the log lies.
 
 -- name: installed
 -- In this database: that is an administrator's choice (CREATE EXTENSION timescaledb).
@@ -35,12 +35,33 @@ ALTER TABLE events SET (
     timescaledb.compress, timescaledb.compress_segmentby = 'project_id',
     timescaledb.compress_orderby = 'aggregate_id, version');
 SELECT add_compression_policy('events', make_interval(days => {days}));
-DROP TABLE event_hours;
+-- By the hour: of what is archived, which does not change any more but by purges, and of the rest.
+ALTER TABLE event_hours RENAME TO event_hours_archived;
+TRUNCATE event_hours_archived;
+INSERT INTO event_hours_archived (project_id, aggregate_type, event_type, hour, count)
+SELECT a.project_id, u.aggregate_type, u.event_type, date_trunc('hour', u."timestamp", 'UTC'),
+    count(*)
+FROM event_archive a, unpacked(a) u GROUP BY 1, 2, 3, 4;
 DELETE FROM event_hours_mark;
-CREATE MATERIALIZED VIEW event_hours WITH (timescaledb.continuous) AS
+CREATE MATERIALIZED VIEW event_hours_live
+WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
 SELECT project_id, aggregate_type, event_type, time_bucket('1 hour', "timestamp") AS hour,
     count(*) AS count
 FROM events GROUP BY 1, 2, 3, 4 WITH NO DATA;
-SELECT add_continuous_aggregate_policy('event_hours', start_offset => NULL,
+SELECT add_continuous_aggregate_policy('event_hours_live', start_offset => NULL,
     end_offset => INTERVAL '1 minute', schedule_interval => INTERVAL '1 minute');
+CREATE VIEW event_hours AS
+SELECT project_id, aggregate_type, event_type, hour, sum(count)::bigint AS count FROM (
+    SELECT project_id, aggregate_type, event_type, hour, count FROM event_hours_archived
+    UNION ALL
+    SELECT project_id, aggregate_type, event_type, hour, count FROM event_hours_live
+) counted GROUP BY 1, 2, 3, 4;
+-- A purge deletes from it; what is live follows the log by itself.
+CREATE FUNCTION forget_hours() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM event_hours_archived WHERE project_id = OLD.project_id;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER forget_hours INSTEAD OF DELETE ON event_hours
+FOR EACH ROW EXECUTE FUNCTION forget_hours();
 GRANT SELECT ON event_hours TO {role};
