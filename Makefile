@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 ARGS ?=
+# Services start in half the time when their modules are compiled once, not at each start.
+export PYTHONDONTWRITEBYTECODE :=
 # .tools/bin holds Node.js only where the machine has none that will do.
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 

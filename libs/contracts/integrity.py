@@ -47,7 +47,9 @@ class Walk(Wire):
 class Verified(Wire):
     """What one step of a verification covered; `after` is null when it was the last.
 
-    `events_all` and `aggregates_all` say how much there is on the first step, and are 0 later.
+    `events_all` and `aggregates_all` say how much there is on the first step, and are 0 later;
+    `lost_heads`, on the last, how many aggregates have events that no walk comes to, because the
+    end of their chain is not recorded any more.
     """
 
     aggregates: int
@@ -56,6 +58,7 @@ class Verified(Wire):
     after: Place | None = None
     aggregates_all: int = 0
     events_all: int = 0
+    lost_heads: int = 0
 
 
 class Exported(Wire):

@@ -110,8 +110,10 @@ def verify(
 ) -> None:
     """Check every event's place in its chain of checksums; exits with 2 when one does not fit."""
     flawed: list[c.Flawed] = []
+    lost = 0
 
     async def ask(open_line: Line) -> None:
+        nonlocal lost
         walk, seen = c.Walk(project_id=project), 0
         with Progress(*_columns(), transient=True) as progress:
             task = progress.add_task("verifying", total=None)
@@ -121,6 +123,7 @@ def verify(
                 flawed.extend(step.flawed)
                 progress.update(task, completed=seen, total=step.events_all or None)
                 if step.after is None:
+                    lost = step.lost_heads
                     break
                 walk = c.Walk(project_id=project, after=step.after)
         say(f"{seen:,} events fit their chains")
@@ -130,6 +133,10 @@ def verify(
         say(f"! {each.flaw}: version {each.version} of {each.aggregate_id} in {each.project_id}")
     if flawed:
         say("they are in quarantine: scriptorium events quarantine list")
+    if lost:
+        say(f"! {lost:,} things have events and no end of their chain; it is made anew by")
+        say("  scriptorium events rebuild --swap")
+    if flawed or lost:
         raise typer.Exit(2)
 
 

@@ -54,6 +54,9 @@ def told(result: dict[str, Any]) -> Iterator[str]:
     )
     for flaw in result["flaws"][:DIFFERENCES_SHOWN_MAX]:
         yield f"! left out: version {flaw['version']} of {flaw['id']}: {flaw['flaw']}"
+    if lost := result["lostHeads"]:
+        said = "made anew" if result["swapped"] else "--swap makes them anew"
+        yield f"! {lost:,} things have events and no end of their chain: {said}"
     if result["equal"]:
         yield "the live tables are equal to the rebuilt ones, row by row"
     else:

@@ -56,6 +56,7 @@ class Operations:
             async for piece in read(connection, page):
                 events += len(piece.events)
                 findings.extend(piece.findings)
+            lost = 0 if page else await connection.fetchval(SQL.lost_heads, question.project_id)
         await set_aside(self._pool, findings, found_by="operator")
         last = page[-1] if page else None
         return c.Verified(
@@ -67,6 +68,7 @@ class Operations:
             else None,
             aggregates_all=size["aggregates"] if size else 0,
             events_all=size["events"] if size else 0,
+            lost_heads=lost,
         )
 
     async def export(self, question: c.Walk, _: Actor) -> c.Exported:

@@ -8,6 +8,19 @@ SELECT aggregate_id, aggregate_type, project_id, version, checksum FROM (
         ORDER BY project_id, aggregate_id LIMIT $4) page
 ) covered WHERE before < $5 ORDER BY project_id, aggregate_id;
 
+-- name: lost_heads
+-- How many aggregates have events and no end of their chain: nothing that walks over the ends would
+-- look at them. Of one project, or of all.
+SELECT count(*) FROM (
+    SELECT e.aggregate_id FROM events e
+    WHERE ($1::uuid IS NULL OR e.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = e.aggregate_id)
+    UNION
+    SELECT id FROM event_archive c, unnest(c.aggregates) AS id
+    WHERE ($1::uuid IS NULL OR c.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = id)
+) lost;
+
 -- name: heads_of
 SELECT aggregate_id, aggregate_type, project_id, version, checksum
 FROM aggregates WHERE aggregate_id = ANY($1::uuid[]);

@@ -26,6 +26,10 @@ _whole = Gauge(
     "scriptorium_events_verified_age_seconds",
     "How long ago the background verifier last finished with the whole log, or began.",
 )
+_lost_heads = Gauge(
+    "scriptorium_events_lost_heads",
+    "Aggregates that had events and no end of their chain when the log was last walked through.",
+)
 
 
 class Verifier:
@@ -60,7 +64,7 @@ class Verifier:
         killed one is continued by the next.
         """
         findings: list[Finding] = []
-        covered, page = 0, list[Head]()
+        covered, lost, page = 0, 0, list[Head]()
         # One moment for the mark and for what is read: the mark is locked, so this never collides.
         async with (
             self._pool.acquire() as connection,
@@ -79,7 +83,12 @@ class Verifier:
                 last = page[-1]
                 await connection.execute(SQL.move_verifier_mark, last.project_id, last.aggregate_id)
             else:
+                lost = await connection.fetchval(SQL.lost_heads, None)
                 await connection.execute(SQL.finish_verifier_round)
+        if not page:
+            _lost_heads.set(lost)
+        if lost:
+            log.error("ends of chains are lost", aggregates=lost)
         _verified.inc(covered)
         await set_aside(self._pool, findings, found_by="verifier")
         await self._measure(self._pool)

@@ -66,6 +66,10 @@ async def _lock(connection: Connection) -> bool:
 async def _rebuild(
     pool: Pool, connection: Connection, schema: str, *, do_swap: bool, force: bool
 ) -> dict[str, Any]:
+    lost = await connection.fetchval(LOG.lost_heads, None)
+    if lost and do_swap:
+        # Else their events would count for nothing, and their rows for something else's.
+        await connection.execute(tables.SQL.remake_heads)
     size = await connection.fetchrow(LOG.size, None)
     assert size is not None
     started = time.perf_counter()
@@ -92,7 +96,8 @@ async def _rebuild(
             "seconds": round(replayed_s, 3),
             "perSecond": round(folded.events / replayed_s),
             "caughtUp": len(changed),
-            "equal": not differences,
+            "lostHeads": lost,
+            "equal": not differences and (do_swap or not lost),
             "differences": differences,
             "shown": shown,
             "flaws": flaws,

@@ -16,6 +16,21 @@ SELECT pg_advisory_lock(6111, 3);
 -- name: release_past
 SELECT pg_advisory_unlock(6111, 3);
 
+-- name: remake_heads
+-- The ends of chains that are lost, from the last event of each.
+WITH lost AS (
+    SELECT e.aggregate_id FROM public.events e
+    WHERE NOT EXISTS (SELECT FROM public.aggregates a WHERE a.aggregate_id = e.aggregate_id)
+    UNION
+    SELECT id FROM public.event_archive c, unnest(c.aggregates) AS id
+    WHERE NOT EXISTS (SELECT FROM public.aggregates a WHERE a.aggregate_id = id)
+)
+INSERT INTO public.aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
+SELECT DISTINCT ON (e.aggregate_id)
+    e.aggregate_id, e.aggregate_type, e.project_id, e.version, e.checksum
+FROM lost, public.events_of(ARRAY[lost.aggregate_id]) e
+ORDER BY e.aggregate_id, e.version DESC ON CONFLICT (aggregate_id) DO NOTHING;
+
 -- name: make_schema
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 CREATE SCHEMA {schema};

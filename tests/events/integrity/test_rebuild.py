@@ -4,23 +4,31 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.bus import Caller
+from libs.contracts import integrity as c
 from libs.postgres import Pool
 from libs.stack import Stack
+from services.events.integrity.verifier import Verifier
 from services.events.rebuild import __main__ as rebuilding
 from services.events.rebuild import swap as swapping
 from services.events.rebuild.__main__ import Refused, rebuild
 from services.events.rebuild.swap import NotSwapped
 from tests.events.integrity.damage import Operator, flip
+from tests.events.integrity.test_archive import age, archive
 from tests.events.support import Json, World
 from tests.events.test_log import require_replayed
 
 WRITERS = 8
+LAST = {"project_id": UUID(int=(1 << 128) - 1), "aggregate_id": UUID(int=(1 << 128) - 1)}
+"""A place after everything."""
 SLUG = "SELECT slug FROM projects WHERE id = $1"
 
 
@@ -184,6 +192,35 @@ async def test_a_value_that_is_held_refuses_the_whole_swap(world: World, owner: 
         await owner.execute("DROP FUNCTION refuse CASCADE")
     assert (await world.read("book", book["id"]))["title"] == "Wrong"
     assert (await run(owner, do_swap=True))["swapped"]["rows"] == 1
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_lost_ends_of_chains_are_made_anew(
+    world: World, owner: Pool, pool: Pool, operator: Operator, archived: bool
+) -> None:
+    """They are derived, too; without them no walk comes to the events."""
+    book = await world.book("Kept")
+    await world.change("book", book["id"], title="Kept still")
+    if archived:
+        await age(owner, world, 30)
+        assert await archive(pool, datetime.now(UTC) - timedelta(days=7))
+    heads = "SELECT * FROM aggregates WHERE aggregate_id = $1"
+    before = await owner.fetchrow(heads, UUID(book["id"]))
+    await owner.execute("DELETE FROM aggregates WHERE aggregate_id = $1", UUID(book["id"]))
+
+    verifier = Verifier(pool, share=1.0)
+    while await verifier.step():
+        pass
+    assert REGISTRY.get_sample_value("scriptorium_events_lost_heads") == 1
+    last = await operator.caller.ask(c.VERIFY, c.Walk(after=c.Place(**LAST)), operator.actor)
+    assert (last.after, last.lost_heads) == (None, 1)
+    looked = await run(owner)
+    assert (looked["equal"], looked["lostHeads"]) == (False, 1)
+    swapped = await run(owner, do_swap=True)
+    assert (swapped["equal"], swapped["lostHeads"]) == (True, 1)
+    assert await owner.fetchrow(heads, UUID(book["id"])) == before
+    assert (await world.change("book", book["id"], title="And goes on"))["version"] == 3
+    assert (await run(owner))["equal"]
 
 
 async def test_projects_take_turns(
