@@ -60,9 +60,10 @@ class BookScenes(Wire):
 
 
 class Members(Wire):
-    """All members of a project."""
+    """A page of the members of a project."""
 
     items: list[Member]
+    next_cursor: str | None = None
 
 
 class Standing(Wire):
@@ -168,7 +169,11 @@ class Move(Wire):
 
 
 class ListMembers(Wire):
-    """All members of the actor's project."""
+    """A page of the members of the actor's project, of one role or of all, the oldest first."""
+
+    role: Role | None = None
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
 
 
 class PutMember(Wire):

@@ -209,7 +209,11 @@ SELECT * FROM team_grants WHERE project_id = $1 ORDER BY created_at, id;
 SELECT id FROM team_grants WHERE project_id = $1 AND team_id = $2;
 
 -- name: members
-SELECT * FROM members WHERE project_id = $1 ORDER BY created_at, id;
+-- Those after a moment and an id ($3, $4), of one role ($2) or of all.
+SELECT * FROM members
+WHERE project_id = $1 AND ($2::text IS NULL OR role = $2::member_role)
+    AND ($3::timestamptz IS NULL OR (created_at, id) > ($3, $4::uuid))
+ORDER BY created_at, id LIMIT $5;
 
 -- name: member_id
 SELECT id FROM members WHERE project_id = $1 AND user_id = $2;

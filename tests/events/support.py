@@ -123,8 +123,11 @@ class World:
     async def items(self, kind: Kind, parent_id: Any = None, **more: Any) -> list[Json]:
         return (await self.page(kind, parent_id, **({"limit": m.PAGE_ITEMS_MAX} | more))).items
 
-    async def members(self) -> list[Member]:
-        return (await self.caller.ask(m.LIST_MEMBERS, m.ListMembers(), self.actor)).items
+    async def members(self, **more: Any) -> list[Member]:
+        return (await self.member_page(**more)).items
+
+    async def member_page(self, **more: Any) -> m.Members:
+        return await self.caller.ask(m.LIST_MEMBERS, m.ListMembers(**more), self.actor)
 
     async def put_member(self, user_id: UUID, role: Role) -> Member:
         question = m.PutMember(command_id=new_id(), user_id=user_id, role=role)

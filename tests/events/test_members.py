@@ -36,6 +36,29 @@ async def test_put_change_and_remove(world: World, owner: Pool) -> None:
     ]
 
 
+async def test_pages_and_roles(world: World) -> None:
+    """However many there are: each once, the oldest first, of all roles or of one."""
+    added = [await world.put_member(new_id(), Role.READER) for _ in range(4)]
+    writer = await world.put_member(new_id(), Role.WRITER)
+    seen: list[UUID] = []
+    page = await world.member_page(limit=2)
+    while page.next_cursor:
+        assert len(page.items) == 2
+        seen += [each.user_id for each in page.items]
+        page = await world.member_page(limit=2, cursor=page.next_cursor)
+    seen += [each.user_id for each in page.items]
+
+    assert seen == [world.actor.user_id, *(each.user_id for each in added), writer.user_id]
+    assert await world.members(role="WRITER") == [writer]
+    assert (await world.member_page(role="READER", limit=4)).next_cursor is None
+    for cursor in (
+        "x",
+        (await world.page("book", world.project_id)).next_cursor or "WyJ2MSIsICJhIl0",
+    ):
+        with pytest.raises(errors.Invalid):
+            await world.members(cursor=cursor)
+
+
 async def test_who_comes_back_is_a_new_member(world: World) -> None:
     person = new_id()
     first = await world.put_member(person, Role.WRITER)

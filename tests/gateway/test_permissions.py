@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -292,10 +293,17 @@ class TestMembers:
 
     async def test_members_show_names_and_roles(self, manuscript: Manuscript, percy: Person):
         await manuscript.welcome(percy, Role.WRITER)
-        items = (await percy.get(f"/api/projects/{manuscript.project['id']}/members")).json()
+        path, shown = f"/api/projects/{manuscript.project['id']}/members", list[tuple[str, str]]()
+        query: dict[str, Any] = {"limit": 1}
+        while "cursor" not in query or query["cursor"]:
+            page = (await percy.get(path, params=query)).json()
+            shown += [(each["displayName"], each["role"]) for each in page["items"]]
+            query["cursor"] = page["nextCursor"]
 
-        shown = {(each["displayName"], each["role"]) for each in items["items"]}
-        assert shown == {("Mary", "OWNER"), ("Percy", "WRITER")}
+        assert shown == [("Mary", "OWNER"), ("Percy", "WRITER")]
+        writers = (await percy.get(path, params={"role": "WRITER"})).json()["items"]
+        assert [each["displayName"] for each in writers] == ["Percy"]
+        assert is_problem(await percy.get(path, params={"limit": 501}), 400, "VALIDATION_FAILED")
 
     async def test_nobody_unknown_becomes_a_member(self, manuscript: Manuscript, mary: Person):
         path = f"/api/projects/{manuscript.project['id']}/members/{some_id()}"

@@ -8,8 +8,13 @@ from libs.contracts.resources import Member
 from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import MEMBER, PROJECT
+from services.events.model.listing import Key
 from services.events.model.log import Draft
+from services.events.model.page import cursor_at, mark_of
+from services.events.model.refusal import refused
 from services.events.store import Reader, Store, Transaction
+
+_KEY = Key("created_at", "timestamptz")
 
 
 class Memberships:
@@ -19,16 +24,24 @@ class Memberships:
         """Keep members in *store*."""
         self._store = store
 
-    async def list(self, _: ListMembers, actor: Actor) -> Members:
-        """Show all members of the actor's project."""
-        project_id = actor.scope()
+    async def list(self, question: ListMembers, actor: Actor) -> Members:
+        """Show a page of the members of the actor's project."""
+        project_id, role, limit = actor.scope(), question.role, question.limit
+        order = f"members-{project_id.hex}"
+        after = mark_of(question.cursor, order, _KEY)
+        if after is not None and after[0] is None:
+            raise refused("cursor", "not a cursor of this list")
 
         async def work(reader: Reader) -> list[Row]:
             require_visible(await reader.row(PROJECT, project_id))
-            return await reader.members()
+            return await reader.members(role.value if role else None, after, limit + 1)
 
         rows = await self._store.read(work, project_id=project_id)
-        return Members(items=[_member(row) for row in rows])
+        page, end = rows[:limit], rows[limit - 1] if len(rows) > limit else None
+        return Members(
+            items=[_member(row) for row in page],
+            next_cursor=cursor_at(order, end["created_at"], end["id"]) if end else None,
+        )
 
     async def put(self, question: PutMember, actor: Actor) -> Member:
         """Give a person a role, as a new member or instead of the role they have."""

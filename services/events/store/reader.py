@@ -145,9 +145,13 @@ class Reader:
         """Return a person's own role in a project."""
         return await self._connection.fetchval(SQL.role, self._project_id, user_id)
 
-    async def members(self) -> list[Row]:
-        """Return the members of a project, the oldest first."""
-        return [dict(row) for row in await self._connection.fetch(SQL.members, self._project_id)]
+    async def members(self, role: str | None, after: Mark | None, limit: int) -> list[Row]:
+        """Return the next members of a project, the oldest first."""
+        moment, member_id = after or (None, None)
+        rows = await self._connection.fetch(
+            SQL.members, self._project_id, role, moment, member_id, limit
+        )
+        return [dict(row) for row in rows]
 
     async def grants(self) -> list[Row]:
         """Return the teams that have a role in a project, the oldest first."""

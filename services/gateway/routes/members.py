@@ -24,13 +24,19 @@ from services.gateway.edge import etags
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
 from services.gateway.identity.store import IdentityStore
 from services.gateway.limits import LimitClass
-from services.gateway.routes.shapes import page_of
+from services.gateway.routes.shapes import Slice, page_of
 
 
 class MemberView(Member):
     """A member, with the name that their account shows."""
 
     display_name: str
+
+
+class MemberListing(Slice):
+    """Which members: a page of all, or of one role."""
+
+    role: Role | None = None
 
 
 class MemberPut(Wire):
@@ -56,10 +62,10 @@ class Members:
                 method="GET",
                 path=path,
                 handler=self.list,
-                summary="List the members of a project",
+                summary="List the members of a project, the oldest first",
                 tag="Members",
                 body=NoBody,
-                query=NoQuery,
+                query=MemberListing,
                 cost=LimitClass.READ,
                 place=("project", "id"),
                 action="member.read",
@@ -99,14 +105,17 @@ class Members:
             ),
         ]
 
-    async def list(self, call: Call[NoBody]) -> Answer:
-        """List all members."""
-        members = await self._caller.ask(LIST_MEMBERS, ListMembers(), call.actor)
+    async def list(self, call: Call[NoBody, MemberListing]) -> Answer:
+        """List a page of the members."""
+        question = ListMembers(
+            role=call.query.role, cursor=call.query.cursor, limit=call.query.limit
+        )
+        members = await self._caller.ask(LIST_MEMBERS, question, call.actor)
         names = await self._people.names(member.user_id for member in members.items)
         items = [
             _view(member, names).model_dump(mode="json", by_alias=True) for member in members.items
         ]
-        return Answer.json({"items": items, "nextCursor": None})
+        return Answer.json({"items": items, "nextCursor": members.next_cursor})
 
     async def put(self, call: Call[MemberPut]) -> Answer:
         """Add a member or change one's role."""
