@@ -14,7 +14,7 @@ from libs.stack.errors import PartFailed, StackError
 from libs.stack.events import Event, Tell, What
 from libs.stack.runfile import Running, now
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 RESTART_DELAY_S_MIN = 0.1
 RESTART_DELAY_S_MAX = 10.0

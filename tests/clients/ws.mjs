@@ -58,7 +58,9 @@ const parts = {
     peer.provider.awareness.setLocalState({
       user: { name: 'Forged', color: '#30bced' }, cursor: { anchor: 1, head: 4 }
     })
-    await pause(SETTLE_MS)
+    const watcher = await new Peer(ben, { url: first }).synced()
+    await until('the other gateway knows who is here', () => personAt(watcher, ben.id)?.cursor)
+    watcher.leave()
     const desk = new Desk(ada, { gateway: first })
     await desk.hello()
     await desk.join()

@@ -20,7 +20,7 @@ from pycrdt import Doc, Text, TransactionEvent
 from libs.cli.tour.api import TourEnded
 from libs.cli.tour.client import TEXT, LiveClient
 
-STUCK_S_MAX = 20.0
+STUCK_S_MAX = 60.0
 EDITS_PER_TURN = 32
 """After so many in a row the other tasks get a turn."""
 LATENCIES_SHOWN = 2_000

@@ -14,7 +14,7 @@ UNACKED_BYTES_MAX = 256 * 1024
 """What a client may have under way before its socket is not read from for a while."""
 EARLY_BYTES_MAX = 256 * 1024
 """What a client may send before it is known who it is; then its socket is not read from."""
-CLOSE_WAIT_S = 2.0
+CLOSE_WAIT_S = 5.0
 """How long a client may take to answer a close before its connection is ended."""
 
 UNAUTHENTICATED = 4401

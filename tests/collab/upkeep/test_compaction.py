@@ -117,11 +117,15 @@ async def test_a_second_compacted_row_holds_the_first(desk: Desk):
 async def test_a_session_may_be_cut_by_a_compaction(desk: Desk):
     """What is kept and what is computed join to what it would be without a cut."""
     rows, authors = typed(200), [ADA, BEN]
-    scene = await desk.log(rows[:150], OLD + timedelta(minutes=5), authors=authors)
-    await desk.log(rows[150:], OLD, scene=scene, authors=authors, apart=timedelta(seconds=40))
+    scene = await desk.log(rows[:150], YOUNG + timedelta(minutes=5), authors=authors)
+    await desk.log(rows[150:], YOUNG, scene=scene, authors=authors, apart=timedelta(seconds=40))
     whole = await desk.sessions(scene)
+    # From now on they are due, and not before: the walk may come by at any moment.
     await desk.owner.execute(
-        "UPDATE scene_versions SET created_at = now() WHERE scene_id = $1 AND seq > 180", scene
+        "UPDATE scene_versions SET created_at = created_at - $2::interval "
+        "WHERE scene_id = $1 AND seq <= 180",
+        scene,
+        OLD,
     )
     cut = await desk.sessions(scene)
     await until(lambda: desk.marked(scene))

@@ -141,7 +141,7 @@ def test_service_that_is_never_ready_is_quoted(tmp_path: Path):
     """Waiting has an end, here shortened."""
     release = make_release(tmp_path / "release", events=NEVER_READY)
     order = {"data_dir": str(tmp_path / "data"), "replicas": {"events": 1}}
-    patience = "import libs.stack.part as part; part.READY_TIMEOUT_S = 1.0"
+    patience = "import libs.stack.part as part; part.READY_TIMEOUT_S = 10.0"
     script = f"{patience}; from libs.cli.foreground import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, json.dumps(order)],
@@ -153,6 +153,6 @@ def test_service_that_is_never_ready_is_quoted(tmp_path: Path):
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[0].startswith(
-        "scriptorium: events-1 was not ready within 1 s; see "
+        "scriptorium: events-1 was not ready within 10 s; see "
     )
     assert done.stderr.splitlines()[-1] == "  | serving"
