@@ -13,6 +13,7 @@ from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.model.log import first_broken
 from services.events.store import of_events
+from services.events.store.transaction import RECORDED_AT_ONCE
 from tests.events.bundling import (
     Bundling,
     bundle_of,
@@ -317,6 +318,29 @@ async def test_large_bundles_are_warned_about(world: World, bundling: Bundling, 
         "SELECT count(*) FROM outbox WHERE payload->>'bundleId' = $1", str(bundle_of(done).id)
     )
     assert facts == OPERATIONS_WARNED + 1
+
+
+@pytest.mark.parametrize("place", [0, RECORDED_AT_ONCE, 2 * RECORDED_AT_ONCE])
+async def test_a_batch_that_the_database_refuses_leaves_none(
+    world: World, bundling: Bundling, place: int
+) -> None:
+    """Whichever it is: one that is written while the next is prepared, or the last."""
+    taken = await world.create("tag", world.project_id, name="Taken")
+    tags = [
+        create("tag", new_id(), world.project_id, name=f"T{number}")
+        for number in range(2 * RECORDED_AT_ONCE + 1)
+    ]
+    wrong = [*tags]
+    wrong[place] = create("tag", new_id(), world.project_id, name="tAKEN")
+
+    with pytest.raises(errors.AppError) as refused:
+        await bundling.commit(*wrong)
+
+    assert refused.value.code != "INTERNAL_ERROR"
+    assert await world.items("tag", world.project_id) == [taken]
+    done = await bundling.commit(*tags)
+    assert done.bundle
+    assert done.bundle.operations == len(tags)
 
 
 async def test_bundles_that_meet_wait_or_conflict(world: World, bundling: Bundling) -> None:
