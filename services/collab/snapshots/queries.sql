@@ -22,6 +22,14 @@ ON CONFLICT (scene_id) DO UPDATE SET
 WHERE known.seq <= excluded.seq OR $11
 RETURNING snapshot_at;
 
+-- name: keep_import
+-- What an import brought, until it is migrated; the snapshot may be overwritten before that.
+INSERT INTO imported_scenes (scene_id, content_blocks, content_bytes, block_count)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (scene_id) DO UPDATE SET
+    content_blocks = excluded.content_blocks, content_bytes = excluded.content_bytes,
+    block_count = excluded.block_count, imported_at = now();
+
 -- name: note
 -- The history gains a row ...
 INSERT INTO scene_snapshot_metadata (

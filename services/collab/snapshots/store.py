@@ -151,6 +151,11 @@ class SnapshotStore:
         await within.execute(SQL.expect_check, scene)
         return Taken(snapshot, source, at, seq, took_ms, size)
 
+    @staticmethod
+    async def keep_import(scene: UUID, made: Rendered, within: Connection) -> None:
+        """Keep imported blocks where no snapshot overwrites them, until they are migrated."""
+        await within.execute(SQL.keep_import, scene, *made.packed)
+
     async def overview(self, scenes: Sequence[UUID]) -> list[asyncpg.Record]:
         """Return what is stored of each scene, without content, in the order asked."""
         return await self._pool.fetch(SQL.overview, list(scenes))

@@ -138,8 +138,9 @@ class Snapshots:
                 history_rows_max=self._history_rows_max,
                 within=within,
             )
-        if taken is None:
-            raise errors.Conflict("The scene has a snapshot of Yjs text already.")
+            if taken is None:
+                raise errors.Conflict("The scene has a snapshot of Yjs text already.")
+            await self._store.keep_import(scene, made, within)
         _note(taken, time.perf_counter() - started)
         return taken
 
