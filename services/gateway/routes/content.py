@@ -59,7 +59,7 @@ _NOT_BASE64 = re.compile("[^A-Za-z0-9+/]")
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 _JSON_FORMATS = (ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR)
 _EDITORS_FORMATS = (*_JSON_FORMATS, ContentFormat.YJS)
-"""Those that carry what an editor made of the text: they pass the schema gate."""
+"""Those that carry what an editor made of the text: they pass the schema gate, declared or not."""
 
 _BLOCKS_EXAMPLE = [
     {"type": "scene-heading", "children": [{"text": "INT. LABORATORY - NIGHT"}]},
@@ -161,7 +161,8 @@ class ContentRoutes:
                     " nothing. Any format may also be sent as it is, under a media type of its"
                     " own. A plain text scene refuses blocks that it cannot hold with CONFLICT."
                     " A scene that names a schema version takes blocks, prosemirror and yjs only"
-                    " from who declares that one or a newer (`schemaVersion`)."
+                    " from who declares that one or a newer (`schemaVersion`), and nothing from who"
+                    " declares an older one."
                 ),
                 tag="Content",
                 body=bytes,
@@ -212,7 +213,7 @@ class ContentRoutes:
         """Apply new content."""
         document = await document_of(self._caller, call, call.query.branch, writing=True)
         form, body, base, declared = _read(call)
-        if form in _EDITORS_FORMATS:
+        if form in _EDITORS_FORMATS or declared is not None:
             require_schema(call.access.schema_version, declared)
         if len(body) > CONTENT_BYTES_MAX:
             raise errors.TooLarge(limitBytes=CONTENT_BYTES_MAX)
