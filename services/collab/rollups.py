@@ -18,6 +18,7 @@ from services.collab.model import SceneRun, uuid_of
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import LOAD_ROWS_MAX, Store, Trust
+from services.collab.upkeep.failpoints import passed
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -173,7 +174,10 @@ class Rollups:
                 await self._scenes.quarantine(scene, bad)
                 return False
             state, vector, _ = done
+            passed("rollup.built")
             await self._store.put_head(scene_id, stored.upto, state, vector, within=connection)
+            passed("rollup.stored")
+        passed("rollup.committed")
         if len(state) > self._settings.scene_bytes_max:
             self.full.add(scene)
         else:
