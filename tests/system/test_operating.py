@@ -94,7 +94,10 @@ async def test_scene_is_inspected_compacted_and_snapshot(stack: Stack, scenery: 
     assert "at update 30" in taken[1]
     assert "sound" in taken[1]
     assert "30 rows" in shown[1]
-    assert "says what the log says" in shown[1]
+    assert "fresh, manual, at 30, says what the log says" in shown[1]
+    assert "YJS_COMPACTED" in shown[1]
+    (listed,) = [line for line in shown[1].splitlines() if " ms " in line]
+    assert listed.split()[2:4] == ["manual", "30"]
     assert await scenery.text(scene) == "Draft 29 of many."
 
 
