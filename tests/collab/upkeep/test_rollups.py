@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import zstandard
+from pycrdt import Doc, Text
 
 from libs.postgres import connect
 from services.collab.model import SceneRun
 from services.collab.rollups import SWEEP_INTERVAL_S, Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
-from services.collab.store import Store
+from services.collab.store import ZSTD_LEVEL, ZSTD_LEVEL_RESTING, Store
 from services.collab.workers import Workers
 from tests.collab.upkeep.support import Desk, text_of, typed, until
 
+NOVEL = Path(__file__).parents[3] / "data" / "manuscripts" / "frankenstein.json"
 FEW = 60
 """Rows that the replicas of the stack leave alone, by their own settings."""
 YOUNG = timedelta(seconds=10)
@@ -48,6 +51,13 @@ async def workers() -> AsyncIterator[Workers]:
     made.close()
 
 
+def page() -> bytes:
+    """A page of prose as one edit: what a higher level compresses better."""
+    doc: Doc[Any] = Doc(client_id=5)
+    doc["content"] = Text(NOVEL.read_text()[:30_000])
+    return doc.get_update()
+
+
 def committed(rollups: Rollups, scene: UUID, rows: list[bytes], first: int = 1) -> None:
     """Tell a replica that it committed *rows*."""
     run = SceneRun(first, first + len(rows) - 1, 1, rows, sum(map(len, rows)))
@@ -58,8 +68,11 @@ def committed(rollups: Rollups, scene: UUID, rows: list[bytes], first: int = 1) 
 async def test_a_head_is_made_at_each_threshold_and_not_before(
     desk: Desk, workers: Workers, trigger: str
 ):
-    """By rows, bytes or age, whichever comes first; the others are out of reach here."""
-    rows = typed(FEW)
+    """By rows, bytes or age, whichever comes first; the others are out of reach here.
+
+    One made by age alone stays for a while, and is compressed harder.
+    """
+    rows = [page(), *typed(FEW - 1, after=page())]
     size = sum(map(len, rows))
     reached = {"rollup_rows": FEW, "rollup_bytes": size, "rollup_age_s": 5 * SWEEP_INTERVAL_S}
     scene = await desk.log(rows, YOUNG)
@@ -74,7 +87,10 @@ async def test_a_head_is_made_at_each_threshold_and_not_before(
 
     assert early is None
     assert (head["upto_seq"], head["version"]) == (FEW, 1)
-    assert text_of([zstandard.decompress(head["snapshot"])]) == text_of(rows)
+    state = zstandard.decompress(head["snapshot"])
+    assert text_of([state]) == text_of(rows)
+    level = ZSTD_LEVEL_RESTING if trigger == "rollup_age_s" else ZSTD_LEVEL
+    assert head["snapshot"] == zstandard.compress(state, level)
 
 
 async def test_two_replicas_that_see_one_tail_make_one_head(desk: Desk, workers: Workers):
