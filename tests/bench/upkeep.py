@@ -5,7 +5,6 @@ with 1 when a bar is missed: cold loads with a head, and roll-ups.
 """
 
 import asyncio
-import gzip
 import json
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from uuid import UUID
 
 import httpx
 import psutil
-from pycrdt import Doc, Text
+from pycrdt import Doc
 
 from libs.contracts.content import READ_CONTENT, ContentFormat, ReadContent
 from libs.contracts.upkeep import COMPACT, UPKEEP_DEADLINE_S, CompactScene
@@ -29,13 +28,11 @@ from libs.stack import Stack
 from services.collab import updates
 from services.collab.store import Store
 from tests.bench.figures import Figure, percentile
+from tests.bench.material import novel_text, trace_rows, typing
 from tests.collab.upkeep.support import ACTOR, Desk
 from tests.support.scenery import Scenery, text_of
 from tests.support.stack import real_stack
-from tests.support.yclient import YClient
 
-TRACE = Path(__file__).parents[2] / "data" / "traces" / "automerge-paper.sequential.json.gz"
-NOVEL = Path(__file__).parents[2] / "data" / "manuscripts" / "frankenstein.json"
 TWO = {"events": 1, "collab": 2, "gateway": 1}
 SIZES = {10: 40, 1_000: 40, 10_000: 20, 100_000: 20}
 """Updates of a scene: how many of that length are loaded with a head; half as many without."""
@@ -50,7 +47,6 @@ STORED = """
 """
 """Bytes of rows by whether they are compacted, as PostgreSQL keeps them."""
 TAIL_ROWS = 50
-EDITS_PER_S = 20
 ALONE_S = 8.0
 MEMORY_SCENES = 200
 NEVER = {
@@ -116,7 +112,7 @@ async def compaction(rows: list[bytes]) -> list[Figure]:
 
 async def pastes(_rows: list[bytes]) -> None:
     """Paste a long text over HTTP, time and again, while two people write there or elsewhere."""
-    novel = "\n".join(_strings(json.loads(NOVEL.read_text())))
+    novel = novel_text()
     text = (novel * (1 + PASTE_BYTES // len(novel)))[:PASTE_BYTES]
     # Merged into what was there when the text was empty, as an agent does that began with that.
     body = {"format": "text", "content": text, "baseStateVector": "AA=="}
@@ -146,7 +142,7 @@ async def pastes(_rows: list[bytes]) -> None:
 async def heads(stack: Stack, desk: Desk, scenery: Scenery) -> list[Figure]:
     """How small heads are, and how long roll-ups took."""
     novel = await scenery.scene()
-    text = "\n".join(_strings(json.loads(NOVEL.read_text())))
+    text = novel_text()
     answer = await scenery.person.http.put(
         f"/api/scenes/{novel}/content", json={"format": "text", "content": text}
     )
@@ -287,36 +283,6 @@ async def _memory(stack: Stack, desk: Desk, pool: Pool, rows: Sequence[bytes]) -
     )
 
 
-async def typing(
-    scenery: Scenery, meanwhile: Any, scene: UUID | None = None
-) -> tuple[float, float]:
-    """Two people write while *meanwhile* runs; p50 and p95 from edit to the other's screen, ms."""
-    scene = scene or await scenery.scene()
-    async with YClient(scenery.address(scene)) as one, YClient(scenery.address(scene)) as other:
-        work = asyncio.ensure_future(meanwhile)
-        while not work.done():
-            one.type("a")
-            await asyncio.sleep(1 / EDITS_PER_S / 2)
-            other.type("b")
-            await asyncio.sleep(1 / EDITS_PER_S / 2)
-        await work
-        await asyncio.sleep(0.5)
-        found = [*_delays(one, other), *_delays(other, one)]
-    return percentile(found, 50), percentile(found, 95)
-
-
-def _delays(writer: YClient, reader: YClient) -> list[float]:
-    seen = reader.seen_at.get(writer.id, [])
-    found: list[float] = []
-    at = 0
-    for clock, sent in sorted(writer.sent_at.items()):
-        while at < len(seen) and seen[at][0] < clock:
-            at += 1
-        if at < len(seen):
-            found.append((seen[at][1] - sent) * 1e3)
-    return found
-
-
 @asynccontextmanager
 async def bench_stack(settings: dict[str, str]) -> AsyncGenerator[tuple[Stack, Desk]]:
     """A fresh stack with two replicas of collab."""
@@ -326,31 +292,6 @@ async def bench_stack(settings: dict[str, str]) -> AsyncGenerator[tuple[Stack, D
             Desk.open(stack) as desk,
         ):
             yield stack, desk
-
-
-def trace_rows() -> list[bytes]:
-    """The trace as the updates that an editor would have sent, one for each edit."""
-    trace = json.loads(gzip.decompress(TRACE.read_bytes()))
-    doc: Doc[Any] = Doc(client_id=11)
-    text = doc.get("content", type=Text)
-    rows: list[bytes] = []
-    watching = doc.observe(lambda event: rows.append(event.update))
-    for txn in trace["txns"]:
-        with doc.transaction():
-            for place, deleted, inserted in txn["patches"]:
-                if deleted:
-                    del text[place : place + deleted]
-                if inserted:
-                    text.insert(place, inserted)
-    doc.unobserve(watching)
-    return rows
-
-
-def _strings(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    inner: list[Any] = list(value.values()) if hasattr(value, "values") else value
-    return [each for item in inner for each in _strings(item)]
 
 
 def _samples(page: str, name: str) -> dict[str, float]:
