@@ -1,8 +1,12 @@
 """What may be asked of collab about moving scenes of an older system into the update log."""
 
 from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field
+
+from libs.contracts.persistence import BLOCKS_MAX
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -24,12 +28,14 @@ class MigrationOutcome(StrEnum):
 class MigrateScene(Wire):
     """Write the blocks of a scene that has no log as the first update of its log.
 
-    With `dry_run` everything but the writing is done. With `verify_only` nothing is converted:
-    scenes that were migrated are compared with what they were migrated from.
+    With `dry_run` everything but the writing is done, on `blocks` if they are given: those that
+    would be taken in first. With `verify_only` nothing is converted: scenes that were migrated are
+    compared with what they were migrated from.
     """
 
     scene_id: UUID
     dry_run: bool = False
+    blocks: Annotated[list[dict[str, Any]], Field(max_length=BLOCKS_MAX)] | None = None
     verify_only: bool = False
 
 

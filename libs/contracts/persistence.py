@@ -17,6 +17,8 @@ from libs.contracts.wire import Wire
 SCENES_AT_ONCE_MAX = 100
 BLOCKS_MAX = 100_000
 """Blocks of one imported snapshot."""
+SNAPSHOTS_MAX = 1_000
+"""Rows of history in one answer."""
 
 
 class SnapshotSource(StrEnum):
@@ -108,6 +110,35 @@ class PutSnapshot(Wire):
     snapshot_id: UUID
     source: SnapshotSource
     blocks: Annotated[list[dict[str, Any]], Field(max_length=BLOCKS_MAX)]
+
+
+class AskSnapshots(Wire):
+    """What snapshots a scene has had, at most `limit` of them."""
+
+    scene_id: UUID
+    limit: Annotated[int, Field(ge=1, le=SNAPSHOTS_MAX)] = 20
+
+
+class PastSnapshot(Fixed):
+    """A row of the history; only the newest is kept with its content."""
+
+    snapshot_id: UUID
+    source: SnapshotSource
+    created_at: datetime
+    created_by: UUID | None
+    yjs_update_count: int
+    generation_time_ms: int
+    snapshot_size_bytes: int
+
+
+class SnapshotHistory(Fixed):
+    """How a scene's snapshot stands to its log, and those that were taken, the last one first."""
+
+    scene_id: UUID
+    yjs_update_count: int
+    freshness: Freshness
+    state: SceneState
+    snapshots: list[PastSnapshot]
 
 
 class ReadScenes(Wire):
@@ -271,6 +302,7 @@ class DivergenceStatus(Fixed):
 
 TAKE_SNAPSHOT = Method("collab", "take_snapshot", TakeSnapshot, Snapshot)
 PUT_SNAPSHOT = Method("collab", "put_snapshot", PutSnapshot, Snapshot)
+SNAPSHOT_HISTORY = Method("collab", "snapshot_history", AskSnapshots, SnapshotHistory)
 READ_SCENES = Method("collab", "read_scenes", ReadScenes, SceneTexts)
 CHECK_DIVERGENCE = Method("collab", "check_divergence", CheckDivergence, DivergenceReport)
 PERSISTENCE_HEALTH = Method("collab", "persistence_health", AskHealth, PersistenceHealth)

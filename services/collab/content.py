@@ -9,6 +9,7 @@ from libs.postgres.pool import UNREACHABLE
 from services.collab import formats, heavy, updates
 from services.collab.commits import Commits
 from services.collab.formats import BadContent, CannotHold, jobs
+from services.collab.nesting import fault
 from services.collab.pieces import PIECE_BYTES_MAX
 from services.collab.scenes import Scenes, SceneUnreadable, State
 from services.collab.settings import CollabSettings
@@ -82,7 +83,9 @@ class ContentHandlers:
             updates.check(body)
             update = formats.rewrite(state.body, ContentFormat.YJS, body)
         except BadUpdate as error:
-            raise errors.Invalid("The content is not a Yjs update.", field="content") from error
+            raise errors.Invalid(
+                "The content is not a Yjs update.", field="content", at=f"byte {fault(body)}"
+            ) from error
         if update is None:
             return []
         if len(update) <= PIECE_BYTES_MAX:

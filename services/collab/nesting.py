@@ -26,6 +26,29 @@ def too_deep(update: bytes) -> bool:
         return True
 
 
+def fault(update: bytes) -> int:
+    """The byte at which the part of *update* begins that makes no sense; its end if all does."""
+    at = 0
+    try:
+        clients, at = read_varuint(update, 0)
+        for _ in range(clients):
+            structs, inner = read_varuint(update, at)
+            for _ in range(2):
+                inner = read_varuint(update, inner)[1]
+            at = inner
+            for _ in range(structs):
+                at = after_struct(update, at)
+        clients, at = read_varuint(update, at)
+        for _ in range(clients):
+            _, inner = read_varuint(update, at)
+            ranges, at = read_varuint(update, inner)
+            for _ in range(ranges):
+                at = read_varuint(update, read_varuint(update, at)[1])[1]
+    except (Malformed, IndexError):
+        pass
+    return at
+
+
 def _walk(data: bytes) -> bool:
     clients, at = read_varuint(data, 0)
     for _ in range(clients):

@@ -18,6 +18,7 @@ from services.collab.model import SceneRun, uuid_of
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import LOAD_ROWS_MAX, Store, Trust
+from services.collab.upkeep.failpoints import passed
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -101,18 +102,19 @@ class Rollups:
                 await asyncio.sleep((time.monotonic() - started) * (1 / duty - 1))
 
     def _due(self, tail: _Tail, now: float) -> bool:
-        settings = self._settings
         return now >= tail.not_before and (
-            tail.rows >= settings.rollup_rows
-            or tail.size_bytes >= settings.rollup_bytes
-            or (tail.rows > 0 and now - tail.since >= settings.rollup_age_s)
+            self._long(tail) or (tail.rows > 0 and now - tail.since >= self._settings.rollup_age_s)
         )
+
+    def _long(self, tail: _Tail) -> bool:
+        settings = self._settings
+        return tail.rows >= settings.rollup_rows or tail.size_bytes >= settings.rollup_bytes
 
     async def _attempt(self, scene: bytes) -> None:
         tail = self._tails.pop(scene)
         try:
             with _seconds.time():
-                more = await self.roll_up(scene)
+                more = await self.roll_up(scene, resting=not self._long(tail))
         except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied) as error:
             _failed.inc()
             log.warning("roll-up failed", scene_id=str(uuid_of(scene)), reason=repr(error)[:200])
@@ -139,8 +141,10 @@ class Rollups:
             for scene in quiet:
                 del self._tails[scene]
 
-    async def roll_up(self, scene: bytes) -> bool:
+    async def roll_up(self, scene: bytes, *, resting: bool = False) -> bool:
         """Move the head of one scene forward; returns whether there is more to roll up.
+
+        One that will be *resting* is compressed harder.
 
         Raises:
             WorkerDied: The document crashed its worker.
@@ -173,7 +177,12 @@ class Rollups:
                 await self._scenes.quarantine(scene, bad)
                 return False
             state, vector, _ = done
-            await self._store.put_head(scene_id, stored.upto, state, vector, within=connection)
+            passed("rollup.built")
+            await self._store.put_head(
+                scene_id, stored.upto, state, vector, within=connection, resting=resting
+            )
+            passed("rollup.stored")
+        passed("rollup.committed")
         if len(state) > self._settings.scene_bytes_max:
             self.full.add(scene)
         else:

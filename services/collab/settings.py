@@ -1,4 +1,6 @@
-"""What an operator can set."""
+"""What an operator can set; `python -m services.collab.settings` prints it for docs/upkeep.md."""
+
+import sys
 
 from pydantic import Field
 
@@ -68,7 +70,9 @@ class CollabSettings(ProcessSettings):
         description="Connections of this replica; commits keep one, upkeep takes up to six.",
     )
     cache_bytes_max: int = Field(
-        default=64 << 20, ge=1 << 20, description="Memory for states of recently opened scenes."
+        default=64 << 20,
+        ge=1 << 20,
+        description="Memory for states of recently opened scenes, bytes.",
     )
     workers: int = Field(default=1, ge=1, le=16, description="Processes for heavy work.")
     content_workers: int = Field(
@@ -104,3 +108,19 @@ class CollabSettings(ProcessSettings):
     divergence_window_s: float = Field(
         default=86_400, gt=0, description="The divergence rate is that of so many seconds."
     )
+
+
+def table() -> str:
+    """All settings of collab alone, with defaults, as Markdown."""
+    rows = ["| variable | default | |", "|-|-|-|"]
+    for name, field in CollabSettings.model_fields.items():
+        if name in ProcessSettings.model_fields and name not in CollabSettings.__annotations__:
+            continue
+        default = field.default
+        shown = str(default).lower() if isinstance(default, bool) else f"{default:,}"
+        rows.append(f"| `SCRIPTORIUM_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

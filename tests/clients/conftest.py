@@ -10,12 +10,15 @@ from tests.clients.scenarios import Scenario, require_node
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
 
+REPLICAS = {"events": 1, "collab": 2, "blobs": 1, "gateway": 1}
+
 
 @pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """One of each service, shared by all scenarios: each has a project of its own."""
+    """Shared by all scenarios: each has a project of its own. Real editors meet two collabs."""
     require_node()
-    async with real_stack(tmp_path_factory.mktemp("clients")) as running:
+    folder = tmp_path_factory.mktemp("clients")
+    async with real_stack(folder, replicas=REPLICAS) as running:
         yield running
 
 

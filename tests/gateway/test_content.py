@@ -155,8 +155,18 @@ async def test_unparsable_content_names_its_place_and_changes_nothing(path: str,
         ({"format": "blocks", "content": "[\n{]"}, "line 2, column 2"),
         ({"format": "blocks", "content": [BLOCKS[0], {"children": 3}]}, "content[1].children"),
         ({"format": "prosemirror", "content": {"type": "x"}}, "content.type"),
+        ('{"format":"blocks","content":[{"n":[1, NaN]}]}', "content[0].n[1]"),
+        ('{"format":"blocks","content":[' + "9" * 400 + "]}", "content[0]"),
+        ('{"format":\n "😀😀",]', "line 2, column 9"),
+        ("", "line 1, column 1"),
+        ({"format": "yjs", "content": "AAA!"}, "offset 3"),
+        ({"format": "yjs", "content": "AAAAA"}, "offset 5"),
+        ({"format": "text", "content": "x", "baseStateVector": "~"}, "offset 0"),
+        ({"format": "yjs", "content": b64encode(b"\x01\x01\x05\x00\x04\x01").decode()}, "byte 4"),
     ):
-        answer = await mary.ask("PUT", path, json=body)
+        raw = body if isinstance(body, str) else json.dumps(body)
+        json_type = {"Content-Type": "application/json"}
+        answer = await mary.ask("PUT", path, content=raw.encode(), headers=json_type)
         assert is_problem(answer, 400, "VALIDATION_FAILED"), answer.text
         assert answer.json()["at"] == place
     for form in ("text", "markdown", "yjs"):
@@ -178,16 +188,12 @@ async def test_large_content_is_taken_in_pieces(path: str, mary: Person):
 
 
 async def test_bad_content_is_refused_with_its_place(path: str, mary: Person):
-    bad = [
-        {"format": "yjs", "content": "not base64!"},
-        {"format": "text", "content": "x", "baseStateVector": "~"},
-        {"format": "text"},
-        {"format": "yjs", "content": b64encode(b"nonsense").decode()},
-    ]
-    for body in bad:
-        assert is_problem(await mary.ask("PUT", path, json=body), 400, "VALIDATION_FAILED")
+    assert is_problem(
+        await mary.ask("PUT", path, json={"format": "text"}), 400, "VALIDATION_FAILED"
+    )
     latin = await mary.ask("PUT", path, content=b"\xff\xfe", headers={"Content-Type": "text/plain"})
     assert is_problem(latin, 400, "VALIDATION_FAILED")
+    assert latin.json()["at"] == "byte 0"
     assert (await mary.get(path)).text == ""
 
 

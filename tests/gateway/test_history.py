@@ -81,13 +81,20 @@ async def test_a_deleted_scene_has_no_past(path: str, mary: Person):
         assert is_problem(await mary.post(path + write, body), 404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize("form", ["yjs", "docx"])
+async def test_formats_that_cannot_be_compared_are_415(path: str, mary: Person, form: str):
+    answer = await mary.get(f"{path}/diff?from=seq:1&format={form}")
+
+    assert is_problem(answer, 415, "UNSUPPORTED_FORMAT")
+    assert answer.json()["formats"] == ["text", "markdown", "blocks"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
         ("/diff", "query.from"),
         ("/diff?from=yesterday", "from"),
         ("/diff?from=seq:1&to=tomorrow", "to"),
-        ("/diff?from=seq:1&format=yjs", "query.format"),
         ("/content?at=seq:x", "at"),
         ("/content?branch=main", "query.branch"),
         ("/replay?step=0", "query.step"),

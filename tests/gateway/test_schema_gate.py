@@ -35,7 +35,7 @@ async def raised(person: Person, scene: str, version: int) -> httpx.Response:
 
 
 async def test_an_older_editor_may_not_put_what_editors_make(manuscript: Manuscript, mary: Person):
-    """Undeclared or older is refused with both versions; text goes through our own conversion."""
+    """Both versions are told; text that declares none goes through our own conversion."""
     scene = f"/api/scenes/{manuscript.scene['id']}"
     path = f"{scene}/content"
     assert (await raised(mary, scene, 3)).json()["schemaVersion"] == 3
@@ -46,6 +46,8 @@ async def test_an_older_editor_may_not_put_what_editors_make(manuscript: Manuscr
     raw = {"content": b"\x00\x00", "headers": {"Content-Type": "application/octet-stream"}}
     raw_undeclared = await mary.ask("PUT", path, **raw)
     raw_older = await mary.ask("PUT", path, params={"schemaVersion": 2}, **raw)
+    markdown = {"content": b"old", "headers": {"Content-Type": "text/markdown"}}
+    older_text = await mary.ask("PUT", path, params={"schemaVersion": 2}, **markdown)
     nonsense = await mary.ask("PUT", path, json=yjs | {"schemaVersion": 0})
     untouched = await mary.get(path)
     as_text = await mary.ask("PUT", path, json={"format": "text", "content": "plain"})
@@ -57,6 +59,7 @@ async def test_an_older_editor_may_not_put_what_editors_make(manuscript: Manuscr
         (older, 2),
         (raw_undeclared, None),
         (raw_older, 2),
+        (older_text, 2),
     ):
         assert is_problem(refused, 409, "SCHEMA_OUTDATED")
         said = refused.json()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,26 @@ async def collab(stack: Stack, *words: object) -> tuple[int, str]:
     return await scriptorium("collab", *words, "--data-dir", stack.data_dir)
 
 
+async def stored(stack: Stack, scenes: Iterable[UUID]) -> dict[str, int]:
+    """How many rows say anything of *scenes*, by table; those with none are left out."""
+    tables = ("scene_versions", "scene_snapshots", "imported_scenes", "migrated_scenes")
+    superuser = await asyncpg.connect(stack.postgres_url("collab", "postgres"))
+    try:
+        counts = {
+            table: await superuser.fetchval(
+                f"SELECT count(*) FROM {table} WHERE scene_id = ANY ($1)", list(scenes)
+            )
+            for table in tables
+        }
+    finally:
+        await superuser.close()
+    return {table: count for table, count in counts.items() if count}
+
+
+def outcomes(report: Path) -> dict[UUID, str]:
+    return {UUID(each["sceneId"]): each["outcome"] for each in json.loads(report.read_text())}
+
+
 def block(text: str, kind: str = "paragraph") -> dict[str, Any]:
     return {"type": kind, "children": [{"text": text}]}
 
@@ -74,7 +94,10 @@ async def test_scene_is_inspected_compacted_and_snapshot(stack: Stack, scenery: 
     assert "at update 30" in taken[1]
     assert "sound" in taken[1]
     assert "30 rows" in shown[1]
-    assert "says what the log says" in shown[1]
+    assert "fresh, manual, at 30, says what the log says" in shown[1]
+    assert "YJS_COMPACTED" in shown[1]
+    (listed,) = [line for line in shown[1].splitlines() if " ms " in line]
+    assert listed.split()[2:4] == ["manual", "30"]
     assert await scenery.text(scene) == "Draft 29 of many."
 
 
@@ -120,17 +143,21 @@ async def test_scenes_of_an_older_system_are_migrated(
     given.write_text(json.dumps({"scenes": listing}))
     migrate = ("migrate", "rest-to-yjs", "--all", "--data-dir", stack.data_dir)
 
-    tried = await scriptorium(*migrate, "--dry-run")
+    unlisted = await scriptorium(*migrate[:2], "--dry-run", *migrate[3:])
+    tried = await scriptorium(*migrate, "--dry-run", "--from", given, "--report", report)
+    expected, left = outcomes(report), await stored(stack, blocks)
     done = await scriptorium(*migrate, "--from", given, "--report", report)
     again = await scriptorium(*migrate)
-    checked = await scriptorium(*migrate, "--verify-only")
+    checked = await scriptorium(*migrate[:2], "--verify-only", *migrate[3:])
 
-    assert tried == (0, "nothing to migrate\n")
+    assert unlisted == (0, "nothing to migrate\n")
+    ready = dict.fromkeys((scenes[0], scenes[1], scenes[3]), "ready")
+    assert expected == ready | {scenes[2]: "failed", taken: "skipped"}, tried
+    assert left == {"scene_versions": 2}
     assert done[0] == 1, done
     told = {UUID(each["sceneId"]): each for each in json.loads(report.read_text())}
-    outcomes = {key: each["outcome"] for key, each in told.items()}
     migrated = dict.fromkeys((scenes[0], scenes[1], scenes[3]), "migrated")
-    assert outcomes == migrated | {scenes[2]: "failed", taken: "skipped"}
+    assert outcomes(report) == migrated | {scenes[2]: "failed", taken: "skipped"}
     assert "content[0].children" in told[scenes[2]]["reason"]
     assert "3 skipped" in again[1]
     assert "3 verified" in checked[1]
@@ -157,9 +184,10 @@ async def test_migration_of_one_script_touches_no_other(
 
     code, said = await scriptorium(*migrate, book, "--from", given)
 
-    assert (code, said.splitlines()[-1]) == (0, "1 migrated")
+    assert (code, said.splitlines()[-1]) == (0, "1 migrated, 1 skipped")
+    assert f"{elsewhere}  skipped  is in another script" in said
     assert await scenery.text(here) == "x"
-    assert await scenery.text(elsewhere) == ""
+    assert await stored(stack, [elsewhere]) == {}
     nowhere = await scriptorium(*migrate, new_id())
     assert nowhere[0] == 1
     assert "there is no script" in nowhere[1]
@@ -194,7 +222,7 @@ async def test_migration_killed_at_each_step_goes_on(tmp_path: Path, step: str) 
         await scenery.close()
     async with real_stack(folder) as alive:
         code, said = await scriptorium(*migrate)
-        assert code == 0, said
+        assert (code, said.splitlines()[-1]) == (0, "1 migrated")
         assert "1 verified" in (await scriptorium(*migrate, "--verify-only"))[1]
         headers = {"authorization": f"Bearer {scenery.person.token}"}
         async with httpx.AsyncClient(base_url=alive.url, headers=headers) as http:

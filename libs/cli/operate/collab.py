@@ -27,25 +27,31 @@ collab = typer.Typer(**STYLE, help="The text of scenes: look, check, compact, sn
 Scenes = Annotated[list[UUID] | None, typer.Argument(metavar="[SCENE]...", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All scenes that have text.")]
 
+type Found = tuple[
+    upkeep.SceneInspection, persistence.DivergenceReport, persistence.SnapshotHistory
+]
+
 type Work = Callable[[Line, UUID], Awaitable[str]]
 """Works on one scene; returns what to say about it, or nothing. Raises `Refused`."""
 
 
 @collab.command()
 def inspect(scene: UUID, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None) -> None:
-    """Show what is stored of a scene: its log, head, compacted rows, and damage found so far."""
+    """Show what is stored of a scene: log, head, compacted rows, snapshots, damage found so far."""
 
-    async def ask() -> tuple[upkeep.SceneInspection, persistence.DivergenceReport]:
+    async def ask() -> Found:
         async with line(data_dir, nats_url) as services:
             return (
                 await services.ask(upkeep.INSPECT, upkeep.AboutScene(scene_id=scene)),
                 await services.ask(
                     persistence.CHECK_DIVERGENCE, persistence.CheckDivergence(scene_id=scene)
                 ),
+                await services.ask(
+                    persistence.SNAPSHOT_HISTORY, persistence.AskSnapshots(scene_id=scene)
+                ),
             )
 
-    found, snapshot = asyncio.run(ask())
-    _show(found, snapshot)
+    _show(*asyncio.run(ask()))
 
 
 @collab.command()
@@ -215,7 +221,11 @@ async def _all(services: Line) -> AsyncIterator[UUID]:
         after = page[-1]
 
 
-def _show(found: upkeep.SceneInspection, snapshot: persistence.DivergenceReport) -> None:
+def _show(
+    found: upkeep.SceneInspection,
+    snapshot: persistence.DivergenceReport,
+    history: persistence.SnapshotHistory,
+) -> None:
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_row("scene", str(found.scene_id))
     facts.add_row(
@@ -233,11 +243,22 @@ def _show(found: upkeep.SceneInspection, snapshot: persistence.DivergenceReport)
     )
     facts.add_row("compacted", _size(found.compacted_bytes) if found.compacted else "nothing")
     state = "differs: " + str(snapshot.severity) if snapshot.diverged else "says what the log says"
-    facts.add_row("snapshot", state if snapshot.compared else "nothing to compare")
+    if history.snapshots:
+        last = history.snapshots[0]
+        facts.add_row(
+            "snapshot",
+            f"{history.freshness}, {last.source}, at {last.yjs_update_count:,},"
+            f" {state if snapshot.compared else 'nothing to compare'}",
+        )
+    else:
+        facts.add_row("snapshot", "none")
+    facts.add_row("state", history.state)
     console = Console(highlight=False)
     console.print(facts)
     if found.compacted:
         console.print(_compactions(found))
+    if history.snapshots:
+        console.print(_snapshots(history))
     for row in found.quarantined:
         kind = "compacted row" if row.is_compacted else "row"
         say(f"quarantined {kind} {row.seq:,} since {_time(row.found_at)}: {row.reason}")
@@ -260,6 +281,20 @@ def _compactions(found: upkeep.SceneInspection) -> Table:
             f"{row.bytes_before / row.bytes_after:.1f}",
             _time(row.verified_at),
             _time(row.pruned_at),
+        )
+    return table
+
+
+def _snapshots(history: persistence.SnapshotHistory) -> Table:
+    table = Table("snapshot", "source", "up to", "size", "took", "by", box=box.SIMPLE)
+    for row in history.snapshots:
+        table.add_row(
+            _time(row.created_at),
+            row.source,
+            f"{row.yjs_update_count:,}",
+            _size(row.snapshot_size_bytes),
+            f"{row.generation_time_ms} ms",
+            str(row.created_by or "-"),
         )
     return table
 

@@ -76,14 +76,19 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
     """Write scenes that exist as JSON blocks into the update log, each checked to read the same.
 
     May be stopped and run again at any time: what is done is skipped. Exits with 1 when a scene
-    could not be migrated, or does not say what it said.
+    could not be migrated, or does not say what it said. What writes nothing is about all scenes
+    unless it names a script.
 
     \b
-    scriptorium migrate rest-to-yjs --all --dry-run
+    scriptorium migrate rest-to-yjs --dry-run --from export.json
     scriptorium migrate rest-to-yjs --all --from export.json --report done.json
-    scriptorium migrate rest-to-yjs --all --verify-only
+    scriptorium migrate rest-to-yjs --verify-only
     """  # noqa: D301
-    if all_ == (script_id is not None):
+    if dry_run and verify_only:
+        raise typer.BadParameter("give either --dry-run or --verify-only")
+    if verify_only and given:
+        raise typer.BadParameter("--verify-only compares with what was taken in; leave out --from")
+    if (all_ and script_id) or not (all_ or script_id or dry_run or verify_only):
         raise typer.BadParameter("give either --all or --script-id")
     blocks = _read(given) if given else {}
     kinds = {"dry_run": dry_run, "verify_only": verify_only}
@@ -176,33 +181,51 @@ async def _run(
     blocks: dict[UUID, list[dict[str, Any]]],
     kinds: dict[str, bool],
 ) -> list[SceneMigration]:
-    told: list[SceneMigration] = []
+    told: dict[UUID, SceneMigration] = {}
     async with line(data_dir, nats_url) as services:
-        for scene, content in blocks.items():
-            if not kinds["dry_run"] and not kinds["verify_only"]:
-                await _take_in(services, scene, content, told)
         scenes = [each async for each in _of_script(services, script_id)] if script_id else None
-        total = len(scenes) if scenes is not None else await _count(services)
+        if scenes is not None:
+            for scene in blocks.keys() - set(scenes):
+                told[scene] = _told(scene, MigrationOutcome.SKIPPED, "is in another script")
+            blocks = {scene: blocks[scene] for scene in scenes if scene in blocks}
+        tried: set[UUID] = set()
+
+        async def take_in(scene: UUID) -> None:
+            if kinds["dry_run"]:
+                tried.add(scene)
+                await attempt(MigrateScene(scene_id=scene, dry_run=True, blocks=blocks[scene]))
+            elif refusal := await _take_in(services, scene, blocks[scene]):
+                told[scene] = refusal
+
+        async def attempt(question: MigrateScene) -> None:
+            scene = question.scene_id
+            try:
+                told[scene] = await services.ask(MIGRATE_SCENE, question)
+            except Refused as refusal:
+                told[scene] = _told(scene, MigrationOutcome.FAILED, str(refusal))
 
         async def work(scene: UUID) -> None:
-            question = MigrateScene(scene_id=scene, **kinds)
-            try:
-                told.append(await services.ask(MIGRATE_SCENE, question))
-            except Refused as refusal:
-                told.append(_failed(scene, str(refusal)))
+            if scene not in tried:
+                await attempt(
+                    MigrateScene(
+                        scene_id=scene, dry_run=kinds["dry_run"], verify_only=kinds["verify_only"]
+                    )
+                )
 
+        if blocks:
+            await over_scenes("taking in", _each(blocks), len(blocks), take_in)
         await over_scenes(
             "verifying" if kinds["verify_only"] else "migrating",
             _each(scenes) if scenes is not None else _imported(services),
-            total,
+            len(scenes) if scenes is not None else await _count(services),
             work,
         )
-    return told
+    return list(told.values())
 
 
 async def _take_in(
-    services: Line, scene: UUID, content: list[dict[str, Any]], told: list[SceneMigration]
-) -> None:
+    services: Line, scene: UUID, content: list[dict[str, Any]]
+) -> SceneMigration | None:
     """Store the blocks of a scene that has nothing yet; one that has its log keeps it."""
     question = PutSnapshot(
         scene_id=scene, snapshot_id=new_id(), source=SnapshotSource.IMPORT, blocks=content
@@ -210,15 +233,12 @@ async def _take_in(
     try:
         await services.ask(PUT_SNAPSHOT, question)
     except Refused as refusal:
-        told.append(
-            SceneMigration(
-                scene_id=scene, outcome=MigrationOutcome.SKIPPED, reason=f"not taken in: {refusal}"
-            )
-        )
+        return _told(scene, MigrationOutcome.SKIPPED, f"not taken in: {refusal}")
+    return None
 
 
-def _failed(scene: UUID, reason: str) -> SceneMigration:
-    return SceneMigration(scene_id=scene, outcome=MigrationOutcome.FAILED, reason=reason)
+def _told(scene: UUID, outcome: MigrationOutcome, reason: str) -> SceneMigration:
+    return SceneMigration(scene_id=scene, outcome=outcome, reason=reason)
 
 
 async def _count(services: Line) -> int:

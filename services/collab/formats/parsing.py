@@ -1,9 +1,11 @@
 """JSON from outside, with limits before anything is built and a place for every complaint."""
 
 import json
+import math
 import re
 from typing import Any, cast
 
+from services.collab import offsets
 from services.collab.formats.tree import BadContent, number
 
 DEPTH_MAX = 100
@@ -14,6 +16,7 @@ BYTES_MAX = 8 << 20
 """Bytes of one content as JSON."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBERS = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|-?\d[\d.eE+-]*', re.DOTALL)
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -42,11 +45,28 @@ def load(body: bytes) -> Any:
     try:
         return number(json.loads(decoded, parse_constant=_refuse))
     except json.JSONDecodeError as error:
-        raise BadContent(
-            f"Not JSON: {error.msg}.", f"line {error.lineno}, column {error.colno}"
-        ) from None
-    except (OverflowError, ValueError, RecursionError) as error:
+        raise BadContent(f"Not JSON: {error.msg}.", _place(decoded, error.pos)) from None
+    except (OverflowError, ValueError) as error:
+        raise BadContent(f"Not JSON: {error}.", _place(decoded, _bad_number(decoded))) from None
+    except RecursionError as error:
         raise BadContent(f"Not JSON: {error}.") from None
+
+
+def _place(text: str, at: int) -> str:
+    """Line and column of a character, both from 1; columns count UTF-16 code units."""
+    start = text.rfind("\n", 0, at) + 1
+    line = text.count("\n", 0, start) + 1
+    return f"line {line}, column {offsets.to_utf16(text[start:], at - start) + 1}"
+
+
+def _bad_number(text: str) -> int:
+    """Where the first number stands that JSON does not have, or no browser could hold."""
+    for found in _NUMBERS.finditer(text):
+        token = found.group()
+        whole = token.lstrip("-").isdecimal()
+        if token.endswith(("NaN", "Infinity")) or (whole and math.isinf(float(token))):
+            return found.start()
+    return 0
 
 
 def _measure(body: bytes) -> None:
@@ -58,10 +78,9 @@ def _measure(body: bytes) -> None:
             depth += 1
             nodes += bracket == 0x7B
             if depth > DEPTH_MAX:
-                line = body.count(b"\n", 0, found.start()) + 1
                 raise BadContent(
                     f"The content nests deeper than {DEPTH_MAX} levels (DEPTH_MAX).",
-                    f"line {line}, byte {found.start()}",
+                    _place(body.decode(), len(body[: found.start()].decode())),
                 )
         elif bracket in b"]}":
             depth -= 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from pycrdt import Doc, Text
 
-from services.collab import heavy, updates
+from services.collab import heavy, offsets, updates
 
 type Step = tuple[int, list[bytes]]
 """Edits in order, and the number of who made them."""
@@ -77,7 +77,7 @@ class Ledger:
     def _insert(self, at: int, text: Any, who: int) -> int:
         if not isinstance(text, str):
             raise Unattributable
-        size = len(text.encode())
+        size = offsets.utf8_length(text)
         before = self.pieces[at - 1] if at else None
         if before and before.by == who:
             before.size += size
@@ -121,7 +121,7 @@ def replay(old: bytes, steps: Sequence[Step]) -> tuple[str, str, Ledger]:
         doc.apply_update(old)
         text: Text = doc.get(heavy.PLAIN_TEXT, type=Text)
         before = str(text)
-    ledger = Ledger(len(before.encode()))
+    ledger = Ledger(offsets.utf8_length(before))
     deltas: list[list[dict[str, Any]]] = []
     subscription = text.observe(lambda event: deltas.append(list(event.delta)))
     for who, edits in steps:

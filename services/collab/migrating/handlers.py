@@ -28,6 +28,8 @@ from services.collab.formats import jobs
 from services.collab.migrating import converting
 from services.collab.migrating.converting import Converted
 from services.collab.scenes import SceneUnreadable
+from services.collab.snapshots import rendering
+from services.collab.snapshots.rendering import Packed
 from services.collab.snapshots.store import SnapshotStore
 from services.collab.snapshots.taking import Snapshots
 from services.collab.store import Store, Trust
@@ -67,55 +69,85 @@ class MigrationHandlers:
         try:
             if question.verify_only:
                 return await self._verify(question.scene_id)
-            return await self._migrate(question.scene_id, actor, dry_run=question.dry_run)
+            if question.dry_run:
+                return await self._try(question)
+            return await self._migrate(question.scene_id, actor)
         except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied, SceneUnreadable) as error:
             raise errors.Unavailable from error
 
-    async def _migrate(self, scene: UUID, actor: Actor, *, dry_run: bool) -> SceneMigration:
+    async def _try(self, question: MigrateScene) -> SceneMigration:
+        """Tell what `_migrate` would do, and write nothing."""
+        scene, blocks = question.scene_id, question.blocks
         known = await self._pool.fetchrow(SQL.read, scene)
         if known and known["seq"]:
             return _told(scene, MigrationOutcome.SKIPPED, "was migrated before")
         if known is None:
-            if reason := await self._unfit(scene):
-                return _told(scene, MigrationOutcome.SKIPPED, reason)
-            blocks = await self._kept.read(scene)
-            assert blocks is not None
-            made: Converted = await self._workers.run(
-                converting.convert, blocks.kept.content, blocks.kept.size_bytes
-            )
-            if made.reason:
-                return _told(scene, MigrationOutcome.FAILED, made.reason)
-            if dry_run:
-                count, size = blocks.kept.block_count, len(made.update)
-                return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=size)
-            kept = blocks.kept
-            await self._pool.execute(
-                SQL.begin, scene, kept.content, kept.size_bytes, kept.block_count, made.update
-            )
+            given = None if blocks is None else await self._workers.run(rendering.pack, blocks)
+            made = await self._converted(scene, given.packed if given else None)
+            if isinstance(made, SceneMigration):
+                return made
+            found, update = made
+            count = found.block_count
+        else:
+            count, update = known["block_count"], known["yjs_update"]
+        return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=len(update))
+
+    async def _migrate(self, scene: UUID, actor: Actor) -> SceneMigration:
+        known = await self._pool.fetchrow(SQL.read, scene)
+        if known and known["seq"]:
+            return await self._migrated_before(scene, known)
+        if known is None:
+            made = await self._converted(scene)
+            if isinstance(made, SceneMigration):
+                return made
+            found, update = made
+            await self._pool.execute(SQL.begin, scene, *found, update)
             failpoints.passed("migrating.begun")
             known = await self._pool.fetchrow(SQL.read, scene)
             assert known is not None
-        count, size = known["block_count"], len(known["yjs_update"])
-        if dry_run:
-            return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=size)
         seq = 0
         for piece in await self._workers.run(jobs.cut, known["yjs_update"]):
             seq = await self._commits.commit(scene, actor, piece)
         failpoints.passed("migrating.committed")
         await self._pool.execute(SQL.finish, scene, seq)
         failpoints.passed("migrating.finished")
+        return await self._conclude(scene, known)
+
+    async def _migrated_before(self, scene: UUID, known: asyncpg.Record) -> SceneMigration:
+        """Take the snapshot that somebody died before; all the rest is done."""
+        kept = await self._kept.read(scene)
+        if kept and kept.yjs_derived:
+            return _told(scene, MigrationOutcome.SKIPPED, "was migrated before")
+        return await self._conclude(scene, known)
+
+    async def _conclude(self, scene: UUID, known: asyncpg.Record) -> SceneMigration:
         await self._snapshots.take(scene, SnapshotSource.MIGRATED, snapshot=new_id(), by=None)
+        count, size = known["block_count"], len(known["yjs_update"])
         log.info("scene migrated", scene_id=str(scene), blocks=count, update_bytes=size)
         return _told(scene, MigrationOutcome.MIGRATED, blocks=count, update_bytes=size)
 
-    async def _unfit(self, scene: UUID) -> str:
-        """Why a scene that nobody began to migrate cannot be; empty when it can."""
-        head = (await self._store.heads([scene.bytes]))[0]
-        if head:
-            return f"has {head} Yjs updates already"
-        if await self._kept.read(scene) is None:
-            return "has no blocks from elsewhere"
-        return ""
+    async def _converted(
+        self, scene: UUID, given: Packed | None = None
+    ) -> tuple[Packed, bytes] | SceneMigration:
+        """The blocks of a scene that nobody began to migrate and their update, or why not."""
+        waiting = await self._pool.fetchrow(SQL.waiting, scene)
+        if head := (await self._store.heads([scene.bytes]))[0]:
+            reason = f"has {head} Yjs updates already"
+            if waiting:
+                reason = (
+                    "was written in before it was migrated: it "
+                    f"{reason}; its blocks stay in imported_scenes"
+                )
+            return _told(scene, MigrationOutcome.SKIPPED, reason)
+        found = given or (Packed(*waiting) if waiting else None)
+        if found is None:
+            return _told(scene, MigrationOutcome.SKIPPED, "has no blocks from elsewhere")
+        made: Converted = await self._workers.run(
+            converting.convert, found.content, found.size_bytes
+        )
+        if made.reason:
+            return _told(scene, MigrationOutcome.FAILED, made.reason)
+        return found, made.update
 
     async def _verify(self, scene: UUID) -> SceneMigration:
         known = await self._pool.fetchrow(SQL.read, scene)

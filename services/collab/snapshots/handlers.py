@@ -9,16 +9,21 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.persistence import (
     AskHealth,
+    AskSnapshots,
     CheckDivergence,
     DivergenceReport,
     DivergenceStatus,
     Fallback,
+    Freshness,
+    PastSnapshot,
     PersistenceHealth,
     PutSnapshot,
     ReadScenes,
+    SceneState,
     SceneText,
     SceneTexts,
     Snapshot,
+    SnapshotHistory,
     SnapshotSource,
     TakeSnapshot,
     Validation,
@@ -113,6 +118,21 @@ class SnapshotHandlers:
             raise errors.Unavailable from error
         return _snapshot(question.scene_id, taken, None)
 
+    async def history(self, question: AskSnapshots, _actor: Actor) -> SnapshotHistory:
+        """Tell what snapshots a scene has had."""
+        try:
+            [row] = await self._store.overview([question.scene_id])
+            taken = await self._store.history(question.scene_id, question.limit)
+        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            raise errors.Unavailable from error
+        return SnapshotHistory(
+            scene_id=question.scene_id,
+            yjs_update_count=row["head"],
+            freshness=self._freshness(row, row["head"]),
+            state=_state(row, row["head"]),
+            snapshots=[PastSnapshot.model_validate(dict(each)) for each in taken],
+        )
+
     async def check(self, question: CheckDivergence, actor: Actor) -> DivergenceReport:
         """Compare one snapshot with the log."""
         try:
@@ -182,17 +202,14 @@ class SnapshotHandlers:
             # Seqs have no gaps: the newest is how many there were, compacted or not.
             yjs_update_count=head,
             last_modified=row["edited_at"] or row["snapshot_at"],
-            freshness=model.freshness(
-                row["snapshot_at"], row["now"], self._thresholds, complete=row["seq"] == head
-            ),
-            state=model.state_of(
-                head=head,
-                first_snapshot_seq=row["first_yjs_seq"],
-                compacted=row["compacted"],
-                pruned=row["pruned"],
-            ),
+            freshness=self._freshness(row, head),
+            state=_state(row, head),
             reason=reason,
         )
+
+    def _freshness(self, row: asyncpg.Record, head: int) -> Freshness:
+        at, complete = row["snapshot_at"], row["seq"] == head
+        return model.freshness(at, row["now"], self._thresholds, complete=complete)
 
     async def _kept(self, scene: UUID) -> Readable | None:
         known = await self._store.read(scene)
@@ -204,6 +221,15 @@ class SnapshotHandlers:
             )
         except WorkerDied:
             return None
+
+
+def _state(row: asyncpg.Record, head: int) -> SceneState:
+    return model.state_of(
+        head=head,
+        first_snapshot_seq=row["first_yjs_seq"],
+        compacted=row["compacted"],
+        pruned=row["pruned"],
+    )
 
 
 def _snapshot(scene: UUID, taken: Taken, validation: Validation | None) -> Snapshot:

@@ -22,6 +22,14 @@ ON CONFLICT (scene_id) DO UPDATE SET
 WHERE known.seq <= excluded.seq OR $11
 RETURNING snapshot_at;
 
+-- name: keep_import
+-- What an import brought, until it is migrated; the snapshot may be overwritten before that.
+INSERT INTO imported_scenes (scene_id, content_blocks, content_bytes, block_count)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (scene_id) DO UPDATE SET
+    content_blocks = excluded.content_blocks, content_bytes = excluded.content_bytes,
+    block_count = excluded.block_count, imported_at = now();
+
 -- name: note
 -- The history gains a row ...
 INSERT INTO scene_snapshot_metadata (
@@ -45,6 +53,21 @@ INSERT INTO snapshot_checks (scene_id) VALUES ($1) ON CONFLICT DO NOTHING;
 -- name: noted
 -- The snapshot that a request made before: asked again, it is not made again.
 SELECT * FROM scene_snapshot_metadata WHERE snapshot_id = $1 AND scene_id = $2;
+
+-- name: history
+-- The newest $2 snapshots of a scene, the last one first.
+SELECT snapshot_id, snapshot_source AS source, created_at, created_by,
+    yjs_version_count AS yjs_update_count, generation_time_ms, snapshot_size_bytes
+FROM scene_snapshot_metadata WHERE scene_id = $1
+ORDER BY created_at DESC, snapshot_id DESC LIMIT $2;
+
+-- name: compacted_since
+-- Whether the log was compacted after its snapshot was taken.
+SELECT EXISTS (
+    SELECT FROM compactions WHERE scene_id = $1 AND marked_at > coalesce((
+        SELECT snapshot_at FROM scene_snapshots WHERE scene_id = $1
+    ), '-infinity')
+);
 
 -- name: overview
 -- What is stored of scenes, in the order asked, without content.
@@ -71,7 +94,7 @@ WHERE walk_began_at < now() - make_interval(secs => $1) RETURNING true;
 
 -- name: walk
 -- The next $2 scenes with a log after $1, by jumping from one to the next in its key: how far each
--- reaches, how far its snapshot does, and since when they differ.
+-- reaches, how far its snapshot does, since when they differ, and whether it was compacted since.
 WITH RECURSIVE found AS (
     (SELECT scene_id FROM scene_versions WHERE scene_id > $1 ORDER BY scene_id LIMIT 1)
     UNION ALL
@@ -84,7 +107,11 @@ WITH RECURSIVE found AS (
 )
 SELECT page.scene_id, newest.seq AS head, kept.seq, kept.rendering,
     extract(epoch FROM now() - kept.snapshot_at)::float8 AS age_s,
-    waiting.since, extract(epoch FROM now() - waiting.since)::float8 AS waits_s
+    waiting.since, extract(epoch FROM now() - waiting.since)::float8 AS waits_s,
+    EXISTS (
+        SELECT FROM compactions AS done
+        WHERE done.scene_id = page.scene_id AND done.marked_at > kept.snapshot_at
+    ) AS compacted
 FROM page
 LEFT JOIN scene_snapshots AS kept ON kept.scene_id = page.scene_id
 CROSS JOIN LATERAL (

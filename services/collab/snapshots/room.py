@@ -61,6 +61,7 @@ class Room:
         )
         serve(broker, persistence.TAKE_SNAPSHOT, handlers.take)
         serve(broker, persistence.PUT_SNAPSHOT, handlers.put)
+        serve(broker, persistence.SNAPSHOT_HISTORY, handlers.history)
         serve(broker, persistence.READ_SCENES, handlers.read)
         serve(broker, persistence.CHECK_DIVERGENCE, handlers.check)
         serve(broker, persistence.PERSISTENCE_HEALTH, handlers.health)

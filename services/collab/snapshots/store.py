@@ -58,6 +58,8 @@ class Passed:
     since: datetime | None
     """When the oldest change that its snapshot lacks was made."""
     waits_s: float | None
+    compacted: bool
+    """Whether its log was compacted after its snapshot was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,20 @@ class SnapshotStore:
         await within.execute(SQL.trim, scene, history_rows_max)
         await within.execute(SQL.expect_check, scene)
         return Taken(snapshot, source, at, seq, took_ms, size)
+
+    @staticmethod
+    async def keep_import(scene: UUID, made: Rendered, within: Connection) -> None:
+        """Keep imported blocks where no snapshot overwrites them, until they are migrated."""
+        await within.execute(SQL.keep_import, scene, *made.packed)
+
+    async def history(self, scene: UUID, limit: int) -> list[asyncpg.Record]:
+        """Return the newest snapshots of a scene, the last one first."""
+        return await self._pool.fetch(SQL.history, scene, limit)
+
+    @staticmethod
+    async def compacted_since(scene: UUID, within: Connection) -> bool:
+        """Whether the log of a scene was compacted after its snapshot was taken."""
+        return bool(await within.fetchval(SQL.compacted_since, scene))
 
     async def overview(self, scenes: Sequence[UUID]) -> list[asyncpg.Record]:
         """Return what is stored of each scene, without content, in the order asked."""

@@ -58,6 +58,8 @@ class Snapshots:
     async def renew(self, scene: UUID) -> Taken | None:
         """Take a snapshot if the scene changed since the last one, and nobody else is at it.
 
+        Also when its log was compacted: that is read back, and the history tells of it.
+
         Raises:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
@@ -67,9 +69,12 @@ class Snapshots:
                 return None
             known = await self._store.read(scene, within)
             head = (await self._store.overview([scene]))[0]["head"]
-            if not head or (known and known.seq >= head and known.rendering == RENDERING):
+            compacted = await self._store.compacted_since(scene, within)
+            current = known and known.seq >= head and known.rendering == RENDERING
+            if not head or (current and not compacted):
                 return None
-            return await self._take(scene, SnapshotSource.YJS, new_id(), None, within)
+            source = SnapshotSource.COMPACTED if compacted else SnapshotSource.YJS
+            return await self._take(scene, source, new_id(), None, within)
 
     async def take(
         self,
@@ -138,8 +143,9 @@ class Snapshots:
                 history_rows_max=self._history_rows_max,
                 within=within,
             )
-        if taken is None:
-            raise errors.Conflict("The scene has a snapshot of Yjs text already.")
+            if taken is None:
+                raise errors.Conflict("The scene has a snapshot of Yjs text already.")
+            await self._store.keep_import(scene, made, within)
         _note(taken, time.perf_counter() - started)
         return taken
 

@@ -132,7 +132,7 @@ class SnapshotWorker:
             page = await self._store.walk(after, WALK_SCENES)
             for passed in page:
                 if passed.since is None or passed.waits_s is None:
-                    if passed.rendering != RENDERING:
+                    if passed.rendering != RENDERING or passed.compacted:
                         self._later(passed)
                     continue
                 waits_s = passed.waits_s

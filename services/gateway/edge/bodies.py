@@ -16,6 +16,10 @@ BODY_WAIT_S = 30.0
 PROBLEMS_MAX = 20
 """How many mistakes of one request are reported."""
 
+_LINE_AND_COLUMN = re.compile(
+    r"(?P<what>.*) at line (?P<line>\d+) column (?P<column>\d+)", re.DOTALL
+)
+
 
 async def read_body(request: Request[Any, Any, Any], bytes_max: int) -> bytes:
     """Return the body.
@@ -82,7 +86,22 @@ def parse_body[M: BaseModel](model: type[M], raw: bytes) -> M:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            raise _no_json(raw, error) from None
         raise invalid("body", error) from None
+
+
+def _no_json(raw: bytes, error: ValidationError) -> errors.Invalid:
+    """The mistake with its place; the parser counts bytes, clients UTF-16 code units."""
+    said = error.errors(include_url=False, include_input=False)[0]["msg"]
+    found = _LINE_AND_COLUMN.fullmatch(said)
+    if found is None:
+        return invalid("body", error)
+    line = int(found["line"])
+    before = raw.split(b"\n", line)[line - 1][: max(int(found["column"]) - 1, 0)]
+    units = len(before.decode(errors="replace").encode("utf-16-le")) // 2
+    mistake = {"field": "body", "detail": found["what"]}
+    return errors.Invalid(errors=[mistake], at=f"line {line}, column {units + 1}")
 
 
 def parse_query[M: BaseModel](model: type[M], given: Mapping[str, str]) -> M:

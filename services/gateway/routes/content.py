@@ -2,8 +2,10 @@
 
 import binascii
 import json
+import re
+import sys
 from base64 import b64decode, b64encode
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from pydantic import Field
@@ -26,12 +28,12 @@ from services.gateway.edge import bodies, etags
 from services.gateway.edge.route import JSON, Answer, AnyRoute, Call, NoBody, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.documents import InBranch, document_of
+from services.gateway.routes.formats import Format, named
 from services.gateway.schema import require_schema
 
 CONTENT_BYTES_MAX = 2 << 20
 REQUEST_BYTES_MAX = 2 * CONTENT_BYTES_MAX
 """JSON escapes and base64 make a body longer than its content."""
-FORMAT_CHARS_MAX = 40
 DEADLINE_S = 10.0
 
 TEXT = "text/plain"
@@ -53,14 +55,11 @@ _FORMAT_OF = {
     PROSEMIRROR: ContentFormat.PROSEMIRROR,
     BINARY: ContentFormat.YJS,
 }
+_NOT_BASE64 = re.compile("[^A-Za-z0-9+/]")
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 _JSON_FORMATS = (ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR)
 _EDITORS_FORMATS = (*_JSON_FORMATS, ContentFormat.YJS)
-"""Those that carry what an editor made of the text: they pass the schema gate."""
-
-Format = Annotated[
-    str, Field(max_length=FORMAT_CHARS_MAX, examples=["text", "markdown", "blocks", "yjs"])
-]
-
+"""Those that carry what an editor made of the text: they pass the schema gate, declared or not."""
 
 _BLOCKS_EXAMPLE = [
     {"type": "scene-heading", "children": [{"text": "INT. LABORATORY - NIGHT"}]},
@@ -162,7 +161,8 @@ class ContentRoutes:
                     " nothing. Any format may also be sent as it is, under a media type of its"
                     " own. A plain text scene refuses blocks that it cannot hold with CONFLICT."
                     " A scene that names a schema version takes blocks, prosemirror and yjs only"
-                    " from who declares that one or a newer (`schemaVersion`)."
+                    " from who declares that one or a newer (`schemaVersion`), and nothing from who"
+                    " declares an older one."
                 ),
                 tag="Content",
                 body=bytes,
@@ -188,7 +188,7 @@ class ContentRoutes:
 
     async def read(self, call: Call[NoBody, AtPoint]) -> Answer:
         """Answer with the text that is durable now, or with that of a point in the past."""
-        form = _format(call.query.format, ContentFormat.TEXT)
+        form = named(ContentFormat, call.query.format, ContentFormat.TEXT)
         document = await document_of(self._caller, call, call.query.branch)
         content = await self._content(call, document, form)
         headers = {
@@ -213,7 +213,7 @@ class ContentRoutes:
         """Apply new content."""
         document = await document_of(self._caller, call, call.query.branch, writing=True)
         form, body, base, declared = _read(call)
-        if form in _EDITORS_FORMATS:
+        if form in _EDITORS_FORMATS or declared is not None:
             require_schema(call.access.schema_version, declared)
         if len(body) > CONTENT_BYTES_MAX:
             raise errors.TooLarge(limitBytes=CONTENT_BYTES_MAX)
@@ -238,27 +238,16 @@ class ContentRoutes:
         )
 
 
-def _format(given: str | None, default: ContentFormat = ContentFormat.TEXT) -> ContentFormat:
-    if given is None:
-        return default
-    try:
-        return ContentFormat(given)
-    except ValueError:
-        known = ", ".join(ContentFormat)
-        raise errors.Unsupported(
-            f"Known formats are {known}.", formats=list(ContentFormat)
-        ) from None
-
-
 def _read(call: Call[bytes, ToWrite]) -> tuple[ContentFormat, bytes, bytes | None, int | None]:
     """Return format, content, base and declared schema of a body, however it was sent."""
     declared = call.query.schema_version
     given = bodies.media_type(call.request)
     if given in _FORMAT_OF:
-        return _format(call.query.format, _FORMAT_OF[given]), call.body, None, declared
+        form = named(ContentFormat, call.query.format, _FORMAT_OF[given])
+        return form, call.body, None, declared
     bodies.require_json(call.request)
     put = bodies.parse_body(ContentPut, call.body)
-    form = _format(put.format)
+    form = named(ContentFormat, put.format, ContentFormat.TEXT)
     base = put.base_state_vector
     return (
         form,
@@ -272,14 +261,34 @@ def _content(form: ContentFormat, given: str | list[Any] | dict[str, Any]) -> by
     if not isinstance(given, str):
         if form not in _JSON_FORMATS:
             raise errors.Invalid(errors=[{"field": "body.content", "detail": "must be a string"}])
+        if place := _unfit(given, "content"):
+            raise errors.Invalid("No such number in JSON.", field="content", at=place)
         return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
     return _decode(given, "content") if form is ContentFormat.YJS else given.encode()
+
+
+def _unfit(value: Any, place: str) -> str | None:
+    """Where *value* holds a number that no browser's JSON can carry; our parser lets it pass."""
+    match value:
+        case float() | int():
+            return None if abs(value) <= sys.float_info.max else place
+        case list():
+            parts = ((f"{place}[{at}]", each) for at, each in enumerate(cast("list[Any]", value)))
+        case dict():
+            members = cast("dict[str, Any]", value)
+            parts = ((f"{place}.{name}", each) for name, each in members.items())
+        case _:
+            return None
+    return next((found for at, each in parts if (found := _unfit(each, at))), None)
 
 
 def _decode(text: str, place: str) -> bytes:
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
+        # What is alright up to its end has too few characters.
+        wrong = None if _BASE64.fullmatch(text) else _NOT_BASE64.search(text)
+        end = wrong.start() if wrong else len(text)
         raise errors.Invalid(
-            errors=[{"field": f"body.{place}", "detail": "is no base64"}]
+            errors=[{"field": f"body.{place}", "detail": "is no base64"}], at=f"offset {end}"
         ) from None

@@ -25,6 +25,7 @@ from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery,
 from services.gateway.identity.store import IdentityStore
 from services.gateway.limits import LimitClass
 from services.gateway.routes.documents import InBranch, document_of, require_present
+from services.gateway.routes.formats import Format, named
 from services.gateway.routes.shapes import page_of
 
 DEADLINE_S = 10.0
@@ -58,7 +59,7 @@ class Between(InBranch):
 
     since: Annotated[At, Field(alias="from")]
     until: Annotated[At | None, Field(alias="to")] = None
-    format: DiffFormat = DiffFormat.TEXT
+    format: Format | None = None
 
 
 class RestoreTo(Wire):
@@ -114,7 +115,7 @@ class HistoryRoutes:
                 place=("scene", "id"),
                 action="scene.read",
                 answer=Compared,
-                problems=("GONE", "TOO_LARGE"),
+                problems=("UNSUPPORTED_FORMAT", "GONE", "TOO_LARGE"),
                 deleted_matters=True,
             ),
             Route(
@@ -166,7 +167,7 @@ class HistoryRoutes:
             scene_id=call.path["id"],
             since=query.since,
             until=query.until,
-            format=query.format,
+            format=named(DiffFormat, query.format, DiffFormat.TEXT),
         )
         return Answer.json(
             await self._caller.ask(COMPARE, question, call.actor, deadline_s=DEADLINE_S)

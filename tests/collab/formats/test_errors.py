@@ -16,6 +16,12 @@ BLOCKS, PROSEMIRROR = ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR
     ("form", "body", "place"),
     [
         (BLOCKS, b'[{"type":\n "p",]', "line 2, column 6"),
+        (BLOCKS, '[{"type":"😀😀" x]'.encode(), "line 1, column 17"),
+        (BLOCKS, '["NaN 😀", 1,\n "é🧪", NaN]'.encode(), "line 2, column 9"),
+        (BLOCKS, b'["Infinity", -Infinity]', "line 1, column 14"),
+        (BLOCKS, b'[1e999,\n {"n":' + b"9" * 4301 + b"}]", "line 2, column 7"),
+        (BLOCKS, b"[12, -" + b"9" * 400 + b"]", "line 1, column 6"),
+        (BLOCKS, '["😀",'.encode() + b"[" * 101, "line 1, column 106"),
         (BLOCKS, b"", "line 1, column 1"),
         (BLOCKS, b'"text"', "content"),
         (BLOCKS, b"[[]]", "content[0]"),

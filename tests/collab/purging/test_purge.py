@@ -107,6 +107,12 @@ async def furnished(desk: Desk) -> tuple[UUID, UUID]:
         scene,
         state,
     )
+    await owner.execute(
+        "INSERT INTO imported_scenes (scene_id, content_blocks, content_bytes, block_count) "
+        "VALUES ($1, $2, 4, 1)",
+        scene,
+        state,
+    )
     for log_id in (scene, branch):
         await _derived(owner, log_id)
     assert {name for name, rows in (await kept(desk, scene, branch)).items() if not rows} == set()

@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from libs.contracts.persistence import SNAPSHOT_HISTORY, AskSnapshots
+from libs.contracts.upkeep import COMPACT, CompactScene
 from libs.postgres import Pool, connect
 from tests.collab.snapshots.support import Desk, until
 
@@ -42,6 +44,25 @@ async def test_what_changed_gets_one_and_what_rests_gets_none(busy: Desk):
     # Each at a seq of its own: nobody did what another had done.
     assert len({row["yjs_version_count"] for row in history}) == len(history) <= 4
     assert "four" in str(await busy.blocks(written))
+
+
+async def test_a_compaction_is_followed_by_a_snapshot_that_says_so(busy: Desk):
+    """Read back from the compacted row, once, though nobody wrote; the history tells."""
+    scene = await busy.write("one")
+    await until(lambda: up_to_date(busy, scene))
+    done = await busy.caller.ask(COMPACT, CompactScene(scene_id=scene, force=True), busy.actor)
+
+    async def says_so() -> bool:
+        return [row["snapshot_source"] for row in await busy.history(scene)][1:] == ["compacted"]
+
+    await until(says_so)
+    await asyncio.sleep(DOUBLE_S)
+    told = await busy.caller.ask(SNAPSHOT_HISTORY, AskSnapshots(scene_id=scene), busy.actor)
+
+    assert done.outcome == "compacted"
+    assert [each.source for each in told.snapshots] == ["compacted", "yjs"]
+    assert (told.freshness, told.state, told.yjs_update_count) == ("fresh", "YJS_COMPACTED", 1)
+    assert "one" in str(await busy.blocks(scene))
 
 
 async def test_the_worker_and_a_person_at_once_do_one_thing(busy: Desk):

@@ -5,10 +5,12 @@ other replica does no upkeep and serves readers all along.
 """
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
+import zstandard
 
 from services.collab.upkeep.failpoints import VARIABLE
 from tests.collab.upkeep.conftest import BUSY
@@ -22,7 +24,8 @@ from tests.collab.upkeep.support import (
     until,
 )
 
-WORKS = "SCRIPTORIUM_UPKEEP"
+WORKS = {"SCRIPTORIUM_UPKEEP": "true", "SCRIPTORIUM_ROLLUP_ROWS": "100"}
+IDLE = {"SCRIPTORIUM_UPKEEP": "false", "SCRIPTORIUM_ROLLUP_ROWS": "1000000"}
 ROWS = 1_200
 """More than two chunks of marking and removing."""
 STEPS = (
@@ -36,16 +39,42 @@ STEPS = (
 )
 DYING = "collab-1"
 DEATH_WAIT_S = 60.0
+YOUNG = timedelta(minutes=5)
+"""Too young to be compacted."""
 
 
 @pytest.fixture(scope="module")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with (
-        TwoCollabs(tmp_path_factory.mktemp("crashes"), BUSY | {WORKS: "false"}) as stack,
+        TwoCollabs(tmp_path_factory.mktemp("crashes"), BUSY | IDLE) as stack,
         Desk.open(stack) as made,
     ):
         await _down(made)
         yield made
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("rollup.built", marks=pytest.mark.long),
+        "rollup.stored",
+        pytest.param("rollup.committed", marks=pytest.mark.long),
+    ],
+)
+async def test_killed_at_each_step_of_a_roll_up(desk: Desk, step: str):
+    """A head is there whole or not at all; whoever comes next makes the one that is missing."""
+    rows = typed(ROWS)
+    scene = await desk.log(rows, YOUNG)
+    await _die_at(desk, step)
+    left = await desk.head(scene)
+    assert await desk.text(scene) == text_of(rows)
+    await _start(desk, {})
+    head = await until(lambda: desk.head(scene))
+    await _down(desk)
+
+    assert (left is not None) == (step == "rollup.committed")
+    assert (head["upto_seq"], head["version"]) == (ROWS, 1)
+    assert text_of([zstandard.decompress(head["snapshot"])]) == text_of(rows)
 
 
 async def test_killed_at_every_step_of_compaction_and_retention(desk: Desk):
@@ -124,7 +153,7 @@ async def _start(desk: Desk, environment: dict[str, str]) -> None:
     assert isinstance(desk.stack, TwoCollabs)
     told = desk.stack.environments[DYING]
     told.pop(VARIABLE, None)
-    told.update(environment, **{WORKS: "true"})
+    told.update(environment, **WORKS)
     desk.stack.release(DYING)
 
     async def born() -> bool:
