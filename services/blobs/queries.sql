@@ -59,9 +59,9 @@ INSERT INTO accounts (project_id, quota_bytes) VALUES ($1, $2)
 ON CONFLICT (project_id) DO UPDATE SET quota_bytes = excluded.quota_bytes;
 
 -- name: room
--- What a project keeps, may keep, and is about to: its open uploads and the bytes that arrived of
--- them.
-SELECT a.bytes + p.bytes AS bytes, a.quota_bytes, p.uploads
+-- What a project keeps, may keep, and is about to: its open uploads and, added in `bytes`, what
+-- arrived of them.
+SELECT a.bytes AS kept, a.bytes + p.bytes AS bytes, a.quota_bytes, p.uploads
 FROM (
     SELECT coalesce(max(bytes), 0)::bigint AS bytes,
         coalesce(max(quota_bytes), $2::bigint) AS quota_bytes
