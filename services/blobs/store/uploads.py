@@ -6,6 +6,7 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.blobs import BLOB_BYTES_MAX, BeginUpload, BlobState, Upload
 from libs.postgres import Connection
+from services.blobs import metrics
 from services.blobs.store.committing import Stored, commit, doom, finish, rescue, upload_of
 from services.blobs.store.database import SQL, Database, Row
 from services.blobs.store.quotas import Quotas
@@ -81,7 +82,12 @@ class UploadStore:
                 return row, await self._told(connection, row)
             return row, await self._known(connection, row)
 
-        return await self._database.transact(work)
+        row, upload = await self._database.transact(work)
+        if row["blob_sha256"] is None and upload.blob is not None:
+            # Behind the commit, and not when it is only told again.
+            metrics.uploads.labels("deduplicated").inc()
+            metrics.deduplicated_bytes.inc(upload.blob.size)
+        return row, upload
 
     async def find(self, project_id: UUID, upload_id: UUID) -> tuple[Row, Upload]:
         """Return an upload.

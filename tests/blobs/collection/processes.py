@@ -1,12 +1,15 @@
 """A real stack whose blobs replicas can be told where to die, and hands in its database."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.ids import new_id
@@ -100,3 +103,14 @@ async def hands(stack: Mortal) -> AsyncGenerator[tuple[Desk, Client]]:
         world = await World.begin(caller)
         yield Desk(vault, world), Client(caller, http, world.actor)
     await broker.stop()
+
+
+async def figures(stack: Stack, parts: Sequence[str] = (DYING,)) -> Counter[str]:
+    """Every sample of blobs by its name without the prefix; labels and *parts* summed up."""
+    found = Counter[str]()
+    async with httpx.AsyncClient() as http:
+        pages = [(await http.get(f"{stack.ops_url(part)}/metrics")).text for part in parts]
+    for family in chain.from_iterable(map(text_string_to_metric_families, pages)):
+        for sample in family.samples:
+            found[sample.name.removeprefix("scriptorium_blobs_")] += sample.value  # pyright: ignore[reportArgumentType]  # whole numbers all
+    return found
