@@ -62,6 +62,7 @@ class Room:
             self.uploads,
             tickets,
             life_s=3600.0,
+            direct_s=3600.0,
             on_read=lambda _project, _digest: None,
         )
         self.actor = Actor(user_id=new_id(), project_id=new_id())
@@ -123,6 +124,10 @@ async def test_a_bucket_takes_and_gives(pool: Pool, bucket: str):
     async with httpx.AsyncClient() as http:
         answer = await http.get(opened.ticket.direct_url)
     assert answer.content == noise
+    longer = OpenBlob(sha256=digest, presign=True, ttl_s=3601)
+    opened = await room.handlers.open_blob(longer, room.actor)
+    assert opened.ticket
+    assert opened.ticket.direct_url is None, "the object may be gone or elsewhere by then"
 
 
 async def test_what_was_sent_to_a_bucket_is_verified(pool: Pool, bucket: str):

@@ -75,7 +75,6 @@ class Room:
         self.verifier = Verifier(
             pool=pool,
             chores=self.chores,
-            store=store,
             reading=reading,
             bytes_per_s=settings.verify_bytes_per_s,
             interval_s=settings.verify_interval_s,
