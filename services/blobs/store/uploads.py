@@ -219,7 +219,7 @@ class UploadStore:
             or row["size"] not in {None, blob["size"]}
         ):
             return upload_of(row, None)
-        blob = await rescue(connection, blob, row["user_id"])
+        blob = await rescue(connection, blob, row["user_id"], row["asset_type"])
         return await finish(connection, row, blob, deduplicated=True)
 
     async def _told(self, connection: Connection, row: Row) -> Upload:

@@ -183,9 +183,9 @@ class Desk:
     async def state(self, sha256: str) -> str:
         return (await self.vault.store.blob(self.project_id, sha256))["state"]
 
-    async def put_path(self, path: str, sha256: str) -> BlobPath:
+    async def put_path(self, path: str, sha256: str, **more: Any) -> BlobPath:
         return await self.vault.store.paths.put(
-            self.project_id, self.actor.user_id, PutPath(path=path, sha256=sha256)
+            self.project_id, self.actor.user_id, PutPath(path=path, sha256=sha256, **more)
         )
 
     async def delete_path(self, path: str) -> BlobPath:
