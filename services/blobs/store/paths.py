@@ -6,6 +6,7 @@ from libs import errors
 from libs.contracts.blobs import BlobPath, DeletePath, ListPaths, PathHistory, Paths, PutPath
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
+from services.blobs.failpoints import passed
 from services.blobs.store.committing import rescue
 from services.blobs.store.database import (
     SQL,
@@ -40,7 +41,9 @@ class PathStore:
         async def work(connection: Connection) -> BlobPath:
             return await point(connection, project_id, user_id, wanted)
 
-        return await self._database.transact(work)
+        found = await self._database.transact(work)
+        passed("path.committed")
+        return found
 
     async def delete(self, project_id: UUID, user_id: UUID, wanted: DeletePath) -> BlobPath:
         """Let a path point at nothing; one that does so already stays as it is.
@@ -140,6 +143,7 @@ async def point(
         "assetType": wanted.asset_type,
     }
     await record(connection, [fact("path.put", project_id, wanted.path, data, user_id)])
+    passed("path.pointed")
     return await _read(connection, project_id, wanted.path)
 
 
