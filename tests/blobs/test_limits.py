@@ -1,9 +1,8 @@
-"""Full disks, large bodies, storage in a bucket: the parts of the service on their own."""
+"""Large bodies, storage in a bucket: the parts of the service on their own."""
 
 import asyncio
 import os
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -31,20 +30,6 @@ from tests.support.s3 import CREDENTIALS
 
 MIB = 1 << 20
 GROWTH_BYTES_MAX = 60 * MIB
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 class Room:
@@ -85,27 +70,6 @@ def _files(folder: Path) -> list[Path]:
 async def _body(chunks: tuple[bytes, ...]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
-
-
-async def test_a_full_disk_is_a_clear_error(pool: Pool, small_disk: Path):
-    """Nothing is half visible, the rest still works, and so does everything when there is room."""
-    room = Room(pool, LocalStorage(str(small_disk)))
-    kept = await room.put(os.urandom(MIB))
-
-    with pytest.raises(errors.StorageFull):
-        await room.put(*(os.urandom(MIB) for _ in range(8)))
-
-    assert len(_files(small_disk)) == 1
-    assert (await room.store.usage(room.actor.scope())).blobs == 1
-    assert sha256(await room.get(kept)) == kept
-    begun = BeginUpload(upload_id=new_id(), resumable=True, size=8 * MIB)
-    upload = (await room.handlers.begin_upload(begun, room.actor)).upload
-    with pytest.raises(errors.StorageFull):
-        await room.uploads.patch(
-            room.actor.scope(), upload.id, 0, _body(tuple(os.urandom(MIB) for _ in range(8)))
-        )
-    assert len(_files(small_disk)) == 1
-    await room.put(os.urandom(MIB))
 
 
 async def test_a_bucket_takes_and_gives(pool: Pool, bucket: str):

@@ -332,10 +332,10 @@ class TestStates:
         """One that was made before is good again later; one is made when the bytes are back."""
         await stored(mary, path, TEXT)
         url = f"{path}/{sha(TEXT)}/url"
-        ticket = path_in((await mary.post(url)).json()["url"])
+        ticket = path_in((await mary.post(url, {})).json()["url"])
         archive = "UPDATE blobs SET state = 'archived', archived_at = now() WHERE project_id = $1"
         await database.execute(archive, manuscript.project["id"])
-        for answer in (await http.get(ticket), await mary.post(url)):
+        for answer in (await http.get(ticket), await mary.post(url, {})):
             assert answer.status_code == 202
             assert int(answer.headers["retry-after"]) > 0
             assert answer.json()["sha256"] == sha(TEXT)
@@ -345,7 +345,7 @@ class TestStates:
         back = "UPDATE blobs SET state = 'live', archived_at = NULL WHERE project_id = $1"
         await database.execute(back, manuscript.project["id"])
         assert (await http.get(ticket)).content == TEXT
-        assert (await mary.post(url)).status_code == 201
+        assert (await mary.post(url, {})).status_code == 201
 
         paths = (await http.get("/api/openapi.json")).json()["paths"]
         for template, method in (
