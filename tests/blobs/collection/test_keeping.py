@@ -23,7 +23,7 @@ from services.blobs.operating.handlers import Operations
 from services.blobs.storage import Credentials, Storage, open_storage
 from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check, once
 from tests.blobs.support import sha256 as sha256_of
-from tests.support.s3 import CREDENTIALS
+from tests.support.s3 import CREDENTIALS, Door, Manners, bucket_at
 
 PLACE = "SELECT after_sha256 FROM chores WHERE name = 'verify'"
 BIG = os.urandom(1 << 20) + b"Call me Ishmael. " * 150_000
@@ -370,6 +370,23 @@ async def test_condemned_in_the_cold_is_rescued_to_the_cold(
         await desk.vault.sweeper.once()
         assert not storage.list(prefix=f"{desk.project_id}/")
         await check(desk)
+
+
+async def test_the_cold_tier_is_of_its_class(
+    stack: Stack, folder: Path, desk: Desk, s3_endpoint: str, rclone_folder: Path
+) -> None:
+    """Whole or in parts, every object there is stored as the address says, and costs so much."""
+    door = Door(s3_endpoint, rclone_folder, Manners.HEEDS)
+    with door.open() as endpoint:
+        storage = open_storage(f"{bucket_at(endpoint, 'cold')}&class=STANDARD_IA", CREDENTIALS)
+        async with with_cold(stack, desk, folder, storage) as there:
+            for content in (BIG, os.urandom(9 << 20)):
+                sha256 = await there.upload(content)
+                assert door.classes == [], "nothing else is"
+                question = Archive(project_id=desk.project_id, sha256=sha256)
+                await operations(there).archive(question, desk.actor)
+                assert door.classes == ["STANDARD_IA"]
+                door.classes.clear()
 
 
 async def test_damaged_blob_is_not_moved(
