@@ -54,9 +54,8 @@ async def test_killed_with_bytes_in_a_bucket(stack: Mortal, people: tuple[Desk, 
     await insist(lambda: finished(client, large, upload_id))
     gone = [sha256(large)]
     for step in STEPS:
-        await stack.die_at(step)
-        await stack.wait_ready(DYING)
         gone.append((await client.upload(f"to die at {step}".encode())).sha256)
+        await stack.die_at(step)
         await stack.dead()
         await check(desk)
         assert await desk.read(sha256(kept)) == kept, step
