@@ -17,6 +17,7 @@ from services.blobs.reading import Reading
 from services.blobs.settings import Settings
 from services.blobs.storage import open_storage
 from services.blobs.store import Store
+from services.blobs.store.committing import READERS_S
 from services.blobs.strays import Strays
 from services.blobs.sweeping import Sweeper
 from services.blobs.threads import blocking
@@ -72,6 +73,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 uploads,
                 tickets,
                 life_s=float(settings.upload_life_s),
+                direct_s=min(READERS_S, settings.readers_wait_s),
                 on_read=room.uses.note,
             ),
         )

@@ -15,14 +15,12 @@ from services.blobs.model.keys import new_key
 from services.blobs.model.media import content_type, disposition, is_inline
 from services.blobs.model.paths import require_file_name, require_path, require_prefix
 from services.blobs.model.tickets import Grant, Op
-from services.blobs.reading import Storages
+from services.blobs.reading import RETURN_S, Storages
 from services.blobs.store import Row, Store, blob_of, require_bytes
 from services.blobs.threads import blocking
 from services.blobs.tickets import Tickets
 from services.blobs.uploads import Uploads
 
-RETURN_S = 60
-"""When to ask again for a blob that was asked back from the cold tier."""
 CLAIM_AGE_S_MAX = 86_400
 CLAIM_AHEAD_S_MAX = 300
 """The age of a claim's id: it is drawn now, give or take what clocks differ."""
@@ -57,14 +55,20 @@ class Handlers:
         tickets: Tickets,
         *,
         life_s: float,
+        direct_s: float,
         on_read: Callable[[UUID, str], None],
     ) -> None:
-        """Answer from *store*; an upload may take *life_s*; *on_read* hears what is read."""
+        """Answer from *store*; an upload may take *life_s*; *on_read* hears what is read.
+
+        For at most *direct_s* somebody is sent to storage itself: so long an object outlives its
+        blob, or a move to another tier.
+        """
         self._store = store
         self._storages = storages
         self._uploads = uploads
         self._tickets = tickets
         self._life_s = life_s
+        self._direct_s = direct_s
         self._on_read = on_read
 
     async def begin_upload(self, wanted: blobs.BeginUpload, actor: Actor) -> blobs.Begun:
@@ -128,7 +132,7 @@ class Handlers:
             inline=inline,
         )
         direct_url = None
-        if wanted.presign and blob.codec is Codec.IDENTITY:
+        if wanted.presign and blob.codec is Codec.IDENTITY and wanted.ttl_s <= self._direct_s:
             direct_url = await blocking(
                 self._storages[row["tier"]].presign_get,
                 row["key"],

@@ -5,7 +5,7 @@
     GET   a blob or a range of it; HEAD the same without the bytes   -> 200, 206, 304, 416
 
 Failures are `{"code", "detail", "data"}`, as on the bus; a 202 says that the blob is on its way
-from the cold tier. What fails behind the first byte ends the connection.
+from the cold tier, and when to come again. What fails behind the first byte ends the connection.
 """
 
 from contextlib import aclosing
@@ -20,7 +20,7 @@ from services.blobs.messages import Answer, Message, Receive, Request, Send
 from services.blobs.model.media import content_type, disposition, is_inline
 from services.blobs.model.ranges import parse_range
 from services.blobs.model.tickets import Grant, Op
-from services.blobs.reading import Reading
+from services.blobs.reading import RETURN_S, Reading
 from services.blobs.store import Row, Store, blob_of, require_bytes
 from services.blobs.tickets import Tickets
 from services.blobs.uploads import Uploads
@@ -94,7 +94,7 @@ class Listener:
         row = require_bytes(await self._store.blob(grant.project_id, grant.subject))
         if row["state"] in {BlobState.ARCHIVED, BlobState.RESTORING}:
             await self._store.ask_return(grant.project_id, grant.subject)
-            await answer.tell(202, blob_of(row))
+            await answer.tell(202, blob_of(row), retry_after_s=RETURN_S)
             return
         headers = _headers(row, grant)
         if request.knows(headers["etag"]):

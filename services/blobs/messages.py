@@ -143,9 +143,18 @@ class Answer:
         """Send the last of the body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
-    async def tell(self, status: int, what: Any, *, offset: int | None = None) -> None:
+    async def tell(
+        self,
+        status: int,
+        what: Any,
+        *,
+        offset: int | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         """Answer with something of the contract."""
         headers = {"content-type": "application/json"}
+        if retry_after_s is not None:
+            headers["retry-after"] = str(retry_after_s)
         if offset is not None:
             headers["upload-offset"] = str(offset)
         await self._tell(status, what.to_wire(), headers)

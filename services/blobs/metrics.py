@@ -10,7 +10,8 @@ uploads = Counter(
 received_bytes = Counter("scriptorium_blobs_received_bytes_total", "Plain bytes of new blobs.")
 stored_bytes = Counter("scriptorium_blobs_stored_bytes_total", "The same as they were stored.")
 deduplicated_bytes = Counter(
-    "scriptorium_blobs_deduplicated_bytes_total", "Plain bytes that their projects had already."
+    "scriptorium_blobs_deduplicated_bytes_total",
+    "Plain bytes of uploads that their projects had already, whether they were sent or not.",
 )
 sent_bytes = Counter("scriptorium_blobs_sent_bytes_total", "Plain bytes that were read.")
 damage = Counter(

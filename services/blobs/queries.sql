@@ -14,14 +14,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (project_id, sha256) DO NOTHING RETURNING *;
 
 -- name: replace_bytes
--- The bytes are here again, under another key.
+-- The bytes are here again, under another key; used as $8, and as before unless they were gone.
 UPDATE blobs SET stored_size = $3, codec = $4, level = $5, key = $6, tier = 'hot', state = 'live',
-    media_type = $7, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL
+    media_type = $7, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL,
+    asset_type = CASE state WHEN 'collected' THEN $8::asset_type ELSE asset_type END,
+    used_as = CASE WHEN state = 'collected' THEN '{}' WHEN $8 = ANY (used_as) THEN used_as
+        ELSE used_as || $8::asset_type END
 WHERE project_id = $1 AND sha256 = $2 RETURNING *;
 
 -- name: touch_blob
--- What is condemned is rescued by whoever wants it.
+-- What is condemned is rescued by whoever wants it; as $3, if that is said.
 UPDATE blobs SET touched_at = now(), condemned_at = NULL,
+    used_as = CASE WHEN $3::asset_type IS NULL OR $3 = asset_type OR $3 = ANY (used_as) THEN used_as
+        ELSE used_as || $3 END,
     state = CASE WHEN state <> 'condemned' THEN state
         WHEN tier = 'cold' THEN 'archived' ELSE 'live' END
 WHERE project_id = $1 AND sha256 = $2 RETURNING *;
@@ -59,9 +64,9 @@ INSERT INTO accounts (project_id, quota_bytes) VALUES ($1, $2)
 ON CONFLICT (project_id) DO UPDATE SET quota_bytes = excluded.quota_bytes;
 
 -- name: room
--- What a project keeps, may keep, and is about to: its open uploads and the bytes that arrived of
--- them.
-SELECT a.bytes + p.bytes AS bytes, a.quota_bytes, p.uploads
+-- What a project keeps, may keep, and is about to: its open uploads and, added in `bytes`, what
+-- arrived of them.
+SELECT a.bytes AS kept, a.bytes + p.bytes AS bytes, a.quota_bytes, p.uploads
 FROM (
     SELECT coalesce(max(bytes), 0)::bigint AS bytes,
         coalesce(max(quota_bytes), $2::bigint) AS quota_bytes

@@ -1,6 +1,8 @@
 """Reading: any range of a blob, each frame verified before a byte of it goes out."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
 
 import structlog
 
@@ -17,6 +19,9 @@ log = structlog.get_logger(__name__)
 READ_AGAIN_MAX = 1
 """A frame that is not what was stored is read once more: buses err, too."""
 
+RETURN_S = 60
+"""When to ask again for a blob that was asked back from the cold tier."""
+
 type Storages = Mapping[str, Storage]
 """By tier; there is always a hot one."""
 
@@ -32,20 +37,24 @@ class Reading:
     async def frames(self, blob: Row, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield *length* bytes of *blob* from *start*, verified, a frame at a time.
 
-        Damage sets the blob aside and ends this before a wrong byte.
+        Of a whole blob the SHA-256 is compared, too, before the last frame goes out. Damage sets
+        the blob aside and ends this.
 
         Raises:
             errors.BlobDamaged: The stored bytes are not what was stored.
             errors.Unavailable: Storage or database is away.
         """
+        whole = hashlib.sha256() if length == blob["size"] else None
         if length == 0:
+            if whole and whole.hexdigest() != blob["sha256"]:
+                raise await self._damaged(blob, 0, "content")
             return
         about = span(start, length)
         frames = await self._store.frames(blob, about)
         if len(frames) != about.last - about.first + 1:
             raise await self._damaged(blob, about.first, "missing")
         left = length
-        async for plain in self._verified(blob, about, frames):
+        async for plain in self._verified(blob, about, frames, whole):
             part = plain[about.skip :] if left == length else plain
             part = part[:left]
             left -= len(part)
@@ -61,7 +70,9 @@ class Reading:
             return False
         return True
 
-    async def _verified(self, blob: Row, about: Span, frames: list[Frame]) -> AsyncGenerator[bytes]:
+    async def _verified(
+        self, blob: Row, about: Span, frames: list[Frame], whole: "_Digest | None"
+    ) -> AsyncGenerator[bytes]:
         storage = self._storages[blob["tier"]]
         end = frames[-1].start + frames[-1].length
         tries = 0
@@ -76,8 +87,11 @@ class Reading:
                 while number <= about.last:
                     frame = frames[number - about.first]
                     expected = plain_length(number, blob["size"])
-                    plain = await blocking(_read, reader, frame, blob["codec"], expected)
+                    plain = await blocking(_read, reader, frame, blob["codec"], expected, whole)
                     tries = 0
+                    if whole and number == about.last and whole.hexdigest() != blob["sha256"]:
+                        # Each frame is what its digest says, and together they are another blob.
+                        raise await self._damaged(blob, number, "content")
                     number += 1
                     yield plain
             except Damaged as error:
@@ -99,5 +113,15 @@ class Reading:
         return errors.BlobDamaged()
 
 
-def _read(reader: Reader, frame: Frame, codec: str, expected: int) -> bytes:
-    return decode(reader.read(frame.length), frame, Codec(codec), expected)
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def _read(
+    reader: Reader, frame: Frame, codec: str, expected: int, whole: "_Digest | None"
+) -> bytes:
+    plain = decode(reader.read(frame.length), frame, Codec(codec), expected)
+    if whole:
+        whole.update(plain)
+    return plain

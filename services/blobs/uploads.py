@@ -213,6 +213,7 @@ class Uploads:
         try:
             reader: Reader = await blocking(self._storage.reader, key, 0, length)
         except Missing:
+            metrics.damage.labels("piece").inc()
             log.error("bytes of an upload are missing", key=key)  # noqa: TRY400 (that says it all)
             raise errors.BlobDamaged(DAMAGED) from None
         try:

@@ -1,6 +1,7 @@
 """What routes ask of blobs: a decision over the bus, then bytes by the ticket that it gave."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import replace
 from uuid import UUID
 
 from libs.bus import Caller
@@ -13,6 +14,7 @@ from libs.contracts.blobs import (
     Blob,
     ClaimBlob,
     OpenBlob,
+    Opened,
     Upload,
 )
 from libs.contracts.ids import new_id
@@ -71,13 +73,16 @@ class Blobs:
         if etags.is_known(call.header("if-none-match"), tag):
             return Answer(304, headers={"ETag": tag})
         if opened.ticket is None:
-            wait = {"Retry-After": str(opened.retry_after_s)} if opened.retry_after_s else {}
-            if call.request.method == "HEAD":
-                return Answer(202, headers=wait)
-            return Answer.json(opened.blob, 202, wait)
+            later = not_yet(opened)
+            return replace(later, body=b"") if call.request.method == "HEAD" else later
         headers = {name: value for name in READ_HEADERS if (value := call.header(name)) is not None}
         method = "HEAD" if call.request.method == "HEAD" else "GET"
         return await self.bytes.read(opened.ticket, method, headers)
+
+
+def not_yet(opened: Opened) -> Answer:
+    """Return the answer about a blob that is on its way back from the archive."""
+    return Answer.json(opened.blob, 202, {"Retry-After": str(opened.retry_after_s or 1)})
 
 
 async def given(body: bytes) -> AsyncGenerator[bytes]:

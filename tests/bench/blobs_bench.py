@@ -15,12 +15,17 @@ import psutil
 from libs.stack import Stack
 from tests.bench.figures import percentile
 from tests.gateway.support import Person
+from tests.support.memory import peak_bytes
 from tests.support.stack import real_stack
 
 MIB = 1 << 20
 CONNECTIONS_MAX = 64
 SERVICES = ("gateway-1", "events-1", "blobs-1")
 QUIET = {"SCRIPTORIUM_COLLECTION": "false", "SCRIPTORIUM_QUOTA_BYTES": "1000000000000"}
+
+
+MISSED: list[str] = []
+"""Bars that were not kept."""
 
 
 @dataclass
@@ -52,9 +57,13 @@ class Bench:
         return sum(each.user + each.system for each in times)
 
     def memory(self, part: str) -> float:
-        """MiB of one part."""
+        """MB of one part."""
         pid = self.stack.pid(part)
-        return psutil.Process(pid).memory_info().rss / MIB if pid else 0.0
+        return psutil.Process(pid).memory_info().rss / 1e6 if pid else 0.0
+
+    def peak_mb(self, part: str) -> float:
+        """The most that one part ever held, in MB."""
+        return peak_bytes(self.stack.pid(part)) / 1e6
 
 
 @asynccontextmanager
@@ -72,6 +81,15 @@ async def bench(environment: Mapping[str, str] = QUIET) -> AsyncGenerator[Bench]
             person = await Person.register(http)
             project = await person.made("/api/projects", {"name": "Bench"})
             yield Bench(stack, person, UUID(project["id"]), Path(folder))
+
+
+def bar(what: str, value: float, most: float, unit: str) -> None:
+    """Print whether *value* is below what was promised; whoever asked ends with 1 if it is not."""
+    kept = value < most
+    if not kept:
+        MISSED.append(what)
+    word = "kept" if kept else "MISSED"
+    print(f"  {what}: {value:.0f} {unit}, bar {most:.0f} {unit}: {word}", flush=True)
 
 
 async def timed(work: Callable[[], Awaitable[None]]) -> float:

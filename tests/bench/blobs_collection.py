@@ -133,7 +133,8 @@ async def collection() -> None:
         await owner.execute(GRACE_IS_OVER, timeout=600)
         done = await _beside(b, "collecting")
         assert dry.tallies[Fate.CONDEMN].blobs == done.tallies[Fate.COLLECT].blobs
-        print(f"  blobs-1: {before:.0f} MiB before, {b.memory('blobs-1'):.0f} MiB after")
+        after, peak = b.memory("blobs-1"), b.peak_mb("blobs-1")
+        print(f"  blobs-1: {before:.0f} MB before, {after:.0f} MB after, peak {peak:.0f} MB")
         await owner.close()
 
 

@@ -17,6 +17,7 @@ from libs.postgres import Pool
 from libs.stack import Stack
 from services.blobs.model.frames import FRAME_BYTES
 from services.blobs.model.tickets import Grant, Key, Op, sign
+from services.blobs.reading import RETURN_S
 from tests.blobs.support import Desk, authorized, text
 
 CONTENT = {
@@ -197,6 +198,32 @@ async def test_damage_behind_the_first_frame_ends_the_answer(desk: Desk, owner: 
     assert (await desk.stat(blob.sha256)).state is BlobState.QUARANTINED
 
 
+async def test_frames_of_another_blob_end_the_answer(desk: Desk, owner: Pool):
+    """Each fits its digest, and the whole is not what its name says: it never arrives whole."""
+    content = CONTENT["noise"]
+    blob = await desk.upload(content)
+    frames = await owner.execute(
+        "UPDATE blob_frames AS f SET start = o.start, digest = o.digest, length = o.length"
+        " FROM blob_frames AS o WHERE o.project_id = $1 AND f.project_id = $1"
+        " AND o.number = 1 AND f.number = 0", desk.project_id,
+    )  # fmt: skip
+    assert frames == "UPDATE 1"
+    opened = await desk.open(blob.sha256)
+    assert opened.ticket
+
+    came = bytearray()
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with desk.http.stream(
+            "GET", opened.ticket.url, headers=authorized(opened.ticket)
+        ) as answer:
+            async for part in answer.aiter_bytes():
+                came += part
+
+    assert len(came) <= len(content) // FRAME_BYTES * FRAME_BYTES < len(content)
+    reason = "SELECT reason FROM quarantine WHERE project_id = $1"
+    assert await owner.fetchval(reason, desk.project_id) == "content"
+
+
 async def test_a_bomb_does_not_go_off(desk: Desk, owner: Pool, stack: Stack):
     """A frame that says it is larger than it can be is not decompressed, though its digest fits."""
     blob = await desk.upload(text(100_000))
@@ -241,6 +268,24 @@ async def test_an_archived_blob_is_asked_back(desk: Desk, owner: Pool):
     assert opened.ticket is None
     assert opened.retry_after_s
     assert (await desk.stat(blob.sha256)).state is BlobState.RESTORING
+
+
+async def test_a_ticket_for_what_is_archived_says_when_to_come_again(desk: Desk, owner: Pool):
+    """It was given out before that, and is good again when the bytes are back."""
+    blob = await desk.upload(b"long ago")
+    ticket = (await desk.open(blob.sha256)).ticket
+    assert ticket
+    await owner.execute(
+        "UPDATE blobs SET state = 'archived', archived_at = now() WHERE project_id = $1",
+        desk.project_id,
+    )
+
+    for method in ("GET", "HEAD"):
+        answer = await desk.http.request(method, ticket.url, headers=authorized(ticket))
+        assert (answer.status_code, int(answer.headers["retry-after"])) == (202, RETURN_S)
+    assert (await desk.stat(blob.sha256)).state is BlobState.RESTORING
+    await owner.execute("UPDATE blobs SET state = 'live' WHERE project_id = $1", desk.project_id)
+    assert (await desk.read(blob.sha256)).content == b"long ago"
 
 
 async def test_forged_tickets_open_nothing(desk: Desk):

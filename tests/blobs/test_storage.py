@@ -68,6 +68,18 @@ def test_a_part_is_read(storage: Storage):
     assert get(storage, key, 299_999, 1) == data[-1:]
 
 
+def test_behind_the_end_there_is_nothing(storage: Storage):
+    """An object that lost its end is damaged, and not away: whoever reads it gets too little."""
+    key, empty = put(storage, b"0123456789"), put(storage, b"")
+
+    assert get(storage, key, 8, 100) == b"89"
+    assert get(storage, key, 10, 5) == b""
+    assert get(storage, key, 1000, 5) == b""
+    assert get(storage, empty, 0, 5) == b""
+    with pytest.raises(Missing):
+        storage.reader(new_key(PROJECT), 1000, 5)
+
+
 def test_nothing_is_there_before_the_commit(storage: Storage):
     """Whoever reads or lists sees whole objects only."""
     key = new_key(PROJECT)

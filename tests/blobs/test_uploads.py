@@ -337,6 +337,43 @@ async def test_a_quota_holds_against_all_at_once(desk: Desk):
     assert refusal.json()["code"] == "QUOTA_EXCEEDED"
 
 
+async def test_a_full_project_may_send_what_it_has(desk: Desk, owner: Pool):
+    """Known bytes cost nothing, so a quota keeps nobody from telling, rescuing or mending them."""
+    data = os.urandom(3000)
+    known = {"size": len(data), "sha256": sha256(data)}
+    await desk.upload(data)
+    await desk.set_quota(len(data))
+    assert (await desk.begin(**known)).upload.deduplicated
+    blob = await desk.upload(data, size=len(data))
+    assert blob.sha256 == known["sha256"], "undeclared, the commit finds out"
+    await owner.execute(
+        "UPDATE blobs SET state = 'condemned', condemned_at = now() WHERE project_id = $1",
+        desk.project_id,
+    )
+    rescued = (await desk.begin(**known)).upload
+    assert rescued.blob
+    assert rescued.blob.state is BlobState.LIVE
+    for resumable in (False, True):
+        await owner.execute(
+            "UPDATE blobs SET state = 'quarantined' WHERE project_id = $1", desk.project_id
+        )
+        begun = await desk.begin(**known, resumable=resumable)
+        assert begun.ticket
+        if resumable:
+            answer = await desk.patch(begun.ticket, 0, data)
+        else:
+            answer = await desk.send(begun.ticket, data)
+        assert answer.status_code == 200, answer.text
+        assert (await desk.stat(blob.sha256)).state is BlobState.LIVE
+
+    for new in ({"size": 1, "sha256": sha256(b"x")}, {"size": len(data) + 1}, {"resumable": True}):
+        with pytest.raises(errors.QuotaExceeded):
+            await desk.begin(**{"size": 1, **new})
+    begun = await desk.begin(size=1)
+    assert (await desk.send(begun.ticket, b"x")).status_code == 507
+    assert (await desk.usage()).bytes_ == len(data)
+
+
 async def test_pieces_count_before_they_are_a_blob(desk: Desk):
     """Nobody fills the disk with uploads that never end."""
     await desk.set_quota(1500)

@@ -321,6 +321,44 @@ class TestStates:
         head = await mary.ask("HEAD", f"{path}/{sha(TEXT)}")
         assert (head.status_code, head.content) == (202, b"")
 
+    async def test_addresses_of_what_is_archived_say_when_to_come_again(
+        self,
+        mary: Person,
+        http: httpx.AsyncClient,
+        path: str,
+        database: asyncpg.Connection,
+        manuscript: Manuscript,
+    ):
+        """One that was made before is good again later; one is made when the bytes are back."""
+        await stored(mary, path, TEXT)
+        url = f"{path}/{sha(TEXT)}/url"
+        ticket = path_in((await mary.post(url, {})).json()["url"])
+        archive = "UPDATE blobs SET state = 'archived', archived_at = now() WHERE project_id = $1"
+        await database.execute(archive, manuscript.project["id"])
+        for answer in (await http.get(ticket), await mary.post(url, {})):
+            assert answer.status_code == 202
+            assert int(answer.headers["retry-after"]) > 0
+            assert answer.json()["sha256"] == sha(TEXT)
+        head = await http.head(ticket)
+        assert (head.status_code, head.content) == (202, b"")
+        assert int(head.headers["retry-after"]) > 0
+        back = "UPDATE blobs SET state = 'live', archived_at = NULL WHERE project_id = $1"
+        await database.execute(back, manuscript.project["id"])
+        assert (await http.get(ticket)).content == TEXT
+        assert (await mary.post(url, {})).status_code == 201
+
+        paths = (await http.get("/api/openapi.json")).json()["paths"]
+        for template, method in (
+            ("/files/{ticket}", "get"),
+            ("/api/projects/{id}/blobs/{sha256}", "get"),
+            ("/api/projects/{id}/blobs/{sha256}/url", "post"),
+            ("/api/projects/{id}/path/content", "get"),
+            ("/api/entities/{id}/file", "get"),
+        ):
+            later = paths[template][method]["responses"]["202"]
+            assert "Retry-After" in later["headers"], template
+            assert later["content"]["application/json"]["schema"]["$ref"].endswith("/Blob")
+
     async def test_a_full_project_takes_no_more(
         self, mary: Person, path: str, database: asyncpg.Connection, manuscript: Manuscript
     ):

@@ -107,6 +107,8 @@ class Door:
         self.manners = manners
         self.asked = 0
         """Requests with a condition."""
+        self.classes: list[str] = []
+        """Storage classes of objects, as they were asked for."""
         self.loses: Callable[[str], bool] = lambda _: False
         """Whether the answer to a request, by its method, is lost on its way."""
         self._behind = urlsplit(endpoint).netloc
@@ -131,6 +133,8 @@ class Door:
         """Answer one request."""
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         conditional = "If-None-Match" in handler.headers
+        if wanted := handler.headers.get("x-amz-storage-class"):
+            self.classes.append(wanted)
         # One at a time, so that nobody comes between a look and a write.
         with self._turn:
             if conditional and (no := self.refusal(handler.command, urlsplit(handler.path).path)):

@@ -1,6 +1,6 @@
 """When bytes may go; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,6 +22,10 @@ class Policy:
     reading: timedelta
     """From the end of a blob to that of its object: answers that were begun can finish."""
 
+    def longest(self, asset_types: Sequence[AssetType]) -> AssetType:
+        """Return the one of *asset_types* that is kept longest: what is many things goes by it."""
+        return max(asset_types, key=self.retention.__getitem__)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -33,6 +37,8 @@ class Candidate:
     asset_type: AssetType
     since: datetime
     """When its last reference ended; of a condemned one, when it was condemned."""
+    used_as: Sequence[AssetType] = ()
+    """What it is besides its first uploader's asset type."""
 
 
 @dataclass(slots=True)

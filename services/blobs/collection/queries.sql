@@ -30,17 +30,18 @@ SELECT name, begun_at, ended_at, data FROM chores ORDER BY name;
 -- name: unreferenced
 -- Of the next $3 blobs by key after ($1, $2), only of project $7 if given: those that nothing refers
 -- to, nobody has just claimed ($6 is the claim window), and that have been so for longer than the
--- retention of their type. `last` is the newest key of the page, `is_due` whether it is one of those.
+-- retention of what they are used as, the longest. `last` is the newest key of the page, `is_due` whether it is one of those.
 WITH page AS MATERIALIZED (
-    SELECT project_id, sha256, size, stored_size, asset_type, state, touched_at FROM blobs
+    SELECT project_id, sha256, size, stored_size, asset_type, used_as, state, touched_at FROM blobs
     WHERE (project_id, sha256) > ($1, $2) AND ($7::uuid IS NULL OR project_id = $7)
     ORDER BY project_id, sha256 LIMIT $3
 )
 SELECT page.*, due.is_due, count(*) OVER () AS looked_at
-FROM page LEFT JOIN unnest($4::asset_type[], $5::interval[]) AS policy (kind, kept)
-    ON policy.kind = page.asset_type,
+FROM page,
 LATERAL (SELECT page.state IN ('live', 'archived')
-    AND page.touched_at <= now() - policy.kept
+    AND page.touched_at <= now() - (SELECT max(p.kept)
+        FROM unnest($4::asset_type[], $5::interval[]) AS p (kind, kept)
+        WHERE p.kind = page.asset_type OR p.kind = ANY (page.used_as))
     AND NOT EXISTS (SELECT FROM refs AS r
         WHERE r.project_id = page.project_id AND r.sha256 = page.sha256)
     AND NOT EXISTS (SELECT FROM claims AS c WHERE c.project_id = page.project_id
@@ -57,30 +58,32 @@ ORDER BY project_id, sha256 FOR UPDATE SKIP LOCKED;
 -- name: condemn
 -- Look again, now that they are locked and nothing can begin to refer to them.
 UPDATE blobs AS b SET state = 'condemned', condemned_at = now()
-FROM unnest($1::uuid[], $2::text[]) AS found (project_id, sha256),
-    unnest($3::asset_type[], $4::interval[]) AS policy (kind, kept)
+FROM unnest($1::uuid[], $2::text[]) AS found (project_id, sha256)
 WHERE b.project_id = found.project_id AND b.sha256 = found.sha256
     AND b.state IN ('live', 'archived')
-    AND policy.kind = b.asset_type AND b.touched_at <= now() - policy.kept
+    AND b.touched_at <= now() - (SELECT max(p.kept)
+        FROM unnest($3::asset_type[], $4::interval[]) AS p (kind, kept)
+        WHERE p.kind = b.asset_type OR p.kind = ANY (b.used_as))
     AND NOT EXISTS (SELECT FROM refs AS r
         WHERE r.project_id = b.project_id AND r.sha256 = b.sha256)
     AND NOT EXISTS (SELECT FROM claims AS c WHERE c.project_id = b.project_id
         AND c.sha256 = b.sha256 AND c.settled_at IS NULL AND c.claimed_at > now() - $5::interval)
-RETURNING b.project_id, b.sha256, b.size, b.asset_type, b.touched_at;
+RETURNING b.project_id, b.sha256, b.size, b.asset_type, b.used_as, b.touched_at;
 
 -- name: condemned
 -- The next blobs whose grace is over, the longest first, after ($2, $3, $4). Damaged ones are not
 -- condemned, so that uploading them again mends them; their grace follows their retention.
 SELECT * FROM (
-    (SELECT project_id, sha256, size, asset_type, condemned_at AS since FROM blobs
+    (SELECT project_id, sha256, size, asset_type, used_as, condemned_at AS since FROM blobs
     WHERE state = 'condemned' AND condemned_at <= now() - $1::interval
         AND (condemned_at, project_id, sha256) > ($2, $3, $4)
         AND ($6::uuid IS NULL OR project_id = $6)
     ORDER BY condemned_at, project_id, sha256 LIMIT $5)
     UNION ALL
-    (SELECT project_id, sha256, size, asset_type, touched_at + kept AS since
-    FROM blobs JOIN unnest($7::asset_type[], $8::interval[]) AS policy (kind, kept)
-        ON kind = asset_type
+    (SELECT project_id, sha256, size, asset_type, used_as, touched_at + kept AS since
+    FROM blobs, LATERAL (SELECT max(p.kept) AS kept
+        FROM unnest($7::asset_type[], $8::interval[]) AS p (kind, kept)
+        WHERE p.kind = blobs.asset_type OR p.kind = ANY (blobs.used_as)) AS policy
     WHERE state = 'quarantined' AND touched_at + kept <= now() - $1::interval
         AND (touched_at + kept, project_id, sha256) > ($2, $3, $4)
         AND ($6::uuid IS NULL OR project_id = $6)
@@ -121,8 +124,9 @@ FROM blobs AS b WHERE b.project_id = $1 AND b.sha256 = ANY ($2::text[]);
 WITH going AS (
     SELECT b.project_id, b.sha256, b.key, b.tier, b.size, b.stored_size, b.asset_type, b.state,
         b.condemned_at, b.touched_at
-    FROM blobs AS b JOIN unnest($5::asset_type[], $6::interval[]) AS policy (kind, kept)
-        ON policy.kind = b.asset_type
+    FROM blobs AS b, LATERAL (SELECT max(p.kept) AS kept
+        FROM unnest($5::asset_type[], $6::interval[]) AS p (kind, kept)
+        WHERE p.kind = b.asset_type OR p.kind = ANY (b.used_as)) AS policy
     WHERE b.project_id = $1 AND b.sha256 = ANY ($2::text[])
         AND (b.state = 'condemned' AND b.condemned_at <= now() - $3::interval
             OR b.state = 'quarantined' AND b.touched_at + policy.kept <= now() - $3::interval)

@@ -102,11 +102,12 @@ class Collector:
             for batch in batched(due, BATCH_BLOBS, strict=False):
                 done = batch if report.dry_run else await self._store.condemn(batch)
                 for blob in done:
+                    kind = self._policy.longest((blob.asset_type, *blob.used_as))
                     report.note(
                         Fate.CONDEMN,
                         blob,
                         f"unreferenced since {blob.since:%Y-%m-%d %H:%M};"
-                        f" {blob.asset_type} is kept {self._policy.retention[blob.asset_type]}",
+                        f" {kind} is kept {self._policy.retention[kind]}",
                     )
                 passed("collection.condemned")
                 await pace.rest()

@@ -47,11 +47,7 @@ class CollectionStore:
         if not rows:
             return [], 0, None
         last = rows[-1]
-        due = [
-            Candidate(r["project_id"], r["sha256"], r["size"], r["asset_type"], r["touched_at"])
-            for r in rows
-            if r["is_due"]
-        ]
+        due = [_candidate(r, "touched_at") for r in rows if r["is_due"]]
         return due, rows[-1]["looked_at"], Place(last["project_id"], last["sha256"])
 
     async def condemn(self, found: Sequence[Candidate]) -> list[Candidate]:
@@ -69,10 +65,7 @@ class CollectionStore:
                 self._kept,
                 self._policy.claim_window,
             )
-            done = [
-                Candidate(r["project_id"], r["sha256"], r["size"], r["asset_type"], r["touched_at"])
-                for r in rows
-            ]
+            done = [_candidate(r, "touched_at") for r in rows]
             await record(
                 connection,
                 [
@@ -106,10 +99,11 @@ class CollectionStore:
         if not rows:
             return [], None
         last = rows[-1]
-        return [
-            Candidate(r["project_id"], r["sha256"], r["size"], r["asset_type"], r["since"])
-            for r in rows
-        ], (last["since"], last["project_id"], last["sha256"])
+        return [_candidate(r, "since") for r in rows], (
+            last["since"],
+            last["project_id"],
+            last["sha256"],
+        )
 
     async def old_claims(self, project_id: UUID, sha256s: list[str]) -> list[UUID]:
         """Return open claims on these that may be asked about."""
@@ -174,6 +168,12 @@ class CollectionStore:
         """Delete claims that were settled long ago; returns how many."""
         status = await self._pool.execute(SQL.forget_claims, kept, limit)
         return int(status.rpartition(" ")[2])
+
+
+def _candidate(row: asyncpg.Record, since: str) -> Candidate:
+    return Candidate(
+        row["project_id"], row["sha256"], row["size"], row["asset_type"], row[since], row["used_as"]
+    )
 
 
 def _last_words(row: asyncpg.Record) -> dict[str, Any]:

@@ -20,5 +20,9 @@ archived = Gauge("scriptorium_blobs_archived", "Blobs in the cold tier.")
 archived_bytes = Gauge("scriptorium_blobs_archived_stored_bytes", "What they take there.")
 referenced_bytes = Gauge(
     "scriptorium_blobs_referenced_bytes",
-    "Plain content once for each reference: to kept bytes it is as the dedupe ratio.",
+    "Plain content once for each reference; an entity's file and its path are one.",
+)
+referenced_once_bytes = Gauge(
+    "scriptorium_blobs_referenced_once_bytes",
+    "Plain content once for each blob that anything refers to.",
 )

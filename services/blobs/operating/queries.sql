@@ -29,7 +29,15 @@ SELECT (SELECT count(*) FROM doomed) AS doomed,
     (SELECT count(*) FROM claims WHERE settled_at IS NULL) AS open_claims,
     (SELECT count(*) FROM quarantine WHERE resolved_at IS NULL) AS quarantined;
 
--- name: referenced_bytes
--- Plain content once for each reference.
-SELECT coalesce(sum(b.size), 0)::bigint FROM refs AS r
-JOIN blobs AS b ON b.project_id = r.project_id AND b.sha256 = r.sha256;
+-- name: referenced
+-- Plain content once for each reference, and once for each blob that has any. The path that is the
+-- name of an entity's file is no reference of its own.
+SELECT coalesce(sum(b.size * used.times), 0)::bigint AS bytes,
+    coalesce(sum(b.size), 0)::bigint AS once
+FROM (
+    SELECT r.project_id, r.sha256, greatest(1, count(*) FILTER (WHERE p.entity_id IS NULL)) AS times
+    FROM refs AS r
+    LEFT JOIN paths AS p ON r.source = 'path' AND p.project_id = r.project_id AND p.id = r.source_id
+    GROUP BY r.project_id, r.sha256
+) AS used
+JOIN blobs AS b ON b.project_id = used.project_id AND b.sha256 = used.sha256;

@@ -75,7 +75,6 @@ class Room:
         self.verifier = Verifier(
             pool=pool,
             chores=self.chores,
-            store=store,
             reading=reading,
             bytes_per_s=settings.verify_bytes_per_s,
             interval_s=settings.verify_interval_s,
@@ -154,4 +153,7 @@ class Room:
         metrics.archived_bytes.set(cold["stored"])
         metrics.quarantined.set(await self._pool.fetchval(KEEPING.open_damage))
         metrics.verify_age_s.set(await self._pool.fetchval(KEEPING.chore_age_s, VERIFYING) or 0)
-        metrics.referenced_bytes.set(await self._pool.fetchval(SQL.referenced_bytes))
+        used = await self._pool.fetchrow(SQL.referenced)
+        assert used
+        metrics.referenced_bytes.set(used["bytes"])
+        metrics.referenced_once_bytes.set(used["once"])

@@ -82,7 +82,7 @@ class Storage(Protocol):
         ...
 
     def reader(self, key: str, start: int, length: int) -> Reader:
-        """Open *length* bytes from *start*.
+        """Open *length* bytes from *start*; behind the end of the object there are none.
 
         Raises:
             Missing: There is no such object.

@@ -18,7 +18,7 @@ from botocore.config import Config
 from libs import errors
 from services.blobs.model.keys import require_key
 from services.blobs.storage import Credentials, Missing, Object, Place
-from services.blobs.storage.s3_answers import MISSING, told
+from services.blobs.storage.s3_answers import MISSING, Beyond, told
 from services.blobs.storage.s3_conditions import Conditions, find_conditions
 from services.blobs.storage.s3_writing import Writer
 
@@ -80,8 +80,13 @@ class S3Storage:
                 raise Missing
             return _Reader(None)
         wanted = f"bytes={start}-{start + length - 1}"
-        with told():
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key), Range=wanted)
+        name = self._name(key)
+        try:
+            with told():
+                answer = self._client.get_object(Bucket=self._bucket, Key=name, Range=wanted)
+        except Beyond:
+            # As with any other storage: it can be opened there, and has no bytes.
+            return _Reader(None)
         return _Reader(answer["Body"])
 
     def size(self, key: str) -> int | None:

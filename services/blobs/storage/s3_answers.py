@@ -12,8 +12,13 @@ from services.blobs.storage import Missing, Taken
 log = structlog.get_logger(__name__)
 
 MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchUpload", "NoSuchBucket"}
+_BEYOND = {"InvalidRange", "416"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507"}
 _TAKEN = {"PreconditionFailed", "412"}
+
+
+class Beyond(Exception):
+    """A range begins at the end of its object, or behind it."""
 
 
 @contextmanager
@@ -27,6 +32,8 @@ def told() -> Generator[None]:
             raise Missing from error
         if code in _TAKEN:
             raise Taken from error
+        if code in _BEYOND:
+            raise Beyond from error
         if code in _FULL:
             raise errors.StorageFull from error
         log.warning("storage refused", code=code)

@@ -68,15 +68,20 @@ async def commit(
     row = (await connection.fetch(SQL.lock_blobs, project_id, [stored.sha256]))[0]
     if row["state"] not in {BlobState.LIVE, BlobState.CONDEMNED}:
         return await _replace(connection, upload, row, stored, quota_bytes)
-    row = await rescue(connection, row, user_id)
+    row = await rescue(connection, row, user_id, upload["asset_type"])
     await doom(connection, project_id, stored.key, "duplicate")
     return await finish(connection, upload, row, deduplicated=True)
 
 
-async def rescue(connection: Connection, row: Row, user_id: UUID) -> Row:
-    """Somebody wants a blob, whose row is locked: it is kept from now on. Returns it so."""
+async def rescue(
+    connection: Connection, row: Row, user_id: UUID, used_as: str | None = None
+) -> Row:
+    """Somebody wants a blob, whose row is locked: it is kept from now on. Returns it so.
+
+    The asset type that they use it as counts for how long.
+    """
     project_id, sha256 = row["project_id"], row["sha256"]
-    kept = await connection.fetchrow(SQL.touch_blob, project_id, sha256)
+    kept = await connection.fetchrow(SQL.touch_blob, project_id, sha256, used_as)
     assert kept is not None
     if row["state"] == BlobState.CONDEMNED:
         await record(connection, [fact("blob.rescued", project_id, sha256, {}, user_id)])
@@ -128,6 +133,7 @@ async def _replace(
         stored.level,
         stored.key,
         stored.media_type,
+        upload["asset_type"],
     )
     assert row is not None
     await connection.execute(SQL.drop_frames, project_id, sha256)

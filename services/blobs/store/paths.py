@@ -6,6 +6,7 @@ from libs import errors
 from libs.contracts.blobs import BlobPath, DeletePath, ListPaths, PathHistory, Paths, PutPath
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
+from services.blobs.failpoints import passed
 from services.blobs.store.committing import rescue
 from services.blobs.store.database import (
     SQL,
@@ -40,7 +41,9 @@ class PathStore:
         async def work(connection: Connection) -> BlobPath:
             return await point(connection, project_id, user_id, wanted)
 
-        return await self._database.transact(work)
+        found = await self._database.transact(work)
+        passed("path.committed")
+        return found
 
     async def delete(self, project_id: UUID, user_id: UUID, wanted: DeletePath) -> BlobPath:
         """Let a path point at nothing; one that does so already stays as it is.
@@ -112,7 +115,7 @@ async def point(
     old = await connection.fetchrow(SQL.lock_path, *where)
     if old is None:
         # A path refers to its blob from its first moment, so that is locked first.
-        await _hold(connection, project_id, user_id, wanted.sha256, None)
+        await _hold(connection, project_id, user_id, wanted, None)
         if wanted.base_version not in {None, 0}:
             raise errors.ConcurrencyConflict("The path is new.", version=0)
         row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256, entity_id)
@@ -125,7 +128,7 @@ async def point(
             return now
         _require_free(old, entity_id)
         _require_version(old, wanted.base_version)
-        await _hold(connection, project_id, user_id, wanted.sha256, old["sha256"])
+        await _hold(connection, project_id, user_id, wanted, old["sha256"])
         await connection.execute(SQL.move_path, *where, wanted.sha256, entity_id)
         version, path_id = old["version"] + 1, old["id"]
         if old["sha256"] not in {None, wanted.sha256}:
@@ -140,6 +143,7 @@ async def point(
         "assetType": wanted.asset_type,
     }
     await record(connection, [fact("path.put", project_id, wanted.path, data, user_id)])
+    passed("path.pointed")
     return await _read(connection, project_id, wanted.path)
 
 
@@ -157,7 +161,7 @@ async def _end(
     """Let a path, whose row is locked, point at nothing."""
     # Retention counts from now.
     await connection.fetch(SQL.lock_blobs, project_id, [old["sha256"]])
-    await connection.execute(SQL.touch_blob, project_id, old["sha256"])
+    await connection.execute(SQL.touch_blob, project_id, old["sha256"], None)
     await connection.execute(SQL.drop_ref, project_id, old["sha256"], SOURCE, old["id"])
     await connection.execute(SQL.move_path, project_id, old["path"], None, None)
     version = old["version"] + 1
@@ -168,16 +172,17 @@ async def _end(
 
 
 async def _hold(
-    connection: Connection, project_id: UUID, user_id: UUID, new: str, old: str | None
+    connection: Connection, project_id: UUID, user_id: UUID, new: PutPath, old: str | None
 ) -> None:
     """Lock what a path points at and will; both are in use now, or were until now."""
-    wanted = [new] if old is None else [new, old]
+    wanted = [new.sha256] if old is None else [new.sha256, old]
     rows = {
         row["sha256"]: row for row in await connection.fetch(SQL.lock_blobs, project_id, wanted)
     }
-    require_bytes(rows.get(new))
-    for row in rows.values():
-        await rescue(connection, row, user_id)
+    require_bytes(rows.get(new.sha256))
+    for sha256, row in rows.items():
+        used_as = new.asset_type if sha256 == new.sha256 else None
+        await rescue(connection, row, user_id, used_as)
 
 
 def _require_free(old: Row, entity_id: UUID | None) -> None:

@@ -7,6 +7,7 @@ from libs import errors
 from libs.contracts.blobs import ClaimBlob, Usage
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool
+from services.blobs.failpoints import passed
 from services.blobs.model.frames import Frame, Span
 from services.blobs.model.tickets import Key
 from services.blobs.store.committing import rescue
@@ -76,9 +77,13 @@ class Store:
                 raise errors.Conflict("This claim is for something else.")
             if row["settled_at"] is not None and not row["used"]:
                 raise errors.Conflict("This claim was refused; draw another id.")
-            return await rescue(connection, blob, user_id)
+            kept = await rescue(connection, blob, user_id)
+            passed("claim.recorded")
+            return kept
 
-        return await self.database.transact(work)
+        row = await self.database.transact(work)
+        passed("claim.committed")
+        return row
 
     async def usage(self, project_id: UUID) -> Usage:
         """Return what a project keeps and may keep."""

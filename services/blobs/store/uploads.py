@@ -6,11 +6,11 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.blobs import BLOB_BYTES_MAX, BeginUpload, BlobState, Upload
 from libs.postgres import Connection
+from services.blobs import metrics
 from services.blobs.store.committing import Stored, commit, doom, finish, rescue, upload_of
 from services.blobs.store.database import SQL, Database, Row
+from services.blobs.store.quotas import Quotas
 
-OPEN_UPLOADS_MAX = 1000
-"""Of a project at once."""
 PIECES_MAX = 10_000
 """Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
 LATE_S = 3600.0
@@ -26,6 +26,7 @@ class UploadStore:
         """Keep them in *database*."""
         self._database = database
         self._quota_bytes = quota_bytes
+        self._quotas = Quotas(quota_bytes)
 
     async def begin(
         self,
@@ -48,7 +49,7 @@ class UploadStore:
             where = wanted.upload_id, project_id
             row = await connection.fetchrow(SQL.lock_upload, *where)
             if row is None:
-                await self._require_room(connection, project_id, wanted.size or 0)
+                await self._quotas.require_begin(connection, project_id, wanted)
                 row = await connection.fetchrow(
                     SQL.put_upload,
                     *where,
@@ -81,7 +82,12 @@ class UploadStore:
                 return row, await self._told(connection, row)
             return row, await self._known(connection, row)
 
-        return await self._database.transact(work)
+        row, upload = await self._database.transact(work)
+        if row["blob_sha256"] is None and upload.blob is not None:
+            # Behind the commit, and not when it is only told again.
+            metrics.uploads.labels("deduplicated").inc()
+            metrics.deduplicated_bytes.inc(upload.blob.size)
+        return row, upload
 
     async def find(self, project_id: UUID, upload_id: UUID) -> tuple[Row, Upload]:
         """Return an upload.
@@ -146,7 +152,7 @@ class UploadStore:
             pieces = await connection.fetchval(SQL.count_pieces, *where)
             if pieces >= PIECES_MAX:
                 raise errors.LimitReached("Send larger pieces.", limit=PIECES_MAX)
-            await self._require_room(connection, project_id, length, begins=False)
+            await self._quotas.require_piece(connection, row, length)
             if not await connection.fetchval(SQL.release, key, project_id):
                 raise errors.Unavailable("Storing this took too long; try again.")
             await connection.execute(SQL.put_piece, *where, start, length, digest, key)
@@ -201,18 +207,6 @@ class UploadStore:
         await connection.execute(SQL.doom_pieces, upload_id, project_id, reason)
         await connection.execute(SQL.forget_upload, upload_id, project_id)
 
-    async def _require_room(
-        self, connection: Connection, project_id: UUID, size: int, *, begins: bool = True
-    ) -> None:
-        """Look at the quota before bytes come; the commit decides."""
-        room = await connection.fetchrow(SQL.room, project_id, self._quota_bytes)
-        assert room is not None
-        if begins and room["uploads"] >= OPEN_UPLOADS_MAX:
-            raise errors.LimitReached("Too many uploads are open.", limit=OPEN_UPLOADS_MAX)
-        needed, allowed = room["bytes"] + size, room["quota_bytes"]
-        if allowed is not None and needed > allowed:
-            raise errors.QuotaExceeded(quotaBytes=allowed, neededBytes=needed)
-
     async def _known(self, connection: Connection, row: Row) -> Upload:
         """Finish an upload of declared bytes that the project has."""
         if row["sha256"] is None:
@@ -225,7 +219,7 @@ class UploadStore:
             or row["size"] not in {None, blob["size"]}
         ):
             return upload_of(row, None)
-        blob = await rescue(connection, blob, row["user_id"])
+        blob = await rescue(connection, blob, row["user_id"], row["asset_type"])
         return await finish(connection, row, blob, deduplicated=True)
 
     async def _told(self, connection: Connection, row: Row) -> Upload:

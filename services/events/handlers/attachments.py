@@ -9,6 +9,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.blobs import SettleClaim, Settled
 from libs.contracts.files import AttachFile, CreateWithFile, DetachFile
 from libs.contracts.manuscript import Document
+from services.events.failpoints import passed
 from services.events.handlers.action import (
     cause_of,
     claim_of,
@@ -49,12 +50,14 @@ class Attachments:
             require_visible(await tx.hold(PROJECT, project_id))
             await require_references(tx, ENTITY, fields, actor.vouched)
             await _use(tx, question.claim_id, project_id)
+            passed("attachments.claimed")
             await tx.record(
                 [
                     Draft(ENTITY, question.id, "created", ENTITY.born(fields)),
                     uploaded(question.id, NO_FILE, question.file, question.claim_id),
                 ]
             )
+            passed("attachments.recorded")
 
         return await self._do(question, actor, act)
 
@@ -64,7 +67,9 @@ class Attachments:
         async def act(tx: Transaction) -> None:
             row = await _lock(tx, question)
             await _use(tx, question.claim_id, actor.scope())
+            passed("attachments.claimed")
             await tx.record([uploaded(question.id, row, question.file, question.claim_id)])
+            passed("attachments.recorded")
 
         return await self._do(question, actor, act)
 
@@ -85,10 +90,13 @@ class Attachments:
             # Waits for a command that is using it just now.
             claim = question.claim_id, question.project_id
             await tx.connection.execute(SQL.record_file_claim, *claim, "refused")
+            passed("attachments.settling")
             return Settled(used=await tx.connection.fetchval(SQL.file_claim, *claim) == "used")
 
         nobody = Actor(user_id=question.claim_id, project_id=question.project_id)
-        return await self._store.command(cause_of(nobody, question.claim_id), work)
+        settled = await self._store.command(cause_of(nobody, question.claim_id), work)
+        passed("attachments.settled")
+        return settled
 
     async def _do(
         self, question: CreateWithFile | AttachFile | DetachFile, actor: Actor, act: Act
@@ -103,7 +111,9 @@ class Attachments:
                 await act(tx)
             return await document(tx, ENTITY, known or question.id, actor=actor)
 
-        return await self._store.command(cause_of(actor, question.command_id), work)
+        done = await self._store.command(cause_of(actor, question.command_id), work)
+        passed("attachments.committed")
+        return done
 
 
 async def _lock(tx: Transaction, question: AttachFile | DetachFile) -> Row:

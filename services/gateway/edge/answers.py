@@ -73,6 +73,12 @@ def responses_of(route: AnyRoute) -> dict[str, Any]:
     elif route.status != 204:
         success["content"] = {JSON: {"schema": {"type": "object"}}}
     responses = {str(status): success for status in (route.status, *route.also)}
+    if route.waits:
+        responses["202"] = {
+            "description": "Not yet: ask again after Retry-After.",
+            "headers": _headers([*headers, "Retry-After"]),
+            "content": {JSON: content_of(route.waits)},
+        }
     if route.etag and route.method == "GET":
         responses["304"] = {"description": "You have it.", "headers": _headers(["ETag"])}
     for status, codes in _codes_by_status(route).items():

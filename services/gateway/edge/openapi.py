@@ -79,10 +79,16 @@ def _models(route: AnyRoute) -> Iterable[type[BaseModel]]:
         yield route.body_model
     if route.answer:
         yield route.answer
+    if route.waits:
+        yield route.waits
 
 
 def _mode(model: type[BaseModel], routes: Iterable[AnyRoute]) -> Any:
-    return "serialization" if any(route.answer is model for route in routes) else "validation"
+    return (
+        "serialization"
+        if any(model in (route.answer, route.waits) for route in routes)
+        else "validation"
+    )
 
 
 def _operation(route: AnyRoute) -> dict[str, Any]:

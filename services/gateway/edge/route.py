@@ -163,6 +163,7 @@ class Route[B, Q: Query]:
         answer: Model of the answer's body; none when it has none.
         problems: Codes it may answer with, besides those that all routes of its sort may.
         also: Other statuses that its success may have.
+        waits: Model of a 202 with Retry-After, which says that it is to be asked again later.
         etag: Whether the answer carries an ETag.
         needs_version: Whether If-Match or baseVersion must be given.
         deleted_matters: Whether the handler looks at `access.deleted`.
@@ -196,6 +197,7 @@ class Route[B, Q: Query]:
     head: bool = False
     keyed: bool = True
     also: tuple[int, ...] = ()
+    waits: type[BaseModel] | None = None
 
     @property
     def idempotent_by_key(self) -> bool:

@@ -28,7 +28,7 @@ from libs.contracts.blobs import (
     UrlTtl,
 )
 from libs.contracts.wire import Wire
-from services.gateway.blobs import DEADLINE_S, Blobs
+from services.gateway.blobs import DEADLINE_S, Blobs, not_yet
 from services.gateway.edge import bodies
 from services.gateway.edge.incoming import Incoming
 from services.gateway.edge.route import (
@@ -62,6 +62,7 @@ RANGE_NOTE = (
     "One range of bytes is answered with 206. The ETag is the SHA-256. What a browser could run is"
     " always sent as an attachment."
 )
+WAIT_NOTE = "202 with Retry-After while it comes back from the archive."
 READ_HEADERS = {
     "Content-Disposition": "Whether to show or to save it, and under which name.",
     "Accept-Ranges": "bytes",
@@ -159,8 +160,8 @@ class BlobRoutes:
                 handler=self.fetch,
                 summary="Fetch a file",
                 description=(
-                    f"{RANGE_NOTE} 202 with Retry-After while it comes back from the archive; 410"
-                    " with what is known of it when its bytes were collected."
+                    f"{RANGE_NOTE} {WAIT_NOTE} 410 with what is known of it when its bytes were"
+                    " collected."
                 ),
                 tag=TAG,
                 body=NoBody,
@@ -173,7 +174,8 @@ class BlobRoutes:
                 deleted_matters=True,
                 answer_media_types=(ANY,),
                 answer_headers=READ_HEADERS,
-                also=(202, 206),
+                also=(206,),
+                waits=Blob,
                 texts={"sha256": SHA256},
                 head=True,
             ),
@@ -202,7 +204,9 @@ class BlobRoutes:
                 path="/api/projects/{id}/blobs/{sha256}/url",
                 handler=self.presign,
                 summary="Make an address for a download",
-                description="Good without a token until it ends, an hour by default.",
+                description=(
+                    f"Good without a token until it ends, an hour by default. {WAIT_NOTE}"
+                ),
                 tag=TAG,
                 body=UrlWanted,
                 query=NoQuery,
@@ -211,7 +215,8 @@ class BlobRoutes:
                 action="blob.read",
                 answer=PresignedUrl,
                 status=201,
-                problems=("BLOB_UNAVAILABLE", "CONFLICT"),
+                waits=Blob,
+                problems=("BLOB_UNAVAILABLE", "BLOB_DAMAGED"),
                 deleted_matters=True,
                 texts={"sha256": SHA256},
             ),
@@ -270,9 +275,7 @@ class BlobRoutes:
             OPEN_BLOB, question, call.actor, deadline_s=DEADLINE_S
         )
         if opened.ticket is None:
-            raise errors.Conflict(
-                "This is on its way back from the archive.", retryAfterS=opened.retry_after_s or 1
-            )
+            return not_yet(opened)
         shown = presigned(call, opened.ticket, "GET", self._public_url)
         return Answer.json(shown, 201, {"Location": shown.url})
 

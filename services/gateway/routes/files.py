@@ -80,7 +80,8 @@ class FileRoutes:
             etag=True,
             answer_media_types=(ANY,),
             answer_headers=READ_HEADERS,
-            also=(202, 206),
+            also=(206,),
+            waits=Blob,
             head=True,
         )
 

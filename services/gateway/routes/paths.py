@@ -15,6 +15,7 @@ from libs.contracts.blobs import (
     PUT_PATH,
     READ_PATH,
     AssetType,
+    Blob,
     BlobPath,
     DeletePath,
     ListPaths,
@@ -165,7 +166,8 @@ class PathRoutes:
                 deleted_matters=True,
                 answer_media_types=(ANY,),
                 answer_headers=READ_HEADERS,
-                also=(202, 206),
+                also=(206,),
+                waits=Blob,
                 head=True,
             ),
             Route(

@@ -1,6 +1,6 @@
 """Addresses with a ticket: `/files/<ticket>`, for whoever has one."""
 
-from libs.contracts.blobs import BLOB_BYTES_MAX, Upload
+from libs.contracts.blobs import BLOB_BYTES_MAX, Blob, Upload
 from services.gateway.blobs import Blobs
 from services.gateway.bytes import READ_HEADERS
 from services.gateway.edge.incoming import Incoming
@@ -13,6 +13,7 @@ from services.gateway.routes.blobs import (
     READ_PROBLEMS,
     STORE_PROBLEMS,
     TAG,
+    WAIT_NOTE,
 )
 from services.gateway.routes.blobs import READ_HEADERS as ANSWERED
 
@@ -34,7 +35,7 @@ class TicketRoutes:
                 path="/files/{ticket}",
                 handler=self.fetch,
                 summary="Fetch what a presigned address stands for",
-                description=RANGE_NOTE,
+                description=f"{RANGE_NOTE} {WAIT_NOTE}",
                 tag=TAG,
                 body=NoBody,
                 query=NoQuery,
@@ -45,6 +46,7 @@ class TicketRoutes:
                 answer_media_types=(ANY,),
                 answer_headers=ANSWERED,
                 also=(206,),
+                waits=Blob,
                 texts={"ticket": TICKET},
                 head=True,
             ),

@@ -1,18 +1,22 @@
 """A real stack whose blobs replicas can be told where to die, and hands in its database."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.ids import new_id
 from libs.stack import Stack
 from libs.stack.part import Spec
 from services.blobs.failpoints import CRASH
+from services.blobs.storage import Storage
 from services.blobs.storage.local import LocalStorage
 from tests.blobs.collection.support import Desk, Vault
 from tests.blobs.support import Desk as Client
@@ -55,43 +59,46 @@ class Mortal(Stack):
         self.environments[spec.name] = dict(spec.environment)
         return replace(spec, environment=self.environments[spec.name])
 
-    async def begin(self, environment: Mapping[str, str]) -> None:
+    async def begin(self, environment: Mapping[str, str], part: str = DYING) -> None:
         """Start the one that dies, with more settings."""
-        self.hold(DYING)
-        self.kill(DYING)
-        await self.wait_ended(DYING)
-        told = self.environments[DYING]
+        self.hold(part)
+        self.kill(part)
+        await self.wait_ended(part)
+        told = self.environments[part]
         told.pop(CRASH, None)
         told.update(environment)
-        self.release(DYING)
+        self.release(part)
         async with asyncio.timeout(DEATH_WAIT_S):
-            while self.pid(DYING) is None:  # noqa: ASYNC110 (a part tells no beginning)
+            while self.pid(part) is None:  # noqa: ASYNC110 (a part tells no beginning)
                 await asyncio.sleep(0.01)
         # It stays down when it dies.
-        self.hold(DYING)
+        self.hold(part)
 
-    async def die_at(self, step: str) -> None:
+    async def die_at(self, step: str, part: str = DYING) -> None:
         """Start it so that it dies at *step*."""
-        await self.begin({CRASH: step})
+        await self.begin({CRASH: step}, part)
 
-    async def dead(self) -> None:
+    async def dead(self, part: str = DYING) -> None:
         """Wait until it has killed itself."""
-        await self.wait_ended(DYING, DEATH_WAIT_S)
+        await self.wait_ended(part, DEATH_WAIT_S)
 
-    async def alive(self) -> None:
+    async def alive(self, part: str = DYING) -> None:
         """Start it so that it lives."""
-        await self.begin({})
-        await self.wait_ready(DYING)
+        await self.begin({}, part)
+        await self.wait_ready(part)
 
 
 @asynccontextmanager
-async def hands(stack: Mortal) -> AsyncGenerator[tuple[Desk, Client]]:
-    """A person who looks into the database and storage, and the same one as a gateway sees them."""
+async def hands(stack: Mortal, hot: Storage | None = None) -> AsyncGenerator[tuple[Desk, Client]]:
+    """A person who looks into the database and storage, and the same one as a gateway sees them.
+
+    Bytes are in the folder of the stack, or in *hot*.
+    """
     broker, client = await connect_broker(
         stack.nats_url("gateway"), service="gateway", replica=f"hands-{new_id().hex[-6:]}"
     )
     caller = Caller(client)
-    hot = LocalStorage(str(stack.data_dir / "blobs"))
+    hot = hot or LocalStorage(str(stack.data_dir / "blobs"))
     cold = LocalStorage(str(stack.cold))
     async with (
         Vault.open(stack, stack.cold, hot=hot, cold=cold) as vault,
@@ -100,3 +107,14 @@ async def hands(stack: Mortal) -> AsyncGenerator[tuple[Desk, Client]]:
         world = await World.begin(caller)
         yield Desk(vault, world), Client(caller, http, world.actor)
     await broker.stop()
+
+
+async def figures(stack: Stack, parts: Sequence[str] = (DYING,)) -> Counter[str]:
+    """Every sample of blobs by its name without the prefix; labels and *parts* summed up."""
+    found = Counter[str]()
+    async with httpx.AsyncClient() as http:
+        pages = [(await http.get(f"{stack.ops_url(part)}/metrics")).text for part in parts]
+    for family in chain.from_iterable(map(text_string_to_metric_families, pages)):
+        for sample in family.samples:
+            found[sample.name.removeprefix("scriptorium_blobs_")] += sample.value  # pyright: ignore[reportArgumentType]  # whole numbers all
+    return found

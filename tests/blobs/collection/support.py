@@ -183,9 +183,9 @@ class Desk:
     async def state(self, sha256: str) -> str:
         return (await self.vault.store.blob(self.project_id, sha256))["state"]
 
-    async def put_path(self, path: str, sha256: str) -> BlobPath:
+    async def put_path(self, path: str, sha256: str, **more: Any) -> BlobPath:
         return await self.vault.store.paths.put(
-            self.project_id, self.actor.user_id, PutPath(path=path, sha256=sha256)
+            self.project_id, self.actor.user_id, PutPath(path=path, sha256=sha256, **more)
         )
 
     async def delete_path(self, path: str) -> BlobPath:
@@ -206,11 +206,14 @@ class Desk:
         )
         return UUID(entity["id"])
 
-    async def attach(self, entity_id: UUID, sha256: str, claim_id: UUID) -> None:
-        """The command to events that carries the claim."""
+    async def attach(
+        self, entity_id: UUID, sha256: str, claim_id: UUID, command_id: UUID | None = None
+    ) -> None:
+        """The command to events that carries the claim; the same again with its *command_id*."""
         path = f"users/{self.actor.user_id}/attachments/{entity_id}/a"
         file = StoredFile(path=path, size=1, type=FileType.OTHER, checksum=sha256)
-        question = AttachFile(id=entity_id, command_id=new_id(), claim_id=claim_id, file=file)
+        command_id = command_id or new_id()
+        question = AttachFile(id=entity_id, command_id=command_id, claim_id=claim_id, file=file)
         await self.world.caller.ask(ATTACH_FILE, question, self.actor)
 
     async def give(self, entity_id: UUID, sha256: str) -> None:

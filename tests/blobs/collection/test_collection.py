@@ -80,6 +80,43 @@ async def test_each_asset_type_has_its_own_retention(
     assert (await desk.state(export), await desk.state(logo)) == ("condemned", "live")
 
 
+@pytest.mark.parametrize("how", ["upload", "known", "path", "mended"])
+async def test_what_is_many_things_is_kept_as_the_longest_kept(
+    stack: Stack, desk: Desk, folder: Path, how: str
+) -> None:
+    """Whoever sent it first does not decide for those who use it as something else."""
+    content = b"an export, and then a logo"
+    sha256 = await desk.upload(content, AssetType.EXPORT)
+    also = {"asset_type": AssetType.LOGO}
+    match how:
+        case "upload":
+            await desk.upload(content, **also)
+        case "known":
+            await desk.upload(content, sha256=sha256, **also)
+        case "path":
+            await desk.put_path("project/logo", sha256, **also)
+            await desk.delete_path("project/logo")
+        case _:
+            await desk.vault.owner.execute(
+                "UPDATE blobs SET state = 'quarantined' WHERE project_id = $1", desk.project_id
+            )
+            await desk.upload(content, **also)
+    async with Vault.open(stack, folder, retention_export_s=7 * 86_400) as other:
+        short = desk.at(other)
+        await desk.pass_time(8 * DAY)
+        assert await short.fates() == {}
+        await desk.pass_time(LONG)
+        told = await short.collect()
+        assert [each.why.partition("; ")[2] for each in told.items] == [
+            "logo is kept 90 days, 0:00:00"
+        ]
+        await desk.pass_time(2 * DAY)
+        assert await short.fates() == {Fate.COLLECT: 1}
+        await desk.upload(content, AssetType.EXPORT)
+        await desk.pass_time(8 * DAY)
+        assert await short.fates() == {Fate.CONDEMN: 1}, "gone, it was forgotten what it was"
+
+
 async def test_paths_and_files_keep_bytes_and_their_ends_begin_retention(desk: Desk) -> None:
     path, file = await desk.upload(b"path"), await desk.upload(b"file")
     entity = await desk.entity()

@@ -13,7 +13,9 @@ from libs import errors
 from libs.contracts import blob_operations as c
 from libs.contracts import blobs as b
 from libs.contracts.actor import Actor
+from libs.contracts.files import ATTACH_FILE, AttachFile, StoredFile
 from libs.contracts.ids import new_id
+from libs.contracts.world import FileType
 from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check
 from tests.blobs.support import Desk as Client
@@ -128,6 +130,122 @@ async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], s
     await check(desk)
     await desk.delete_path(path)
     await collected(desk, sha256(content))
+    await emptied(desk, 0)
+    await check(desk)
+
+
+async def test_killed_when_a_piece_is_stored(stack: Mortal, people: tuple[Desk, Client]) -> None:
+    """The piece counts by its row alone: the upload is where it was, and goes on."""
+    desk, client = people
+    content = b"piece by piece" * 5_000
+    begun = await client.begin(resumable=True, size=len(content))
+    assert begun.ticket
+    assert (await client.patch(begun.ticket, 0, content[:10_000])).status_code == 200
+    await stack.die_at("upload.piece_stored")
+    await stack.wait_ready(DYING)
+    with pytest.raises(httpx.HTTPError):
+        await client.patch(begun.ticket, 10_000, content[10_000:])
+    await stack.dead()
+    await check(desk)
+    await stack.alive()
+    found = await client.ask(b.FIND_UPLOAD, b.FindUpload(upload_id=begun.upload.id))
+
+    assert found.upload.offset == 10_000
+    assert (await client.patch(found.ticket, 10_000, content[10_000:])).status_code == 200
+    assert await desk.read(sha256(content)) == content
+    await collected(desk, sha256(content))
+    await emptied(desk, 0)
+    await check(desk)
+
+
+def _later(part: str, step: str) -> Any:
+    return pytest.param(part, step, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [
+        (DYING, "claim.recorded"),
+        _later(DYING, "claim.committed"),
+        (DYING, "path.pointed"),
+        _later(DYING, "path.committed"),
+        _later("events-1", "attachments.claimed"),
+        ("events-1", "attachments.recorded"),
+        _later("events-1", "attachments.committed"),
+    ],
+)
+async def test_killed_between_the_steps_of_a_reference(
+    stack: Mortal, people: tuple[Desk, Client], part: str, step: str
+) -> None:
+    """What was not answered is asked again, and was done once: a claim, a file, a path."""
+    desk, client = people
+    content = f"referred to through {step}".encode()
+    digest, entity = (await client.upload(content)).sha256, await desk.entity()
+    # Waits are short here: something else keeps the bytes meanwhile.
+    await desk.put_path("project/keeps", digest)
+    claim = b.ClaimBlob(claim_id=new_id(), sha256=digest, source="entity", source_id=entity)
+    place = f"users/{desk.actor.user_id}/attachments/{entity}/a"
+    file = StoredFile(path=place, size=len(content), type=FileType.OTHER, checksum=digest)
+    attach = AttachFile(id=entity, command_id=new_id(), claim_id=claim.claim_id, file=file)
+    put = b.PutPath(path=f"project/{step}", sha256=digest)
+
+    async def refer(deadline_s: float) -> int:
+        found = await client.ask(b.PUT_PATH, put, deadline_s=deadline_s)
+        await client.ask(b.CLAIM_BLOB, claim, deadline_s=deadline_s)
+        await client.ask(ATTACH_FILE, attach, deadline_s=deadline_s)
+        return found.version
+
+    await stack.die_at(step, part)
+    await stack.wait_ready(part)
+    with pytest.raises((errors.Unavailable, errors.DeadlineExceeded)):
+        await refer(5)
+    await stack.dead(part)
+    await check(desk)
+    await stack.alive(part)
+    assert await insist(lambda: refer(20)) == 1
+
+    async def known() -> bool:
+        rows = await desk.vault.owner.fetch(
+            "SELECT source, count(*) FROM refs WHERE project_id = $1 AND sha256 = $2 GROUP BY 1",
+            desk.project_id,
+            digest,
+        )
+        return {row["source"]: row["count"] for row in rows} == {"entity": 1, "path": 3}
+
+    await until("known", known)
+    used = "SELECT used FROM claims WHERE id = $1"
+    assert await desk.vault.owner.fetchval(used, claim.claim_id)
+    await check(desk)
+    for path in ("project/keeps", put.path):
+        await desk.delete_path(path)
+    await desk.pass_time(DAY)
+    assert await desk.read(digest) == content
+    await desk.detach(entity)
+    await collected(desk, digest)
+    await emptied(desk, 0)
+    await check(desk)
+
+
+@pytest.mark.parametrize(
+    "step", ["attachments.settling", pytest.param("attachments.settled", marks=pytest.mark.long)]
+)
+async def test_killed_while_a_claim_is_settled(
+    stack: Mortal, people: tuple[Desk, Client], step: str
+) -> None:
+    """Events dies under the question: nothing goes before it is answered, and then everything."""
+    desk, client = people
+    await stack.die_at(step, "events-1")
+    await stack.wait_ready("events-1")
+    blob = await client.upload(f"never used, {step}".encode())
+    claim_id = await desk.claim(blob.sha256, new_id())
+    await stack.dead("events-1")
+    await check(desk)
+    assert await desk.state(blob.sha256) == "condemned"
+    await stack.alive("events-1")
+    await collected(desk, blob.sha256)
+
+    used = "SELECT used FROM claims WHERE id = $1"
+    assert await desk.vault.owner.fetchval(used, claim_id) is False
     await emptied(desk, 0)
     await check(desk)
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from libs import errors
 from libs.contracts.blob_operations import Archive, Inspect, ListQuarantined, Verify
+from libs.contracts.blobs import BeginUpload
 from libs.contracts.ids import new_id
 from libs.stack import Stack
 from services.blobs.collection.chores import Place
@@ -19,9 +21,9 @@ from services.blobs.keeping import verifying
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.operating.handlers import Operations
 from services.blobs.storage import Credentials, Storage, open_storage
-from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
+from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check, once
 from tests.blobs.support import sha256 as sha256_of
-from tests.support.s3 import CREDENTIALS
+from tests.support.s3 import CREDENTIALS, Door, Manners, bucket_at
 
 PLACE = "SELECT after_sha256 FROM chores WHERE name = 'verify'"
 BIG = os.urandom(1 << 20) + b"Call me Ishmael. " * 150_000
@@ -106,6 +108,69 @@ async def test_damage_is_found_set_aside_and_mended(desk: Desk, folder: Path, ho
     await desk.pass_time(DAY)
     await desk.vault.sweeper.once()
     await check(desk)
+
+
+@pytest.fixture
+async def bucketed(stack: Stack, folder: Path, desk: Desk, bucket: str) -> AsyncIterator[Desk]:
+    """The same person at a replica whose hot tier is a bucket."""
+    async with Vault.open(stack, folder, hot=open_storage(bucket, CREDENTIALS)) as vault:
+        yield desk.at(vault)
+
+
+def cut_short(desk: Desk, key: str, length: int) -> None:
+    """Let an object be shorter, by way of its server, which would not notice otherwise."""
+    storage = desk.vault.storages["hot"]
+    with closing(storage.reader(key, 0, length)) as reader:
+        data = reader.read(length)
+    writer = storage.writer(key)
+    writer.write(data)
+    writer.commit()
+    assert storage.size(key) == length
+
+
+@pytest.mark.parametrize("sound", [0, 1])
+async def test_an_object_cut_short_in_a_bucket_is_damage(bucketed: Desk, sound: int) -> None:
+    """A server refuses a range behind the end: that is no storage that is away, for ever."""
+    sha256, project_id = await bucketed.upload(BIG), bucketed.project_id
+    end = await bucketed.vault.owner.fetchval(
+        "SELECT start FROM blob_frames WHERE project_id = $1 AND number = $2", project_id, sound
+    )
+    cut_short(bucketed, await key_of(bucketed, sha256), end)
+    with pytest.raises(errors.BlobDamaged):
+        await bucketed.read(sha256)
+    told = await operations(bucketed).quarantine(
+        ListQuarantined(project_id=project_id), bucketed.actor
+    )
+
+    assert [(each.frame, each.reason) for each in told.items] == [(sound, "short")]
+    await bucketed.upload(BIG)
+    assert await bucketed.read(sha256) == BIG
+
+
+@pytest.mark.parametrize("how", ["short", "gone"])
+async def test_a_piece_cut_short_in_a_bucket_is_damage(bucketed: Desk, how: str) -> None:
+    """It is told, counted, and no blob."""
+    vault, project_id, upload_id = bucketed.vault, bucketed.project_id, new_id()
+    wanted = BeginUpload(upload_id=upload_id, resumable=True)
+    await vault.store.uploads.begin(
+        project_id, bucketed.actor.user_id, wanted, life_s=60, direct_key=None
+    )
+    await vault.uploads.patch(project_id, upload_id, 0, once(b"a piece"))
+    [piece] = await vault.store.uploads.pieces(project_id, upload_id)
+    if how == "short":
+        cut_short(bucketed, piece["key"], 0)
+    else:
+        vault.storages["hot"].delete([piece["key"]])
+    before = damaged_pieces()
+
+    with pytest.raises(errors.BlobDamaged):
+        await vault.uploads.complete(project_id, upload_id)
+    assert damaged_pieces() == before + 1
+
+
+def damaged_pieces() -> float:
+    name = "scriptorium_blobs_damage_total"
+    return REGISTRY.get_sample_value(name, {"reason": "piece"}) or 0
 
 
 async def test_damaged_bytes_that_nobody_wants_go_too(desk: Desk, folder: Path) -> None:
@@ -305,6 +370,23 @@ async def test_condemned_in_the_cold_is_rescued_to_the_cold(
         await desk.vault.sweeper.once()
         assert not storage.list(prefix=f"{desk.project_id}/")
         await check(desk)
+
+
+async def test_the_cold_tier_is_of_its_class(
+    stack: Stack, folder: Path, desk: Desk, s3_endpoint: str, rclone_folder: Path
+) -> None:
+    """Whole or in parts, every object there is stored as the address says, and costs so much."""
+    door = Door(s3_endpoint, rclone_folder, Manners.HEEDS)
+    with door.open() as endpoint:
+        storage = open_storage(f"{bucket_at(endpoint, 'cold')}&class=STANDARD_IA", CREDENTIALS)
+        async with with_cold(stack, desk, folder, storage) as there:
+            for content in (BIG, os.urandom(9 << 20)):
+                sha256 = await there.upload(content)
+                assert door.classes == [], "nothing else is"
+                question = Archive(project_id=desk.project_id, sha256=sha256)
+                await operations(there).archive(question, desk.actor)
+                assert door.classes == ["STANDARD_IA"]
+                door.classes.clear()
 
 
 async def test_damaged_blob_is_not_moved(

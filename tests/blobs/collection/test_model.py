@@ -1,8 +1,14 @@
-"""Collection against a model: whatever people do in whatever order, and whenever it dies."""
+"""Collection against a model: whatever people do in whatever order, and whenever it dies.
+
+The model knows when each content was last wanted, and so what must not go yet; in the end it knows
+what must be gone. Its clock is moved by `pass_time` alone.
+"""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +19,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from libs import errors
 from libs.bus import Caller
+from libs.contracts.blob_operations import Reconcile
+from libs.postgres import Pool
+from libs.stack import Stack
 from services.blobs.collection import rounds
 from services.blobs.collection import store as collecting
-from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
+from tests.blobs.collection.support import DAY, Desk, Vault, check
 
-CONTENTS = st.integers(0, 4)
+HOUR = timedelta(hours=1)
+RETENTION, GRACE, WINDOW = 10 * HOUR, 10 * HOUR, 30 * HOUR
+"""Shorter than the claim window, so that claims matter by themselves."""
+HASTE: dict[str, Any] = {
+    "retention_attachment_s": RETENTION.total_seconds(),
+    "grace_s": GRACE.total_seconds(),
+    "claim_window_s": WINDOW.total_seconds(),
+}
+WAITS = st.sampled_from([0, 5, 11, 31])
+"""Hours before a collection."""
+CONTENTS = st.integers(0, 2)
 PLACES = st.integers(0, 2)
 STEPS = (
     "collection.marked",
@@ -45,9 +64,14 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.paths: dict[int, int] = {}
         self.files: dict[int, int] = {}
-        self.claims: dict[int, tuple[int, int, UUID]] = {}
+        self.claims: dict[int, tuple[int, int, UUID, timedelta]] = {}
         self.entities: dict[int, UUID] = {}
         self.shas: dict[int, str] = {}
+        self.now = timedelta()
+        self.wanted: dict[int, timedelta] = {}
+        """When a content was uploaded, claimed, or gained or lost a path, the last time."""
+        self.claimed: dict[int, timedelta] = {}
+        self.condemned: dict[int, timedelta] = {}
         self.desk: Desk
 
     def do(self, work: Any) -> Any:
@@ -65,6 +89,7 @@ class Life(RuleBasedStateMachine):
     @rule(content=CONTENTS)
     def upload(self, content: int) -> None:
         self.shas[content] = self.do(self.desk.upload(b"%d" % content * 200))
+        self.wanted[content] = self.now
 
     @precondition(lambda self: self.shas)
     @rule(place=PLACES, data=st.data())
@@ -73,14 +98,17 @@ class Life(RuleBasedStateMachine):
         try:
             self.do(self.desk.put_path(f"project/{place}", self.shas[content]))
         except errors.BlobUnavailable:
-            assert not self.is_referred(content)
+            assert self.state(content) == "collected"
         else:
+            if self.paths.get(place) != content:
+                self.wanted |= dict.fromkeys({content, self.paths.get(place, content)}, self.now)
             self.paths[place] = content
 
     @rule(place=PLACES)
     def delete_path(self, place: int) -> None:
-        if self.paths.pop(place, None) is not None:
+        if (content := self.paths.pop(place, None)) is not None:
             self.do(self.desk.delete_path(f"project/{place}"))
+            self.wanted[content] = self.now
 
     @precondition(lambda self: self.shas)
     @rule(place=PLACES, number=st.integers(0, 3), data=st.data())
@@ -89,19 +117,20 @@ class Life(RuleBasedStateMachine):
         try:
             claim = self.do(self.desk.claim(self.shas[content], self.entities[place]))
         except errors.BlobUnavailable:
-            assert not self.is_referred(content)
+            assert self.state(content) == "collected"
         else:
-            self.claims[number] = place, content, claim
+            self.claims[number] = place, content, claim, self.now
+            self.wanted[content] = self.claimed[content] = self.now
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
         """A writer wakes up, however long it slept."""
-        place, content, claim = self.claims.pop(data.draw(st.sampled_from(sorted(self.claims))))
+        place, content, claim, at = self.claims.pop(data.draw(st.sampled_from(sorted(self.claims))))
         try:
             self.do(self.desk.attach(self.entities[place], self.shas[content], claim))
         except errors.BlobUnavailable:
-            pass
+            assert self.now - at >= WINDOW, "a fresh claim was refused"
         else:
             self.files[place] = content
 
@@ -110,29 +139,58 @@ class Life(RuleBasedStateMachine):
         if self.files.pop(place, None) is not None:
             self.do(self.desk.detach(self.entities[place]))
 
-    @rule(days=st.sampled_from([1, 2, 91]))
-    def pass_time(self, days: int) -> None:
-        self.do(self.desk.pass_time(timedelta(days=days)))
+    def pass_time(self, hours: int) -> None:
+        self.do(self.desk.pass_time(hours * HOUR))
+        self.now += hours * HOUR
 
     @rule()
-    def collect(self) -> None:
-        self.do(self.desk.collect())
+    def reconcile(self) -> None:
+        """Blobs hears what events knows; no fact is delivered here otherwise."""
+        question = Reconcile(project_id=self.desk.project_id)
+        self.do(self.vault.room.following.reconcile(question, self.desk.actor))
+
+    @rule(hours=WAITS)
+    def collect(self, hours: int) -> None:
+        self.pass_time(hours)
+        with self.judged():
+            self.do(self.desk.collect())
 
     @rule()
     def sweep(self) -> None:
         self.do(self.vault.sweeper.once())
 
-    @rule(step=st.sampled_from(STEPS))
-    def collect_and_die(self, step: str) -> None:
+    @rule(step=st.sampled_from(STEPS), hours=WAITS)
+    def collect_and_die(self, step: str, hours: int) -> None:
         def passed(name: str) -> None:
             if name == step:
                 raise Died
 
+        self.pass_time(hours)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(rounds, "passed", passed)
             patched.setattr(collecting, "passed", passed)
-            with suppress(Died):
+            with self.judged(), suppress(Died):
                 self.do(self.desk.collect())
+
+    @contextmanager
+    def judged(self) -> Generator[None]:
+        """Accept what a collection does unless it is too early for that."""
+        before = {content: self.state(content) for content in self.shas}
+        yield
+        for content, was in before.items():
+            state = self.state(content)
+            if was not in {"condemned", "collected"} and state in {"condemned", "collected"}:
+                assert self.now - self.wanted[content] >= RETENTION, "condemned before its time"
+                fresh = content in self.claimed and self.now - self.claimed[content] < WINDOW
+                assert not fresh, "condemned in spite of a fresh claim"
+                assert content not in self.paths.values(), "condemned in spite of a path"
+                self.condemned[content] = self.now
+            if was != "collected" and state == "collected":
+                assert self.now - self.condemned[content] >= GRACE, "collected before its time"
+                assert not self.is_referred(content), "collected in spite of a reference"
+
+    def state(self, content: int) -> str:
+        return self.do(self.desk.state(self.shas[content]))
 
     def is_referred(self, content: int) -> bool:
         return content in self.paths.values() or content in self.files.values()
@@ -152,10 +210,12 @@ class Life(RuleBasedStateMachine):
             return
 
         async def finish() -> None:
+            question = Reconcile(project_id=self.desk.project_id)
+            await self.vault.room.following.reconcile(question, self.desk.actor)
             for _ in range(2):
-                await self.desk.pass_time(LONG)
+                await self.desk.pass_time(WINDOW)
                 await self.desk.collect()
-                await self.desk.pass_time(2 * DAY)
+                await self.desk.pass_time(GRACE)
                 await self.desk.collect()
             await self.desk.pass_time(DAY)
             await self.vault.sweeper.once()
@@ -173,17 +233,19 @@ class Life(RuleBasedStateMachine):
 
 
 async def test_collection_keeps_what_is_referred_to_and_nothing_else(
-    vault: Vault, caller: Caller
+    stack: Stack, folder: Path, events: Pool, caller: Caller
 ) -> None:
     """Hypothesis drives the machine in a thread; the work is done in this loop."""
+    del events  # it answers
     loop = asyncio.get_running_loop()
 
     class Bridge:
         def run_until_complete(self, work: Any) -> Any:
             return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
-    machine = type("Machine", (Life,), {"vault": vault, "caller": caller, "loop": Bridge()})
-    await asyncio.to_thread(_run, machine)
+    async with Vault.open(stack, folder, **HASTE) as vault:
+        given = {"vault": vault, "caller": caller, "loop": Bridge()}
+        await asyncio.to_thread(_run, type("Machine", (Life,), given))
 
 
 def _run(machine: type[Life]) -> None:

@@ -8,14 +8,17 @@ import pytest
 
 from libs.contracts.ids import new_id
 from services.blobs.operating.handlers import STEP_BLOBS
-from tests.blobs.collection.processes import Mortal, hands
+from tests.blobs.collection.processes import DYING, Mortal, figures, hands
 from tests.blobs.collection.support import DAY, LONG, Desk, check
 from tests.blobs.support import Desk as Client
-from tests.blobs.support import until
+from tests.blobs.support import text, until
 from tests.support.command import scriptorium
 
 REPLICAS = {"events": 1, "blobs": 2}
+PARTS = (DYING, "blobs-2")
 CALM = {"SCRIPTORIUM_COLLECTION": "false"}
+
+TEXT, NOISE, LOST = text(100_000), os.urandom(30_000), os.urandom(7_000)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,64 @@ async def people(stack: Mortal) -> AsyncIterator[tuple[Desk, Client]]:
 
 async def blobs(stack: Mortal, *words: object) -> tuple[int, str]:
     return await scriptorium("blobs", *words, "--data-dir", stack.data_dir)
+
+
+async def test_figures_say_what_happened(stack: Mortal, people: tuple[Desk, Client]) -> None:
+    """Counters at once; gauges are measured now and then, and when the service begins.
+
+    It comes first, for what is measured is the sum over all projects.
+    """
+    desk, client = people
+    kept = await client.upload(TEXT)
+    await client.upload(TEXT)
+    begun = await client.begin(size=len(TEXT), sha256=kept.sha256)
+    again = await client.begin(upload_id=begun.upload.id, size=len(TEXT), sha256=kept.sha256)
+    assert again.upload.deduplicated, "told again, it is not counted again"
+    idle, lost = await client.upload(NOISE), await client.upload(LOST)
+    for name in "ab":
+        await desk.put_path(f"project/{name}", kept.sha256)
+    await desk.give(await desk.entity(), kept.sha256)
+    row = await desk.vault.store.blob(desk.project_id, lost.sha256)
+    (stack.data_dir / "blobs" / row["key"]).unlink()
+    await blobs(stack, "verify", "--project", desk.project_id)
+    now = await figures(stack, PARTS)
+
+    assert now["received_bytes_total"] == len(TEXT + NOISE + LOST)
+    assert now["deduplicated_bytes_total"] == 2 * len(TEXT)
+    assert now["stored_bytes_total"] == kept.stored_size + len(NOISE + LOST)
+    assert (now["uploads_total"], now["damage_total"]) == (5, 1)
+
+    refs = "SELECT count(*) FROM refs WHERE project_id = $1"
+
+    async def followed() -> bool:
+        return await desk.vault.owner.fetchval(refs, desk.project_id) == 4
+
+    await until(followed)
+    await desk.claim(kept.sha256, new_id())
+    await desk.vault.owner.execute(
+        "UPDATE blobs SET state = 'condemned', condemned_at = now() - $3::interval"
+        " WHERE project_id = $1 AND sha256 = $2",
+        desk.project_id,
+        idle.sha256,
+        3 * DAY,
+    )
+    await stack.alive()
+
+    async def measured() -> bool:
+        return (await figures(stack))["condemned"] > 0
+
+    await until(measured)
+    now = await figures(stack)
+    assert now["referenced_bytes"] / now["referenced_once_bytes"] == 3, "two paths and an entity"
+    assert now["referenced_once_bytes"] == len(TEXT)
+    assert (now["kept"], now["kept_bytes"]) == (3, len(TEXT + NOISE + LOST))
+    assert now["kept_stored_bytes"] == kept.stored_size + len(NOISE + LOST)
+    assert now["kept_stored_bytes"] < now["kept_bytes"]
+    assert (now["condemned"], now["condemned_bytes"]) == (1, len(NOISE))
+    assert 0 <= now["condemned_overdue_seconds"] - (2 * DAY).total_seconds() < 600
+    # The claim of the entity's file may be settled by its fact, or not yet.
+    assert now["open_claims"] >= 1
+    assert now["quarantine_open"] == 1
 
 
 async def test_figures_usage_and_quota(stack: Mortal, people: tuple[Desk, Client]) -> None:

@@ -1,4 +1,4 @@
-"""Two replicas, killed at random while people upload, refer, let go, read, and bytes are collected.
+"""Parts, killed at random while people upload, refer, let go, read, and bytes are collected.
 
 The schedule of kills and of what people do is drawn from a seed.
 """
@@ -6,10 +6,12 @@ The schedule of kills and of what people do is drawn from a seed.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -24,6 +26,7 @@ from tests.blobs.collection.processes import HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check
 from tests.blobs.support import Desk as Client
 from tests.blobs.support import sha256, text
+from tests.gateway.support import Person
 
 REPLICAS = ("blobs-1", "blobs-2")
 PATHS, ENTITIES, UPLOADERS, READERS = 4, 3, 2, 2
@@ -78,7 +81,7 @@ class Crowd:
             for number in range(PATHS):
                 tasks.create_task(self._keep_path(f"project/{number}"))
             for number in range(ENTITIES):
-                tasks.create_task(self._keep_entity(number, await self.desk.entity()))
+                tasks.create_task(self._keep_entity(number))
             for number in range(UPLOADERS):
                 tasks.create_task(self._keep_uploading(number))
             for number in range(READERS):
@@ -156,15 +159,18 @@ class Crowd:
         page: b.Paths = await self.client.ask(b.PATH_HISTORY, question, deadline_s=ASK_S)
         return (page.paths[0].sha256, page.paths[0].version) if page.paths else (None, 0)
 
-    async def _keep_entity(self, number: int, entity: UUID) -> None:
+    async def _keep_entity(self, number: int) -> None:
         draw, name = Random(f"{self.seed} entity {number}"), f"entity {number}"
+        entity = await self._insist(self.desk.entity)
         while not self.over:
             if name in self.held and draw.random() < 0.4:
                 del self.held[name]
-                await self.desk.detach(entity)
+                await self._insist(lambda: self.desk.detach(entity))
                 self.done["detached"] += 1
             else:
                 digest = await self.upload(draw.choice(self.contents), resumable=False)
+                # From the first try on it may have the new one, and the old one may go.
+                had = self.held.pop(name, None)
                 try:
                     await self._attach(entity, digest)
                 except errors.BlobUnavailable:
@@ -172,7 +178,9 @@ class Crowd:
                 except Lost:
                     self.done["lost"] += 1
                 else:
-                    self.held[name] = Held(digest)
+                    had = Held(digest)
+                if had:
+                    self.held[name] = had
             await asyncio.sleep(draw.random() / 3)
 
     async def _attach(self, entity: UUID, digest: str) -> None:
@@ -180,7 +188,8 @@ class Crowd:
         with losing():
             await self.client.ask(b.CLAIM_BLOB, claim, deadline_s=ASK_S)
         # The claim holds, until then what it had before does.
-        await self.desk.attach(entity, digest, claim.claim_id)
+        command = entity, digest, claim.claim_id, new_id()
+        await self._insist(lambda: self.desk.attach(*command))
         self.done["attached"] += 1
 
     async def _keep_uploading(self, number: int) -> None:
@@ -224,8 +233,43 @@ class Crowd:
                 await asyncio.sleep(PAUSE_S)
 
 
-async def kill_at_random(stack: Mortal, crowd: Crowd, seconds: float) -> None:
-    """Kill one or both now and then; each is started again at once."""
+async def visit(base_url: str, crowd: Crowd) -> None:
+    """Send, name and fetch files as any client does, again until it is answered."""
+    async with httpx.AsyncClient(base_url=base_url, timeout=20) as http:
+        person = await Person.register(http)
+        project = await person.made("/api/projects", {"name": "Visited"})
+        place = f"/api/projects/{project['id']}"
+        draw, named = Random(f"{crowd.seed} visitor"), dict[str, bytes]()
+
+        async def ask(method: str, path: str, **more: Any) -> httpx.Response:
+            while True:
+                with suppress(httpx.TransportError):
+                    answer = await person.ask(method, f"{place}/{path}", **more)
+                    if answer.status_code != 503:
+                        return answer
+                crowd.done["visitor lost"] += 1
+                await asyncio.sleep(PAUSE_S)
+
+        while not crowd.over:
+            content = draw.choice(crowd.contents)
+            stored = await ask("POST", "blobs", content=content)
+            assert stored.status_code in {200, 201}, stored.text
+            path = f"path?path=project/{draw.randrange(PATHS)}"
+            put = await ask("PUT", path, json={"sha256": sha256(content)})
+            if put.status_code == 410:
+                continue
+            assert put.status_code in {200, 201}, put.text
+            named[path.replace("path?", "path/content?")] = content
+            for each, expected in named.items():
+                answer = await ask("GET", each)
+                assert (answer.status_code, answer.content) == (200, expected), each
+            crowd.done["visited"] += 1
+
+
+async def kill_at_random(
+    stack: Mortal, crowd: Crowd, seconds: float, parts: Sequence[str] = REPLICAS
+) -> None:
+    """Kill one or all now and then; each is started again at once."""
     draw, clock = Random(f"{crowd.seed} kills"), asyncio.get_running_loop()
     end = clock.time() + seconds
 
@@ -239,7 +283,7 @@ async def kill_at_random(stack: Mortal, crowd: Crowd, seconds: float) -> None:
 
     while clock.time() < end:
         await asyncio.sleep(draw.uniform(0.2, 2.5))
-        victims = REPLICAS if draw.random() < 0.2 else (draw.choice(REPLICAS),)
+        victims = parts if draw.random() < 0.2 else (draw.choice(parts),)
         await asyncio.gather(*(kill(part) for part in victims))
     crowd.over = True
 
@@ -278,24 +322,39 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Morta
         yield running
 
 
+LONG_S = float(os.environ.get("SCRIPTORIUM_TEST_SECONDS", "180"))
+SEED = int(os.environ.get("SCRIPTORIUM_TEST_SEED", "2"))
+
+
 @pytest.mark.parametrize(
     ("seed", "seconds"),
     [
         (1, 8),
-        pytest.param(
-            int(os.environ.get("SCRIPTORIUM_TEST_SEED", "2")),
-            180,
-            marks=[pytest.mark.long, pytest.mark.timeout(600)],
-        ),
+        pytest.param(SEED, LONG_S, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
 async def test_killed_at_random(stack: Mortal, seed: int, seconds: float) -> None:
     """Every reference is to bytes at all times, and in the end nothing else is kept."""
+    await ordeal(stack, seed, seconds, REPLICAS)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_everything_on_the_way_is_killed_at_random(tmp_path: Path) -> None:
+    """Gateway and events die, too, while somebody comes in by the public door."""
+    replicas = {"gateway": 1, "events": 1, "blobs": 2}
+    async with Mortal(tmp_path, replicas, HASTIER) as stack:
+        await ordeal(stack, SEED, LONG_S, (*REPLICAS, "gateway-1", "events-1"))
+
+
+async def ordeal(stack: Mortal, seed: int, seconds: float, parts: Sequence[str]) -> None:
     async with hands(stack) as (desk, client):
         crowd = Crowd(desk, client, seed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(crowd.work())
-            tasks.create_task(kill_at_random(stack, crowd, seconds))
+            tasks.create_task(kill_at_random(stack, crowd, seconds, parts))
+            if "gateway-1" in parts:
+                tasks.create_task(visit(stack.url, crowd))
         collected = await desk.vault.owner.fetchval(
             "SELECT count(*) FROM audit WHERE project_id = $1 AND action = 'collected'",
             desk.project_id,
