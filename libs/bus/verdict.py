@@ -8,6 +8,7 @@ NATS, and the answer tells what came of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import structlog
 from faststream.middlewares import AckPolicy
@@ -15,7 +16,7 @@ from faststream.nats import JStream, NatsBroker, NatsResponse, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
 
 from libs.bus.rpc import whole
@@ -36,6 +37,18 @@ _failed = Counter(
     ["subscriber", "verdict"],
 )
 
+_delay = Histogram(
+    "scriptorium_subscriber_delay_seconds",
+    "From the time that a fact carries to the end of its handling, by subscriber.",
+    ["subscriber"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+_pending = Gauge(
+    "scriptorium_subscriber_pending",
+    "Facts that a subscriber has yet to handle, as the stream said with the last one.",
+    ["subscriber"],
+)
+
 type OnFact = Callable[[Announcement], Awaitable[None]]
 
 
@@ -54,7 +67,8 @@ def subscribe_facts(
 ) -> None:
     """Deliver each fact of *subject* to *on_fact*, at least once, in order, one at a time.
 
-    *durable* names the consumer; replicas that give the same name share the work.
+    *durable* names the consumer; replicas that give the same name share the work. It labels
+    metrics, so there must not be many.
     """
     one_at_a_time = asyncio.Lock()
 
@@ -69,9 +83,12 @@ def subscribe_facts(
 
     async def on_message(message: NatsMessage) -> None:
         raw = message.raw_message
+        behind = raw.metadata.num_pending
+        _pending.labels(durable).set(behind + 1)
         try:
             async with one_at_a_time:
-                await on_fact(Announcement.model_validate_json(raw.data, extra="ignore"))
+                announcement = Announcement.model_validate_json(raw.data, extra="ignore")
+                await on_fact(announcement)
         except Exception as error:
             delivered = raw.metadata.num_delivered
             poison = isinstance(error, Poison | ValidationError)
@@ -90,7 +107,10 @@ def subscribe_facts(
             await _bury(client, message, durable, error)
             await message.reject()
         else:
+            late = datetime.now(UTC) - announcement.event.timestamp
+            _delay.labels(durable).observe(max(0.0, late.total_seconds()))
             await message.ack()
+        _pending.labels(durable).set(behind)
 
     broker.subscriber(
         subject,
