@@ -16,10 +16,11 @@ from faststream.nats import JStream, NatsBroker, NatsResponse, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from libs.bus.rpc import whole
+from libs.bus.watch import watch
 from libs.contracts import deadletters, subjects
 from libs.contracts.events import Announcement
 from libs.contracts.streams import Stream
@@ -42,11 +43,6 @@ _delay = Histogram(
     "From the time that a fact carries to the end of its handling, by subscriber.",
     ["subscriber"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
-)
-_pending = Gauge(
-    "scriptorium_subscriber_pending",
-    "Facts that a subscriber has yet to handle, as the stream said with the last one.",
-    ["subscriber"],
 )
 
 type OnFact = Callable[[Announcement], Awaitable[None]]
@@ -83,8 +79,6 @@ def subscribe_facts(
 
     async def on_message(message: NatsMessage) -> None:
         raw = message.raw_message
-        behind = raw.metadata.num_pending
-        _pending.labels(durable).set(behind + 1)
         try:
             async with one_at_a_time:
                 announcement = Announcement.model_validate_json(raw.data, extra="ignore")
@@ -110,21 +104,21 @@ def subscribe_facts(
             late = datetime.now(UTC) - announcement.event.timestamp
             _delay.labels(durable).observe(max(0.0, late.total_seconds()))
             await message.ack()
-        _pending.labels(durable).set(behind)
 
+    config = ConsumerConfig(
+        ack_wait=ACK_WAIT_S,
+        # Above our own count, so that the last verdict is ours and not the server's silence.
+        max_deliver=DELIVERIES_MAX * 4,
+        max_ack_pending=1,
+        filter_subject=subject,
+    )
     broker.subscriber(
         subject,
         stream=JStream(stream.name, declare=False),
         durable=durable,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
-        config=ConsumerConfig(
-            ack_wait=ACK_WAIT_S,
-            # Above our own count, so that the last verdict is ours and not the server's silence.
-            max_deliver=DELIVERIES_MAX * 4,
-            max_ack_pending=1,
-            filter_subject=subject,
-        ),
+        config=config,
         decoder=whole,
         # FastStream would receive on the common prefix, where no service may listen.
         inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
@@ -133,6 +127,7 @@ def subscribe_facts(
     broker.subscriber(
         subjects.replay(durable), queue=durable, decoder=whole, title=f"{durable}.replay"
     )(on_replay)
+    watch(client, stream.name, durable, config)
 
 
 async def _bury(client: Client, message: NatsMessage, durable: str, error: Exception) -> None:
