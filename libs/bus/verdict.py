@@ -8,6 +8,7 @@ NATS, and the answer tells what came of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import structlog
 from faststream.middlewares import AckPolicy
@@ -15,10 +16,11 @@ from faststream.nats import JStream, NatsBroker, NatsResponse, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from libs.bus.rpc import whole
+from libs.bus.watch import watch
 from libs.contracts import deadletters, subjects
 from libs.contracts.events import Announcement
 from libs.contracts.streams import Stream
@@ -34,6 +36,13 @@ _failed = Counter(
     "scriptorium_deliveries_failed_total",
     "Deliveries of facts whose handler failed, by subscriber and verdict.",
     ["subscriber", "verdict"],
+)
+
+_delay = Histogram(
+    "scriptorium_subscriber_delay_seconds",
+    "From the time that a fact carries to the end of its handling, by subscriber.",
+    ["subscriber"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 )
 
 type OnFact = Callable[[Announcement], Awaitable[None]]
@@ -54,7 +63,8 @@ def subscribe_facts(
 ) -> None:
     """Deliver each fact of *subject* to *on_fact*, at least once, in order, one at a time.
 
-    *durable* names the consumer; replicas that give the same name share the work.
+    *durable* names the consumer; replicas that give the same name share the work. It labels
+    metrics, so there must not be many.
     """
     one_at_a_time = asyncio.Lock()
 
@@ -71,7 +81,8 @@ def subscribe_facts(
         raw = message.raw_message
         try:
             async with one_at_a_time:
-                await on_fact(Announcement.model_validate_json(raw.data, extra="ignore"))
+                announcement = Announcement.model_validate_json(raw.data, extra="ignore")
+                await on_fact(announcement)
         except Exception as error:
             delivered = raw.metadata.num_delivered
             poison = isinstance(error, Poison | ValidationError)
@@ -90,21 +101,24 @@ def subscribe_facts(
             await _bury(client, message, durable, error)
             await message.reject()
         else:
+            late = datetime.now(UTC) - announcement.event.timestamp
+            _delay.labels(durable).observe(max(0.0, late.total_seconds()))
             await message.ack()
 
+    config = ConsumerConfig(
+        ack_wait=ACK_WAIT_S,
+        # Above our own count, so that the last verdict is ours and not the server's silence.
+        max_deliver=DELIVERIES_MAX * 4,
+        max_ack_pending=1,
+        filter_subject=subject,
+    )
     broker.subscriber(
         subject,
         stream=JStream(stream.name, declare=False),
         durable=durable,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
-        config=ConsumerConfig(
-            ack_wait=ACK_WAIT_S,
-            # Above our own count, so that the last verdict is ours and not the server's silence.
-            max_deliver=DELIVERIES_MAX * 4,
-            max_ack_pending=1,
-            filter_subject=subject,
-        ),
+        config=config,
         decoder=whole,
         # FastStream would receive on the common prefix, where no service may listen.
         inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
@@ -113,6 +127,7 @@ def subscribe_facts(
     broker.subscriber(
         subjects.replay(durable), queue=durable, decoder=whole, title=f"{durable}.replay"
     )(on_replay)
+    watch(client, stream.name, durable, config)
 
 
 async def _bury(client: Client, message: NatsMessage, durable: str, error: Exception) -> None:

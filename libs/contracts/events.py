@@ -5,11 +5,11 @@ Names are `{aggregate}.{action}` in the past tense. The generic actions of every
 taggings, appearances) do not last: they are `removed`, with what they were. Members and
 team grants have `added`, `role_changed` and `removed`. A project is also `archived` and
 `unarchived`. A field of a component carries its name: `entity.task_status_changed`. An
-entity's file comes and goes whole: `file_uploaded` has `url`, `path`, `size`, `type`,
-`checksum`, `preview` and `claimId`, `file_deleted` has not; both say in `from` which file was
-there before, or null. The last event of all is `purged`: it stands for everything before it,
-which the log no longer holds; its data are how many `events` those were and the `checksum` of
-the last of them.
+entity's file comes and goes whole: `file_uploaded` and `file_deleted` have `url`, `path`, `size`,
+`type`, `checksum` and `preview` of what came or went, and say in `from` which file was there
+before, or null; what came also has its `claimId`. The last event of all is `purged`: it stands for
+everything before it, which the log no longer holds; its data are how many `events` those were and
+the `checksum` of the last of them.
 """
 
 from datetime import datetime

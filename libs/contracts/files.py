@@ -43,6 +43,26 @@ class StoredFile(Wire):
     preview: Preview | None = None
 
 
+class FileDeleted(Wire):
+    """What the event says of the file that an entity no longer has, beside `from`."""
+
+    path: str
+    url: str | None
+    size: int
+    type: FileType
+    checksum: str
+    preview: str | None
+
+
+class FileUploaded(FileDeleted):
+    """What the event says of the file that an entity has from now on, beside `from`.
+
+    `claim_id` is the claim on the blob, which is used with it.
+    """
+
+    claim_id: UUID
+
+
 class AttachFile(Wire):
     """Let an entity have this file, and no longer the one it had.
 

@@ -5,6 +5,7 @@ not at all, and once. What conflicts is not an error but part of the answer, kep
 decides. A pull gives the project's events in commit order.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -24,6 +25,7 @@ CONFLICTS_PAGE_MAX = 500
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1, le=CHECKPOINT_MAX)]
 
+type Resolvedness = Literal["false", "true", "all"]
 type OperationStatus = Literal["applied", "unchanged", "known", "conflict"]
 
 
@@ -101,7 +103,10 @@ class Pulled(Wire):
 
 
 class KeptConflict(Wire):
-    """An operation that was not applied, with both sides, until it is resolved."""
+    """An operation that was not applied, with both sides, and what was decided.
+
+    `bundle_id` is what resolving it changed; null when that was nothing.
+    """
 
     id: UUID
     session_id: UUID
@@ -109,11 +114,15 @@ class KeptConflict(Wire):
     user_id: UUID
     operation: dict[str, Any]
     conflicts: list[dict[str, Any]]
+    resolved_at: datetime | None = None
+    resolved_by: UUID | None = None
+    bundle_id: UUID | None = None
 
 
 class ListConflicts(Wire):
-    """The unresolved conflicts of the actor's project, the oldest first."""
+    """Conflicts of the actor's project, the oldest first: unresolved, resolved, or all."""
 
+    resolved: Resolvedness = "false"
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=CONFLICTS_PAGE_MAX)
 

@@ -88,8 +88,9 @@ class Peer:
             if not pulled.more:
                 return copy
 
-    async def conflicts(self) -> list[s.KeptConflict]:
-        answer = await self.world.caller.ask(s.LIST_CONFLICTS, s.ListConflicts(), self.world.actor)
+    async def conflicts(self, **more: Any) -> list[s.KeptConflict]:
+        question = s.ListConflicts(**more)
+        answer = await self.world.caller.ask(s.LIST_CONFLICTS, question, self.world.actor)
         return answer.items
 
     async def resolve(self, conflict_id: UUID, take: str, **more: Any) -> Any:

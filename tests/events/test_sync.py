@@ -11,7 +11,7 @@ from libs import errors
 from libs.bus import Relay, connect_broker
 from libs.bus.declare import declare
 from libs.contracts.ids import new_id
-from libs.contracts.sync import Pushed
+from libs.contracts.sync import LIST_CONFLICTS, ListConflicts, Pushed
 from libs.postgres import Connection, Pool
 from libs.stack import Stack
 from services.events.model.aggregates import SCENE
@@ -219,8 +219,41 @@ async def test_a_conflict_is_resolved_once(
         None if take == "theirs" else "merge_resolution"
     )
     assert await peer.conflicts() == []
+    (past,) = await peer.conflicts(resolved="true")
+    assert await peer.conflicts(resolved="all") == [past]
+    assert (past.id, past.operation, past.conflicts) == (kept.id, kept.operation, kept.conflicts)
+    assert past.resolved_by == world.actor.user_id
+    assert past.resolved_at is not None
+    assert past.bundle_id == (done.bundle.id if done.bundle else None)
     with pytest.raises(errors.Conflict):
         await peer.resolve(kept.id, "mine")
+
+
+async def test_conflicts_of_the_past_are_paged_beside_those_that_wait(
+    world: World, peer: Peer
+) -> None:
+    scenes = [await world.scene(title="0") for _ in range(3)]
+    for each in scenes:
+        await world.change("scene", each["id"], title="Theirs")
+    edits = [put("scene", each["id"], "title", "Mine", oldValue="0") for each in scenes]
+    await peer.push(1, *edits)
+    first, second, third = await peer.conflicts()
+    for each in (first, third):
+        await peer.resolve(each.id, "theirs")
+
+    assert [each.id for each in await peer.conflicts()] == [second.id]
+    seen, cursor = list[UUID](), None
+    for _ in range(2):
+        question = ListConflicts(resolved="all", limit=2, cursor=cursor)
+        page = await world.caller.ask(LIST_CONFLICTS, question, world.actor)
+        seen += [each.id for each in page.items]
+        cursor = page.next_cursor
+    assert seen == [first.id, second.id, third.id]
+    assert cursor is None
+    assert [each.id for each in await peer.conflicts(resolved="true")] == [first.id, third.id]
+    other = await World.begin(world.caller)
+    question = ListConflicts(resolved="all")
+    assert (await world.caller.ask(LIST_CONFLICTS, question, other.actor)).items == []
 
 
 async def test_ones_own_earlier_checkpoints_are_no_conflict(world: World, peer: Peer) -> None:

@@ -152,6 +152,8 @@ async def stored(stack: BreakableStack, world: World) -> list[Announcement]:
         pytest.param(("events-1",), marks=pytest.mark.long, id="service"),
         pytest.param(("nats",), marks=pytest.mark.long, id="nats"),
         pytest.param(("postgres",), marks=pytest.mark.long, id="postgres"),
+        # The held transaction outlives these two, and is the last to be announced.
+        pytest.param(("events-1", "nats"), id="relay and stream"),
         pytest.param(("events-1", "nats", "postgres"), id="all"),
     ],
 )

@@ -14,7 +14,7 @@ from libs.stack import Stack
 from services.gateway import permissions
 from services.gateway.permissions import MATRIX, Access
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
-from tests.gateway.worlds import furnish
+from tests.gateway.worlds import ids_of
 from tests.support.wsclient import WsClient
 from tests.support.yclient import YClient
 
@@ -65,19 +65,6 @@ async def _pulled(person: Person, path: str) -> list[str]:
         if not page["more"]:
             return types
         cursor = f"?after={page['next']}"
-
-
-async def ids_of(manuscript: Manuscript) -> dict[str, str]:
-    """The id of one thing for each first word of a path."""
-    world = await furnish(manuscript)
-    plural = {"entity": "entities", "canon_fact": "facts", "appearance": "appearances"}
-    ids = {plural.get(k, k.replace("_", "-") + "s"): v["id"] for k, v in world.items()}
-    ids |= {
-        f"{kind}s": getattr(manuscript, kind)["id"]
-        for kind in ("project", "book", "chapter", "scene")
-    }
-    bundles = await manuscript.owner.get(f"/api/projects/{manuscript.project['id']}/bundles")
-    return ids | {"bundles": bundles.json()["items"][0]["id"]}
 
 
 async def test_every_route_that_changes_something_refuses(

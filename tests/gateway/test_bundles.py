@@ -5,6 +5,7 @@ import pytest
 from libs.contracts.actor import Role
 from libs.contracts.bundles import OPERATIONS_MAX
 from libs.contracts.ids import new_id
+from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX
 from tests.events.bundling import create, delete, field, put, restore
 from tests.events.syncing import checkpoint
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
@@ -155,8 +156,35 @@ async def test_a_peer_pushes_and_its_conflict_is_resolved(
     assert pushed["results"][0]["status"] == "conflict"
     assert done.json()["bundle"]["type"] == "merge_resolution"
     assert (await mary.get(f"/api/scenes/{scene}")).json()["title"] == "Mine"
+    for which, ids in (("false", []), ("true", [kept["id"]]), ("all", [kept["id"]])):
+        told = (await mary.get(f"{path}/conflicts", params={"resolved": which})).json()["items"]
+        assert [each["id"] for each in told] == ids
+        assert all(each["bundleId"] == done.json()["bundle"]["id"] for each in told)
+    odd = await mary.get(f"{path}/conflicts", params={"resolved": "maybe"})
+    assert is_problem(odd, 400, "VALIDATION_FAILED")
     assert is_problem(
         await mary.post(f"{path}/push", body | {"checksum": "0" * 64, "checkpoint": 2}),
         400,
         "VALIDATION_FAILED",
     )
+
+
+async def test_a_checkpoint_has_a_hundred_operations_at_most(
+    manuscript: Manuscript, mary: Person
+) -> None:
+    """One more is refused whole: nothing of it is applied, and the session has not moved on."""
+    scene, path = manuscript.scene["id"], f"/api/projects/{manuscript.project['id']}/sync"
+    titles = [put("scene", scene, "title", f"{n}", baseVersion=1) for n in range(101)]
+    session = new_id()
+
+    refused = await mary.post(f"{path}/push", checkpoint(session, 1, *titles))
+    assert is_problem(refused, 400, "VALIDATION_FAILED")
+    assert refused.json()["errors"][0]["field"] == "body.operations"
+    assert (await mary.get(f"/api/scenes/{scene}")).json()["version"] == 1
+    assert (await mary.get(f"{path}/sessions/{session}")).json()["lastCheckpoint"] == 0
+
+    taken = await mary.post(
+        f"{path}/push", checkpoint(session, 1, *titles[:CHECKPOINT_OPERATIONS_MAX])
+    )
+    assert taken.json()["status"] == "applied"
+    assert (await mary.get(f"/api/scenes/{scene}")).json()["title"] == "99"

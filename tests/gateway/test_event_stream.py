@@ -183,6 +183,25 @@ class TestWhereToGoOn:
 
         assert follower.types == ["book.created", "scene.created", "book.created"]
 
+    @pytest.mark.parametrize("types", ["entity.file_uploaded,entity.file_deleted", "entity.*"])
+    async def test_files_of_entities_are_among_them(
+        self, stack: Stack, manuscript: Manuscript, project: str, types: str
+    ):
+        mary = manuscript.owner
+        entities = f"/api/projects/{project}/entities"
+        note = (await mary.made(entities, {"type": "note", "name": "Diary"}))["id"]
+        follower = Follower(last_id="0")
+        async with following(stack.url, mary, project, follower, types=types):
+            stored = await mary.ask("PUT", f"/api/entities/{note}/file", content=b"Ice.")
+            gone = await mary.ask("DELETE", f"/api/entities/{note}/file")
+            await follower.until(lambda each: "entity.file_deleted" in each.types)
+
+        came, went = [each["event"]["data"] for each in follower.events[-2:]]
+        shown = stored.json()["file"]
+        assert gone.json()["file"] is None
+        assert follower.types[-2:] == ["entity.file_uploaded", "entity.file_deleted"]
+        assert {name: came[name] for name in shown} == {name: went[name] for name in shown} == shown
+
     @pytest.mark.parametrize("types", ["scene.created,scene.eaten", "ship.*", "*", "scene", ","])
     async def test_unknown_types_are_422_and_named(
         self, stack: Stack, manuscript: Manuscript, project: str, types: str

@@ -107,7 +107,21 @@ async def routes(
         ("GET", f"{project}/sync/conflicts", None, "sync.pull"),
         ("POST", f"{project}/sync/conflicts/{some_id()}/resolve", {"no": 1}, "sync.push"),
     ]
+    found += await _bundle(shared.owner, project)
     return [*found, *_past(scene), *_files(project, f"/api/entities/{world['entity']['id']}")]
+
+
+async def _bundle(owner: Person, project: str) -> list[tuple[str, str, Json | None, str]]:
+    """The routes of a bundle: the one that began the project, which nobody can undo."""
+    first = (await owner.get(f"{project}/bundles?limit=500")).json()["items"][-1]["id"]
+    picked = {"aggregate": {"kind": "project", "id": project.rpartition("/")[2]}, "field": "name"}
+    bundle = f"/api/bundles/{first}"
+    return [
+        ("GET", bundle, None, "bundle.read"),
+        ("POST", f"{bundle}/undo", {}, "bundle.undo"),
+        ("POST", f"{bundle}/redo", {}, "bundle.undo"),
+        ("POST", f"{bundle}/cherry-pick", {"fields": [picked], "direction": "undo"}, "bundle.undo"),
+    ]
 
 
 def _files(project: str, entity: str) -> list[tuple[str, str, Json | None, str]]:
@@ -210,10 +224,11 @@ class TestRoutes:
             covered.add((method, shape))
 
         elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
+        elsewhere += ("/files/",)
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:
-                if "{id}" in path and not path.startswith(elsewhere):
+                if "{" in path and not path.startswith(elsewhere):
                     assert (method.upper(), re.sub(r"{(?!id})\w+}", "{other}", path)) in covered
 
 

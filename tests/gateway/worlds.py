@@ -33,6 +33,19 @@ async def furnish(manuscript: Manuscript) -> dict[str, Json]:
     return made
 
 
+async def ids_of(manuscript: Manuscript) -> dict[str, str]:
+    """The id of one thing for each first word of a path."""
+    world = await furnish(manuscript)
+    plural = {"entity": "entities", "canon_fact": "facts", "appearance": "appearances"}
+    ids = {plural.get(k, k.replace("_", "-") + "s"): v["id"] for k, v in world.items()}
+    ids |= {
+        f"{kind}s": getattr(manuscript, kind)["id"]
+        for kind in ("project", "book", "chapter", "scene")
+    }
+    bundles = await manuscript.owner.get(f"/api/projects/{manuscript.project['id']}/bundles")
+    return ids | {"bundles": bundles.json()["items"][0]["id"]}
+
+
 def routes_to(manuscript: Manuscript, world: dict[str, Json]) -> list[Asked]:
     """Return every route of the world, as one asks for it."""
     project = f"/api/projects/{manuscript.project['id']}"

@@ -1,5 +1,6 @@
 """A stack that can be broken in more ways: bridges to NATS, other programs, a slow disk."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 from libs.stack import Stack
 from libs.stack.part import Spec
 from libs.stack.ports import LOOPBACK
+from services.events.failpoints import VARIABLE
 from tests.support.bridge import Bridge
 from tests.support.stack import TEST_LIMITS
 
+BIRTH_WAIT_S = 30.0
 _LONG_TOKENS = {"SCRIPTORIUM_ACCESS_TOKEN_LIFE_S": "86400"}
 
 _SLOW_DISK = r"""
@@ -67,6 +70,7 @@ class BreakableStack(Stack):
         )
         self.bridges = {part: Bridge() for part in bridged}
         self._programs = programs or {}
+        self._environments: dict[str, dict[str, str]] = {}
         self._told = folder / "slow-disk-microseconds"
         self._shim = _build_shim(folder)
 
@@ -89,6 +93,22 @@ class BreakableStack(Stack):
         """Let each fsync and fdatasync of PostgreSQL take so much longer; 0 ends it."""
         self._told.write_text(str(microseconds))
 
+    async def die_next_at(self, part: str, step: str | None) -> None:
+        """Start a part that is down, to die at a failpoint and stay down; None for one that lives.
+
+        Returns when there is a process, which may be dead already.
+        """
+        told = self._environments[part]
+        told.pop(VARIABLE, None)
+        if step:
+            told[VARIABLE] = step
+        self.release(part)
+        async with asyncio.timeout(BIRTH_WAIT_S):
+            while self.pid(part) is None:  # noqa: ASYNC110 (the process says nothing of its birth)
+                await asyncio.sleep(0.02)
+        if step:
+            self.hold(part)
+
     def _describe(self, service: str, number: int) -> Spec:
         spec = super()._describe(service, number)
         environment = dict(spec.environment)
@@ -102,6 +122,7 @@ class BreakableStack(Stack):
         command = spec.command
         if program := self._programs.get(spec.name):
             command = (sys.executable, "-m", program)
+        self._environments[spec.name] = environment
         return replace(spec, environment=environment, command=command)
 
     async def _start_part(self, spec: Spec) -> None:

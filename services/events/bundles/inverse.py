@@ -20,9 +20,9 @@ from libs.contracts.bundles import DELETED, PLACE, FieldRef, Resolution
 from libs.contracts.events import Event
 from services.events.bundles.plan import Clash
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
+from services.events.model.actions import PURGED
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.log import PURGED
 from services.events.model.refusal import refused
 
 type Direction = Literal["undo", "apply"]
@@ -95,8 +95,8 @@ def _note(each: Touched, event: Event) -> None:
         case "moved":
             _merge(each, PLACE, event.data["from"], event.data["to"])
         case action if deed := each.about.deeds.get(action):
-            was = deed(event.data["from"] or {})
-            for name, value in deed(event.data).items():
+            was = deed.before(event.data)
+            for name, value in deed.after(event.data).items():
                 _merge(each, to_camel(name), was[name], value)
         case action:
             name = to_camel(action.removesuffix("_changed"))

@@ -30,6 +30,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.manuscript import Done
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
+from services.events import failpoints
 from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
 from services.events.bundles.steps import read, require_permitted
 from services.events.bundles.store import SQL
@@ -92,10 +93,14 @@ class Jobs:
             await connection.execute(
                 SQL.stage, project_id, job_id, question.part, digest, operations
             )
+            failpoints.passed("jobs.staged")
             await connection.execute(SQL.advance_job, project_id, job_id, len(operations))
+            failpoints.passed("jobs.advanced")
             return _staged(await _lock(tx, job_id, actor))
 
-        return await self._store.command(cause_of(actor, job_id), work)
+        staged = await self._store.command(cause_of(actor, job_id), work)
+        failpoints.passed("jobs.kept")
+        return staged
 
     async def commit(self, question: CommitJob, actor: Actor) -> Committed:
         """Make all that was staged one bundle; asked again, answer what it became."""
@@ -118,6 +123,7 @@ class Jobs:
                     raise errors.Conflict(
                         "Not all parts were staged.", expectedPart=job["parts"] + 1
                     )
+                failpoints.passed("jobs.claimed")
                 require_visible(await tx.row(PROJECT, project_id))
                 staged = await tx.connection.fetch(SQL.staged, project_id, job_id)
                 operations = [
@@ -128,11 +134,16 @@ class Jobs:
                 steps = read(operations, project_id, at=now_as_json())
                 require_permitted(steps, question.may)
                 await carry_out(tx, steps, project_id, vouched=actor.vouched)
+                failpoints.passed("jobs.appended")
                 await tx.connection.execute(SQL.end_job, project_id, job_id, "committed")
+                failpoints.passed("jobs.ended")
                 await tx.connection.execute(SQL.drop_staged, project_id, job_id)
+                failpoints.passed("jobs.dropped")
             return await committed(tx, project_id, bundle_id)
 
-        return await self._store.command(cause, work)
+        done = await self._store.command(cause, work)
+        failpoints.passed("jobs.committed")
+        return done
 
     async def abandon(self, question: AbandonJob, actor: Actor) -> Done:
         """Drop what a job staged; one that was never heard of has nothing to drop."""

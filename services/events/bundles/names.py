@@ -15,8 +15,6 @@ NAME_CHARS_MAX = 60
 NAMING = ("title", "name", "fact", "key")
 """Fields by which people know things, the best first."""
 
-_FILE_DEEDS = ("file_uploaded", "file_deleted")
-
 _OPS = {
     "created": "create",
     "added": "create",
@@ -86,8 +84,10 @@ def _change(op: str, action: str, data: dict[str, Any]) -> tuple[str | None, Any
             return DELETED, op == "restore", op == "delete"
         case "move":
             return PLACE, data["from"], data["to"]
-        case _ if action in _FILE_DEEDS:
+        case _ if action == "file_uploaded":
             new = {name: value for name, value in data.items() if name not in ("from", "claimId")}
-            return "file", data["from"], new or None
+            return "file", data["from"], new
+        case _ if action == "file_deleted":
+            return "file", data["from"], None
         case _:
             return to_camel(action.removesuffix("_changed")), data["from"], data["to"]

@@ -92,13 +92,14 @@ def _message(about: EventType) -> dict[str, Any]:
         "aggregateType": {"const": about.aggregate},
         "data": about.data,
     }
+    marks: Schema = {"deprecated": True} if about.historic else {}
     return {
         "name": about.name,
         "summary": about.description,
         "payload": {
             "allOf": [
                 _ref("components/schemas", "Announcement"),
-                {"type": "object", "properties": {"event": {"properties": narrowed}}},
+                {"type": "object", "properties": {"event": {"properties": narrowed}}, **marks},
             ]
         },
     }

@@ -29,8 +29,10 @@ def message(about: EventType) -> Schema:
         "eventType": {"const": about.name},
         "data": about.data,
     }
+    marks: Schema = {"deprecated": True} if about.historic else {}
     return shared | {
         "description": about.description,
+        **marks,
         "properties": shared["properties"] | {"event": event | {"properties": properties}},
     }
 

@@ -1,7 +1,7 @@
 """The catalogue: every event type of every aggregate, and the schema of its data; pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.wire import camel
+from services.events.model.actions import CHANGED, PURGED, changing
 from services.events.model.aggregate import Aggregate
-from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import PURGED
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.deed import Deed
 
 type Schema = dict[str, Any]
 
@@ -38,6 +39,8 @@ class EventType:
     action: str
     description: str
     data: Schema
+    historic: bool = False
+    """Promised once, and not said any more."""
 
     @property
     def name(self) -> str:
@@ -58,7 +61,7 @@ def _types_of(about: Aggregate) -> Iterator[EventType]:
     thing = about.kind.replace("_", " ")
     purged = f"The {thing} is gone for ever, and so are its events before this one."
     yield one(PURGED, purged, _object(_LAST))
-    if about.parent is None and about is not PROJECT:
+    if about.of_access:
         # Who has which role: told each time with who they are.
         whole = {name: _field(about, name) for name in about.fields}
         who = {name: value for name, value in whole.items() if name != "role"}
@@ -68,12 +71,20 @@ def _types_of(about: Aggregate) -> Iterator[EventType]:
         yield one("removed", f"The {thing} is gone; this is what it was.", _object(whole))
         return
     yield one("created", f"A new {thing}, with all that it is at first.", _born(about))
-    for name in _changing(about):
+    for name in about.fields:
+        if name not in about.historic and name not in changing(about):
+            continue
         value = _field(about, name)
         if _part_of(about, name):
             value = _nullable(value)
         data = _object({"from": value, "to": value})
-        yield one(f"{name}_changed", f"The {thing} got another {name.replace('_', ' ')}.", data)
+        said = f"The {thing} got another {name.replace('_', ' ')}."
+        if name in about.historic:
+            said += f" Not said any more; see {_instead(about, name)}."
+        each = one(f"{name}{CHANGED}", said, data)
+        yield replace(each, historic=name in about.historic)
+    for action, deed in about.deeds.items():
+        yield one(action, deed.description, _done(deed))
     if about.parent and about.ordered:
         place = _object(_PLACE)
         data = _object({"from": place, "to": place})
@@ -98,14 +109,21 @@ def _born(about: Aggregate) -> Schema:
     return _object(fields, optional)
 
 
-def _changing(about: Aggregate) -> list[str]:
-    """Return the fields that can get another value: by a client, or because others did."""
-    own = set(about.patch.model_fields) if about.patch else set[str]()
-    changing = own | set(about.derived)
-    for part in about.parts:
-        if part.name in own or part.derived:
-            changing |= set(part.columns.values())
-    return [name for name in about.fields if name in changing]
+def _done(deed: Deed) -> Schema:
+    """Return the data of a deed: what came or went, and what was there before."""
+    members = _properties(deed.says)
+    was = {name: members[name] for name in deed.fields}
+    return _object(
+        {**members, "from": _nullable(_object(was))}, optional=deed.later & members.keys()
+    )
+
+
+def _instead(about: Aggregate, name: str) -> str:
+    return " and ".join(
+        f"{about.kind}.{action}"
+        for action, deed in about.deeds.items()
+        if name in deed.fields.values()
+    )
 
 
 def _part_of(about: Aggregate, name: str) -> bool:

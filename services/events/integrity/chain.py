@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 from libs.contracts.events import Event
-from services.events.model.log import PURGED, canonical
+from services.events.model.actions import PURGED
+from services.events.model.log import canonical
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]+")
 

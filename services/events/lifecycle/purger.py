@@ -22,9 +22,10 @@ from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.lifecycle.below import all_below, directly_below, mentioning
 from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
+from services.events.model.actions import PURGED
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import PURGED, Draft
+from services.events.model.log import Draft
 from services.events.model.merge import field_changes
 from services.events.store import Store, Transaction
 from services.events.store.guard import close

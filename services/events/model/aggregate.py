@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.resources import Resource
 from libs.contracts.wire import Wire, camel
+from services.events.model.deed import Deed
 from services.events.model.listing import Listing
 from services.events.model.part import Part
 from services.events.model.refusal import refused
@@ -52,9 +53,9 @@ class Aggregate:
         archivable: It can be closed against changes, with all that is below it.
         of_access: It says who may come in, so it may change in an archived project.
         rising: Fields that may be raised, never lowered or cleared, with the refusal.
-        deeds: What happens to it besides the generic actions, by name: from an event's data to
-            the fields as it leaves them, which its member `from` holds as they were. These fields
-            change in no other way.
+        deeds: What happens to it besides the generic actions, by name. The fields that deeds
+            change change in no other way.
+        historic: Fields whose `_changed` is promised to subscribers though nothing says it.
         later: Fields that the oldest `created` events do not name, with what those stand for.
         listing: How it can be filtered and sorted when it is listed.
         follows: What else changes with a change: from the row as it is (empty before the first
@@ -79,9 +80,8 @@ class Aggregate:
     rising: Mapping[str, type[errors.AppError]] = field(
         default_factory=dict[str, type[errors.AppError]]
     )
-    deeds: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = field(
-        default_factory=dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]
-    )
+    deeds: Mapping[str, Deed] = field(default_factory=dict[str, Deed])
+    historic: frozenset[str] = frozenset()
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
     listing: Listing = field(default_factory=Listing)
     follows: Callable[[Mapping[str, Any], Mapping[str, Any], str], dict[str, Any]] = (
@@ -98,7 +98,7 @@ class Aggregate:
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
-        guarded = frozenset(name for deed in self.deeds.values() for name in deed({}))
+        guarded = frozenset(name for deed in self.deeds.values() for name in deed.fields.values())
         object.__setattr__(self, "guarded", guarded)
 
     @property

@@ -27,7 +27,8 @@ def uploaded(entity_id: UUID, row: Row, file: StoredFile, claim_id: UUID) -> Dra
 
 def deleted(entity_id: UUID, row: Row) -> Draft:
     """Return that the entity in *row* lost its file."""
-    return Draft(ENTITY, entity_id, "file_deleted", {"from": held(row)})
+    was = held(row)
+    return Draft(ENTITY, entity_id, "file_deleted", {**(was or {}), "from": was})
 
 
 def held(row: Row) -> dict[str, Any] | None:

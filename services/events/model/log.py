@@ -24,13 +24,11 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.events import DATA_BYTES_MAX, Event, Source
 from libs.contracts.wire import camel
+from services.events.model.actions import CHANGED, PURGED, actions
 from services.events.model.aggregate import Aggregate, Row
 
 BIRTHS = frozenset({"created", "added"})
 """What happens first to an aggregate."""
-_CHANGED = "_changed"
-PURGED = "purged"
-"""What happens last to an aggregate: what came before it may be gone from the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +173,14 @@ def chained(
 
     Raises:
         errors.TooLarge: An event's data is above DATA_BYTES_MAX.
+        ValueError: An action is none of its aggregate's; subscribers are told of those only.
     """
     ends = dict(heads)
     shared = _Shared(cause, at)
     found: list[Written] = []
     for draft, event_id in zip(drafts, ids, strict=True):
+        if draft.action not in actions(draft.about):
+            raise ValueError(f"{draft.action} does not happen to a {draft.about.kind}")
         data = _ENCODER.encode(_plain(dict(draft.data)))
         # A character takes four bytes at most.
         if len(data) > DATA_BYTES_MAX // 4 and len(data.encode()) > DATA_BYTES_MAX:
@@ -269,9 +270,9 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
         case "moved":
             return row | _place(about, event.data["to"])
         case _ if action in about.deeds:
-            return row | about.deeds[action](event.data)
-        case _ if action.removesuffix(_CHANGED) in about.fields:
-            name = action.removesuffix(_CHANGED)
+            return row | about.deeds[action].after(event.data)
+        case _ if action.removesuffix(CHANGED) in about.fields:
+            name = action.removesuffix(CHANGED)
             return row | {name: about.value(name, event.data["to"])}
         case _:
             raise ValueError(f"{event.event_type} is not known here")

@@ -54,7 +54,7 @@ class Pulls:
         return await self._store.read(work, project_id=project_id)
 
     async def conflicts(self, question: ListConflicts, actor: Actor) -> Conflicts:
-        """Show the conflicts that nobody has resolved, the oldest first."""
+        """Show the conflicts that nobody has resolved, or those of the past, the oldest first."""
         project_id = actor.scope()
         key = key_of(question.cursor)
         try:
@@ -63,9 +63,11 @@ class Pulls:
             raise refused("cursor", "not a cursor of this list") from None
 
         async def work(reader: Reader) -> list[asyncpg.Record]:
-            return await reader.connection.fetch(
-                SQL.conflicts, project_id, after, question.limit + 1
-            )
+            page = project_id, after, question.limit + 1
+            if question.resolved == "false":
+                return await reader.connection.fetch(SQL.open_conflicts, *page)
+            every = question.resolved == "all"
+            return await reader.connection.fetch(SQL.past_conflicts, *page, every)
 
         rows = await self._store.read(work, project_id=project_id)
         items = [kept(row) for row in rows[: question.limit]]
@@ -87,6 +89,9 @@ def kept(row: Any) -> KeptConflict:
         checkpoint=row["checkpoint"],
         user_id=row["user_id"],
         operation=row["operation"],
+        resolved_at=row["resolved_at"],
+        resolved_by=row["resolved_by"],
+        bundle_id=row["bundle_id"],
         conflicts=row["told"]["conflicts"],
     )
 

@@ -41,9 +41,16 @@ INSERT INTO sync_conflicts (
 SELECT n.id, $1, $2, $3, $4, n.operation, n.told
 FROM unnest($5::uuid[], $6::jsonb[], $7::jsonb[]) AS n (id, operation, told);
 
--- name: conflicts
+-- name: open_conflicts
 SELECT * FROM sync_conflicts
 WHERE project_id = $1 AND resolved_at IS NULL AND ($2::uuid IS NULL OR conflict_id > $2)
+ORDER BY conflict_id LIMIT $3;
+
+-- name: past_conflicts
+-- Those that were resolved, or when $4 all.
+SELECT * FROM sync_conflicts
+WHERE project_id = $1 AND ($4 OR resolved_at IS NOT NULL)
+    AND ($2::uuid IS NULL OR conflict_id > $2)
 ORDER BY conflict_id LIMIT $3;
 
 -- name: lock_conflict

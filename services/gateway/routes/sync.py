@@ -52,8 +52,9 @@ class After(Query):
 
 
 class ConflictPage(Query):
-    """Which part of the conflicts."""
+    """Which conflicts: those that wait, those that were resolved, or all."""
 
+    resolved: Literal["false", "true", "all"] = "false"
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=CONFLICTS_PAGE_MAX)] = 50
 
@@ -119,7 +120,7 @@ class SyncRoutes:
                 method="GET",
                 path=f"{path}/conflicts",
                 handler=self.conflicts,
-                summary="List the conflicts that wait",
+                summary="List the conflicts that wait, or were resolved",
                 tag=_TAG,
                 body=NoBody,
                 query=ConflictPage,
@@ -167,7 +168,8 @@ class SyncRoutes:
 
     async def conflicts(self, call: Call[NoBody, ConflictPage]) -> Answer:
         """List conflicts."""
-        question = sync.ListConflicts(cursor=call.query.cursor, limit=call.query.limit)
+        page = call.query
+        question = sync.ListConflicts(resolved=page.resolved, cursor=page.cursor, limit=page.limit)
         return await self._ask(sync.LIST_CONFLICTS, question, call.actor)
 
     async def resolve(self, call: Call[SyncResolve]) -> Answer:

@@ -12,7 +12,8 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 from prometheus_client import REGISTRY
 
-from libs.bus import Relay, connect_broker, subscribe_facts
+from libs.bus import Relay, connect_broker, subscribe_facts, watch
+from libs.bus.declare import declare
 from libs.contracts import integrity as c
 from libs.contracts.events import Announcement
 from libs.contracts.streams import EVENTS
@@ -175,7 +176,9 @@ async def counted(stack: Stack, durable: str, world: World) -> tuple[NatsBroker,
     return broker, seen
 
 
-async def test_emptied_stream_is_refilled_from_the_log(  # noqa: PLR0917
+@pytest.mark.parametrize("deleted", [False, True], ids=["emptied", "deleted"])
+async def test_lost_stream_is_refilled_from_the_log(  # noqa: PLR0917
+    deleted: bool,
     stack: Stack,
     world: World,
     owner: Pool,
@@ -183,16 +186,25 @@ async def test_emptied_stream_is_refilled_from_the_log(  # noqa: PLR0917
     bus: Client,
     relay_client: Client,
     operator: Operator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In their old places, while the server still knows their ids; none is applied twice."""
+    """In their old places, while the server still knows their ids; none is applied twice.
+
+    Consumers that were deleted with the stream are there again and go on.
+    """
+    monkeypatch.setattr(watch, "WATCH_INTERVAL_S", 0.2)
     for number in range(5):
         await world.book(f"B{number}")
-    broker, seen = await counted(stack, "test-count", world)
+    broker, seen = await counted(stack, f"test-count-{deleted}", world)
     try:
         async with relaying(pool, relay_client):
             await settled(owner)
             first = await heard(bus, world)
-            await bus.jetstream().purge_stream(EVENTS.name)
+            if deleted:
+                await bus.jetstream().delete_stream(EVENTS.name)
+                await declare(bus)
+            else:
+                await bus.jetstream().purge_stream(EVENTS.name)
             assert await heard(bus, world) == []
 
             answer = await operator.caller.ask(c.REPUBLISH, c.Republish(), operator.actor)

@@ -1,7 +1,7 @@
 """Order: a subscriber never misses and never reorders an event of an aggregate, whatever dies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from faststream.nats import NatsBroker
 
-from libs.bus import connect_broker, subscribe_facts
+from libs.bus import Due, Relay, connect_broker, subscribe_facts
 from libs.contracts.events import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
 from libs.errors import Conflict, NotFound, Unavailable
-from libs.postgres import Pool
+from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
 from libs.stack import Stack
 from services.events.model.aggregates import BOOK
@@ -26,6 +26,7 @@ from tests.events.support import World
 WRITERS = 16
 TURNS = 6
 DEADLINE_S = 90.0
+FORGOTTEN_VERSION = 3
 
 
 @dataclass
@@ -76,6 +77,51 @@ async def insist(world: World, book_id: UUID, title: str) -> None:
             await asyncio.sleep(0.05)
             continue
         return
+
+
+class Forgetful(Relay):
+    """Takes some facts for announced that it never announced."""
+
+    async def _announce(
+        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+    ) -> bool:
+        kept = [each for each in due if each.payload["version"] != FORGOTTEN_VERSION]
+        forgotten = [each for each in due if each not in kept]
+        await self._settle(connection, [each.position for each in forgotten], forgotten)
+        return await super()._announce(connection, kept, once_more=once_more)
+
+
+class Hasty(Relay):
+    """Announces what came last first."""
+
+    async def _announce(
+        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+    ) -> bool:
+        return await super()._announce(connection, [*due][::-1], once_more=once_more)
+
+
+@pytest.mark.parametrize("made", [Relay, Forgetful, Hasty])
+async def test_the_counter_counts(  # noqa: PLR0917
+    made: type[Relay], stack: Stack, world: World, owner: Pool, pool: Pool, follower: Follower
+) -> None:
+    """What a relay that is broken on purpose skips or reorders; or all zeros would mean nothing."""
+    book = UUID((await world.book("1"))["id"])
+    for turn in range(2, 2 * FORGOTTEN_VERSION):
+        await insist(world, book, f"{turn}")
+    query = "SELECT aggregate_id, version FROM aggregates WHERE project_id = $1"
+    expected = {row[0]: row[1] for row in await owner.fetch(query, world.project_id)}
+    broker, client = await connect_broker(
+        stack.nats_url("events"), service="events", replica="broken"
+    )
+    relaying = asyncio.create_task(made(pool, client, service="events").run())
+    async with asyncio.timeout(DEADLINE_S):
+        while follower.versions != expected and not follower.wrong:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
+    await broker.stop()
+
+    assert (follower.wrong == []) is (made is Relay)
 
 
 async def test_held_transaction_sixteen_writers_and_restarts_of_everything(

@@ -1,15 +1,16 @@
 """What becomes of a fact whose handler failed: done, later, or dead; never dropped in silence."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import nats
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from prometheus_client import REGISTRY
 
-from libs.bus import Poison, subscribe_facts
+from libs.bus import Poison, subscribe_facts, watch
 from libs.bus.verdict import DELIVERIES_MAX
 from libs.contracts.events import Announcement, Event, Source
 from libs.contracts.ids import new_id
@@ -20,8 +21,8 @@ from libs.stack import Stack
 type Side = tuple[NatsBroker, Client]
 
 
-def announcement(position: int) -> Announcement:
-    """A fact about a member."""
+def announcement(position: int, *, age_s: float = 0) -> Announcement:
+    """A fact about a member, of some seconds ago."""
     return Announcement(
         position=position,
         event=Event(
@@ -33,7 +34,7 @@ def announcement(position: int) -> Announcement:
             user_id=new_id(),
             data={},
             metadata={},
-            timestamp=datetime.now(UTC),
+            timestamp=datetime.now(UTC) - timedelta(seconds=age_s),
             version=1,
             causation_id=None,
             correlation_id="test",
@@ -169,3 +170,42 @@ async def test_a_failure_that_never_ends_is_buried_after_a_bounded_number_of_tri
 
     await until(buried, within_s=40)
     assert tries == [3] * DELIVERIES_MAX
+
+
+def exported(name: str, durable: str, **labels: str) -> float:
+    labels = {"subscriber": durable, **labels}
+    return REGISTRY.get_sample_value(f"scriptorium_subscriber_{name}", labels) or 0.0
+
+
+async def test_how_late_a_subscriber_is_can_be_seen(
+    stack: Stack, asking: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How old a fact was when it was handled, and how many wait while one is."""
+    monkeypatch.setattr(watch, "WATCH_INTERVAL_S", 0.1)
+    durable, gate, waiting = "test-late", asyncio.Event(), asyncio.Event()
+
+    async def on_fact(found: Announcement) -> None:
+        if found.position == 1:
+            waiting.set()
+            await gate.wait()
+
+    for position, age_s in ((1, 100), (2, 0), (3, 0)):
+        await publish(stack, "late", announcement(position, age_s=age_s).to_wire())
+    subscribe_facts(
+        asking[0],
+        asking[1],
+        EVENTS,
+        subject="scriptorium.v1.events.member.late.>",
+        durable=durable,
+        on_fact=on_fact,
+    )
+    await asking[0].start()
+    async with asyncio.timeout(20):
+        await waiting.wait()
+    await until(lambda: exported("pending", durable) == 3)
+    gate.set()
+    await until(lambda: exported("delay_seconds_count", durable) == 3)
+    await until(lambda: exported("pending", durable) == 0)
+
+    assert exported("delay_seconds_sum", durable) >= 100
+    assert exported("delay_seconds_bucket", durable, le="60.0") == 2

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from libs.contracts.files import FileDeleted, FileUploaded
 from libs.contracts.world import (
     STORY_TYPES,
     Entity,
@@ -15,6 +16,7 @@ from libs.contracts.world import (
     TaskStatus,
 )
 from services.events.model.aggregate import Aggregate
+from services.events.model.deed import Deed
 from services.events.model.listing import BY_NAME, NAMED, Filter, Key, Listing
 from services.events.model.part import Part
 
@@ -29,9 +31,8 @@ def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> di
     return {**wanted, "task_completed_at": at if status == TaskStatus.DONE else None}
 
 
-def _file_in(data: Mapping[str, Any]) -> dict[str, Any]:
-    # What `file_deleted` says holds none.
-    return {"preview": data.get("preview"), **{f"file_{n}": data.get(n) for n in FILE_FIELDS}}
+_OF_FILE = {"preview": "preview", **{name: f"file_{name}" for name in FILE_FIELDS}}
+"""The fields of an entity that are its file's, by what they are called in the events of files."""
 
 
 ENTITY = Aggregate(
@@ -80,6 +81,20 @@ ENTITY = Aggregate(
             "priority": Key("task_priority", "float8"),
         },
     ),
-    deeds={"file_uploaded": _file_in, "file_deleted": _file_in},
+    deeds={
+        "file_uploaded": Deed(
+            description="The entity got this file, and no longer has the one it had.",
+            says=FileUploaded,
+            fields=_OF_FILE,
+        ),
+        "file_deleted": Deed(
+            description="The entity lost this file; its bytes stay for the time of retention.",
+            says=FileDeleted,
+            fields=_OF_FILE,
+            ends=True,
+            later=frozenset(_OF_FILE),
+        ),
+    },
+    historic=frozenset(_OF_FILE.values()),
     follows=_completed,
 )
