@@ -21,7 +21,7 @@ from services.events.rebuild import __main__ as rebuilding
 from services.events.rebuild import swap as swapping
 from services.events.rebuild.__main__ import Refused, rebuild
 from services.events.rebuild.swap import NotSwapped
-from tests.events.integrity.damage import Operator, flip
+from tests.events.integrity.damage import Operator, event, flip
 from tests.events.integrity.test_archive import age, archive
 from tests.events.support import Json, World
 from tests.events.test_log import require_replayed
@@ -118,6 +118,28 @@ async def test_bundles_are_rebuilt_too(world: World, owner: Pool) -> None:
     what = {(each["table"], each["what"]) for each in answer["shown"]}
     assert what == {("bundles", "missing"), ("bundles", "differs"), ("bundles", "extra")}
     assert await owner.fetch(mine, world.project_id) == before
+    assert (await run(owner))["equal"]
+
+
+async def test_bundles_are_those_of_what_was_recovered(
+    world: World, owner: Pool, operator: Operator
+) -> None:
+    """A damaged row says who did what together with what, too; a person knew better."""
+    book = await world.book("A")
+    await world.change("book", book["id"], title="B")
+    original = await event(owner, book["id"], 2)
+    await owner.execute(
+        "UPDATE events SET bundle_id = uuidv7(), user_id = uuidv7(), source = 'sync' WHERE id = $1",
+        original.id,
+    )
+    await operator.verify(world.project_id)
+    await operator.decide(book["id"], 2, original)
+
+    answer = await run(owner)
+
+    assert answer["equal"], answer["shown"]
+    # One that was missing and is there again counts once.
+    await owner.execute("DELETE FROM events WHERE id = $1", original.id)
     assert (await run(owner))["equal"]
 
 
