@@ -81,6 +81,9 @@ def _target(
         from services.collab.formats import markdown  # noqa: PLC0415 (its parser is slow to load)
 
         ours = shown(native, laid_out, ContentFormat.BLOCKS)
+        if markdown.render(ours) == text:
+            # Some of what blocks tell apart reads the same: two lists side by side are one.
+            return native.children
         back = names.to_tiptap if laid_out is Layout.XML else _same
         return markdown.rewrite(native, ours, text, back).children
     seen = _PARSE[form](_RENDER[form](shown(native, laid_out, form)))

@@ -1,7 +1,7 @@
 """Blocks and Yjs: what goes in comes out, in every layout that can hold blocks."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.contracts.content import ContentFormat
@@ -20,6 +20,10 @@ from tests.collab.formats.contents import (
 )
 
 EXAMPLES = 25
+_LIST = {"type": "list", "children": [{"type": "scene-heading", "children": []}]}
+_EMPTY = {"type": "scene-heading", "children": []}
+TWO_LISTS = [_LIST, {"type": "list-item", "children": [_EMPTY, _LIST]}]
+"""Markdown has no way to say that one list ends where another begins."""
 LAYOUTS = pytest.mark.parametrize("layout", ["slate", "xml"])
 
 
@@ -60,6 +64,7 @@ def test_any_blocks_become_any_others(layout: str, blocks: list[Json]):
 
 
 @LAYOUTS
+@example(blocks=TWO_LISTS)
 @given(blocks=BLOCKS)
 @examples(EXAMPLES)
 def test_what_was_read_in_any_format_can_be_written_back_without_an_edit(layout: str, blocks: Json):
