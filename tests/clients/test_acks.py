@@ -1,5 +1,7 @@
 """`acks=1`: what the server calls durable outlives everything."""
 
+import pytest
+
 from libs.stack import Stack
 from tests.clients.conftest import Friends
 from tests.clients.scenarios import Scenario
@@ -9,6 +11,7 @@ EDITS = 3_000
 ACKS_BEFORE_KILL = 20
 
 
+@pytest.mark.long
 async def test_all_edits_are_acknowledged_and_outlive_a_crash(
     play: Scenario, stack: Stack, friends: Friends
 ):

@@ -136,7 +136,7 @@ async def test_a_terminated_upload_is_gone(sender: Sender):
 
 
 @pytest.mark.parametrize("part", ["gateway-1", "blobs-1", "blobs-2", "everything of blobs"])
-@pytest.mark.parametrize("after", [CHUNK, 3 * CHUNK])
+@pytest.mark.parametrize("after", [CHUNK, pytest.param(3 * CHUNK, marks=pytest.mark.long)])
 async def test_kill_9_in_the_middle(sender: Sender, stack: Stack, part: str, after: int):
     """What was accepted is not sent again; the parts come back, the client goes on."""
     parts = ["blobs-1", "blobs-2"] if part == "everything of blobs" else [part]

@@ -153,7 +153,7 @@ async def stored(stack: BreakableStack, world: World) -> list[Announcement]:
         pytest.param(("nats",), marks=pytest.mark.long, id="nats"),
         pytest.param(("postgres",), marks=pytest.mark.long, id="postgres"),
         # The held transaction outlives these two, and is the last to be announced.
-        pytest.param(("events-1", "nats"), id="relay and stream"),
+        pytest.param(("events-1", "nats"), marks=pytest.mark.long, id="relay and stream"),
         pytest.param(("events-1", "nats", "postgres"), id="all"),
     ],
 )

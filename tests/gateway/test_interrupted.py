@@ -153,6 +153,7 @@ async def test_a_peer_whose_connection_is_cut_at_any_byte_ends_up_equal(
         assert row and (row["title"], row["version"]) == (each["title"], each["version"])
 
 
+@pytest.mark.long
 async def test_a_job_that_dies_at_any_step_is_one_bundle_or_nothing(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:

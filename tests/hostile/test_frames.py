@@ -12,7 +12,7 @@ from tests.hostile.assault import ALIVE, Frames, assault
 from tests.hostile.bystanders import undisturbed
 from tests.support.scenery import Scenery
 
-FRAMES = 1_000
+FRAMES = 400
 
 BINARY_ONLY, INVALID, TOO_BIG = 1003, 1007, 1009
 

@@ -165,9 +165,9 @@ def _later(part: str, step: str) -> Any:
 @pytest.mark.parametrize(
     ("part", "step"),
     [
-        (DYING, "claim.recorded"),
+        _later(DYING, "claim.recorded"),
         _later(DYING, "claim.committed"),
-        (DYING, "path.pointed"),
+        _later(DYING, "path.pointed"),
         _later(DYING, "path.committed"),
         _later("events-1", "attachments.claimed"),
         ("events-1", "attachments.recorded"),
@@ -227,7 +227,11 @@ async def test_killed_between_the_steps_of_a_reference(
 
 
 @pytest.mark.parametrize(
-    "step", ["attachments.settling", pytest.param("attachments.settled", marks=pytest.mark.long)]
+    "step",
+    [
+        pytest.param("attachments.settling", marks=pytest.mark.long),
+        pytest.param("attachments.settled", marks=pytest.mark.long),
+    ],
 )
 async def test_killed_while_a_claim_is_settled(
     stack: Mortal, people: tuple[Desk, Client], step: str

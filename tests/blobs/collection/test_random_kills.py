@@ -329,7 +329,7 @@ SEED = int(os.environ.get("SCRIPTORIUM_TEST_SEED", "2"))
 @pytest.mark.parametrize(
     ("seed", "seconds"),
     [
-        (1, 8),
+        pytest.param(1, 8, marks=pytest.mark.long),
         pytest.param(SEED, LONG_S, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )

@@ -19,7 +19,7 @@ from tests.collab.formats.contents import (
     said,
 )
 
-EXAMPLES = 25
+EXAMPLES = 15
 _LIST = {"type": "list", "children": [{"type": "scene-heading", "children": []}]}
 _EMPTY = {"type": "scene-heading", "children": []}
 TWO_LISTS = [_LIST, {"type": "list-item", "children": [_EMPTY, _LIST]}]

@@ -10,7 +10,7 @@ from tests.events.log_model.desk import Desk
 from tests.events.log_model.machine import LogMachine, outcomes
 
 QUICK = settings(
-    max_examples=20,
+    max_examples=12,
     stateful_step_count=20,
     deadline=None,
     derandomize=True,
