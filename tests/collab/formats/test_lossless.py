@@ -20,9 +20,9 @@ from tests.collab.formats.contents import (
 )
 
 EXAMPLES = 15
-_LIST = {"type": "list", "children": [{"type": "scene-heading", "children": []}]}
-_EMPTY = {"type": "scene-heading", "children": []}
-TWO_LISTS = [_LIST, {"type": "list-item", "children": [_EMPTY, _LIST]}]
+_EMPTY: Json = {"type": "scene-heading", "children": []}
+_LIST: Json = {"type": "list", "children": [_EMPTY]}
+TWO_LISTS: Json = [_LIST, {"type": "list-item", "children": [_EMPTY, _LIST]}]
 """Markdown has no way to say that one list ends where another begins."""
 LAYOUTS = pytest.mark.parametrize("layout", ["slate", "xml"])
 
