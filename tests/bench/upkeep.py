@@ -4,9 +4,9 @@ On stacks of its own; nothing else should run. The trace is one person's paper, 
 with 1 when a bar is missed: cold loads with a head, and roll-ups.
 """
 
+import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from base64 import b64decode
@@ -67,10 +67,13 @@ CALM = {
 async def main() -> int:
     """Measure what was asked for, or everything, and print; how many bars were missed."""
     parts = {"compaction": compaction, "pastes": pastes, "loads": loads, "replay": replay}
+    options = argparse.ArgumentParser(prog="python -m tests.bench.upkeep")
+    options.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    wanted: list[str] = options.parse_args().only
     rows = trace_rows()
     print(f"trace: {len(rows):,} updates, {sum(map(len, rows)):,} bytes")
     figures: list[Figure] = []
-    for name in sys.argv[1:] or parts:
+    for name in wanted:
         figures += await parts[name](rows) or []
     for figure in figures:
         print(figure.line())
