@@ -58,7 +58,7 @@ ORDER BY a.project_id, a.aggregate_id LIMIT $1;
 
 -- name: fold_bundles
 -- What the events of one action say is the same for all of them, but for their number and moment.
--- Of what a person recovered that counts, and not the row in whose place it stands.
+-- Of what a person recovered that counts, whatever row is in the log at its place.
 INSERT INTO {schema}.bundles (
     bundle_id, project_id, user_id, type, label, source, operations, created_at, causation_id,
     reverses)
@@ -70,16 +70,13 @@ FROM (
     SELECT e.bundle_id, e.project_id, e.user_id, e.metadata, e.source, e."timestamp", e.causation_id
     FROM public.event_log e
     LEFT JOIN public.quarantined_events q ON q.aggregate_id = e.aggregate_id
-        AND q.version = e.version AND q.event_id = e.id AND q.state = 'recovered'
+        AND q.version = e.version AND q.state = 'recovered'
     WHERE q.aggregate_id IS NULL
     UNION ALL
     SELECT (q.recovered ->> 'bundleId')::uuid, q.project_id, (q.recovered ->> 'userId')::uuid,
         q.recovered -> 'metadata', (q.recovered ->> 'source')::public.event_source,
         (q.recovered ->> 'timestamp')::timestamptz, (q.recovered ->> 'causationId')::uuid
-    FROM public.quarantined_events q
-    WHERE q.state = 'recovered' AND (q.flaw <> 'missing' OR NOT EXISTS (
-        -- One that was missing may be back.
-        SELECT FROM public.events_of(ARRAY[q.aggregate_id]) e WHERE e.version = q.version))
+    FROM public.quarantined_events q WHERE q.state = 'recovered'
 ) facts GROUP BY bundle_id;
 
 -- name: forget
