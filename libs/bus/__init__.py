@@ -2,7 +2,7 @@
 
 from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
 from libs.bus.drain import drain
-from libs.bus.outbox import Bell, Fact, announce
+from libs.bus.outbox import Bell, Fact, Near, announce
 from libs.bus.relay import Due, Relay, Screened, Screening
 from libs.bus.rpc import Caller, Handler, serve
 from libs.bus.verdict import Poison, subscribe_facts
@@ -15,6 +15,7 @@ __all__ = [
     "Due",
     "Fact",
     "Handler",
+    "Near",
     "Poison",
     "Relay",
     "Screened",

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from libs.bus.broker import heard
+from libs.bus.rpc import Workers, workers_of
 
 log = structlog.get_logger(__name__)
 
@@ -23,22 +24,22 @@ _LOOK_INTERVAL_S = 0.01
 async def drain(broker: NatsBroker, client: Client) -> None:
     """Take no more requests, and return when those at hand are answered or time is up."""
     # Consumers of facts are no servers of requests: what they have not done comes again.
-    subscribers: list[Any] = [
-        each
-        for each in broker.subscribers
-        if isinstance(_subscription(each), Subscription) and hasattr(each, "receive_stream")
+    served = [
+        (_subscription(subscriber), workers)
+        for subscriber, workers in workers_of(broker).items()
+        if isinstance(_subscription(subscriber), Subscription)
     ]
     try:
         async with asyncio.timeout(DRAIN_WAIT_S_MAX):
-            for subscriber in subscribers:
+            for subscription, _ in served:
                 # Not `Subscription.drain`: its PING may be written ahead of its UNSUB (see
                 # `heard`), and what the server sends in between would find no subscription.
-                await client._send_unsubscribe(_subscription(subscriber)._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+                await client._send_unsubscribe(subscription._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             await heard(client)
             # Twice, because a request is in nobody's count while it passes from queue to worker.
             quiet = 0
             while quiet < 2:
-                quiet = quiet + 1 if all(map(_is_idle, subscribers)) else 0
+                quiet = quiet + 1 if all(_is_idle(*each) for each in served) else 0
                 await asyncio.sleep(_LOOK_INTERVAL_S)
             await heard(client)
     except TimeoutError:
@@ -46,11 +47,8 @@ async def drain(broker: NatsBroker, client: Client) -> None:
 
 
 def _subscription(subscriber: Any) -> Any:
-    return subscriber.subscription
+    return subscriber.subscription  # not in the type that the broker hands out
 
 
-def _is_idle(subscriber: Any) -> bool:
-    unread: int = _subscription(subscriber).pending_msgs
-    waiting: int = subscriber.receive_stream.statistics().current_buffer_used
-    free: int = subscriber.limiter.value
-    return unread == 0 and waiting == 0 and free == subscriber.max_workers
+def _is_idle(subscription: Subscription, workers: Workers) -> bool:
+    return subscription.pending_msgs == 0 and workers.running == 0

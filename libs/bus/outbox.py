@@ -23,7 +23,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -60,22 +60,35 @@ async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
     )
 
 
+class Near(Protocol):
+    """A relay in this process."""
+
+    def wake(self) -> bool:
+        """Look for new facts, if this is the relay at work; returns whether it is."""
+        ...
+
+
 class Bell:
     """Wakes the relay after commits, once for all that are committed meanwhile.
+
+    The one in this process directly, one elsewhere through PostgreSQL.
 
     For who commits often and fills the outbox without `announce`: PostgreSQL lets transactions that
     notify commit only one after the other, each with its own write to the disk. What a crash
     leaves unrung is found within POLL_INTERVAL_S.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        """Ring over *pool*."""
+    def __init__(self, pool: Pool, near: Near | None = None) -> None:
+        """Ring over *pool*, unless *near* is at work."""
         self._pool = pool
+        self._near = near
         self._due = False
         self._ringing: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
         """Wake the relay soon."""
+        if self._near and self._near.wake():
+            return
         self._due = True
         if self._ringing is None:
             self._ringing = asyncio.create_task(self._ring(), name="bell of the outbox")

@@ -109,6 +109,12 @@ class Relay:
         """Whether something placed may not have been announced."""
         self._more = True
         """Whether something may wait to go out once more."""
+        self._at_work = False
+
+    def wake(self) -> bool:
+        """Look for new facts, if this is the relay at work; returns whether it is."""
+        self._wake.set()
+        return self._at_work
 
     async def run(self) -> None:
         """Relay until cancelled, through losses of either server."""
@@ -133,6 +139,7 @@ class Relay:
                     try:
                         await self._relay(connection)
                     finally:
+                        self._at_work = False
                         # The lock is the session's and must end with it: an idle connection in
                         # the pool that still held it would hold up every relay.
                         connection.terminate()
@@ -151,7 +158,7 @@ class Relay:
         # The wait for the lock is the stand-by of a second replica, so it may last for weeks.
         await connection.execute(SQL.lock, timeout=STANDBY_S_MAX)
         await connection.add_listener("outbox", woken)
-        self._behind = self._more = True
+        self._behind = self._more = self._at_work = True
         while True:
             self._wake.clear()
             if await self._step(connection):

@@ -7,14 +7,16 @@ again at the caller. A service answers in a queue group, so any replica may.
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import nats.errors
 import structlog
-from faststream.nats import NatsBroker, NatsResponse
+from faststream.nats import NatsBroker
 from faststream.nats.annotations import NatsMessage
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from prometheus_client import Histogram
 from pydantic import ValidationError
@@ -34,13 +36,14 @@ _ACTOR = "scriptorium-actor"
 _DEADLINE = "scriptorium-deadline-ms"
 _STATUS = "scriptorium-status"
 
-_served = Histogram(
+_seconds = Histogram(
     "scriptorium_rpc_seconds",
     "Time to serve a request, by method and outcome code.",
     ["method", "code"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 _trace = tracer(__name__)
+_served: WeakKeyDictionary[NatsBroker, dict[Any, "Workers"]] = WeakKeyDictionary()
 
 type Handler[Q: Wire, A: Wire] = Callable[[Q, Actor], Awaitable[A]]
 
@@ -99,30 +102,54 @@ def serve[Q: Wire, A: Wire](
     The handler raises `AppError` for what a caller should know; anything else is logged here,
     once, and answered as INTERNAL without its text.
     """
+    workers = Workers()
 
-    async def on_request(message: NatsMessage) -> NatsResponse:
-        headers = dict(message.raw_message.headers or {})
-        started = time.perf_counter()
-        with _trace.start_as_current_span(
-            f"serve {method.service}.{method.name}",
-            context=remote_context(headers),
-            kind=SpanKind.SERVER,
-        ) as span:
-            code, response = await _run(method, handler, headers, message.raw_message.data)
-            if code != "OK":
-                span.set_status(Status(StatusCode.ERROR, code))
-        _served.labels(f"{method.service}.{method.name}", code).observe(
-            time.perf_counter() - started
-        )
-        return response
+    async def on_request(message: NatsMessage) -> None:
+        await workers.begin(_answer(method, handler, message.raw_message))
 
-    broker.subscriber(
+    subscriber = broker.subscriber(
         method.subject,
         queue=method.service,
-        max_workers=WORKERS_MAX,
         title=f"{method.service}.{method.name}",
         decoder=whole,
-    )(on_request)
+        no_reply=True,
+    )
+    subscriber(on_request)
+    _served.setdefault(broker, {})[subscriber] = workers
+
+
+class Workers:
+    """Handlers of one method that run side by side.
+
+    FastStream's own `max_workers` passes each request through a queue and two tasks, and answers
+    by its publisher: together 0.2 ms of processor time for each, half of all that a request costs.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none at work."""
+        self._free = asyncio.Semaphore(WORKERS_MAX)
+        self._running = set[asyncio.Task[None]]()
+
+    @property
+    def running(self) -> int:
+        """How many are at work."""
+        return len(self._running)
+
+    async def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start *work* as soon as fewer than WORKERS_MAX are running."""
+        await self._free.acquire()
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._free.release()
+
+
+def workers_of(broker: NatsBroker) -> Mapping[Any, Workers]:
+    """Return the subscribers of *broker* that answer requests, with their workers."""
+    return _served.get(broker, {})
 
 
 async def whole(message: NatsMessage) -> NatsMessage:
@@ -133,9 +160,31 @@ async def whole(message: NatsMessage) -> NatsMessage:
     return message
 
 
+async def _answer[Q: Wire, A: Wire](
+    method: Method[Q, A], handler: Handler[Q, A], request: Msg
+) -> None:
+    headers = dict(request.headers or {})
+    started = time.perf_counter()
+    with _trace.start_as_current_span(
+        f"serve {method.service}.{method.name}",
+        context=remote_context(headers),
+        kind=SpanKind.SERVER,
+    ) as span:
+        code, body = await _run(method, handler, headers, request.data)
+        if code != "OK":
+            span.set_status(Status(StatusCode.ERROR, code))
+        # What `respond` sends back as headers are those of the message.
+        request.headers = {_STATUS: "ok" if code == "OK" else "error"}
+        try:
+            await request.respond(body)
+        except nats.errors.Error as error:
+            log.warning("no answer sent", method=method.name, reason=type(error).__name__)
+    _seconds.labels(f"{method.service}.{method.name}", code).observe(time.perf_counter() - started)
+
+
 async def _run[Q: Wire, A: Wire](
     method: Method[Q, A], handler: Handler[Q, A], headers: dict[str, str], body: bytes
-) -> tuple[str, NatsResponse]:
+) -> tuple[str, bytes]:
     try:
         question = method.question.model_validate_json(body)
         actor = Actor.model_validate_json(headers[_ACTOR])
@@ -152,11 +201,10 @@ async def _run[Q: Wire, A: Wire](
         log.exception("request failed", method=method.name)
         failure = errors.Internal()
     else:
-        return "OK", NatsResponse(answer.to_wire(), headers={_STATUS: "ok"})
+        return "OK", answer.to_wire()
     payload: dict[str, Any] = {
         "code": failure.code,
         "detail": failure.detail,
         "data": failure.data,
     }
-    body = json.dumps(payload, default=str).encode()
-    return failure.code, NatsResponse(body, headers={_STATUS: "error"})
+    return failure.code, json.dumps(payload, default=str).encode()

@@ -1,7 +1,7 @@
 """PostgreSQL: a pool, named queries, forward-only migrations."""
 
 from libs.postgres.migrate import migrate
-from libs.postgres.pool import Connection, Pool, connect, snapshot_transaction
+from libs.postgres.pool import Connection, Pool, connect, own_id, snapshot_transaction
 from libs.postgres.queries import Queries, load_queries
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "connect",
     "load_queries",
     "migrate",
+    "own_id",
     "snapshot_transaction",
 ]

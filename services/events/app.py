@@ -60,7 +60,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    store = Store(pool)
+    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool))
+    store = Store(pool, relay)
     subscribe(broker, store)
     subscribe_bundles(broker, store)
     subscribe_sync(broker, store)
@@ -76,7 +77,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
-    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool))
     policy = Policy(settings.archive_after_days)
     purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
     background = [

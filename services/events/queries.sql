@@ -17,12 +17,19 @@ SELECT a.version AS head_version, a.checksum AS head_checksum, v.*
 FROM aggregates a LEFT JOIN {view} v ON v.id = a.aggregate_id AND v.project_id = a.project_id
 WHERE a.project_id = $1 AND a.aggregate_type = $2 AND a.aggregate_id = $3 FOR UPDATE OF a;
 
+-- name: glance
+-- As `lock`, without waiting and without holding anything.
+SELECT a.version AS head_version, a.checksum AS head_checksum, v.*
+FROM aggregates a JOIN {view} v ON v.id = a.aggregate_id AND v.project_id = a.project_id
+WHERE a.project_id = $1 AND a.aggregate_type = $2 AND a.aggregate_id = $3;
+
 -- name: lock_all
--- Many at once, in the order of locks. The sort comes below the locking, so it is kept.
+-- Many at once, in the order of locks. The sort comes below the locking, so it is kept. IS TRUE keeps
+-- the planner from reading all of a project, which it takes for small before it has counted.
 SELECT a.aggregate_id, a.version, a.checksum
 FROM unnest($2::uuid[], $3::text[], $4::integer[]) AS wanted (id, type, depth)
 JOIN aggregates a ON a.aggregate_id = wanted.id AND a.aggregate_type = wanted.type
-WHERE a.project_id = $1 ORDER BY wanted.depth, a.aggregate_id FOR UPDATE OF a;
+WHERE (a.project_id = $1) IS TRUE ORDER BY wanted.depth, a.aggregate_id FOR UPDATE OF a;
 
 -- name: hold_project
 -- Whether a project may change, kept so until the commit: who archives or purges it waits for the
@@ -34,13 +41,11 @@ FROM projects WHERE id = $1 FOR KEY SHARE;
 -- Waits for all who hold it, and lets nobody hold it until the commit.
 SELECT FROM projects WHERE id = $1 FOR UPDATE;
 
--- name: append
+-- name: appending
 -- The events of one user action, of one project, user, cause and moment, and its bundle; with them
 -- the ends of their chains, what is announced of them, and whether the project may change (as
--- hold_project says it). An action may append more than once. `heads` is fewer than given when an
--- aggregate was not at its expected version ($23) or a new one's id is taken, `claimed` is false when
--- the action ($28, if it is to be claimed here) was recorded before: then nothing of this may be kept.
--- The caller wakes the relay once this is committed.
+-- hold_project says it). An action may append more than once. The caller wakes the relay once this
+-- is committed. `append` or `insist` completes it.
 WITH project AS (
     SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
         EXISTS (
@@ -57,7 +62,7 @@ WITH project AS (
     UPDATE aggregates SET version = n.version, checksum = n.checksum
     FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::text[])
         AS n (id, version, expected, checksum)
-    WHERE aggregate_id = n.id AND aggregates.version = n.expected AND project_id = $8
+    WHERE aggregate_id = n.id AND aggregates.version = n.expected AND (project_id = $8) IS TRUE
     RETURNING aggregate_id
 ), bundle AS (
     INSERT INTO bundles AS known (
@@ -86,8 +91,27 @@ WITH project AS (
     SELECT $28, $9, $29, $30 WHERE $28::uuid IS NOT NULL
     ON CONFLICT (command_id) DO NOTHING RETURNING command_id
 )
+-- name: append
+-- `heads` is fewer than given when an aggregate was not at its expected version ($23) or a new one's
+-- id is taken, `claimed` is false when the action ($28, if it is to be claimed here) was recorded
+-- before: then nothing of this may be kept.
 SELECT $28 IS NULL OR EXISTS (SELECT FROM claimed) AS claimed,
     (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
+FROM (VALUES (1)) AS one LEFT JOIN project ON true;
+
+-- name: changing
+-- The row of the one aggregate that the events are about.
+changed AS (
+    UPDATE {table} SET ({columns}) = ROW ({values_appended}) WHERE id = $31 RETURNING id
+)
+
+-- name: insist
+-- Undoes all of it when `append` or `changing` would have told of anything unusual.
+SELECT insist(
+    NOT (archived OR deleted OR purged)
+    AND ($28 IS NULL OR EXISTS (SELECT FROM claimed))
+    AND (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) = 1
+    AND EXISTS (SELECT FROM changed))
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
 -- name: insert_row
@@ -102,7 +126,8 @@ INSERT INTO {table} ({columns})
 SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb);
 
 -- name: update_rows
-UPDATE {table} AS t SET ({columns}) = ROW ({new_columns})
+-- Only what has changed in one of them.
+UPDATE {table} AS t SET ({changed}) = ROW ({new_changed})
 FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb) AS n WHERE t.id = n.id;
 
 -- name: delete_row
@@ -285,11 +310,20 @@ DELETE FROM commands WHERE command_id IN (
     SELECT command_id FROM commands WHERE created_at < now() - make_interval(days => $1)
     ORDER BY created_at LIMIT $2);
 
+-- name: look_up_by_id
+-- For the rest of a transaction that writes many rows: each is found by its index. A plan that was
+-- made while a table was small would read all of it for each batch, until the server looks at the
+-- table's size again, a minute later or much later. Statements that are run under this are marked
+-- (`many` in statements.py), so that they share no plan with those that are not.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_material', 'off', true);
+
 -- name: hold_all
 -- As `lock_all`, but shared, like `hold`.
 SELECT a.aggregate_id FROM unnest($2::uuid[], $3::text[]) AS wanted (id, type)
 JOIN aggregates a ON a.aggregate_id = wanted.id AND a.aggregate_type = wanted.type
-WHERE a.project_id = $1 ORDER BY a.aggregate_id FOR SHARE OF a;
+WHERE (a.project_id = $1) IS TRUE ORDER BY a.aggregate_id FOR SHARE OF a;
 
 -- name: hold
 -- As `lock`, but shared: many may refer to one thing at once, and none while it is deleted.

@@ -17,6 +17,7 @@ from libs.contracts.bundles import (
     SetField,
 )
 from libs.contracts.resources import INDEX_MAX
+from libs.postgres import own_id
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, PROJECT
 from services.events.model.refusal import refused
@@ -141,7 +142,7 @@ def read(operations: Sequence[OneOperation], project_id: UUID, *, at: str) -> li
 
 def _step(operation: OneOperation, project_id: UUID, at: str) -> Step:
     about = _about(operation)
-    target = operation.aggregate.id
+    target = own_id(operation.aggregate.id)
     expected = operation.expected_version
     match operation:
         case SetField():
@@ -202,10 +203,10 @@ def _parent(about: Aggregate, given: UUID | None, project_id: UUID) -> UUID | No
     if about.parent is None:
         return None
     if about.parent == PROJECT.kind:
-        return given or project_id
+        given = given or project_id
     if given is None:
         raise refused("parentId", "is required")
-    return given
+    return own_id(given)
 
 
 def _nested(path: str, value: Any) -> dict[str, Any]:
@@ -215,6 +216,8 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
 
 
 def _olds(about: Aggregate, operation: SetField, values: dict[str, Any]) -> dict[str, Any]:
+    if operation.old_value is None:
+        return dict.fromkeys(values)
     try:
         # Read like the new one, so that two spellings of a time are the same time.
         olds = about.wanted(_nested(operation.path, operation.old_value))

@@ -1,6 +1,7 @@
 """What all commands share: their cause, their claim, and the checks before they act."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
@@ -15,8 +16,10 @@ from libs.contracts.resources import Kind
 from libs.contracts.wire import Wire
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import PROJECT
-from services.events.model.log import Cause, canonical
+from services.events.model.log import Cause
 from services.events.store import Claim, Reader
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def cause_of(
@@ -54,8 +57,8 @@ def claim_of(question: Wire, command_id: UUID, target_id: UUID, *, project_id: U
         scope = None if said["kind"] == PROJECT.kind else str(project_id)
     else:
         scope = str(project_id)
-    words = canonical([type(question).__name__, scope, said])
-    return Claim(command_id, hashlib.sha256(words).hexdigest(), target_id)
+    words = _ENCODER.encode([type(question).__name__, scope, said])
+    return Claim(command_id, hashlib.sha256(words.encode()).hexdigest(), target_id)
 
 
 def require_visible(row: Row | None) -> Row:

@@ -220,6 +220,8 @@ class Commands:
 
         cause = cause_of(actor, question.command_id, project_id=project_id)
         try:
+            if isinstance(question, Change):
+                return await self._store.change(cause, work)
             return await self._store.command(cause, work)
         except (errors.Unavailable, errors.DeadlineExceeded):
             raise

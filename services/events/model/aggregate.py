@@ -91,15 +91,22 @@ class Aggregate:
     """Its own fields, in snake_case; those of a part as `<part>_<field>`."""
     guarded: frozenset[str] = field(init=False)
     """Those that only its deeds change."""
+    components: tuple[Part, ...] = field(init=False)
+    """The parts that have a table of their own."""
+    columns: tuple[str, ...] = field(init=False)
+    """All columns of its projection's own table."""
 
     def __post_init__(self) -> None:
-        """Work out the fields once, because every fold asks for them."""
+        """Work out once what every fold and every write asks for."""
         grouped = {part.name: part for part in self.parts}
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
         guarded = frozenset(name for deed in self.deeds.values() for name in deed.fields.values())
         object.__setattr__(self, "guarded", guarded)
+        components = tuple(part for part in self.parts if part.table)
+        object.__setattr__(self, "components", components)
+        object.__setattr__(self, "columns", self._columns())
 
     @property
     def view(self) -> str:
@@ -111,9 +118,7 @@ class Aggregate:
         """The column that names its parent."""
         return f"{self.parent}_id" if self.parent else None
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns of its projection's own table."""
+    def _columns(self) -> tuple[str, ...]:
         place = ("rank",) if self.parent and self.ordered else ()
         above = {"project_id": None} if self.kind != "project" else {}
         if self.parent_column:
@@ -123,11 +128,6 @@ class Aggregate:
         elsewhere = {name for part in self.components for name in part.columns.values()}
         own = (name for name in self.fields if name not in elsewhere)
         return ("id", *above, *place, *own, *_STAMPS, *deletion, *archival)
-
-    @property
-    def components(self) -> tuple[Part, ...]:
-        """The parts that have a table of their own."""
-        return tuple(part for part in self.parts if part.table)
 
     def stored(self, row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every table's row that *row*, a fold of events, stands for; its own table first."""

@@ -11,6 +11,14 @@ from services.events.model.aggregate import Aggregate, Row
 from services.events.store.statements import SQL
 
 
+def changes_components(
+    about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+) -> bool:
+    """Return whether `drop_components` or `put_components` might have something to do."""
+    known = [row for row in (*before.values(), *rows) if row]
+    return any(part.belongs_to(row) for part in about.components for row in known)
+
+
 async def drop_components(
     connection: Connection, about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
 ) -> None:

@@ -4,18 +4,26 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import asyncpg
+from prometheus_client import Counter
 
 from libs import errors
-from libs.bus import Bell
+from libs.bus import Bell, Near
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.model.log import Cause
+from services.events.store.optimistic import OUTRUN, OptimisticTransaction
 from services.events.store.reader import Reader
 from services.events.store.transaction import Transaction
 from services.events.store.violations import REFUSED, is_moving, meaning
 
 TRIES_MAX = 5
 """Of a transaction that met another one; each try sees what the other did."""
+
+_changes = Counter(
+    "scriptorium_events_changes_total",
+    "Changes of one aggregate: in one statement, or with locks after all.",
+    ["way"],
+)
 
 
 class TryAgain(Exception):
@@ -25,10 +33,10 @@ class TryAgain(Exception):
 class Store:
     """The database of the events service."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Keep the log in *pool*."""
+    def __init__(self, pool: Pool, relay: Near | None = None) -> None:
+        """Keep the log in *pool*; what is recorded wakes *relay*, or the one elsewhere."""
         self._pool = pool
-        self._bell = Bell(pool)
+        self._bell = Bell(pool, relay)
 
     async def command[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run *work* in a transaction, again when it met another one.
@@ -63,6 +71,28 @@ class Store:
                     self._bell.ring()
                 return answer
         raise errors.ConcurrencyConflict
+
+    async def change[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run *work*, which changes fields of one aggregate, and as `command` if it does more.
+
+        What it reads after it recorded is as it was before that. Raises as `command`.
+        """
+        ended = False
+        try:
+            async with self._pool.acquire() as connection:
+                transaction = OptimisticTransaction(connection, cause)
+                answer = await work(transaction)
+                ended = True
+                await transaction.finish()
+        except (*OUTRUN, *REFUSED):
+            _changes.labels("locked").inc()
+            return await self.command(cause, work)
+        except UNREACHABLE as error:
+            raise _away(error, unsure=ended) from error
+        _changes.labels("optimistic").inc()
+        if transaction.recorded:
+            self._bell.ring()
+        return answer
 
     async def read[T](
         self, work: Callable[[Reader], Awaitable[T]], *, project_id: UUID | None = None

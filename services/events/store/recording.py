@@ -21,7 +21,20 @@ from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Cause, Draft, Head, Written
 from services.events.store import guard
 from services.events.store.components import drop_components, put_components
-from services.events.store.statements import SQL, order_of, statement
+from services.events.store.statements import APPEND, append_and_change, many, order_of, statement
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case UUID():
+            return str(value)
+        case date():
+            return value.isoformat()
+        case _:
+            raise TypeError(f"a row holds {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +87,20 @@ class Entry:
     claim: Claim | None
     tables: Sequence[TableWrite]
 
+    @property
+    def ends(self) -> dict[UUID, Event]:
+        """The last event of each aggregate."""
+        return {each.event.aggregate_id: each.event for each in self.written}
+
 
 class Writing:
     """Writes entries over one connection, in order; one may be under way when the next comes."""
 
-    def __init__(self, connection: Connection, cause: Cause) -> None:
-        """Write over *connection* what *cause* leads to."""
+    def __init__(self, connection: Connection, cause: Cause, *, by_id: bool) -> None:
+        """Write over *connection* what *cause* leads to; *by_id* after `look_up_by_id`."""
         self._connection = connection
         self._cause = cause
+        self._marked = many if by_id else str
         self._under_way: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -118,9 +137,27 @@ class Writing:
             await asyncio.gather(self._under_way, return_exceptions=True)
 
     async def _write(self, entry: Entry) -> None:
-        await _append(self._connection, self._cause, entry)
+        done = await self._connection.fetchrow(self._marked(APPEND), *_appended(self._cause, entry))
+        assert done
+        # What was written is undone with the transaction.
+        if not done["claimed"]:
+            raise Repeated
+        guard.require(done if done["archived"] is not None else None, self._cause, entry.drafts)
+        if done["heads"] != len(entry.ends):
+            raise errors.ConcurrencyConflict
         for table in entry.tables:
-            await _write_table(self._connection, table)
+            await self._write_table(table)
+
+    async def _write_table(self, table: TableWrite) -> None:
+        connection, about = self._connection, table.about
+        for key in table.gone:
+            # What lasts goes only when it is purged, and the database sees to that.
+            name = "bury_row" if about.lasting else "delete_row"
+            await connection.execute(statement(name, about), key)
+        await drop_components(connection, about, table.before, table.rows)
+        for query, values in table.puts:
+            await connection.execute(self._marked(query), *values)
+        await put_components(connection, about, table.before, table.rows)
 
 
 def table_writes(
@@ -147,31 +184,64 @@ def table_writes(
             if (row := after[key]) is not None:
                 about.require_whole(row)
                 (updated if before.get(key) is not None else inserted).append(row)
-        puts = [*_put("update", about, updated), *_put("insert", about, inserted)]
+        puts = [*_updates(about, before, updated), *_insertions(about, inserted)]
         found.append(TableWrite(about, before, [*updated, *inserted], gone, puts))
     return found
 
 
-def _put(verb: str, about: Aggregate, rows: Sequence[Row]) -> list[tuple[str, tuple[Any, ...]]]:
-    """Return how to write rows of one kind: one by its values, several as one set."""
+type _Put = tuple[str, tuple[Any, ...]]
+"""A statement and its arguments."""
+
+
+def _updates(
+    about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+) -> list[_Put]:
+    """Return how to update rows: one by its values, several as one set of what changed."""
+    if len(rows) == 1:
+        return [_put_one("update_row", about, rows[0])]
     if not rows:
         return []
+    both = [(old, row) for row in rows if (old := before[row["id"]])]
+    changed = tuple(
+        column for column in about.columns if any(old[column] != row[column] for old, row in both)
+    )
+    text = statement("update_rows", about, changed)
+    return [(text, (_as_text(("id", *changed), rows),))]
+
+
+def _insertions(about: Aggregate, rows: Sequence[Row]) -> list[_Put]:
     if len(rows) == 1:
-        values = tuple([rows[0][column] for column in about.columns])
-        return [(statement(f"{verb}_row", about), values)]
-    values = [{column: row[column] for column in about.columns} for row in rows]
-    text = json.dumps(values, separators=(",", ":"), default=_json)
-    return [(statement(f"{verb}_rows", about), (text,))]
+        return [_put_one("insert_row", about, rows[0])]
+    return [(statement("insert_rows", about), (_as_text(about.columns, rows),))] if rows else []
 
 
-async def _append(connection: Connection, cause: Cause, entry: Entry) -> None:
-    """Write to the log, the ends of the chains and the outbox, if the project may change."""
+def _put_one(name: str, about: Aggregate, row: Row) -> _Put:
+    return statement(name, about), tuple([row[column] for column in about.columns])
+
+
+def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    return _ENCODER.encode([{column: row[column] for column in columns} for row in rows])
+
+
+async def write_at_once(connection: Connection, cause: Cause, entry: Entry) -> None:
+    """Write an entry about one aggregate that is there, in a transaction of this one statement.
+
+    Raises:
+        asyncpg.SerializationError: Something is not as it was thought to be, or not usual; nothing
+            was written.
+    """
+    [table] = entry.tables
+    [(_, row)] = table.puts
+    await connection.execute(append_and_change(table.about), *_appended(cause, entry), *row)
+
+
+def _appended(cause: Cause, entry: Entry) -> tuple[Any, ...]:
+    """Return the parameters of `append`."""
     events, claim = [each.event for each in entry.written], entry.claim
-    ends = {event.aggregate_id: event for event in events}
+    ends = entry.ends
     new = [event for key, event in ends.items() if key not in entry.heads]
     known = [event for key, event in ends.items() if key in entry.heads]
-    done = await connection.fetchrow(
-        SQL.append,
+    return (
         [event.id for event in events],
         [event.aggregate_id for event in events],
         [event.aggregate_type for event in events],
@@ -201,35 +271,6 @@ async def _append(connection: Connection, cause: Cause, entry: Entry) -> None:
         json.dumps(inject()),
         *((claim.command_id, claim.digest, claim.target_id) if claim else (None, None, None)),
     )
-    assert done
-    # What was written is undone with the transaction.
-    if not done["claimed"]:
-        raise Repeated
-    guard.require(done if done["archived"] is not None else None, cause, entry.drafts)
-    if done["heads"] != len(ends):
-        raise errors.ConcurrencyConflict
-
-
-async def _write_table(connection: Connection, table: TableWrite) -> None:
-    about = table.about
-    for key in table.gone:
-        # What lasts goes only when it is purged, and the database sees to that.
-        name = "bury_row" if about.lasting else "delete_row"
-        await connection.execute(statement(name, about), key)
-    await drop_components(connection, about, table.before, table.rows)
-    for query, values in table.puts:
-        await connection.execute(query, *values)
-    await put_components(connection, about, table.before, table.rows)
-
-
-def _json(value: Any) -> Any:
-    match value:
-        case UUID():
-            return str(value)
-        case date():
-            return value.isoformat()
-        case _:
-            raise TypeError(f"a row holds {type(value).__name__}")
 
 
 def _subject(event: Event) -> str:

@@ -1,7 +1,7 @@
 """The statements of `queries.sql`, filled in for each kind of aggregate."""
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import asyncpg
@@ -13,13 +13,36 @@ from services.events.model.aggregates import AGGREGATES
 
 SQL = load_queries("services.events")
 
+_APPENDED = 30
+"""Parameters of `append`; a row that is written with it has the next ones."""
+
+STATEMENTS_MAX = 2_000
+"""Kept; there may be one for each set of fields that change together."""
+
+APPEND = f"{SQL.appending}\n{SQL.append}"
+
 _COMPUTED = ("index", "role")
 """Members of resources that their views do not hold, or that cost something."""
 
 
-def statement(name: str, about: Aggregate) -> str:
-    """Return a statement for one kind of aggregate."""
-    return _filled(name, about.kind)
+def statement(name: str, about: Aggregate, changed: tuple[str, ...] = ()) -> str:
+    """Return a statement for one kind of aggregate, and for the columns that change."""
+    return _filled(name, about.kind, changed)
+
+
+def many(text: str) -> str:
+    """Return a statement as it is run after `look_up_by_id`."""
+    return f"{text}\n-- many"
+
+
+def append_and_change(about: Aggregate) -> str:
+    """Return what appends about one aggregate of a kind and writes its row, or undoes itself."""
+    return _append_and_change(about.kind)
+
+
+@cache
+def _append_and_change(kind: str) -> str:
+    return f"{SQL.appending},\n{_filled('changing', kind)}\n{SQL.insist}"
 
 
 @cache
@@ -38,8 +61,8 @@ def order_of(about: Aggregate) -> int:
     return list(AGGREGATES).index(about.kind)
 
 
-@cache
-def _filled(name: str, kind: str) -> str:
+@lru_cache(STATEMENTS_MAX)
+def _filled(name: str, kind: str, changed: tuple[str, ...] = ()) -> str:
     about = AGGREGATES[kind]
     names = about.columns
     shown = [name for name in about.resource.model_fields if name not in _COMPUTED]
@@ -51,10 +74,16 @@ def _filled(name: str, kind: str) -> str:
         columns=", ".join(names),
         schema="v.schema_version" if "schema_version" in names else "NULL::integer",
         whole=", ".join(dict.fromkeys((*names, *about.fields))),
-        new_columns=", ".join(f"n.{name}" for name in names),
+        changed=", ".join(changed),
+        new_changed=", ".join(f"n.{name}" for name in changed),
         shown=", ".join(f"v.{name}" for name in shown),
-        values=", ".join(f"${place}" for place in range(1, len(names) + 1)),
+        values=_places(names, after=0),
+        values_appended=_places(names, after=_APPENDED),
     )
+
+
+def _places(names: Sequence[str], *, after: int) -> str:
+    return ", ".join(f"${place}" for place in range(after + 1, after + len(names) + 1))
 
 
 def of_events(rows: Iterable[asyncpg.Record]) -> list[Event]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
+
 from libs import errors
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
@@ -14,10 +16,12 @@ from services.events.model.log import Cause, Draft, Head, chained, fold
 from services.events.store import guard
 from services.events.store.reader import Reader
 from services.events.store.recording import Claim, Entry, Writing, table_writes
-from services.events.store.statements import SQL, depth_of, statement
+from services.events.store.statements import SQL, depth_of, many, statement
 
 RECORDED_AT_ONCE = 250
 """Drafts that one statement for the log, and one for each table, write."""
+MANY = 50
+"""Rows from which on they are found by their ids alone; see `look_up_by_id` in queries.sql."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Transaction(Reader):
         self._cause = cause
         self._locked: dict[UUID, _Locked] = {}
         self._claim: Claim | None = None
+        self._by_id = False
         self.recorded = False
         """Whether anything was."""
 
@@ -70,18 +75,27 @@ class Transaction(Reader):
             raise errors.IdempotencyKeyReused
         return known["target_id"] if known else None
 
+    def _must_hold(self) -> None:
+        """Return if this can keep from changing what it reads; called by all that must."""
+
     async def lock(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
         """Hold an aggregate of the project until the end, and return its row as it is now."""
+        self._must_hold()
         found = await self._connection.fetchrow(
             statement("lock", about), self._project_id, about.kind, aggregate_id
         )
         if found is None:
             return None
-        row: Row | None = dict(found)
-        head = Head(row.pop("head_version"), row.pop("head_checksum"))
-        if row["version"] != head.version:
+        row = self._keep(aggregate_id, found)
+        locked = self._locked[aggregate_id]
+        if row["version"] != locked.head.version:
             # Changed while this waited for the lock, or not there any more.
-            row = await self.row(about, aggregate_id)
+            locked.row = await self.row(about, aggregate_id)
+        return locked.row
+
+    def _keep(self, aggregate_id: UUID, found: asyncpg.Record) -> Row:
+        row = dict(found)
+        head = Head(row.pop("head_version"), row.pop("head_checksum"))
         self._locked[aggregate_id] = _Locked(head, row)
         return row
 
@@ -90,6 +104,7 @@ class Transaction(Reader):
 
         Any number of transactions may hold one at once; it cannot be recorded about.
         """
+        self._must_hold()
         held = await self._connection.fetchval(SQL.hold, self._project_id, about.kind, aggregate_id)
         return await self.row(about, aggregate_id) if held else None
 
@@ -101,10 +116,12 @@ class Transaction(Reader):
         Returns their rows as they are now, without what their views compute, and the ids of all
         that the project has had, so also of what is no longer there.
         """
+        self._must_hold()
+        await self._expect(len(wanted))
         held = {
             each["aggregate_id"]: Head(each["version"], each["checksum"])
             for each in await self._connection.fetch(
-                SQL.lock_all,
+                self._marked(SQL.lock_all),
                 self._project_id,
                 list(wanted),
                 [about.kind for about in wanted.values()],
@@ -118,6 +135,7 @@ class Transaction(Reader):
 
     async def hold_all(self, wanted: Mapping[UUID, Aggregate]) -> dict[UUID, Row]:
         """Keep aggregates of the project from changing, as `hold` does; returns their rows."""
+        self._must_hold()
         kinds = [about.kind for about in wanted.values()]
         held = await self._connection.fetch(SQL.hold_all, self._project_id, list(wanted), kinds)
         return await self._rows_of({row[0]: wanted[row[0]] for row in held})
@@ -128,7 +146,7 @@ class Transaction(Reader):
             kinds.setdefault(about.kind, []).append(key)
         rows: dict[UUID, Row] = {}
         for ids in kinds.values():
-            query = statement("read_all", wanted[ids[0]])
+            query = self._marked(statement("read_all", wanted[ids[0]]))
             found = await self._connection.fetch(query, self._project_id, ids)
             rows |= {each["id"]: dict(each) for each in found}
         return rows
@@ -136,6 +154,7 @@ class Transaction(Reader):
     @asynccontextmanager
     async def attempt(self) -> AsyncGenerator[None]:
         """Do a part of the action: when it fails, that part alone never happened."""
+        self._must_hold()
         kept = {key: _Locked(each.head, each.row) for key, each in self._locked.items()}
         claim = self._claim
         try:
@@ -147,6 +166,7 @@ class Transaction(Reader):
 
     async def lock_siblings(self, about: Aggregate, parent_id: UUID) -> list[Row]:
         """Hold all children of something, deleted ones too; returns them in their order."""
+        self._must_hold()
         found = await self._connection.fetch(
             statement("siblings", about), self._project_id, parent_id
         )
@@ -166,16 +186,29 @@ class Transaction(Reader):
             errors.TooLarge: An event's data is above the limit.
             errors.AppError: The project is closed; see `require_open`.
         """
-        ids = ids or [new_id() for _ in drafts]
-        async with Writing(self._connection, self._cause) as writing:
+        ids = self._drawn(drafts, ids)
+        await self._expect(len(drafts))
+        async with Writing(self._connection, self._cause, by_id=self._by_id) as writing:
             for start in range(0, len(drafts), RECORDED_AT_ONCE):
                 end = start + RECORDED_AT_ONCE
                 entry = self._entered(drafts[start:end], ids[start:end])
                 await writing.write(entry, last=end >= len(drafts))
                 self.recorded = True
 
+    async def _expect(self, rows: int) -> None:
+        if rows >= MANY and not self._by_id:
+            await self._connection.execute(SQL.look_up_by_id)
+            self._by_id = True
+
+    def _marked(self, query: str) -> str:
+        return many(query) if self._by_id else query
+
+    def _drawn(self, drafts: Sequence[Draft], ids: Sequence[UUID] | None) -> Sequence[UUID]:
+        return ids or [new_id() for _ in drafts]
+
     async def require_open(self) -> None:
         """Return when a change may happen in the project; raises as `guard`."""
+        self._must_hold()
         await guard.require_open(self._connection, self._cause)
 
     def left(self, aggregate_id: UUID) -> Row | None:
