@@ -437,25 +437,24 @@ ORDER BY told.manuscript_key, f.id LIMIT $6;
 
 -- name: tree
 -- The living books, chapters and scenes of a project in order, as the JSON of `libs.contracts.tree`;
--- null when there are more scenes than $2. No row when the project is deleted.
-WITH scene AS (
-    SELECT s.chapter_id, json_agg(row_to_json(shown) ORDER BY s.rank) AS scenes
-    FROM scenes s, LATERAL (
-        SELECT s.id, s.version, s.title, s.status, s.word_count AS "wordCount") shown
-    WHERE s.project_id = $1 AND s.deleted_at IS NULL GROUP BY s.chapter_id
-), chapter AS (
-    SELECT c.book_id, json_agg(row_to_json(shown) ORDER BY c.rank) AS chapters
-    FROM chapters c LEFT JOIN scene ON scene.chapter_id = c.id, LATERAL (
-        SELECT c.id, c.version, c.title, coalesce(scene.scenes, '[]') AS scenes) shown
-    WHERE c.project_id = $1 AND c.deleted_at IS NULL GROUP BY c.book_id
-), book AS (
-    SELECT json_agg(row_to_json(shown) ORDER BY b.rank) AS books
-    FROM books b LEFT JOIN chapter ON chapter.book_id = b.id, LATERAL (
-        SELECT b.id, b.version, b.title, b.kind, coalesce(chapter.chapters, '[]') AS chapters) shown
-    WHERE b.project_id = $1 AND b.deleted_at IS NULL
-)
+-- null when there are more scenes than $2. No row when the project is deleted. What is below each
+-- is looked up by its own index: joined, all scenes were put together anew for every chapter.
 SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_at IS NULL) <= $2
-    THEN (SELECT json_build_object('books', coalesce(books, '[]'))::text FROM book) END AS tree
+    THEN (SELECT json_build_object('books', coalesce(json_agg(shown ORDER BY rank), '[]'))::text
+    FROM (
+        SELECT b.rank, json_build_object(
+            'id', b.id, 'version', b.version, 'title', b.title, 'kind', b.kind,
+            'chapters', coalesce((SELECT json_agg(shown ORDER BY rank) FROM (
+                SELECT c.rank, json_build_object(
+                    'id', c.id, 'version', c.version, 'title', c.title,
+                    'scenes', coalesce((SELECT json_agg(json_build_object(
+                        'id', s.id, 'version', s.version, 'title', s.title, 'status', s.status,
+                        'wordCount', s.word_count) ORDER BY s.rank)
+                        FROM scenes s WHERE s.project_id = $1 AND s.chapter_id = c.id
+                            AND s.deleted_at IS NULL), '[]')) AS shown
+                FROM chapters c WHERE c.project_id = $1 AND c.book_id = b.id
+                    AND c.deleted_at IS NULL) chapter), '[]')) AS shown
+        FROM books b WHERE b.project_id = $1 AND b.deleted_at IS NULL) book) END AS tree
 FROM projects WHERE id = $1 AND deleted_at IS NULL;
 
 -- name: record_file_claim

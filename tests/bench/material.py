@@ -19,14 +19,14 @@ NOVEL = DATA / "manuscripts" / "frankenstein.json"
 EDITS_PER_S = 20
 
 
-def trace_rows() -> list[bytes]:
-    """The trace as the updates that an editor would have sent, one for each edit."""
+def trace_rows(count: int | None = None) -> list[bytes]:
+    """The trace, or its first edits, as the updates that an editor would have sent for each."""
     trace = json.loads(gzip.decompress(TRACE.read_bytes()))
     doc: Doc[Any] = Doc(client_id=11)
     text = doc.get("content", type=Text)
     rows: list[bytes] = []
     watching = doc.observe(lambda event: rows.append(event.update))
-    for txn in trace["txns"]:
+    for txn in trace["txns"][:count]:
         with doc.transaction():
             for place, deleted, inserted in txn["patches"]:
                 if deleted:

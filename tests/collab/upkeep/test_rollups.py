@@ -19,6 +19,7 @@ from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import ZSTD_LEVEL, ZSTD_LEVEL_RESTING, Store
 from services.collab.workers import Workers
+from tests.bench.material import novel_text, trace_rows
 from tests.collab.upkeep.support import Desk, text_of, typed, until
 
 NOVEL = Path(__file__).parents[3] / "data" / "manuscripts" / "frankenstein.json"
@@ -91,6 +92,29 @@ async def test_a_head_is_made_at_each_threshold_and_not_before(
     assert text_of([state]) == text_of(rows)
     level = ZSTD_LEVEL_RESTING if trigger == "rollup_age_s" else ZSTD_LEVEL
     assert head["snapshot"] == zstandard.compress(state, level)
+
+
+@pytest.mark.parametrize(
+    "material", ["a novel, pasted", "100 edits", "1,000 edits", "10,000 edits"]
+)
+async def test_head_takes_less_than_a_third_of_what_it_rolls_up(
+    desk: Desk, workers: Workers, material: str
+):
+    """Of prose by compression alone, of what was written edit by edit by merging above all."""
+    if material == "a novel, pasted":
+        doc: Doc[Any] = Doc(client_id=5)
+        doc["content"] = Text(novel_text())
+        rows = [doc.get_update()]
+    else:
+        rows = trace_rows(int(material.split(maxsplit=1)[0].replace(",", "")))
+    scene = await desk.log(rows, YOUNG)
+    async with replica(desk, workers) as rollups:
+        await rollups.roll_up(scene.bytes)
+    head = await desk.head(scene)
+
+    assert head
+    assert text_of([zstandard.decompress(head["snapshot"])]) == text_of(rows)
+    assert len(head["snapshot"]) < sum(map(len, rows)) / 3
 
 
 async def test_two_replicas_that_see_one_tail_make_one_head(desk: Desk, workers: Workers):
