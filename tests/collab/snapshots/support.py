@@ -116,6 +116,28 @@ class Desk:
             scene,
         )
 
+    @asynccontextmanager
+    async def nobody_writes(
+        self, table: str
+    ) -> AsyncGenerator[Callable[[], Awaitable[str | None]]]:
+        """Keep everybody from writing *table*; gives which replica waits for it, if one does."""
+        url = self.stack.postgres_url("collab", "postgres")
+        # Only a superuser sees what others wait for.
+        admin = await connect(url, application="admin", size_max=1)
+
+        async def stuck() -> str | None:
+            return await admin.fetchval(
+                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND application_name LIKE 'collab-%' AND datname = 'collab'"
+            )
+
+        try:
+            async with self.owner.acquire() as blocker, blocker.transaction():
+                await blocker.execute(f"LOCK TABLE {table} IN SHARE MODE")
+                yield stuck
+        finally:
+            await admin.close()
+
 
 async def until[T](look: Callable[[], Awaitable[T]], wait_s: float = WAIT_S) -> T:
     """Wait for what can only be seen by asking; returns it once it is true."""

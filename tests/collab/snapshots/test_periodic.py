@@ -1,8 +1,6 @@
 """Snapshots by themselves: of what changed, once, also when replicas die."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +8,6 @@ import pytest
 
 from libs.contracts.persistence import SNAPSHOT_HISTORY, AskSnapshots
 from libs.contracts.upkeep import COMPACT, CompactScene
-from libs.postgres import Pool, connect
 from tests.collab.snapshots.support import Desk, until
 
 DOUBLE_S = 2.5
@@ -95,36 +92,19 @@ async def test_what_dead_replicas_left_is_found(busy: Desk):
     assert len(await busy.history(scene)) == 1
 
 
-@asynccontextmanager
-async def superuser(desk: Desk) -> AsyncGenerator[Pool]:
-    """One that sees what others wait for."""
-    pool = await connect(desk.stack.postgres_url("collab", "postgres"), application="admin")
-    yield pool
-    await pool.close()
-
-
 @pytest.mark.parametrize("table", ["scene_snapshots", "scene_snapshot_metadata", "snapshot_checks"])
 async def test_a_crash_between_any_two_steps_is_harmless(desk: Desk, table: str):
     """A replica is killed while it waits at each table it writes: nothing of it is left, the lock
     is free, and the next one does it all."""
     scene = await desk.write(f"killed at {table}")
-    async with superuser(desk) as admin, desk.owner.acquire() as blocker:
-
-        async def stuck() -> str | None:
-            return await admin.fetchval(
-                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND application_name LIKE 'collab-%' AND datname = 'collab'"
-            )
-
-        async with blocker.transaction():
-            # Nobody may write this table meanwhile: the snapshot stands still before that step.
-            await blocker.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            asked = asyncio.create_task(desk.snap(scene))
-            name = await until(stuck)
-            assert name
-            desk.stack.kill(name)
-            await desk.stack.wait_ended(name)
-        assert await desk.snapshot(scene) is None
+    # The snapshot stands still before that step.
+    async with desk.nobody_writes(table) as stuck:
+        asked = asyncio.create_task(desk.snap(scene))
+        name = await until(stuck)
+        assert name
+        desk.stack.kill(name)
+        await desk.stack.wait_ended(name)
+    assert await desk.snapshot(scene) is None
 
     asked.cancel()
     taken = await desk.snap(scene, validate=True)
