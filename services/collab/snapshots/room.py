@@ -45,7 +45,7 @@ class Room:
         self.worker = SnapshotWorker(self._store, self.snapshots, schedule)
         self.detector = Detector(self._store, log, self.snapshots, workers)
         watch = Watch(settings.replica, settings.divergence_window_s, settings.divergence_sampling)
-        self._measuring = Measuring(self._store, log, self.worker, watch)
+        self._measuring = Measuring(self._store, log, self.worker, self.detector, watch)
 
     def serve(self, broker: NatsBroker) -> None:
         """Answer `libs.contracts.persistence`."""
