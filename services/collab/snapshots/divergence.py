@@ -30,8 +30,6 @@ from services.collab.workers import JOB_TIMEOUT_S, WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
 
-DUTY = 0.02
-"""Sampling takes at most this share of the time."""
 LATE_S = 5.0
 """Sampling that is later than two pauses and this has stopped."""
 FAILURES = (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable, BadUpdate, WorkerDied)
@@ -48,11 +46,13 @@ class Sampling:
 
     Args:
         interval_s: Least time between two comparisons of this replica, seconds.
+        duty: Share of the time that comparisons take at most.
         again_s: A snapshot is looked at again after so many seconds at the earliest.
         repair: Whether what is found is repaired at once.
     """
 
     interval_s: float
+    duty: float
     again_s: float
     repair: bool
 
@@ -93,7 +93,7 @@ class Detector:
                 failed = True
                 _checked.labels("failed").inc()
                 log.warning("snapshot not compared", reason=repr(error)[:200])
-            pause_s = max(sampling.interval_s, (time.monotonic() - started) / DUTY)
+            pause_s = max(sampling.interval_s, (time.monotonic() - started) / sampling.duty)
             # One that fails does not end the time of the one before it, and adds none.
             self._expected = expected if failed else time.monotonic() + 2 * pause_s + LATE_S
             await asyncio.sleep(pause_s)
