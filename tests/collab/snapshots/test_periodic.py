@@ -97,8 +97,9 @@ async def test_what_dead_replicas_left_is_found(busy: Desk):
 async def test_what_changed_at_once_is_not_snapshotted_at_once(desk: Desk):
     """A busy moment does not come back as one: each scene has a time of its own for it, from half
     an interval to a whole one after its change."""
-    # No walk: it would bring along what other tests left.
-    async with desk.told(REPLICAS, snapshot_interval_s=INTERVAL_S, snapshot_walk_s=600):
+    # No walk, which would bring along what other tests left; and no rests, which spread them, too.
+    settings = {"interval_s": INTERVAL_S, "walk_s": 600, "duty": 1, "duty_behind": 1}
+    async with desk.told(REPLICAS, **{f"snapshot_{k}": v for k, v in settings.items()}):
         scenes = await asyncio.gather(*(desk.write(f"scene {n}") for n in range(SCENES)))
 
         async def delays() -> list[float] | None:
