@@ -226,7 +226,10 @@ class SnapshotHealth(Fixed):
 
 
 class DivergenceHealth(Fixed):
-    """The detector, over its window; the rate, 0 to 1, is null when nothing was checked."""
+    """The detector, over its window: `enabled` while any replica compares snapshots.
+
+    The rate, 0 to 1, is null when nothing was checked.
+    """
 
     enabled: bool
     divergence_rate: float | None

@@ -141,29 +141,8 @@ class SceneIds(Wire):
     scenes: list[UUID]
 
 
-class AskUpkeepStatus(Wire):
-    """No parameters."""
-
-
-class UpkeepStatus(Wire):
-    """Figures for the health endpoint, all measured.
-
-    `avg_load_time_ms` is over recent loads of the replica that answers, None before the first.
-    `storage_saved_bytes` is what the database no longer holds, less what replaced it.
-    """
-
-    operational: bool
-    avg_load_time_ms: float | None
-    scenes_with_updates: int
-    last_run: datetime | None
-    scenes_compacted: int
-    storage_saved_bytes: int
-    storage_retained_bytes: int
-
-
 INSPECT = Method("collab", "inspect", AboutScene, SceneInspection)
 VERIFY = Method("collab", "verify", AboutScene, SceneVerification)
 REPAIR = Method("collab", "repair", AboutScene, SceneRepair)
 COMPACT = Method("collab", "compact", CompactScene, CompactedScene)
 SCENES = Method("collab", "scenes", ListScenes, SceneIds)
-UPKEEP_STATUS = Method("collab", "upkeep_status", AskUpkeepStatus, UpkeepStatus)

@@ -19,16 +19,12 @@ from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import LOAD_ROWS_MAX, Store, Trust
 from services.collab.upkeep.failpoints import passed
+from services.collab.upkeep.pacing import Pace
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
 
 TRACKED_SCENES_MAX = 100_000
-DUTY = 0.05
-"""Roll-ups take at most this share of the time, so that they never compete with edits."""
-DUTY_BEHIND = 0.2
-"""... and this when tails are so long that a join would feel it for seconds."""
-BEHIND_ROWS = 50_000
 SWEEP_INTERVAL_S = 0.5
 FAILURE_PAUSE_S = 30.0
 
@@ -96,10 +92,13 @@ class Rollups:
             due = [scene for scene, tail in self._tails.items() if self._due(tail, now)]
             # The longest tail first: it is the one that a join would feel.
             for scene in sorted(due, key=lambda scene: -self._tails[scene].rows):
-                duty = DUTY_BEHIND if self._tails[scene].rows > BEHIND_ROWS else DUTY
-                started = time.monotonic()
+                behind = self._tails[scene].rows > self._settings.rollup_behind_rows
+                # Rests in between, so that roll-ups never compete with edits.
+                pace = Pace(
+                    self._settings.rollup_duty_behind if behind else self._settings.rollup_duty
+                )
                 await self._attempt(scene)
-                await asyncio.sleep((time.monotonic() - started) * (1 / duty - 1))
+                await pace.rest()
 
     def _due(self, tail: _Tail, now: float) -> bool:
         return now >= tail.not_before and (

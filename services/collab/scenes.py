@@ -6,7 +6,7 @@ seq it reaches, and each answer reads what came after it.
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -28,7 +28,6 @@ INLINE_BYTES_MAX = 96 * 1024
 """Larger states are merged in a worker; this much takes about 2 ms of the event loop."""
 INLINE_ROWS_MAX = 300
 DIFFERENCE_INLINE_BYTES_MAX = 256 * 1024
-LOAD_TIMES_MAX = 1_000
 CHECKSUM = "checksum mismatch"
 """Why a row is quarantined whose bytes are not those that were accepted."""
 FATAL_ATTEMPTS = 2
@@ -81,8 +80,6 @@ class Scenes:
         """Told that a load had to read so many rows: a head would spare the next one that."""
         self.on_damage: Callable[[UUID, str, int], None] = lambda _scene, _kind, _seq: None
         """Told of what a load could not use: `head`, `compacted` or `log`, and its seq."""
-        self.load_times_ms: deque[float] = deque(maxlen=LOAD_TIMES_MAX)
-        """How long recent loads took."""
         self._running: dict[bytes, asyncio.Task[State]] = {}
         self._waiting: dict[bytes, asyncio.Task[State]] = {}
 
@@ -132,9 +129,7 @@ class Scenes:
         try:
             return await self._load(scene)
         finally:
-            took_s = time.perf_counter() - started
-            _load_times.observe(took_s * 1e3)
-            self.load_times_ms.append(took_s * 1e3)
+            _load_times.observe((time.perf_counter() - started) * 1e3)
             if self._running.get(scene) is me:
                 del self._running[scene]
 

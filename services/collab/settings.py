@@ -31,6 +31,18 @@ class CollabSettings(ProcessSettings):
     rollup_pause_s: float = Field(
         default=5, gt=0, description="Least time between two roll-ups of one scene, seconds."
     )
+    rollup_duty: float = Field(
+        default=0.05, gt=0, le=1, description="Share of the time that roll-ups may take."
+    )
+    rollup_duty_behind: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="... and while a tail is so long that a join would feel it for seconds.",
+    )
+    rollup_behind_rows: int = Field(
+        default=50_000, ge=1, description="Such a tail has more than so many rows."
+    )
     compaction_age_s: float = Field(
         default=86_400, ge=0, description="Rows older than this may be compacted, seconds."
     )
@@ -93,11 +105,23 @@ class CollabSettings(ProcessSettings):
     snapshot_walk_s: float = Field(
         default=300, gt=0, description="Seconds between two walks over all scenes."
     )
+    snapshot_duty: float = Field(
+        default=0.05, gt=0, le=1, description="Share of the time that periodic snapshots may take."
+    )
+    snapshot_duty_behind: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="... and while scenes wait for longer than the interval.",
+    )
     divergence_sampling: bool = Field(
         default=True, description="Whether snapshots are compared with the log continuously."
     )
     divergence_interval_s: float = Field(
         default=10, gt=0, description="Least time between two comparisons of a replica, seconds."
+    )
+    divergence_duty: float = Field(
+        default=0.02, gt=0, le=1, description="Share of the time that comparisons may take."
     )
     divergence_again_s: float = Field(
         default=3600, gt=0, description="Least time between two of the same snapshot, seconds."

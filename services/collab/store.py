@@ -1,7 +1,6 @@
 """The log and the heads in PostgreSQL."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -30,20 +29,6 @@ COPY_ROWS_MIN = 16
 """COPY costs a round trip more and a third less for each row (measured: 6 against 9 us)."""
 
 _COLUMNS = ("scene_id", "seq", "yjs_update", "client_id", "created_by", "checksum")
-
-_failed_at: float | None = None
-
-
-def persist_failed_at() -> float | None:
-    """When a commit failed last in this process (monotonic), if ever."""
-    return _failed_at
-
-
-def _note_failure() -> None:
-    global _failed_at  # noqa: PLW0603 (one process, one log)
-    _failed_at = time.monotonic()
-    _persist_errors.inc()
-
 
 ZSTD_LEVEL = 12
 """3 : 1 on a novel, against 2.8 : 1 at level 3; loads are as fast."""
@@ -117,7 +102,7 @@ class Store:
         except asyncpg.UniqueViolationError as error:
             raise Fenced from error
         except Exception:
-            _note_failure()
+            _persist_errors.inc()
             # Whatever it was, the next attempt begins with another connection: one that broke
             # cannot even be asked whether it did, for the pool has taken it back.
             self._writer = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from libs.contracts import blobs
 from libs.contracts.actor import Actor
 from libs.contracts.blobs import BeginUpload, Blob, Ticket, Upload
 from libs.contracts.ids import new_id
+from libs.postgres import Pool
+from libs.stack import Stack
 
 WAIT_S = 30.0
 
@@ -101,3 +104,20 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+async def stored_keys(stack: Stack, desk: Desk) -> set[str]:
+    """What is in storage for a project, whole or not."""
+    root = stack.data_dir / "blobs" / str(desk.project_id)
+    return {name for _, _, names in os.walk(root) for name in names}
+
+
+async def swept(owner: Pool, desk: Desk) -> None:
+    """Return when nothing of the project waits to be deleted; leases count as over."""
+    await owner.execute("UPDATE doomed SET due_at = now() WHERE project_id = $1", desk.project_id)
+
+    async def none_left() -> bool:
+        query = "SELECT NOT EXISTS (SELECT FROM doomed WHERE project_id = $1)"
+        return await owner.fetchval(query, desk.project_id)
+
+    await until(none_left)

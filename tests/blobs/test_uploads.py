@@ -3,36 +3,16 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
-import httpx
 import pytest
 
 from libs import errors
 from libs.contracts import blobs
-from libs.contracts.actor import Actor
-from libs.contracts.blobs import BLOB_BYTES_MAX, BlobState, Codec, FindUpload, Upload
+from libs.contracts.blobs import BlobState, Codec, FindUpload, Upload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.stack import Stack
-from tests.blobs.support import Desk, sha256, text, until
-
-
-async def stored_keys(stack: Stack, desk: Desk) -> set[str]:
-    """What is in storage for a project, whole or not."""
-    root = stack.data_dir / "blobs" / str(desk.project_id)
-    return {name for _, _, names in os.walk(root) for name in names}
-
-
-async def swept(owner: Pool, desk: Desk) -> None:
-    """Return when nothing of the project waits to be deleted; leases count as over."""
-    await owner.execute("UPDATE doomed SET due_at = now() WHERE project_id = $1", desk.project_id)
-
-    async def none_left() -> bool:
-        query = "SELECT NOT EXISTS (SELECT FROM doomed WHERE project_id = $1)"
-        return await owner.fetchval(query, desk.project_id)
-
-    await until(none_left)
+from tests.blobs.support import Desk, sha256, stored_keys, swept, text, until
 
 
 @pytest.mark.parametrize(
@@ -156,123 +136,6 @@ async def test_projects_do_not_meet(desk: Desk, somebody: Callable[[], Desk]):
     assert (await other.usage()).blobs == 0
 
 
-async def test_an_interrupted_upload_leaves_nothing(desk: Desk, owner: Pool, stack: Stack):
-    """Whoever hangs up in the middle has uploaded nothing."""
-    begun = await desk.begin()
-
-    async def body() -> AsyncIterator[bytes]:
-        yield os.urandom(3 << 20)
-        raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        await desk.send(begun.ticket, body())
-
-    async def gone() -> bool:
-        return not await stored_keys(stack, desk)
-
-    await until(gone)
-    assert (await desk.usage()).blobs == 0
-    found = await desk.ask(blobs.FIND_UPLOAD, FindUpload(upload_id=begun.upload.id))
-    assert found.upload.blob is None
-    await swept(owner, desk)
-
-
-async def test_a_killed_service_leaves_nothing(desk: Desk, stack: Stack, owner: Pool):
-    """SIGKILL in the middle: nothing is visible, and the lease tells the next one to clean up."""
-    begun = await desk.begin()
-    sent = asyncio.Event()
-
-    async def body() -> AsyncIterator[bytes]:
-        yield os.urandom(4 << 20)
-        await sent.wait()
-        yield b"never"
-
-    sending = asyncio.create_task(desk.send(begun.ticket, body()))
-
-    async def is_there() -> bool:
-        return bool(await stored_keys(stack, desk))
-
-    await until(is_there)
-    stack.kill("blobs-1")
-    sent.set()
-    with pytest.raises(httpx.HTTPError):
-        await sending
-    await stack.wait_ready("blobs-1")
-
-    assert {name.rpartition(".")[2] for name in await stored_keys(stack, desk)} == {"part"}
-    assert (await desk.usage()).blobs == 0
-    await swept(owner, desk)
-    assert await stored_keys(stack, desk) == set()
-    assert (await desk.send(begun.ticket, b"again")).status_code == 200
-
-
-async def test_a_writer_that_was_taken_for_dead_is_refused(desk: Desk, stack: Stack, owner: Pool):
-    """Its lease was over and the sweeper came: it is told so, and no blob has no bytes."""
-    begun = await desk.begin()
-    swept_away = asyncio.Event()
-
-    async def body() -> AsyncIterator[bytes]:
-        yield os.urandom(3 << 20)
-        await swept_away.wait()
-        yield b"end"
-
-    sending = asyncio.create_task(desk.send(begun.ticket, body()))
-
-    async def is_there() -> bool:
-        return bool(await stored_keys(stack, desk))
-
-    await until(is_there)
-    await swept(owner, desk)
-    swept_away.set()
-
-    assert (await sending).status_code == 503
-    assert (await desk.usage()).blobs == 0
-    # The same when only the row is gone, and the object is stored before that is known.
-    late = await desk.begin()
-    swept_away.clear()
-    sending = asyncio.create_task(desk.send(late.ticket, body()))
-    await until(is_there)
-    await owner.execute("DELETE FROM doomed WHERE project_id = $1", desk.project_id)
-    swept_away.set()
-    assert (await sending).status_code == 503
-    assert (await desk.usage()).blobs == 0
-    await swept(owner, desk)
-    assert await stored_keys(stack, desk) == set()
-
-
-async def test_an_upload_ends_with_its_time(desk: Desk, owner: Pool, stack: Stack):
-    """What arrived of it goes, too."""
-    begun = await desk.begin(resumable=True, size=100)
-    assert begun.ticket
-    await desk.patch(begun.ticket, 0, b"x" * 10)
-    assert len(await stored_keys(stack, desk)) == 1
-
-    await owner.execute("UPDATE uploads SET expires_at = now() WHERE id = $1", begun.upload.id)
-
-    async def gone() -> bool:
-        return not await stored_keys(stack, desk)
-
-    await until(gone)
-    with pytest.raises(errors.NotFound):
-        await desk.ask(blobs.FIND_UPLOAD, FindUpload(upload_id=begun.upload.id))
-
-
-async def test_a_cancelled_upload_is_forgotten(desk: Desk, owner: Pool, stack: Stack):
-    begun = await desk.begin(resumable=True)
-    assert begun.ticket
-    await desk.patch(begun.ticket, 0, b"x" * 10)
-
-    stranger = replace(desk, actor=Actor(user_id=new_id(), project_id=desk.project_id))
-    await stranger.ask(blobs.CANCEL_UPLOAD, blobs.CancelUpload(upload_id=begun.upload.id))
-    await desk.ask(blobs.FIND_UPLOAD, FindUpload(upload_id=begun.upload.id))
-    await desk.ask(blobs.CANCEL_UPLOAD, blobs.CancelUpload(upload_id=begun.upload.id))
-
-    with pytest.raises(errors.NotFound):
-        await desk.ask(blobs.FIND_UPLOAD, FindUpload(upload_id=begun.upload.id))
-    await swept(owner, desk)
-    assert await stored_keys(stack, desk) == set()
-
-
 @pytest.mark.parametrize("state", [BlobState.QUARANTINED, BlobState.ARCHIVED, BlobState.COLLECTED])
 async def test_uploading_again_brings_a_blob_back(desk: Desk, owner: Pool, state: BlobState):
     """Damaged, away or gone: whoever has the bytes can mend that. The account adds up."""
@@ -318,78 +181,6 @@ async def test_a_condemned_blob_is_rescued(desk: Desk, owner: Pool):
         str(desk.project_id),
     )
     assert [row[0] for row in told] == ["blob.uploaded", "blob.rescued"]
-
-
-async def test_a_quota_holds_against_all_at_once(desk: Desk):
-    """Declared too large it is refused at once; undeclared, by the commit, whoever races."""
-    await desk.set_quota(2500)
-    with pytest.raises(errors.QuotaExceeded) as refused:
-        await desk.begin(size=2501)
-    assert refused.value.data == {"quotaBytes": 2500, "neededBytes": 2501}
-    begun = [await desk.begin() for _ in range(8)]
-
-    answers = await asyncio.gather(*(desk.send(each.ticket, os.urandom(1000)) for each in begun))
-
-    codes = sorted(each.status_code for each in answers)
-    assert codes == [200, 200, *[507] * 6]
-    assert (await desk.usage()).bytes_ == 2000
-    refusal = next(each for each in answers if each.status_code == 507)
-    assert refusal.json()["code"] == "QUOTA_EXCEEDED"
-
-
-async def test_a_full_project_may_send_what_it_has(desk: Desk, owner: Pool):
-    """Known bytes cost nothing, so a quota keeps nobody from telling, rescuing or mending them."""
-    data = os.urandom(3000)
-    known = {"size": len(data), "sha256": sha256(data)}
-    await desk.upload(data)
-    await desk.set_quota(len(data))
-    assert (await desk.begin(**known)).upload.deduplicated
-    blob = await desk.upload(data, size=len(data))
-    assert blob.sha256 == known["sha256"], "undeclared, the commit finds out"
-    await owner.execute(
-        "UPDATE blobs SET state = 'condemned', condemned_at = now() WHERE project_id = $1",
-        desk.project_id,
-    )
-    rescued = (await desk.begin(**known)).upload
-    assert rescued.blob
-    assert rescued.blob.state is BlobState.LIVE
-    for resumable in (False, True):
-        await owner.execute(
-            "UPDATE blobs SET state = 'quarantined' WHERE project_id = $1", desk.project_id
-        )
-        begun = await desk.begin(**known, resumable=resumable)
-        assert begun.ticket
-        if resumable:
-            answer = await desk.patch(begun.ticket, 0, data)
-        else:
-            answer = await desk.send(begun.ticket, data)
-        assert answer.status_code == 200, answer.text
-        assert (await desk.stat(blob.sha256)).state is BlobState.LIVE
-
-    for new in ({"size": 1, "sha256": sha256(b"x")}, {"size": len(data) + 1}, {"resumable": True}):
-        with pytest.raises(errors.QuotaExceeded):
-            await desk.begin(**{"size": 1, **new})
-    begun = await desk.begin(size=1)
-    assert (await desk.send(begun.ticket, b"x")).status_code == 507
-    assert (await desk.usage()).bytes_ == len(data)
-
-
-async def test_pieces_count_before_they_are_a_blob(desk: Desk):
-    """Nobody fills the disk with uploads that never end."""
-    await desk.set_quota(1500)
-    first, second = [await desk.begin(resumable=True) for _ in range(2)]
-    assert first.ticket
-    assert second.ticket
-    assert (await desk.patch(first.ticket, 0, b"x" * 1000)).status_code == 200
-
-    answer = await desk.patch(second.ticket, 0, b"x" * 1000)
-
-    assert answer.status_code == 507
-
-
-async def test_more_than_a_blob_may_have_cannot_be_declared(desk: Desk):
-    with pytest.raises(ValueError, match="less than or equal"):
-        await desk.begin(size=BLOB_BYTES_MAX + 1)
 
 
 async def test_types_are_those_of_the_bytes(desk: Desk):

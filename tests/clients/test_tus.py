@@ -25,6 +25,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     """Two gateways and two of blobs, to kill."""
     require_node()
     folder: Path = tmp_path_factory.mktemp("tus")
+    # Files alone, no text: one collab.
     replicas = {"events": 1, "collab": 1, "blobs": 2, "gateway": 2}
     async with real_stack(folder, replicas=replicas) as running:
         yield running

@@ -30,6 +30,7 @@ CAUGHT_UP_S = 30.0
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     require_node()
+    # Events alone, no text: one collab.
     replicas = {"events": 1, "collab": 1, "gateway": 1}
     async with real_stack(tmp_path_factory.mktemp("examples"), replicas=replicas) as running:
         yield running

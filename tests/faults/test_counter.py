@@ -14,6 +14,7 @@ from tests.support.scenery import Scenery
 
 pytestmark = pytest.mark.alone
 
+# One collab, which is broken: beside a sound one, which of both took an edit would be chance.
 REPLICAS = {"gateway": 2, "collab": 1, "events": 1}
 
 

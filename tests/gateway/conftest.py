@@ -1,4 +1,4 @@
-"""One stack for all tests of the gateway: two gateways, events and collab, all real."""
+"""One stack for all tests of the gateway: two gateways, two collabs, events and blobs, all real."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         f"SCRIPTORIUM_LIMIT_{each}_PER_MINUTE": PLENTY
         for each in ("AUTH", "READ", "WRITE", "CONTENT")
     }
-    replicas = {"events": 1, "collab": 1, "blobs": 1, "gateway": 2}
+    replicas = {"events": 1, "collab": 2, "blobs": 1, "gateway": 2}
     async with Stack(
         folder, replicas=replicas, environment=environment, supervise=False, log_format="json"
     ) as running:

@@ -1,42 +1,27 @@
 """Following a project: nothing missed, nothing twice, nothing that is not one's own."""
 
 import asyncio
-import contextlib
 import itertools
 import random
-import signal
-import socket
 import time
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
-import httpx
-import psutil
 import pytest
 
-from libs.contracts.actor import Role
 from libs.stack import Stack
-from services.gateway.streams.streams import PERSON_STREAMS_MAX
 from tests.gateway.following import (
     Follower,
     announced,
-    answered,
     following,
-    port_of,
     pulled,
     refused,
 )
 from tests.gateway.support import (
     Manuscript,
     Person,
-    gateway_beside,
     is_problem,
-    until,
 )
 
 WRITERS = 4
-STALLED_S_MAX = 40
-GUIDE_CHARS = 26_000
 
 
 @pytest.fixture
@@ -210,271 +195,3 @@ class TestWhereToGoOn:
 
         assert is_problem(answer, 422, "UNKNOWN_NAME")
         assert repr(types.rpartition(",")[2]) in answer.json()["detail"]
-
-
-class TestRights:
-    async def test_who_is_removed_sees_nothing_that_comes_after(
-        self, stack: Stack, manuscript: Manuscript, project: str, percy: Person
-    ):
-        """Decided by the place in the log, so no event of theirs can slip through; at once."""
-        mary = manuscript.owner
-        for url in stack.gateways:
-            await manuscript.welcome(percy, Role.READER)
-            async with following(url, percy, project) as follower:
-                await mary.made(f"/api/projects/{project}/tags", {"name": f"seen at {url}"})
-                removed = mary.ask("DELETE", f"/api/projects/{project}/members/{percy.id}")
-                after = mary.made(f"/api/projects/{project}/tags", {"name": f"unseen at {url}"})
-                answer, _ = await asyncio.gather(removed, after)
-                assert answer.status_code == 204
-                await mary.made(f"/api/projects/{project}/books", {"title": "Unseen"})
-                began = time.monotonic()
-                async with asyncio.timeout(5):
-                    await follower.ended.wait()
-                took = time.monotonic() - began
-            truth = await pulled(mary, project)
-            gone_at = max(
-                each["position"] for each in truth if each["event"]["eventType"] == "member.removed"
-            )
-
-            assert follower.comments[-1] == "you may no longer follow this project"
-            assert f"seen at {url}" in str(follower.events)
-            assert max(follower.positions) < gone_at
-            assert took < 1
-            assert (await refused(url, percy.access_token, project)).status_code == 404
-
-    async def test_another_role_may_go_on(
-        self, stack: Stack, manuscript: Manuscript, project: str, percy: Person
-    ):
-        await manuscript.welcome(percy, Role.WRITER)
-        async with following(stack.url, percy, project) as follower:
-            await manuscript.welcome(percy, Role.READER)
-            await manuscript.owner.made(f"/api/projects/{project}/tags", {"name": "after"})
-            await follower.until(lambda each: "tag.created" in each.types)
-
-        assert follower.types == ["member.role_changed", "tag.created"]
-
-    async def test_old_membership_is_read_past(
-        self, stack: Stack, manuscript: Manuscript, project: str, percy: Person
-    ):
-        """Somebody who was removed and is back may read of it."""
-        mary = manuscript.owner
-        await manuscript.welcome(percy, Role.WRITER)
-        await mary.ask("DELETE", f"/api/projects/{project}/members/{percy.id}")
-        await manuscript.welcome(percy, Role.READER)
-        follower = Follower(last_id="0")
-        truth = await pulled(mary, project)
-        async with following(stack.url, percy, project, follower):
-            await follower.until(lambda each: len(each.events) >= len(truth))
-
-        assert follower.events == truth
-
-    async def test_a_deleted_project_ends_its_streams(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        mary = manuscript.owner
-        async with contextlib.AsyncExitStack() as all_of_them:
-            followers = [
-                await all_of_them.enter_async_context(following(url, mary, project))
-                for url in stack.gateways
-            ]
-            answer = await mary.ask("DELETE", f"/api/projects/{project}", headers={"If-Match": "*"})
-            assert answer.status_code in (200, 204), answer.text
-            async with asyncio.timeout(2):
-                for follower in followers:
-                    await follower.ended.wait()
-
-        assert {each.comments[-1] for each in followers} == {"the project is gone"}
-        assert (await refused(stack.url, mary.access_token, project)).status_code == 404
-
-    async def test_a_token_for_reading_is_enough(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        reading = await manuscript.owner.with_scopes("read")
-        async with following(stack.url, reading, project) as follower:
-            await manuscript.owner.made(f"/api/projects/{project}/tags", {"name": "read me"})
-            await follower.until(lambda each: each.events)
-
-    async def test_one_person_has_so_many_streams(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        """And may open another one when one is closed."""
-        mary = manuscript.owner
-        async with contextlib.AsyncExitStack() as all_of_them:
-            for _ in range(PERSON_STREAMS_MAX - 1):
-                await all_of_them.enter_async_context(following(stack.url, mary, project))
-            async with following(stack.url, mary, project):
-                answer = await refused(stack.url, mary.access_token, project)
-
-                assert is_problem(answer, 429, "RATE_LIMITED")
-                assert int(answer.headers["retry-after"]) > 0
-
-            async def free_again() -> bool:
-                async with answered(stack.url, mary.access_token, project) as asked:
-                    return asked.status_code == 200
-
-            await until(free_again, 5)
-
-
-class TestOutages:
-    async def test_a_restart_of_the_bus_is_not_noticed(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        """The stream stays open, and what was written meanwhile comes."""
-        mary = manuscript.owner
-        async with following(stack.url, mary, project) as follower:
-            await mary.made(f"/api/projects/{project}/tags", {"name": "before"})
-            await follower.until(lambda each: each.events)
-            await stack.restart("nats")
-
-            async def written() -> bool:
-                answer = await mary.post(f"/api/projects/{project}/tags", {"name": "after"})
-                return answer.status_code == 201
-
-            await until(written, 15)
-            await follower.until(lambda each: len(each.events) >= 2, 15)
-            assert not follower.ended.is_set()
-
-        names = [each["event"]["data"]["name"] for each in follower.events]
-        assert names == ["before", "after"]
-
-    async def test_a_gateway_that_stops_sends_its_streams_elsewhere(
-        self, stack: Stack, manuscript: Manuscript, project: str, tmp_path: Path
-    ):
-        mary = manuscript.owner
-        follower = Follower()
-        async with (
-            gateway_beside(stack, tmp_path) as url,
-            following(url, mary, project, follower),
-        ):
-            await mary.made(f"/api/projects/{project}/tags", {"name": "at the first"})
-            await follower.until(lambda each: each.events)
-            began = time.monotonic()
-            _process_at(url).send_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
-                await follower.ended.wait()
-            took = time.monotonic() - began
-        await mary.made(f"/api/projects/{project}/tags", {"name": "at neither"})
-        async with following(stack.gateways[1], mary, project, follower):
-            await mary.made(f"/api/projects/{project}/tags", {"name": "at the second"})
-            await follower.until(lambda each: len(each.events) >= 3)
-
-        names = [each["event"]["data"]["name"] for each in follower.events]
-        assert names == ["at the first", "at neither", "at the second"]
-        assert follower.comments[-1].startswith("restarting")
-        assert took < 3
-
-    async def test_events_killed_and_back(self, stack: Stack, manuscript: Manuscript, project: str):
-        """While nobody can read the log nothing is skipped, and streams stay open."""
-        mary = manuscript.owner
-        async with following(stack.gateways[1], mary, project) as follower:
-            stack.kill("events-1")
-            await stack.wait_ended("events-1")
-            await asyncio.sleep(0.5)
-            await stack.restart("events-1")
-
-            async def written() -> bool:
-                answer = await mary.post(f"/api/projects/{project}/tags", {"name": "after"})
-                return answer.status_code == 201
-
-            await until(written, 15)
-            await follower.until(lambda each: each.events, 15)
-
-        assert follower.types == ["tag.created"]
-
-    async def test_who_does_not_read_is_cut_off_and_can_go_on(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        """Others get everything at once meanwhile; nothing is kept for the sleeper."""
-        mary = manuscript.owner
-        path = f"/api/projects/{project}/style-guides"
-        guide = await mary.made(path, {"name": "Long", "guide": {"text": ""}})
-        await announced(stack)
-        pids = [pid for pid in (stack.pid("gateway-1"),) if pid]
-        async with (
-            sleeping(stack.url, mary, project) as sleeper,
-            following(stack.url, mary, project) as awake,
-        ):
-            before = psutil.Process(pids[0]).memory_info().rss
-            # More than the buffers of both sockets hold.
-            for turn in range(1, 201):
-                changed = await mary.ask(
-                    "PATCH",
-                    f"/api/style-guides/{guide['id']}",
-                    json={"guide": {"text": f"{turn}" + "x" * GUIDE_CHARS}},
-                    headers={"If-Match": f'W/"style_guide-{guide["id"]}-v{turn}"'},
-                )
-                assert changed.status_code == 200, changed.text
-            await awake.until(lambda each: len(each.events) >= 200)
-            grown = psutil.Process(pids[0]).memory_info().rss - before
-            await asyncio.sleep(16)
-            rest = await asyncio.to_thread(_all_of, sleeper)
-            assert not awake.ended.is_set()
-        last = Follower()
-        _take_whole_blocks(last, rest)
-        async with following(stack.gateways[1], mary, project, last):
-            await last.until(lambda each: len(each.events) >= 200)
-
-        assert last.positions == awake.positions
-        assert not rest.endswith(b"0\r\n\r\n")
-        assert grown < 60 << 20
-
-    async def test_metrics_tell_what_is_open_and_how_late_events_come(
-        self, stack: Stack, manuscript: Manuscript, project: str
-    ):
-        mary = manuscript.owner
-        async with following(stack.url, mary, project) as follower, httpx.AsyncClient() as http:
-            await mary.made(f"/api/projects/{project}/tags", {"name": "counted"})
-            await follower.until(lambda each: each.events)
-            text = (await http.get(f"{stack.ops_url('gateway-1')}/metrics")).text
-
-        assert "\nscriptorium_event_streams_open 1.0" in text
-        assert "scriptorium_event_stream_delay_seconds_count" in text
-        assert project not in text
-
-
-def _process_at(url: str) -> psutil.Process:
-    """The gateway of this test's own that listens there."""
-    port = port_of(url)
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if any(c.laddr.port == port for c in child.net_connections() if c.status == "LISTEN"):
-                return child
-    raise AssertionError(url)
-
-
-@contextlib.asynccontextmanager
-async def sleeping(url: str, person: Person, project: str) -> AsyncGenerator[socket.socket]:
-    """A client that asks for a stream and does not read it, with a small buffer."""
-    asked = (
-        f"GET /api/projects/{project}/events HTTP/1.1\r\nHost: here\r\n"
-        f"Authorization: Bearer {person.access_token}\r\n\r\n"
-    )
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        await asyncio.to_thread(sock.connect, ("127.0.0.1", port_of(url)))
-        await asyncio.to_thread(sock.sendall, asked.encode())
-        await asyncio.sleep(0.5)
-        yield sock
-
-
-def _all_of(sock: socket.socket) -> bytes:
-    """Read what is left until the other side has closed."""
-    sock.settimeout(STALLED_S_MAX)
-    found = bytearray()
-    with contextlib.suppress(ConnectionError):
-        while more := sock.recv(1 << 20):
-            found += more
-    return bytes(found)
-
-
-def _take_whole_blocks(follower: Follower, raw: bytes) -> None:
-    """Give *follower* what arrived whole of a chunked body."""
-    body, rest = bytearray(), raw.partition(b"\r\n\r\n")[2]
-    while rest:
-        size, _, rest = rest.partition(b"\r\n")
-        length = int(size or b"0", 16)
-        body += rest[:length]
-        rest = rest[length + 2 :]
-    blocks = bytes(body).split(b"\n\n")
-    for block in blocks[:-1]:
-        follower.take(block.decode().splitlines())

@@ -29,7 +29,7 @@ PART_OPERATIONS = 100
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Parts that are killed come back by themselves."""
+    """Parts that are killed come back by themselves; no text is written here, so one collab."""
     replicas = {"events": 1, "collab": 1, "gateway": 1}
     async with real_stack(tmp_path_factory.mktemp("stack"), replicas=replicas) as running:
         yield running

@@ -11,9 +11,11 @@ and what may be done to it:
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from libs.stack import Stack
+from libs.stack.part import Spec
 
 TEST_LIMITS = {
     f"SCRIPTORIUM_LIMIT_{kind}_PER_MINUTE": "1000000"
@@ -45,6 +47,28 @@ async def real_stack(
         environment={**TEST_LIMITS, **(environment or {})},
     ) as running:
         yield running
+
+
+class TwoCollabs(Stack):
+    """A stack whose parts can be given another environment for their next start."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, supervise: bool = True
+    ) -> None:
+        """*environment* is that of all services; see `environments` for that of one part."""
+        self.environments: dict[str, dict[str, str]] = {}
+        super().__init__(
+            folder / "data",
+            replicas={"events": 1, "collab": 2, "gateway": 1},
+            environment={**TEST_LIMITS, **environment},
+            supervise=supervise,
+            log_format="json",
+        )
+
+    def _describe(self, service: str, number: int) -> Spec:
+        spec = super()._describe(service, number)
+        self.environments[spec.name] = dict(spec.environment)
+        return replace(spec, environment=self.environments[spec.name])
 
 
 async def kill_everything(stack: Stack) -> None:

@@ -19,12 +19,13 @@ from tests.support.stack import TEST_LIMITS
 from tests.support.yclient import YClient
 
 SEGMENT_WAIT_S = 30
+TWO = {"events": 1, "collab": 2, "blobs": 1, "gateway": 1}
 
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     async with Stack(
-        tmp_path / "data", archive=tmp_path / "archive", environment=TEST_LIMITS
+        tmp_path / "data", replicas=TWO, archive=tmp_path / "archive", environment=TEST_LIMITS
     ) as running:
         yield running
 
@@ -92,7 +93,7 @@ async def test_any_moment_since_the_back_up_comes_back(
     )
 
     assert code == 0, said
-    async with Stack(elsewhere, environment=TEST_LIMITS) as restored:
+    async with Stack(elsewhere, replicas=TWO, environment=TEST_LIMITS) as restored:
         person = scenery.person
         async with httpx.AsyncClient(base_url=restored.url, timeout=30) as http:
             words = {"email": person.email, "password": person.password}

@@ -100,7 +100,7 @@ async def collector() -> AsyncIterator[Collector]:
 async def stack(
     tmp_path_factory: pytest.TempPathFactory, collector: Collector
 ) -> AsyncIterator[Stack]:
-    """The whole system, with every trace sampled."""
+    """The whole system, with every trace sampled; one of each, so that a span names its process."""
     traced = {"SCRIPTORIUM_OTLP_ENDPOINT": collector.url, "SCRIPTORIUM_TRACE_RATIO": "1"}
     async with real_stack(tmp_path_factory.mktemp("traced"), environment=traced) as running:
         yield running

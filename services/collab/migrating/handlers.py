@@ -159,7 +159,11 @@ class MigrationHandlers:
         if stored.pruned or not stored.rows:
             reason = "its first updates are compacted and gone"
             return _told(scene, MigrationOutcome.EDITED, reason, blocks=count, update_bytes=size)
-        state = await self._workers.run(heavy.integrate, stored.rows)
+        # Edits that arrived between the look at the log and the commit stand among the pieces, and
+        # merged with them: what they say is not what the blocks said.
+        pieces = set(await self._workers.run(jobs.cut, known["yjs_update"]))
+        rows = [row for row in stored.rows if row in pieces]
+        state = await self._workers.run(heavy.integrate, rows)
         content = (known["content_blocks"], known["content_bytes"])
         if state and await self._workers.run(converting.matches, state[0], *content):
             return _told(scene, MigrationOutcome.VERIFIED, blocks=count, update_bytes=size)

@@ -26,12 +26,12 @@ from services.collab.snapshots.store import Finding, SnapshotStore, Stored
 from services.collab.snapshots.taking import Snapshots
 from services.collab.store import Trust
 from services.collab.updates import EMPTY, BadUpdate
-from services.collab.workers import WorkerDied, Workers
+from services.collab.workers import JOB_TIMEOUT_S, WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
 
-DUTY = 0.02
-"""Sampling takes at most this share of the time."""
+LATE_S = 5.0
+"""Sampling that is later than two pauses and this has stopped."""
 FAILURES = (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable, BadUpdate, WorkerDied)
 """What reading a scene, or the database, may fail with; a later attempt may do better."""
 
@@ -46,11 +46,13 @@ class Sampling:
 
     Args:
         interval_s: Least time between two comparisons of this replica, seconds.
+        duty: Share of the time that comparisons take at most.
         again_s: A snapshot is looked at again after so many seconds at the earliest.
         repair: Whether what is found is repaired at once.
     """
 
     interval_s: float
+    duty: float
     again_s: float
     repair: bool
 
@@ -70,19 +72,31 @@ class Detector:
         self._log = log
         self._snapshots = snapshots
         self._workers = workers
+        self._expected = float("-inf")
+        """By when `run` is to have looked again (monotonic)."""
+
+    @property
+    def sampling(self) -> bool:
+        """Whether `run` compares, measured by when it last did; one that hangs does not."""
+        return time.monotonic() < self._expected
 
     async def run(self, sampling: Sampling) -> None:
         """Compare one snapshot after the other, those first that nobody looked at, for ever."""
         while True:
-            started = time.monotonic()
+            started, expected = time.monotonic(), self._expected
+            failed = False
             try:
                 if scene := await self._store.claim_check(sampling.again_s):
+                    self._expected = time.monotonic() + JOB_TIMEOUT_S
                     await self.check(scene, repair=sampling.repair)
             except FAILURES as error:
+                failed = True
                 _checked.labels("failed").inc()
                 log.warning("snapshot not compared", reason=repr(error)[:200])
-            busy_s = time.monotonic() - started
-            await asyncio.sleep(max(sampling.interval_s, busy_s / DUTY))
+            pause_s = max(sampling.interval_s, (time.monotonic() - started) / sampling.duty)
+            # One that fails does not end the time of the one before it, and adds none.
+            self._expected = expected if failed else time.monotonic() + 2 * pause_s + LATE_S
+            await asyncio.sleep(pause_s)
 
     async def check(
         self, scene: UUID, *, repair: bool, requested_by: UUID | None = None

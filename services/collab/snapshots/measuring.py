@@ -29,6 +29,7 @@ from libs.contracts.persistence import (
 from libs.postgres.pool import UNREACHABLE
 from services.collab import store as log_store
 from services.collab.snapshots import model
+from services.collab.snapshots.divergence import Detector
 from services.collab.snapshots.store import SnapshotStore
 from services.collab.snapshots.worker import SnapshotWorker
 
@@ -68,7 +69,7 @@ _behind = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the figures are about: this replica's name, the window of the rate, the detector."""
+    """What the figures are about: this replica's name, the window of the rate, the setting."""
 
     replica: str
     window_s: float
@@ -79,12 +80,18 @@ class Measuring:
     """Gathers figures, and tells them."""
 
     def __init__(
-        self, store: SnapshotStore, log: log_store.Store, worker: SnapshotWorker, watch: Watch
+        self,
+        store: SnapshotStore,
+        log: log_store.Store,
+        worker: SnapshotWorker,
+        detector: Detector,
+        watch: Watch,
     ) -> None:
-        """Report what *worker* did, and what this process loaded."""
+        """Report what *worker* and *detector* did, and what this process loaded."""
         self._store = store
         self._log = log
         self._worker = worker
+        self._detector = detector
         self._watch = watch
         self._told = (0, 0.0, 0, 0)
 
@@ -121,7 +128,7 @@ class Measuring:
                     avg_snapshot_age_minutes=None,
                 ),
                 divergence_detection=DivergenceHealth(
-                    enabled=self._watch.sampling, divergence_rate=None, scenes_diverged=None
+                    enabled=False, divergence_rate=None, scenes_diverged=None
                 ),
                 compaction=CompactionHealth(
                     last_run=None, scenes_compacted=None, storage_saved_mb=None
@@ -138,6 +145,7 @@ class Measuring:
         working = bool(minutes["reporting"]) and (
             minutes["snapshots"] > 0 or minutes["failures"] == 0
         )
+        sampled: bool = minutes["sampling"]
         rate = _share(found)
         age_s = counts["age_s_average"]
         counted = counts["counted_at"] is not None
@@ -145,6 +153,10 @@ class Measuring:
             status=worst(
                 HealthStatus.HEALTHY if loads else HealthStatus.UNHEALTHY,
                 HealthStatus.HEALTHY if working else HealthStatus.DEGRADED,
+                # That nobody samples is an operator's choice, or a failure.
+                HealthStatus.HEALTHY
+                if sampled or not self._watch.sampling
+                else HealthStatus.DEGRADED,
                 graded(rate, DIVERGENCE_ALERT, DIVERGENCE_CRITICAL),
                 graded(_lag_s(counts["oldest_change_at"]), LAG_ALERT_S, LAG_CRITICAL_S),
                 graded(load_ms, LOAD_ALERT_MS, LOAD_CRITICAL_MS),
@@ -161,7 +173,7 @@ class Measuring:
                 avg_snapshot_age_minutes=round((age_s or 0) / 60, 2) if counted else None,
             ),
             divergence_detection=DivergenceHealth(
-                enabled=self._watch.sampling,
+                enabled=sampled,
                 divergence_rate=rate,
                 scenes_diverged=found["diverged"],
             ),
@@ -227,6 +239,7 @@ class Measuring:
             now[1] - before[1],
             now[2] - before[2],
             now[3] - before[3],
+            sampling=self._detector.sampling,
         )
         # Only now: what was not stored is added the next time.
         self._told = now

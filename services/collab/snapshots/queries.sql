@@ -195,23 +195,29 @@ LIMIT $2;
 
 -- name: note_minute
 INSERT INTO persistence_minutes AS known (
-    replica, minute, loads, load_seconds, snapshots, snapshot_failures)
-VALUES ($1, date_trunc('minute', now()), $2, $3, $4, $5)
+    replica, minute, loads, load_seconds, snapshots, snapshot_failures, sampling)
+VALUES ($1, date_trunc('minute', now()), $2, $3, $4, $5, $6)
 ON CONFLICT (minute, replica) DO UPDATE SET
     loads = known.loads + excluded.loads,
     load_seconds = known.load_seconds + excluded.load_seconds,
     snapshots = known.snapshots + excluded.snapshots,
-    snapshot_failures = known.snapshot_failures + excluded.snapshot_failures;
+    snapshot_failures = known.snapshot_failures + excluded.snapshot_failures,
+    sampling = excluded.sampling;
 
 -- name: forget_minutes
 DELETE FROM persistence_minutes WHERE minute < now() - make_interval(secs => $1);
 
 -- name: minutes
--- Over all replicas in the last $1 seconds, and whether any of them reported within $2.
+-- Over all replicas in the last $1 seconds; whether any of them reported within $2, and whether any
+-- of those that did was sampling then.
 SELECT coalesce(sum(loads), 0)::bigint AS loads, sum(load_seconds) AS load_seconds,
     coalesce(sum(snapshots), 0)::bigint AS snapshots,
     coalesce(sum(snapshot_failures), 0)::bigint AS failures,
-    coalesce(max(minute) >= now() - make_interval(secs => $2), false) AS reporting
+    coalesce(max(minute) >= now() - make_interval(secs => $2), false) AS reporting,
+    (SELECT coalesce(bool_or(sampling), false) FROM (
+        SELECT DISTINCT ON (replica) sampling FROM persistence_minutes
+        WHERE minute >= now() - make_interval(secs => $2) ORDER BY replica, minute DESC
+    ) AS newest) AS sampling
 FROM persistence_minutes WHERE minute >= now() - make_interval(secs => $1);
 
 -- name: newest_scene

@@ -22,6 +22,27 @@ from services.collab.snapshots.worker import Schedule, SnapshotWorker
 from services.collab.workers import Workers
 
 
+def schedule_of(settings: CollabSettings) -> Schedule:
+    """When snapshots are taken, by the settings."""
+    return Schedule(
+        interval_s=settings.snapshot_interval_s,
+        walk_interval_s=settings.snapshot_walk_s,
+        behind_s=LAG_ALERT_S,
+        duty=settings.snapshot_duty,
+        duty_behind=settings.snapshot_duty_behind,
+    )
+
+
+def sampling_of(settings: CollabSettings) -> Sampling:
+    """How much is compared, by the settings."""
+    return Sampling(
+        interval_s=settings.divergence_interval_s,
+        duty=settings.divergence_duty,
+        again_s=settings.divergence_again_s,
+        repair=settings.divergence_repair,
+    )
+
+
 class Room:
     """The parts of this package, wired."""
 
@@ -41,11 +62,10 @@ class Room:
         self.snapshots = Snapshots(
             self._store, scenes, workers, history_rows_max=settings.snapshot_history_rows
         )
-        schedule = Schedule(settings.snapshot_interval_s, settings.snapshot_walk_s, LAG_ALERT_S)
-        self.worker = SnapshotWorker(self._store, self.snapshots, schedule)
+        self.worker = SnapshotWorker(self._store, self.snapshots, schedule_of(settings))
         self.detector = Detector(self._store, log, self.snapshots, workers)
         watch = Watch(settings.replica, settings.divergence_window_s, settings.divergence_sampling)
-        self._measuring = Measuring(self._store, log, self.worker, watch)
+        self._measuring = Measuring(self._store, log, self.worker, self.detector, watch)
 
     def serve(self, broker: NatsBroker) -> None:
         """Answer `libs.contracts.persistence`."""
@@ -76,10 +96,5 @@ class Room:
             "measuring": self._measuring.run(),
         }
         if settings.divergence_sampling:
-            sampling = Sampling(
-                settings.divergence_interval_s,
-                settings.divergence_again_s,
-                settings.divergence_repair,
-            )
-            work["sampling"] = self.detector.run(sampling)
+            work["sampling"] = self.detector.run(sampling_of(settings))
         return [tasks.create_task(each, name=name) for name, each in work.items()]

@@ -227,10 +227,19 @@ class SnapshotStore:
             await source.execute(SQL.note_repair, finding.scene_id)
 
     async def note_minute(
-        self, replica: str, loads: int, load_seconds: float, snapshots: int, failures: int
+        self,
+        replica: str,
+        loads: int,
+        load_seconds: float,
+        snapshots: int,
+        failures: int,
+        *,
+        sampling: bool,
     ) -> None:
         """Add what a replica measured to its current minute."""
-        await self._pool.execute(SQL.note_minute, replica, loads, load_seconds, snapshots, failures)
+        await self._pool.execute(
+            SQL.note_minute, replica, loads, load_seconds, snapshots, failures, sampling
+        )
 
     async def forget_minutes(self, older_than_s: float) -> None:
         """Remove measurements of long ago."""

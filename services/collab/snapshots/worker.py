@@ -27,12 +27,8 @@ from services.collab.snapshots.taking import Snapshots
 
 log = structlog.get_logger(__name__)
 
-DUTY = 0.05
-"""Snapshots take at most this share of the time, so that they never compete with edits."""
-DUTY_BEHIND = 0.25
-"""... and this when scenes have waited for longer than the interval."""
 PAUSE_S_MAX = 10.0
-"""... but one that was slow does not make all others wait."""
+"""One that was slow does not make all others wait for longer."""
 LOOK_INTERVAL_S = 0.5
 SCENES_MAX = 100_000
 """Changed scenes that a replica remembers; the walk finds the others."""
@@ -51,11 +47,15 @@ class Schedule:
         interval_s: A change is in a snapshot after so many seconds at the latest.
         walk_interval_s: Time between two walks over all scenes.
         behind_s: A scene whose snapshot lacks a change that is older counts as behind.
+        duty: Share of the time that snapshots take at most, so that they never compete with edits.
+        duty_behind: The same when scenes have waited for longer than the interval.
     """
 
     interval_s: float
     walk_interval_s: float
     behind_s: float
+    duty: float
+    duty_behind: float
 
 
 class SnapshotWorker:
@@ -96,7 +96,7 @@ class SnapshotWorker:
             del self._due[scene]
             await self._attempt(scene)
             behind = now - due > self._schedule.interval_s
-            duty = DUTY_BEHIND if behind else DUTY
+            duty = self._schedule.duty_behind if behind else self._schedule.duty
             pause_s = (time.monotonic() - now) * (1 / duty - 1)
             await asyncio.sleep(min(pause_s, PAUSE_S_MAX, self._schedule.interval_s))
 
@@ -147,7 +147,7 @@ class SnapshotWorker:
             if len(page) < WALK_SCENES:
                 break
             after = page[-1].scene_id
-            await asyncio.sleep((time.monotonic() - started) * (1 / DUTY - 1))
+            await asyncio.sleep((time.monotonic() - started) * (1 / self._schedule.duty - 1))
         await self._store.end_walk(scenes, behind, age_s / late if late else None, oldest)
 
     def _later(self, passed: Passed) -> None:

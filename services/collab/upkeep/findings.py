@@ -41,19 +41,6 @@ class Quarantined:
     found_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Figures for the health endpoint."""
-
-    last_run: datetime | None
-    scenes_compacted: int
-    storage_saved_bytes: int
-    """What the database no longer holds, less the compacted rows; negative before retention."""
-    storage_retained_bytes: int
-    """Held by compacted rows too, and still there until their retention ends."""
-    scenes_with_updates: int
-
-
 class Findings:
     """Speaks SQL to findings, and counts what is stored."""
 
@@ -122,15 +109,3 @@ class Findings:
         row = await self._pool.fetchrow(SQL.numbers, scene)
         assert row
         return row
-
-    async def status(self) -> Status:
-        """Figures over all scenes."""
-        row = await self._pool.fetchrow(SQL.status)
-        assert row
-        return Status(
-            row["last_run"],
-            row["scenes_compacted"],
-            row["saved"],
-            row["retained"],
-            await self._pool.fetchval(SQL.count_scenes),
-        )

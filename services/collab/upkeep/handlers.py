@@ -1,12 +1,10 @@
 """Answers operators: what is stored, is it whole, make it so."""
 
-import time
 from dataclasses import asdict
 
 from libs.contracts.actor import Actor
 from libs.contracts.upkeep import (
     AboutScene,
-    AskUpkeepStatus,
     CompactedScene,
     CompactScene,
     Damage,
@@ -16,12 +14,9 @@ from libs.contracts.upkeep import (
     SceneInspection,
     SceneRepair,
     SceneVerification,
-    UpkeepStatus,
 )
-from services.collab.scenes import Scenes
-from services.collab.store import persist_failed_at
 from services.collab.upkeep.compaction import Compactor
-from services.collab.upkeep.findings import Findings, Status
+from services.collab.upkeep.findings import Findings
 from services.collab.upkeep.integrity import Integrity, Verification
 from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.repair import Repairs
@@ -29,9 +24,6 @@ from services.collab.upkeep.store import UpkeepStore
 
 DUTY_ASKED = 0.5
 """Somebody waits for the answer, and so may edits, a little."""
-STATUS_AGE_S = 15.0
-"""Figures over all scenes are computed at most so often."""
-FAILURE_FRESH_S = 60.0
 
 
 class UpkeepHandlers:
@@ -40,7 +32,6 @@ class UpkeepHandlers:
     def __init__(
         self,
         *,
-        scenes: Scenes,
         upkeep: UpkeepStore,
         findings: Findings,
         compactor: Compactor,
@@ -48,13 +39,11 @@ class UpkeepHandlers:
         repairs: Repairs,
     ) -> None:
         """Wire the parts."""
-        self._scenes = scenes
         self._upkeep = upkeep
         self._findings = findings
         self._compactor = compactor
         self._integrity = integrity
         self._repairs = repairs
-        self._status: tuple[float, Status] | None = None
 
     async def inspect(self, question: AboutScene, _actor: Actor) -> SceneInspection:
         """Say what is stored of a scene."""
@@ -92,19 +81,6 @@ class UpkeepHandlers:
     async def scenes(self, question: ListScenes, _actor: Actor) -> SceneIds:
         """List scenes that have a log."""
         return SceneIds(scenes=await self._upkeep.scenes_after(question.after, question.limit))
-
-    async def status(self, _question: AskUpkeepStatus, _actor: Actor) -> UpkeepStatus:
-        """Figures for the health endpoint."""
-        now = time.monotonic()
-        if self._status is None or now - self._status[0] > STATUS_AGE_S:
-            self._status = now, await self._findings.status()
-        found, times = self._status[1], self._scenes.load_times_ms
-        failed_at = persist_failed_at()
-        return UpkeepStatus(
-            operational=failed_at is None or now - failed_at > FAILURE_FRESH_S,
-            avg_load_time_ms=sum(times) / len(times) if times else None,
-            **asdict(found),
-        )
 
 
 def _damage(done: Verification) -> list[Damage]:

@@ -330,24 +330,5 @@ RETURNING after_scene;
 -- How far it has come; $3 when it is through.
 UPDATE sweeps SET after_scene = $2, ended_at = CASE WHEN $3 THEN now() END WHERE name = $1;
 
--- name: status
--- For the health endpoint. Saved is what the database no longer holds, less what replaced it.
-SELECT (SELECT max(created_at) FROM compactions) AS last_run,
-    (SELECT count(DISTINCT scene_id) FROM compactions) AS scenes_compacted,
-    coalesce(sum(pruned_bytes) - sum(bytes_after), 0)::bigint AS saved,
-    coalesce(sum(bytes_before) FILTER (WHERE pruned_at IS NULL), 0)::bigint AS retained
-FROM compactions;
-
--- name: count_scenes
-WITH RECURSIVE found AS (
-    (SELECT scene_id FROM scene_versions ORDER BY scene_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT scene_id FROM scene_versions AS row WHERE row.scene_id > found.scene_id
-        ORDER BY scene_id LIMIT 1
-    ) FROM found WHERE found.scene_id IS NOT NULL
-)
-SELECT count(scene_id) FROM found;
-
 -- name: open_findings
 SELECT kind, count(*) AS findings FROM repairs WHERE repaired_at IS NULL GROUP BY kind;

@@ -5,7 +5,7 @@ import asyncio
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts.upkeep import COMPACT, INSPECT, REPAIR, SCENES, UPKEEP_STATUS, VERIFY
+from libs.contracts.upkeep import COMPACT, INSPECT, REPAIR, SCENES, VERIFY
 from libs.postgres import Pool
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
@@ -88,7 +88,6 @@ class Room:
         asked, background = parts(), parts()
         self._works = settings.upkeep
         self._handlers = UpkeepHandlers(
-            scenes=scenes,
             upkeep=asked.upkeep,
             findings=asked.findings,
             compactor=asked.compactor,
@@ -114,7 +113,6 @@ class Room:
         serve(broker, REPAIR, handlers.repair)
         serve(broker, COMPACT, handlers.compact)
         serve(broker, SCENES, handlers.scenes)
-        serve(broker, UPKEEP_STATUS, handlers.status)
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin the background work, if this replica is to do any; whoever called cancels it."""

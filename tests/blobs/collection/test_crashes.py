@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +15,12 @@ from libs.contracts.actor import Actor
 from libs.contracts.files import ATTACH_FILE, AttachFile, StoredFile
 from libs.contracts.ids import new_id
 from libs.contracts.world import FileType
+from tests.blobs.collection.crashing import collected, emptied, finished, insist, until
 from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check
 from tests.blobs.support import Desk as Client
 from tests.blobs.support import sha256
 
-WAIT_S = 60.0
 COLLECTING = (
     "collection.marked",
     "collection.condemned",
@@ -49,51 +48,6 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Morta
 async def people(stack: Mortal) -> AsyncIterator[tuple[Desk, Client]]:
     async with hands(stack) as made:
         yield made
-
-
-async def until(what: str, check: Any) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await check():  # noqa: ASYNC110 (databases and processes offer no event)
-            await asyncio.sleep(0.1)
-    assert what
-
-
-async def collected(desk: Desk, *shas: str) -> None:
-    """Wait until the background has let these go."""
-
-    async def gone() -> bool:
-        return {await desk.state(each) for each in shas} == {"collected"}
-
-    await until("collected", gone)
-
-
-async def emptied(desk: Desk, kept: int) -> None:
-    """Wait until storage holds so many objects of the project, leases being over."""
-    await desk.vault.owner.execute(
-        "UPDATE doomed SET due_at = due_at - interval '1 day' WHERE project_id = $1",
-        desk.project_id,
-    )
-
-    async def swept() -> bool:
-        return len(desk.vault.keys(desk.project_id)) == kept
-
-    await until("swept", swept)
-
-
-async def finished(client: Client, content: bytes, upload_id: UUID) -> None:
-    """Go on with an upload that may be done."""
-    begun = await client.begin(upload_id=upload_id)
-    if begun.upload.blob is None:
-        assert (await client.send(begun.ticket, content)).status_code == 200
-
-
-async def insist(work: Any) -> Any:
-    """Again until it is answered, as clients do."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            with suppress(errors.Unavailable, errors.Conflict, httpx.HTTPError, AssertionError):
-                return await work()
-            await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 
 from libs.contracts.ids import new_id
 from services.blobs.storage import open_storage
+from tests.blobs.collection.crashing import collected, emptied, finished, insist
 from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
 from tests.blobs.collection.support import Desk, check
-from tests.blobs.collection.test_crashes import collected, emptied, finished, insist
 from tests.blobs.support import Desk as Client
 from tests.blobs.support import sha256, text
 from tests.support.s3 import ACCESS, CREDENTIALS, SECRET

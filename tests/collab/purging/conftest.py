@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.collab.upkeep.support import Desk, TwoCollabs
+from tests.collab.upkeep.support import Desk
+from tests.support.stack import TwoCollabs
 
 QUIET = {"SCRIPTORIUM_DIVERGENCE_SAMPLING": "false"}
 

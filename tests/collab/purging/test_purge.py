@@ -16,7 +16,8 @@ from libs.contracts.streams import DEAD_LETTERS, EVENTS
 from libs.contracts.wire import Wire
 from libs.postgres import Pool, connect
 from services.collab.upkeep.failpoints import VARIABLE
-from tests.collab.upkeep.support import COLLABS, Desk, TwoCollabs, text_of, typed, until
+from tests.collab.upkeep.support import COLLABS, Desk, text_of, typed, until
+from tests.support.stack import TwoCollabs
 
 ROWS = 400
 YOUNG = timedelta(minutes=5)

@@ -8,9 +8,8 @@ import pytest
 
 from libs.stack import Stack
 from tests.collab.snapshots.support import Desk
-from tests.support.stack import real_stack
+from tests.support.stack import TwoCollabs
 
-TWO = {"events": 1, "collab": 2, "gateway": 1}
 QUIET = {
     "SCRIPTORIUM_SNAPSHOT_INTERVAL_S": "600",
     "SCRIPTORIUM_DIVERGENCE_SAMPLING": "false",
@@ -29,7 +28,7 @@ BUSY = {
 @asynccontextmanager
 async def desk_at(folder: Path, settings: dict[str, str]) -> AsyncGenerator[Desk]:
     async with (
-        real_stack(folder, replicas=TWO, supervise=False, environment=settings) as stack,
+        TwoCollabs(folder, settings, supervise=False) as stack,
         Desk.open(stack) as made,
     ):
         yield made

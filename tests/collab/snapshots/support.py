@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +16,19 @@ from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
 from libs.contracts.persistence import CHECK_DIVERGENCE, CheckDivergence, DivergenceReport
 from libs.postgres import Pool, connect
-from libs.stack import Stack
 from tests.support.people import Person
 from tests.support.scenery import Scenery
+from tests.support.stack import TwoCollabs
 
 WAIT_S = 20.0
+REPLICAS = ("collab-1", "collab-2")
 
 
 @dataclass
 class Desk:
     """Everything a test needs at one stack."""
 
-    stack: Stack
+    stack: TwoCollabs
     scenery: Scenery
     caller: Caller
     owner: Pool
@@ -35,7 +36,7 @@ class Desk:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, stack: Stack) -> AsyncGenerator["Desk"]:
+    async def open(cls, stack: TwoCollabs) -> AsyncGenerator["Desk"]:
         scenery = await Scenery.begin(stack)
         broker, client = await connect_broker(
             stack.nats_url("gateway"), service="gateway", replica="desk"
@@ -115,6 +116,45 @@ class Desk:
             " WHERE scene_id = $1) AS middle WHERE scene_id = $1",
             scene,
         )
+
+    @asynccontextmanager
+    async def told(self, parts: Sequence[str], **settings: object) -> AsyncGenerator[None]:
+        """Restart *parts* with other settings; at the end they have their own again."""
+        environments = self.stack.environments
+        usual = {part: dict(environments[part]) for part in parts}
+        other = {f"SCRIPTORIUM_{name.upper()}": str(value) for name, value in settings.items()}
+        for part in parts:
+            environments[part].update(other)
+        await asyncio.gather(*map(self.stack.restart, parts))
+        try:
+            yield
+        finally:
+            for part in parts:
+                environments[part].clear()
+                environments[part].update(usual[part])
+            await asyncio.gather(*map(self.stack.restart, parts))
+
+    @asynccontextmanager
+    async def nobody_writes(
+        self, table: str
+    ) -> AsyncGenerator[Callable[[], Awaitable[str | None]]]:
+        """Keep everybody from writing *table*; gives which replica waits for it, if one does."""
+        url = self.stack.postgres_url("collab", "postgres")
+        # Only a superuser sees what others wait for.
+        admin = await connect(url, application="admin", size_max=1)
+
+        async def stuck() -> str | None:
+            return await admin.fetchval(
+                "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND application_name LIKE 'collab-%' AND datname = 'collab'"
+            )
+
+        try:
+            async with self.owner.acquire() as blocker, blocker.transaction():
+                await blocker.execute(f"LOCK TABLE {table} IN SHARE MODE")
+                yield stuck
+        finally:
+            await admin.close()
 
 
 async def until[T](look: Callable[[], Awaitable[T]], wait_s: float = WAIT_S) -> T:

@@ -138,6 +138,37 @@ async def test_the_sums_are_those_of_all_replicas(desk: Desk):
     assert await until(agree, 30)
 
 
+async def test_sampling_is_told_by_what_is_done_not_by_what_is_set(desk: Desk):
+    """One replica samples: whoever answers says so. It hangs: whoever answers says that, too."""
+
+    async def enabled() -> bool:
+        return (await asked(desk, "persistence"))["divergence_detection"]["enabled"]
+
+    async def stopped() -> bool:
+        return not await enabled()
+
+    async def degraded() -> bool:
+        """Said by the one that was told to sample."""
+        return (await asked(desk, "persistence"))["status"] != "healthy"
+
+    before = await enabled()
+    # Nothing is due: it hangs where it looks for something, and not in a comparison, which is given
+    # a minute.
+    await desk.owner.execute("UPDATE snapshot_checks SET checked_at = now()")
+    async with desk.told(["collab-1"], divergence_sampling=True, divergence_interval_s=0.2):
+        await until(enabled, 30)
+        told = [await enabled() for _ in range(10)]
+        async with desk.nobody_writes("snapshot_checks"):
+            await until(stopped, 40)
+            still = [await enabled() for _ in range(10)]
+            await until(degraded)
+
+    assert before is False
+    assert told == [True] * 10
+    assert still == [False] * 10
+    assert await enabled() is False
+
+
 async def test_the_database_away_is_an_answer_too(desk: Desk):
     """Not a failure of the endpoint: that is the moment it is for."""
     desk.stack.freeze("postgres")

@@ -4,19 +4,6 @@ import asyncio
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import pytest
-import zstandard
-
-from libs.contracts.migration import (
-    LIST_IMPORTED,
-    MIGRATE_SCENE,
-    ListImported,
-    MigrateScene,
-    MigrationOutcome,
-    SceneMigration,
-)
-from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
-from libs.errors import Conflict
 from tests.collab.snapshots.support import Desk
 from tests.support.people import People
 
@@ -102,107 +89,6 @@ async def test_an_empty_scene_has_nothing_to_take(desk: Desk):
     assert refused.status_code == 409
     assert refused.json()["code"] == "NOTHING_WRITTEN"
     assert await desk.snapshot(scene) is None
-
-
-BLOCKS = [{"type": "action", "children": [{"text": "John enters."}]}]
-
-
-async def bring(desk: Desk, scene: UUID) -> None:
-    await desk.caller.ask(
-        PUT_SNAPSHOT,
-        PutSnapshot(
-            scene_id=scene, snapshot_id=uuid4(), source=SnapshotSource.IMPORT, blocks=BLOCKS
-        ),
-        desk.actor,
-    )
-
-
-async def migrated(desk: Desk, scene: UUID, *, dry_run: bool = False) -> SceneMigration:
-    question = MigrateScene(scene_id=scene, dry_run=dry_run)
-    return await desk.caller.ask(MIGRATE_SCENE, question, desk.actor)
-
-
-async def waiting(desk: Desk, scene: UUID) -> str | None:
-    """What an import brought and nobody migrated."""
-    found = await desk.owner.fetchval(
-        "SELECT content_blocks FROM imported_scenes WHERE scene_id = $1", scene
-    )
-    return zstandard.decompress(found).decode() if found else None
-
-
-async def test_a_written_scene_keeps_what_an_import_brought(desk: Desk):
-    """One edit and its snapshot overwrite the fallback, not the blocks; migration tells of them."""
-    scene = await desk.scenery.scene()
-    await bring(desk, scene)
-    await desk.write("written", scene)
-    await desk.snap(scene, force=True)
-    listed = await desk.caller.ask(LIST_IMPORTED, ListImported(limit=1000), desk.actor)
-    told = await migrated(desk, scene)
-
-    assert "John" not in str(await desk.blocks(scene))
-    assert scene in listed.scene_ids
-    assert told.outcome is MigrationOutcome.SKIPPED
-    assert "written in before it was migrated: it has 1 Yjs updates" in told.reason
-    assert "John enters." in (await waiting(desk, scene) or "")
-
-
-async def test_a_migration_moves_the_blocks_and_ends_with_its_snapshot(desk: Desk):
-    """Tried, nothing changes; done, nothing waits; and the snapshot is taken if it is missing."""
-    scene = await desk.scenery.scene()
-    await bring(desk, scene)
-    tried = await migrated(desk, scene, dry_run=True)
-    before = await desk.snapshot(scene)
-
-    assert tried.outcome is MigrationOutcome.READY
-    assert (tried.blocks, tried.update_bytes > 20) == (1, True)
-    assert before
-    assert not before["yjs_derived"]
-    assert await waiting(desk, scene)
-    assert await desk.scenery.text(scene) == ""
-
-    done = await migrated(desk, scene)
-    await desk.owner.execute("DELETE FROM scene_snapshots WHERE scene_id = $1", scene)
-    finished, again = await migrated(desk, scene), await migrated(desk, scene)
-    derived = await desk.snapshot(scene)
-
-    assert done.outcome is MigrationOutcome.MIGRATED
-    assert await waiting(desk, scene) is None
-    assert [finished.outcome, again.outcome] == [
-        MigrationOutcome.MIGRATED,
-        MigrationOutcome.SKIPPED,
-    ]
-    assert derived
-    assert (derived["snapshot_source"], derived["seq"]) == ("migrated", 1)
-    assert await desk.scenery.text(scene) == "John enters."
-
-
-async def test_an_import_stands_until_yjs_takes_over(desk: Desk):
-    scene = await desk.scenery.scene()
-    await bring(desk, scene)
-    imported = await desk.snapshot(scene)
-    assert imported
-    assert await desk.blocks(scene) == BLOCKS
-    assert (imported["snapshot_source"], imported["yjs_derived"], imported["seq"]) == (
-        "import",
-        False,
-        0,
-    )
-
-    await desk.write("John leaves.", scene)
-    await desk.snap(scene, force=True)
-    derived = await desk.snapshot(scene)
-    assert derived
-    assert (derived["yjs_derived"], derived["seq"], derived["first_yjs_seq"]) == (True, 1, 1)
-
-    unseen = await desk.write("no snapshot yet")
-    for live in (scene, unseen):
-        question = PutSnapshot(
-            scene_id=live, snapshot_id=uuid4(), source=SnapshotSource.MIGRATED, blocks=BLOCKS
-        )
-        with pytest.raises(Conflict):
-            await desk.caller.ask(PUT_SNAPSHOT, question, desk.actor)
-    assert await desk.snapshot(unseen) is None
-    assert "leaves" in str(await desk.blocks(scene))
 
 
 async def test_who_may_not_write_takes_none(desk: Desk):

@@ -4,10 +4,9 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
@@ -22,32 +21,12 @@ from libs.contracts.actor import Actor
 from libs.contracts.content import READ_CONTENT, ContentFormat, ReadContent
 from libs.postgres import Pool, connect
 from libs.stack import Stack
-from libs.stack.part import Spec
-from tests.support.stack import TEST_LIMITS
 
 WAIT_S = 30.0
 OLD = timedelta(days=2)
 PAST_RETENTION = timedelta(days=40)
 COLLABS = ("collab-1", "collab-2")
 _COLUMNS = ("scene_id", "seq", "yjs_update", "client_id", "created_by", "created_at", "checksum")
-
-
-class TwoCollabs(Stack):
-    """A stack whose parts can be given another environment for their next start."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.environments: dict[str, dict[str, str]] = {}
-        super().__init__(
-            folder / "data",
-            replicas={"events": 1, "collab": 2, "gateway": 1},
-            environment={**TEST_LIMITS, **environment},
-            log_format="json",
-        )
-
-    def _describe(self, service: str, number: int) -> Spec:
-        spec = super()._describe(service, number)
-        self.environments[spec.name] = dict(spec.environment)
-        return replace(spec, environment=self.environments[spec.name])
 
 
 @dataclass

@@ -18,11 +18,11 @@ from tests.collab.upkeep.support import (
     OLD,
     PAST_RETENTION,
     Desk,
-    TwoCollabs,
     text_of,
     typed,
     until,
 )
+from tests.support.stack import TwoCollabs
 
 WORKS = {"SCRIPTORIUM_UPKEEP": "true", "SCRIPTORIUM_ROLLUP_ROWS": "100"}
 IDLE = {"SCRIPTORIUM_UPKEEP": "false", "SCRIPTORIUM_ROLLUP_ROWS": "1000000"}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -115,6 +116,39 @@ async def test_head_takes_less_than_a_third_of_what_it_rolls_up(
     assert head
     assert text_of([zstandard.decompress(head["snapshot"])]) == text_of(rows)
     assert len(head["snapshot"]) < sum(map(len, rows)) / 3
+
+
+HARDLY = 1e-4
+"""A share of the time that leaves ten seconds and more of rest after the first roll-up."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "both"),
+    [
+        ({"rollup_duty": 1}, True),
+        ({"rollup_duty": HARDLY, "rollup_duty_behind": 1, "rollup_behind_rows": FEW - 1}, True),
+        ({"rollup_duty": HARDLY, "rollup_duty_behind": 1, "rollup_behind_rows": FEW}, False),
+    ],
+    ids=["always", "behind", "not yet behind"],
+)
+async def test_roll_ups_take_the_share_of_the_time_that_is_set(
+    desk: Desk, workers: Workers, settings: dict[str, Any], both: bool
+):
+    """The next one waits for it; where tails are behind, by the share for that."""
+    scenes = [await desk.log(typed(FEW), YOUNG) for _ in range(2)]
+    async with replica(desk, workers, rollup_rows=FEW, **settings) as rollups:
+        for scene in scenes:
+            committed(rollups, scene, typed(FEW))
+        running = asyncio.create_task(rollups.run())
+        heads = [asyncio.create_task(until(partial(desk.head, scene))) for scene in scenes]
+        await asyncio.wait(heads, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(heads, timeout=None if both else 3 * SWEEP_INTERVAL_S)
+        running.cancel()
+        done = [head.done() for head in heads]
+        for head in heads:
+            head.cancel()
+
+    assert done.count(True) == (2 if both else 1)
 
 
 async def test_two_replicas_that_see_one_tail_make_one_head(desk: Desk, workers: Workers):

@@ -37,7 +37,7 @@ async def demo(url: str, *words: str) -> tuple[int | None, str, str]:
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """The real thing."""
+    """The real thing, one of each, as `make up` starts it."""
     async with real_stack(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
