@@ -12,9 +12,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import httpx
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
 
 from libs.bus import Caller, connect_broker
 from libs.contracts import bundles as b
@@ -22,6 +25,7 @@ from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
 from libs.contracts.resources import Kind
+from libs.contracts.rpc import Method
 from libs.contracts.tree import READ_TREE, ReadTree
 from libs.postgres import Pool, connect
 from libs.stack import Stack
@@ -88,7 +92,7 @@ async def main() -> int:
             caller = Caller(client)
             author = await Author.begin(caller)
             # One by one first: after the bundles the database tidies up for a while.
-            figures = await _appends(author, pool)
+            figures = await _appends(author, pool, stack.ops_url("events-1"))
             for size in SIZES:
                 figures += await _bundles([author], size, ROUNDS)
             authors = [await Author.begin(caller) for _ in range(AUTHORS)]
@@ -168,8 +172,12 @@ async def _drained(pool: Pool) -> Figure:
     return Figure("the relay's rest after the bundles", time.perf_counter() - started, "s")
 
 
-async def _appends(author: Author, pool: Pool) -> list[Figure]:
-    """Changes of one field each, at a fixed rate, each on its own schedule."""
+async def _appends(author: Author, pool: Pool, ops_url: str) -> list[Figure]:
+    """Changes of one field each, at a fixed rate, each on its own schedule.
+
+    An append is what the service does from a request to its answer: read, decide, log and project,
+    committed. What a caller waits for has the bus and the caller's own work in it.
+    """
     chapters = [new_id() for _ in range(20)]
     for chapter in chapters:
         await author.create("chapter", chapter, author.book, "A")
@@ -200,12 +208,28 @@ async def _appends(author: Author, pool: Pool) -> list[Figure]:
     )
     delays_ms = [row["ms"] for row in delays]
     at = f"at {APPENDS_PER_S}/s"
+    within = await _share_within(ops_url, m.CHANGE, APPEND_MS_BAR / 1000)
     return [
-        Figure(f"single append {at}, p50", percentile(took_ms, 50), "ms"),
-        Figure(f"single append {at}, p95", percentile(took_ms, 95), "ms", below=APPEND_MS_BAR),
+        Figure(f"single append {at}, {APPEND_MS_BAR} ms at most", within, "%", at_least=95),
+        Figure(f"the same over the bus {at}, p50", percentile(took_ms, 50), "ms"),
+        Figure(f"the same over the bus {at}, p95", percentile(took_ms, 95), "ms"),
         Figure(f"publish delay {at}, p50", percentile(delays_ms, 50), "ms"),
         Figure(f"publish delay {at}, p95", percentile(delays_ms, 95), "ms", below=DELAY_MS_BAR),
     ]
+
+
+async def _share_within(ops_url: str, method: Method[Any, Any], seconds: float) -> float:
+    """Which share of requests the service answered so soon, by its own metric, per cent."""
+    async with httpx.AsyncClient() as http:
+        page = (await http.get(f"{ops_url}/metrics")).text
+    found = {
+        sample.labels["le"]: sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "scriptorium_rpc_seconds_bucket"
+        and sample.labels["method"] == f"{method.service}.{method.name}"
+    }
+    return 100 * found[str(seconds)] / found["+Inf"]
 
 
 async def _tree(caller: Caller) -> Figure:
