@@ -26,7 +26,7 @@ async def main(path: str) -> None:
     url, inbox = os.environ["SCRIPTORIUM_NATS_URL"], f"_INBOX_{NAME}".encode()
     client = await nats.connect(url, inbox_prefix=inbox, max_reconnect_attempts=-1)
     jetstream = client.jetstream()
-    config = ConsumerConfig(ack_wait=30, max_ack_pending=1000, max_deliver=-1)
+    config = ConsumerConfig(ack_wait=10, max_ack_pending=1000, max_deliver=-1)
     facts = await jetstream.pull_subscribe(FACTS, durable=NAME, stream="EVENTS", config=config)
     while True:
         try:

@@ -182,12 +182,21 @@ class PutMember(Wire):
     command_id: UUID
     user_id: UUID
     role: Role
+    expected_version: int | None = None
+    """Of their membership, which must be there then."""
 
 
 class RemoveMember(Wire):
     """Take a person out of the actor's project."""
 
     command_id: UUID
+    user_id: UUID
+    expected_version: int | None = None
+
+
+class ReadMember(Wire):
+    """Read a person's membership of the actor's project."""
+
     user_id: UUID
 
 
@@ -212,6 +221,7 @@ REMOVE = Method("events", "remove", Remove, Document)
 RESTORE = Method("events", "restore", Restore, Document)
 MOVE = Method("events", "move", Move, Document)
 LIST_MEMBERS = Method("events", "list_members", ListMembers, Members)
+READ_MEMBER = Method("events", "read_member", ReadMember, Member)
 PUT_MEMBER = Method("events", "put_member", PutMember, Member)
 REMOVE_MEMBER = Method("events", "remove_member", RemoveMember, Done)
 AUTHORIZE = Method("events", "authorize", Authorize, Standing)

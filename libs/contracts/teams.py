@@ -55,6 +55,8 @@ class PutGrant(Wire):
     command_id: UUID
     team_id: UUID
     role: TeamRole
+    expected_version: int | None = None
+    """Of its grant, which must be there then."""
 
 
 class RemoveGrant(Wire):
@@ -62,6 +64,7 @@ class RemoveGrant(Wire):
 
     command_id: UUID
     team_id: UUID
+    expected_version: int | None = None
 
 
 LIST_GRANTS = Method("events", "list_grants", ListGrants, TeamGrants)

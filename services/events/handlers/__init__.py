@@ -31,6 +31,7 @@ def subscribe(broker: NatsBroker, store: Store) -> None:
     serve(broker, story.APPEARANCES_OF, bible.appearances_of)
     serve(broker, story.KNOWLEDGE_AT, bible.knowledge_at)
     serve(broker, manuscript.LIST_MEMBERS, members.list)
+    serve(broker, manuscript.READ_MEMBER, members.read)
     serve(broker, manuscript.PUT_MEMBER, members.put)
     serve(broker, manuscript.REMOVE_MEMBER, members.remove)
     grants = Grants(store)

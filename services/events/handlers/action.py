@@ -82,6 +82,18 @@ def require_version(row: Row, expected: int | None) -> None:
         raise errors.PreconditionFailed(currentVersion=row["version"])
 
 
+def require_expected(row: Row | None, expected: int | None) -> None:
+    """Return when the caller meant what is there, or did not say what that is.
+
+    Raises:
+        errors.PreconditionFailed: They meant another version, or something that is gone.
+    """
+    if row is not None:
+        require_version(row, expected)
+    elif expected is not None:
+        raise errors.PreconditionFailed
+
+
 def require_project(about: Aggregate, aggregate_id: UUID, project_id: UUID) -> None:
     """Return unless another project than the actor's is meant.
 

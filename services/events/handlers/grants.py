@@ -12,7 +12,7 @@ from libs.contracts.teams import (
     TeamGrant,
     TeamGrants,
 )
-from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.handlers.action import cause_of, claim_of, require_expected, require_visible
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import PROJECT, TEAM_GRANT
 from services.events.model.log import Draft
@@ -50,6 +50,7 @@ class Grants:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_grant(tx, question)
+                require_expected(now, question.expected_version)
                 if now is None:
                     if len(await tx.grants()) >= GRANTS_MAX:
                         raise errors.LimitReached(f"A project may have {GRANTS_MAX} teams at most.")
@@ -75,6 +76,7 @@ class Grants:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_grant(tx, question)
+                require_expected(now, question.expected_version)
                 if now is None:
                     raise errors.NotFound
                 data = {"teamId": str(team_id), "role": now["role"]}

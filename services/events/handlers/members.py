@@ -3,9 +3,21 @@
 from libs import errors
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Done, ListMembers, Members, PutMember, RemoveMember
+from libs.contracts.manuscript import (
+    Done,
+    ListMembers,
+    Members,
+    PutMember,
+    ReadMember,
+    RemoveMember,
+)
 from libs.contracts.resources import Member
-from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.handlers.action import (
+    cause_of,
+    claim_of,
+    require_expected,
+    require_visible,
+)
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import MEMBER, PROJECT
 from services.events.model.listing import Key
@@ -43,6 +55,19 @@ class Memberships:
             next_cursor=cursor_at(order, end["created_at"], end["id"]) if end else None,
         )
 
+    async def read(self, question: ReadMember, actor: Actor) -> Member:
+        """Show a person's membership."""
+
+        async def work(reader: Reader) -> Row | None:
+            require_visible(await reader.row(PROJECT, actor.scope()))
+            member_id = await reader.member_id(question.user_id)
+            return await reader.row(MEMBER, member_id) if member_id else None
+
+        row = await self._store.read(work, project_id=actor.scope())
+        if row is None:
+            raise errors.NotFound("They are not a member.")
+        return _member(row)
+
     async def put(self, question: PutMember, actor: Actor) -> Member:
         """Give a person a role, as a new member or instead of the role they have."""
         project_id, user_id, role = actor.scope(), question.user_id, question.role.value
@@ -52,6 +77,7 @@ class Memberships:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_member(tx, question)
+                require_expected(now, question.expected_version)
                 if now is None:
                     data = {"userId": str(user_id), "role": role}
                     await tx.record([Draft(MEMBER, new_id(), "added", data)])
@@ -76,6 +102,7 @@ class Memberships:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_member(tx, question)
+                require_expected(now, question.expected_version)
                 if now is None:
                     raise errors.NotFound
                 await _require_owner_left(tx, now)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
+from libs.contracts.resources import Resource
 
 HEADER_CHARS_MAX = 1000
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -46,6 +47,19 @@ def expected_version(if_match: str | None, kind: str, thing_id: UUID) -> int | N
         if tag.startswith(prefix) and version and len(tags) == 1:
             return int(version[1])
     raise errors.PreconditionFailed("If-Match names no version of this.")
+
+
+def expected_if_there(if_match: str | None, kind: str, thing: Resource | None) -> int | None:
+    """Return the version that If-Match names of something that is not known by its id.
+
+    Raises:
+        PreconditionFailed: It names no version of *thing*, or there is none.
+    """
+    if if_match is None:
+        return None
+    if thing is None:
+        raise errors.PreconditionFailed("If-Match names no version of this.")
+    return expected_version(if_match, kind, thing.id)
 
 
 def _opaque(header: str) -> list[str]:

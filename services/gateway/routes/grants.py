@@ -72,6 +72,21 @@ class GrantRoutes:
                 answer=page_of(TeamGrantView),
             ),
             Route(
+                method="GET",
+                path=f"{path}/{{teamId}}",
+                handler=self.read,
+                summary="Read what a team is in a project",
+                description="With If-None-Match the answer to a known version is 304.",
+                tag="Members",
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.READ,
+                place=_PLACE,
+                action="team_grant.read",
+                answer=TeamGrantView,
+                etag=True,
+            ),
+            Route(
                 method="PUT",
                 path=f"{path}/{{teamId}}",
                 handler=self.put,
@@ -79,7 +94,7 @@ class GrantRoutes:
                 description=(
                     "Of a team that you are in. An OWNER gives any role but OWNER; a MAINTAINER"
                     " makes and changes WRITERs and READERs. The strongest of a person's roles"
-                    " counts."
+                    " counts. With If-Match only if it is what you think it is."
                 ),
                 tag="Members",
                 body=TeamGrantPut,
@@ -88,7 +103,7 @@ class GrantRoutes:
                 place=_PLACE,
                 action="team_grant.put",
                 answer=TeamGrantView,
-                problems=("CONCURRENCY_CONFLICT", "LIMIT_REACHED"),
+                problems=("CONCURRENCY_CONFLICT", "LIMIT_REACHED", "PRECONDITION_FAILED"),
                 etag=True,
             ),
             Route(
@@ -103,7 +118,7 @@ class GrantRoutes:
                 place=_PLACE,
                 action="team_grant.remove",
                 status=204,
-                problems=("CONCURRENCY_CONFLICT",),
+                problems=("CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
             ),
             Route(
                 method="GET",
@@ -130,6 +145,14 @@ class GrantRoutes:
         ]
         return Answer.json({"items": items, "nextCursor": None})
 
+    async def read(self, call: Call[NoBody]) -> Answer:
+        """Show one, or say that the client has it."""
+        grant = await self._grant(call.actor, call.path["teamId"])
+        tag = etags.etag("team_grant", grant.id, grant.version)
+        if etags.is_known(call.header("if-none-match"), tag):
+            return Answer(304, headers={"ETag": tag})
+        return _answer(grant, await self._teams.names([grant.team_id]))
+
     async def put(self, call: Call[TeamGrantPut]) -> Answer:
         """Give a team a role, or another one."""
         team_id, role = call.path["teamId"], call.body.role
@@ -140,22 +163,29 @@ class GrantRoutes:
             await self._teams.read(team_id, call.identity.user_id)
         grant = await self._caller.ask(
             PUT_GRANT,
-            PutGrant(command_id=call.command_id, team_id=team_id, role=role),
+            PutGrant(
+                command_id=call.command_id,
+                team_id=team_id,
+                role=role,
+                expected_version=etags.expected_if_there(
+                    call.header("if-match"), "team_grant", old
+                ),
+            ),
             call.actor,
         )
         await self._forget(call.path["id"], team_id)
-        tag = etags.etag("team_grant", grant.id, grant.version)
-        names = await self._teams.names([team_id])
-        return Answer.json(_view(grant, names), 200, {"ETag": tag})
+        return _answer(grant, await self._teams.names([team_id]))
 
     async def remove(self, call: Call[NoBody]) -> Answer:
         """Take a team out."""
         team_id = call.path["teamId"]
         old = await self._grant(call.actor, team_id)
         require_rank(call.access.role, old.role, None)
-        await self._caller.ask(
-            REMOVE_GRANT, RemoveGrant(command_id=call.command_id, team_id=team_id), call.actor
+        expected = etags.expected_if_there(call.header("if-match"), "team_grant", old)
+        question = RemoveGrant(
+            command_id=call.command_id, team_id=team_id, expected_version=expected
         )
+        await self._caller.ask(REMOVE_GRANT, question, call.actor)
         await self._forget(call.path["id"], team_id)
         return Answer(204)
 
@@ -180,6 +210,11 @@ class GrantRoutes:
             await self._authority.forget_team(project_id, team_id)
         except (BusError, StreamError, *UNREACHABLE):
             return  # the fact of the change will do it
+
+
+def _answer(grant: TeamGrant, names: dict[UUID, str]) -> Answer:
+    tag = etags.etag("team_grant", grant.id, grant.version)
+    return Answer.json(_view(grant, names), 200, {"ETag": tag})
 
 
 def _view(grant: TeamGrant, names: dict[UUID, str]) -> TeamGrantView:

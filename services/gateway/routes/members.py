@@ -7,13 +7,15 @@ from nats.js.errors import Error as StreamError
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts.actor import Role
+from libs.contracts.actor import Actor, Role
 from libs.contracts.manuscript import (
     LIST_MEMBERS,
     PUT_MEMBER,
+    READ_MEMBER,
     REMOVE_MEMBER,
     ListMembers,
     PutMember,
+    ReadMember,
     RemoveMember,
 )
 from libs.contracts.resources import Member
@@ -72,12 +74,28 @@ class Members:
                 answer=page_of(MemberView),
             ),
             Route(
+                method="GET",
+                path=f"{path}/{{userId}}",
+                handler=self.read,
+                summary="Read what somebody is in a project",
+                description="With If-None-Match the answer to a known version is 304.",
+                tag="Members",
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.READ,
+                place=("project", "id"),
+                action="member.read",
+                answer=MemberView,
+                etag=True,
+            ),
+            Route(
                 method="PUT",
                 path=f"{path}/{{userId}}",
                 handler=self.put,
                 summary="Give a person a role",
                 description=(
                     "An OWNER gives any role; a MAINTAINER makes and changes WRITERs and READERs."
+                    " With If-Match only if they are what you think they are."
                 ),
                 tag="Members",
                 body=MemberPut,
@@ -86,7 +104,7 @@ class Members:
                 place=("project", "id"),
                 action="member.put",
                 answer=MemberView,
-                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT"),
+                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
                 etag=True,
             ),
             Route(
@@ -101,7 +119,7 @@ class Members:
                 place=("project", "id"),
                 action="member.leave",
                 status=204,
-                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT"),
+                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
             ),
         ]
 
@@ -117,6 +135,15 @@ class Members:
         ]
         return Answer.json({"items": items, "nextCursor": members.next_cursor})
 
+    async def read(self, call: Call[NoBody]) -> Answer:
+        """Show one, or say that the client has it."""
+        user_id = call.path["userId"]
+        member = await self._caller.ask(READ_MEMBER, ReadMember(user_id=user_id), call.actor)
+        tag = etags.etag("member", member.id, member.version)
+        if etags.is_known(call.header("if-none-match"), tag):
+            return Answer(304, headers={"ETag": tag})
+        return _answer(member, await self._people.names([user_id]))
+
     async def put(self, call: Call[MemberPut]) -> Answer:
         """Add a member or change one's role."""
         project_id, user_id = call.path["id"], call.path["userId"]
@@ -127,12 +154,16 @@ class Members:
         require_rank(call.access.role, old, call.body.role)
         member = await self._caller.ask(
             PUT_MEMBER,
-            PutMember(command_id=call.command_id, user_id=user_id, role=call.body.role),
+            PutMember(
+                command_id=call.command_id,
+                user_id=user_id,
+                role=call.body.role,
+                expected_version=await self._expected(call.header("if-match"), user_id, call.actor),
+            ),
             call.actor,
         )
         await self._forget(project_id, user_id)
-        tag = etags.etag("member", member.id, member.version)
-        return Answer.json(_view(member, names), 200, {"ETag": tag})
+        return _answer(member, names)
 
     async def remove(self, call: Call[NoBody]) -> Answer:
         """Remove a member; anybody may remove themselves."""
@@ -145,11 +176,24 @@ class Members:
             require_rank(call.access.role, old, None)
         await self._caller.ask(
             REMOVE_MEMBER,
-            RemoveMember(command_id=call.command_id, user_id=user_id),
+            RemoveMember(
+                command_id=call.command_id,
+                user_id=user_id,
+                expected_version=await self._expected(call.header("if-match"), user_id, call.actor),
+            ),
             call.actor,
         )
         await self._forget(project_id, user_id)
         return Answer(204)
+
+    async def _expected(self, if_match: str | None, user_id: UUID, actor: Actor) -> int | None:
+        if if_match is None:
+            return None
+        try:
+            member = await self._caller.ask(READ_MEMBER, ReadMember(user_id=user_id), actor)
+        except errors.NotFound:
+            member = None
+        return etags.expected_if_there(if_match, "member", member)
 
     async def _forget(self, project_id: UUID, user_id: UUID) -> None:
         try:
@@ -164,6 +208,11 @@ def require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
         raise errors.Forbidden(
             f"A {asker} may not turn {old or 'a stranger'} into {new or 'a stranger'}."
         )
+
+
+def _answer(member: Member, names: dict[UUID, str]) -> Answer:
+    tag = etags.etag("member", member.id, member.version)
+    return Answer.json(_view(member, names), 200, {"ETag": tag})
 
 
 def _view(member: Member, names: dict[UUID, str]) -> MemberView:
