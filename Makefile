@@ -26,7 +26,7 @@ status: ## what runs, and how it is doing
 	@exec bin/scriptorium status $(ARGS)
 
 test: check ## all checks, then all tests: three folders at a time, then those that must be alone
-	$(PYTHON) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not long and not alone"
+	$(PYTHON) -m pytest -n 3 --no-loadscope-reorder -m "not long and not alone"
 	$(PYTHON) -m pytest -m "alone and not long"
 
 check: install ## format, lint, types, imports

@@ -1,30 +1,41 @@
 """Which tests share a process when several processes run them."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+HERE = Path(__file__).parent
 SHARDS = {"clients": 2, "events": 2, "gateway": 3}
-"""Folders with too many tests for one process, and among how many they are dealt."""
+"""Folders with too many tests for one process, and among how many their files are dealt."""
 FIRST = ("clients", "gateway", "blobs", "system", "events")
 """Folders that take minutes: whoever came to one last would keep all others waiting."""
 
 
-@pytest.hookimpl(tryfirst=True)  # those who distribute them read the groups in the same hook
+class ByFolder(LoadScopeScheduling):
+    """Keeps the tests of a folder together: they share a running system, which ends with them.
+
+    Not by `xdist_group`: xdist 3.8 writes that into a test's id, and pytest 9.2 does not read it
+    there. Each test then went wherever there was room, and each process started every system.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = HERE.parent / nodeid.partition("::")[0]
+        folder = file.parent.relative_to(HERE).as_posix()
+        shards = SHARDS.get(folder, 1)
+        place = sorted(file.parent.glob("test_*.py")).index(file)
+        return f"{folder} {place % shards}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """Deal tests out by folder."""
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder together: they share a running system, which ends with them."""
-    here = Path(__file__).parent
-    seen: Counter[str] = Counter()
-    groups: dict[Path, str] = {}
-    for item in items:
-        if item.path not in groups:
-            folder = item.path.parent.relative_to(here).as_posix()
-            shard = seen[folder] % SHARDS.get(folder, 1)
-            groups[item.path] = f"{folder}-{shard}" if folder in SHARDS else folder
-            seen[folder] += 1
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    items.sort(key=lambda item: _turn(item.path.relative_to(here).parts[0]))
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: _turn(item.path.relative_to(HERE).parts[0]))
 
 
 def _turn(folder: str) -> int:
