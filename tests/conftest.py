@@ -1,10 +1,13 @@
 """Which tests share a process when several processes run them."""
 
+import os
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from libs.stack.ports import CHOICE_FIRST, CHOICE_LAST, RANGE_VARIABLE
 
 HERE = Path(__file__).parent
 SHARDS = {"clients": 2, "events": 2, "gateway": 3}
@@ -26,6 +29,13 @@ class ByFolder(LoadScopeScheduling):
         shards = SHARDS.get(folder, 1)
         place = sorted(file.parent.glob("test_*.py")).index(file)
         return f"{folder} {place % shards}"
+
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # A port that one process has chosen is free until its server listens, also to the others.
+    width = (CHOICE_LAST - CHOICE_FIRST) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    first = CHOICE_FIRST + width * int(worker.removeprefix("gw"))
+    os.environ.setdefault(RANGE_VARIABLE, f"{first}-{first + width - 1}")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:

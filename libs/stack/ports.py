@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import random
 import socket
 from pathlib import Path
@@ -11,6 +12,9 @@ from libs.stack.errors import PortTaken, StackError
 LOOPBACK = "127.0.0.1"
 CHOICE_FIRST = 20_000
 CHOICE_LAST = 32_767
+PORT_LAST = 65_535
+RANGE_VARIABLE = "SCRIPTORIUM_PORTS"
+"""`first-last`: where to choose instead. Who starts several systems at once gives each its own."""
 CHOICE_TRIES_MAX = 1_000
 FREE_WAIT_S_MAX = 5.0
 _FREE_PAUSE_S = 0.05
@@ -25,12 +29,13 @@ def choose_port(taken: set[int]) -> int:
     the server out. So choose below that range.
 
     Raises:
-        StackError: None was found.
+        StackError: None was found, or `SCRIPTORIUM_PORTS` is no range.
     """
-    last = min(CHOICE_LAST, _client_ports_first() - 1)
+    first, last = _range()
+    last = min(last, _client_ports_first() - 1)
     for attempt in range(CHOICE_TRIES_MAX):
-        below = last > CHOICE_FIRST and attempt < CHOICE_TRIES_MAX // 2
-        port = random.randint(CHOICE_FIRST, last) if below else _port_of_kernel()
+        below = last > first and attempt < CHOICE_TRIES_MAX // 2
+        port = random.randint(first, last) if below else _port_of_kernel()
         if port not in taken and not why_not_free(LOOPBACK, port):
             return port
     raise StackError("no free TCP port was found on 127.0.0.1")
@@ -67,6 +72,16 @@ async def require_free(part: str, host: str, port: int, *, wait_s: float = 0.0) 
         if asyncio.get_running_loop().time() >= deadline:
             raise PortTaken(f"port {port} ({part}) is in use by another program")
         await asyncio.sleep(_FREE_PAUSE_S)
+
+
+def _range() -> tuple[int, int]:
+    given = os.environ.get(RANGE_VARIABLE)
+    if not given:
+        return CHOICE_FIRST, CHOICE_LAST
+    first, _, last = given.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last) <= PORT_LAST):
+        raise StackError(f"{RANGE_VARIABLE} should be like 20000-24999, not {given!r}")
+    return int(first), int(last)
 
 
 def _client_ports_first() -> int:

@@ -25,7 +25,8 @@ from libs.stack import (
     postgres,
 )
 from libs.stack import stack as stack_module
-from libs.stack.ports import choose_port
+from libs.stack.errors import StackError
+from libs.stack.ports import RANGE_VARIABLE, choose_port
 
 
 async def _refused(_: Exception) -> None:
@@ -152,6 +153,17 @@ async def test_kept_port_that_somebody_took_is_named(used: Path, monkeypatch: py
     with pytest.raises(PortTaken, match=rf"^port {port} \(nats\) is in use by another program$"):
         await Stack(used, replicas={}).start()
     thief.close()
+
+
+def test_ports_are_chosen_from_the_range_that_is_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(RANGE_VARIABLE, "21000-21039")
+    taken = set[int]()
+    for _ in range(30):
+        taken.add(choose_port(taken))
+    assert all(21_000 <= port <= 21_039 for port in taken)
+    monkeypatch.setenv(RANGE_VARIABLE, "21039")
+    with pytest.raises(StackError, match="should be like 20000-24999"):
+        choose_port(taken)
 
 
 def test_ports_lie_outside_the_range_given_to_clients():
