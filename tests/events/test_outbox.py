@@ -1,7 +1,7 @@
 """From the log to the bus: everything arrives, in order per aggregate, whatever dies meanwhile."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -12,9 +12,11 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from libs.bus import Relay, connect_broker, relay
 from libs.contracts.events import Announcement
 from libs.contracts.ids import new_id
+from libs.contracts.manuscript import Change
 from libs.errors import Unavailable
 from libs.postgres import Pool
 from libs.stack import Stack
+from services.events.handlers.commands import Commands
 from services.events.model.aggregates import BOOK
 from services.events.model.log import Cause, Draft
 from services.events.model.order import place
@@ -63,6 +65,53 @@ async def test_every_commit_wakes_the_relay(  # noqa: PLR0917
         for _ in range(3):
             await scribble(world, 4, 3)
             await arrived(bus, owner, world.project_id)
+
+
+async def test_relay_of_the_same_process_needs_no_word_of_the_database(
+    world: World,
+    owner: Pool,
+    pool: Pool,
+    relay_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that stands by does not count: then the one elsewhere is told."""
+    monkeypatch.setattr(relay, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
+    near, told = Relay(pool, relay_client, service="events"), list[object]()
+    waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+    book = await world.book()
+    commands = Commands(Store(pool, near))
+
+    async def change(title: str) -> None:
+        question = Change(
+            kind="book", id=UUID(book["id"]), command_id=new_id(), fields={"title": title}
+        )
+        await commands.change(question, world.actor)
+
+    async with owner.acquire() as connection:
+        await connection.add_listener("outbox", lambda *said: told.append(said))
+        await change("nobody is at work")
+        await until(lambda: bool(told))
+        running = asyncio.create_task(near.run())
+        await until(near.wake)
+        async with asyncio.timeout(ARRIVAL_S_MAX):
+            while await owner.fetchval(waiting):  # noqa: ASYNC110 (the relay sends no signal)
+                await asyncio.sleep(0.02)
+        told.clear()
+        await change("it is at work")
+        async with asyncio.timeout(ARRIVAL_S_MAX):
+            while await owner.fetchval(waiting):  # noqa: ASYNC110 (the relay sends no signal)
+                await asyncio.sleep(0.02)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await connection.reset()
+
+    assert told == []
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ARRIVAL_S_MAX):
+        while not holds():  # noqa: ASYNC110 (neither tells)
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

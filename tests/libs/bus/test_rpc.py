@@ -9,6 +9,7 @@ from nats.aio.client import Client
 
 from libs import errors
 from libs.bus import Caller, connect_broker, drain, heard, serve
+from libs.bus.rpc import WORKERS_MAX
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
@@ -209,3 +210,35 @@ async def test_an_answer_may_say_more_than_is_known(asking: Side, answering: Sid
     await started(answering)
 
     assert await Caller(asking[1]).ask(DOUBLE, Ask(number=4), ME) == Tell(doubled=8, asker=ME)
+
+
+async def test_so_many_are_worked_on_at_once_and_the_rest_wait(
+    asking: Side, answering: Side
+) -> None:
+    """What waits is answered, too, as soon as there is room."""
+    running, most, go = 0, 0, asyncio.Event()
+
+    async def held(question: Ask, actor: Actor) -> Tell:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await go.wait()
+        running -= 1
+        return await double(question, actor)
+
+    serve(answering[0], DOUBLE, held)
+    await started(answering)
+    caller = Caller(asking[1])
+    async with asyncio.TaskGroup() as askers:
+        asked = [
+            askers.create_task(caller.ask(DOUBLE, Ask(number=number), ME))
+            for number in range(WORKERS_MAX + 20)
+        ]
+        async with asyncio.timeout(5):
+            while running < WORKERS_MAX:  # noqa: ASYNC110 (the handlers tell nobody)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        go.set()
+
+    assert [each.result().doubled for each in asked] == [2 * n for n in range(len(asked))]
+    assert most == WORKERS_MAX
