@@ -336,7 +336,7 @@ DELETE FROM {table} WHERE {key} = ANY ($1);
 -- name: put_component
 -- Rows of one component, as JSON; the table's own types read them.
 INSERT INTO {table} ({columns})
-SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1)
+SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::text::jsonb)
 ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new_columns});
 
 -- name: list

@@ -87,8 +87,11 @@ async def test_relay_of_the_same_process_needs_no_word_of_the_database(
         )
         await commands.change(question, world.actor)
 
+    def hear(*said: object) -> None:
+        told.append(said)
+
     async with owner.acquire() as connection:
-        await connection.add_listener("outbox", lambda *said: told.append(said))
+        await connection.add_listener("outbox", hear)
         await change("nobody is at work")
         await until(lambda: bool(told))
         running = asyncio.create_task(near.run())

@@ -1,6 +1,7 @@
 """The rows of components: tables of their own that hold a part of an aggregate."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -47,7 +48,7 @@ async def put_components(
         ]
         if stored:
             query = _filled("put_component", about.kind, part.table or "", tuple(stored[0]))
-            await connection.execute(query, [_plain(each) for each in stored])
+            await connection.execute(query, as_text(stored))
 
 
 def _same(names: Any, old: Row, new: Row) -> bool:
@@ -65,15 +66,19 @@ def _filled(name: str, kind: str, table: str, columns: tuple[str, ...]) -> str:
     )
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _json(value) for name, value in values.items()}
+def as_text(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as the JSON that `jsonb_populate_recordset` reads."""
+    return _ENCODER.encode(list(rows))
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any) -> str:
     match value:
         case UUID():
             return str(value)
         case date():
             return value.isoformat()
         case _:
-            return value
+            raise TypeError(f"a row holds {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_json)

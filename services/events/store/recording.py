@@ -7,7 +7,6 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -20,21 +19,8 @@ from libs.telemetry import inject
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Cause, Draft, Head, Written
 from services.events.store import guard
-from services.events.store.components import drop_components, put_components
+from services.events.store.components import as_text, drop_components, put_components
 from services.events.store.statements import APPEND, append_and_change, many, order_of, statement
-
-
-def _json(value: Any) -> Any:
-    match value:
-        case UUID():
-            return str(value)
-        case date():
-            return value.isoformat()
-        case _:
-            raise TypeError(f"a row holds {type(value).__name__}")
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +206,7 @@ def _put_one(name: str, about: Aggregate, row: Row) -> _Put:
 
 
 def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    return _ENCODER.encode([{column: row[column] for column in columns} for row in rows])
+    return as_text({column: row[column] for column in columns} for row in rows)
 
 
 async def write_at_once(connection: Connection, cause: Cause, entry: Entry) -> None:
