@@ -20,6 +20,7 @@ from libs.stack.probe import postgres_ok
 
 SUPERUSER = "postgres"
 INITDB_S_MAX = 60.0
+DYING_WAIT_S_MAX = 5.0
 STOP_SIGNAL = signal.SIGINT
 """"Fast": end sessions, write a checkpoint."""
 ARCHIVE_TIMEOUT_S = 60
@@ -76,7 +77,7 @@ async def prepare(
     identity = identity_for(data, (str(binaries / "initdb"), "--version"))
     if data.exists():
         _require_version(binaries, data)
-        _forget_dead_postmaster(data)
+        await _forget_dead_postmaster(data)
     else:
         await _initialise(directory, binaries, data, identity)
     port = directory.port("postgres")
@@ -177,11 +178,12 @@ def _require_version(binaries: Path, data: Path) -> None:
         raise OtherVersion(f"{data} was made by PostgreSQL {theirs}; this is version {ours[1]}")
 
 
-def _forget_dead_postmaster(data: Path) -> None:
+async def _forget_dead_postmaster(data: Path) -> None:
     """Remove the lock file of a postmaster that is gone.
 
     PostgreSQL believes it alive when any process of ours has its old pid by now, as happens
-    after a reboot, and would refuse to start. We hold the lock of the whole directory.
+    after a reboot, and would refuse to start. We hold the lock of the whole directory. One that was
+    killed a moment ago is waited for; a zombie, which nobody may ever reap, is gone.
     """
     lock = data / "postmaster.pid"
     try:
@@ -190,9 +192,13 @@ def _forget_dead_postmaster(data: Path) -> None:
         return
     import psutil  # noqa: PLC0415 (only after a crash: keep the launcher lean)
 
+    deadline = asyncio.get_running_loop().time() + DYING_WAIT_S_MAX
     try:
-        if psutil.Process(pid).name() == "postgres":
-            return
+        process = psutil.Process(pid)
+        while process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE:
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.05)
     except psutil.NoSuchProcess:
         pass
-    lock.unlink()
+    lock.unlink(missing_ok=True)
