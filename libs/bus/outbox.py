@@ -2,15 +2,16 @@
 
 Writers call `announce` inside their transaction; the `Relay` (relay.py) publishes what they said.
 
-The table, in the migrations of each service that announces:
+The table, in the migrations of each service that announces; `json` keeps the text as it was
+written, and neither PostgreSQL nor the relay has to read it:
 
     CREATE TABLE outbox (
         seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         position bigint,
         event_id uuid NOT NULL UNIQUE,
         subject text NOT NULL,
-        payload jsonb NOT NULL,
-        headers jsonb NOT NULL,
+        payload json NOT NULL,
+        headers json NOT NULL,
         created_at timestamptz NOT NULL DEFAULT now(),
         published_at timestamptz
     );

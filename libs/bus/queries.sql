@@ -2,7 +2,7 @@
 -- Facts to announce, inside the transaction that made them true; their commit wakes the relay.
 WITH put AS (
     INSERT INTO outbox (event_id, subject, payload, headers)
-    SELECT id, subject, payload::jsonb, headers::jsonb
+    SELECT id, subject, payload::json, headers::json
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n (id, subject, payload, headers)
 )
 SELECT pg_notify('outbox', '');

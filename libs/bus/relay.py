@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -37,7 +38,8 @@ RETRY_DELAY_S_MAX = 5.0
 MEASURE_INTERVAL_S = 5.0
 STANDBY_S_MAX = 30 * 86_400.0
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
+HEADERS_MAX = 256
+"""Kept read: the facts of one action have the same."""
 
 _age = Gauge("scriptorium_outbox_age_seconds", "Age of the oldest unannounced fact.", ["service"])
 _published = Counter("scriptorium_outbox_published_total", "Facts announced.", ["service"])
@@ -54,17 +56,18 @@ _delay = Histogram(
 class Due:
     """A fact that has its place in the commit order and is to be published.
 
-    `began_at` is when it was committed, or where that is not known when its transaction began.
+    `payload` is JSON as it was written; `began_at` is when it was committed, or where that is not
+    known when its transaction began.
     """
 
     position: int
     event_id: UUID
     subject: str
-    payload: dict[str, Any]
+    payload: str
     headers: dict[str, str]
     began_at: datetime | None
 
-    def with_payload(self, payload: dict[str, Any]) -> "Due":
+    def with_payload(self, payload: str) -> "Due":
         """Return the same fact with other words."""
         return replace(self, payload=payload)
 
@@ -232,7 +235,7 @@ class Relay:
 
 
 def _message(due: Due, turn: str) -> Message:
-    body = _ENCODER.encode({"position": due.position, "event": due.payload}).encode()
+    body = f'{{"position":{due.position},"event":{due.payload}}}'.encode()
     headers = due.headers | {"Nats-Msg-Id": f"{due.event_id}{turn}"}
     return Message(due.position, due.subject, body, headers)
 
@@ -243,6 +246,11 @@ def _due(row: asyncpg.Record) -> Due:
         row["event_id"],
         row["subject"],
         row["payload"],
-        row["headers"],
+        _headers(row["headers"]),
         row["committed_at"] or row["created_at"],
     )
+
+
+@lru_cache(HEADERS_MAX)
+def _headers(text: str) -> dict[str, str]:
+    return json.loads(text)

@@ -113,12 +113,16 @@ async def connect(
             await asyncio.sleep(RETRY_DELAY_S)
 
 
-def own_id(given: uuid.UUID) -> uuid.UUID:
+def own_id(given: uuid.UUID | str) -> uuid.UUID:
     """Return the driver's own form of an id: equal, hashed and written without Python code.
 
     For ids that are looked up again and again: rows from the database have it already.
+
+    Raises:
+        ValueError: A text is none.
     """
-    return asyncpg.pgproto.pgproto.UUID(given.bytes)
+    own = asyncpg.pgproto.pgproto.UUID
+    return own(given) if isinstance(given, str) else own(given.bytes)
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ WITH project AS (
         AS n (id, aggregate_id, type, event_type, data, version, checksum)
 ), announced AS (
     INSERT INTO outbox (event_id, subject, payload, headers)
-    SELECT id, subject, payload::jsonb, $27::text::jsonb
+    SELECT id, subject, payload::json, $27::text::json
     FROM unnest($1::uuid[], $25::text[], $26::text[]) AS n (id, subject, payload)
 ), claimed AS (
     INSERT INTO commands (command_id, user_id, digest, target_id)
@@ -284,7 +284,7 @@ WITH mark AS (
     SELECT (payload ->> 'projectId')::uuid, payload ->> 'aggregateType', payload ->> 'eventType',
         date_trunc('hour', (payload ->> 'timestamp')::timestamptz, 'UTC'), count(*)
     FROM due
-    WHERE payload ? 'aggregateType' AND NOT EXISTS (
+    WHERE payload ->> 'aggregateType' IS NOT NULL AND NOT EXISTS (
         SELECT FROM withheld_facts w
         WHERE w.event_id = due.event_id AND w.released_at IS NOT NULL)
     GROUP BY 1, 2, 3, 4

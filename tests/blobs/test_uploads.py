@@ -226,7 +226,7 @@ async def test_a_fact_tells_of_each_blob(desk: Desk, owner: Pool):
     blob = await desk.upload(b"told", asset_type="script")
 
     fact = await owner.fetchrow(
-        "SELECT subject, payload FROM outbox WHERE payload ->> 'projectId' = $1",
+        "SELECT subject, payload::jsonb FROM outbox WHERE payload ->> 'projectId' = $1",
         str(desk.project_id),
     )
     assert fact

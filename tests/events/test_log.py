@@ -267,7 +267,9 @@ async def test_correlation_is_the_request_of_the_caller(world: World, owner: Poo
 
     (event,) = await log(owner, "aggregate_id", book["id"])
     assert event.correlation_id == trace_id
-    headers = await owner.fetchval("SELECT headers FROM outbox WHERE event_id = $1", event.id)
+    headers = json.loads(
+        await owner.fetchval("SELECT headers FROM outbox WHERE event_id = $1", event.id)
+    )
     if headers:  # without a provider in this process there is nothing to carry on
         assert trace_id in headers["traceparent"]
 

@@ -1,7 +1,9 @@
 """Between the outbox and the stream: nothing corrupt is announced; a lost stream is refilled."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +13,7 @@ from prometheus_client import Counter, Gauge
 from libs.bus import Due, Screened
 from libs.contracts import subjects
 from libs.contracts.integrity import RefillLeft, Republish, Republished
-from libs.postgres import Connection, Pool
+from libs.postgres import Connection, Pool, own_id
 from services.events.integrity.chain import Stored, digest
 from services.events.integrity.log import SQL as LOG
 from services.events.integrity.log import examine
@@ -23,8 +25,24 @@ log = structlog.get_logger(__name__)
 REFILL_ROWS = 20_000
 """Queued by one statement."""
 
+_AS_WRITTEN = re.compile(
+    r'\{"aggregateId":"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",.*'
+    r',"version":(?P<version>[1-9][0-9]{0,17}),"checksum":"(?P<checksum>[0-9a-f]{64})"\}',
+    re.DOTALL,
+)
+"""An announcement as `Written.announced` makes it: what its checksum covers is in it as it is."""
+
 _withheld = Counter("scriptorium_events_withheld_total", "Facts that were kept from subscribers.")
 _refill = Gauge("scriptorium_events_refill_rows", "Facts that wait to be announced once more.")
+
+
+class _Link(NamedTuple):
+    """An event as a part of its aggregate's chain; *content* is what its checksum covers."""
+
+    aggregate_id: UUID
+    version: int
+    checksum: str
+    content: bytes
 
 
 class Screen:
@@ -41,62 +59,59 @@ class Screen:
         that does; else the fact is withheld, and with it every later one of its aggregate, so
         that a subscriber never meets a hole. A decision lets them go, in their order.
         """
-        facts = {key: each.payload for each in due if (key := _key(each.payload))}
-        misfits, waits = await self._look(connection, facts)
+        links = [_link(each.payload) for each in due]
+        misfits, waits = await self._look(connection, [link for link in links if link])
         if not misfits and not waits:
             return Screened(list(due), [])
-        ids = list({aggregate_id for aggregate_id, _ in facts})
+        ids = list({link.aggregate_id for link in links if link})
         async with connection.transaction():
             # Again, and locked, so that none is released meanwhile.
             waiting = {row["aggregate_id"] for row in await connection.fetch(LOG.withheld, ids)}
             trusted = await self._trusted(misfits)
             kept: list[Due] = []
-            held: list[Due] = []
-            for each in due:
-                key = _key(each.payload)
-                if key is None:
+            held: list[tuple[Due, UUID]] = []
+            for each, link in zip(due, links, strict=True):
+                if link is None:
                     kept.append(each)
-                elif key[0] in waiting or (key[0] in misfits and key not in trusted):
-                    waiting.add(key[0])
-                    held.append(each)
-                elif key in trusted:
-                    kept.append(each.with_payload(as_json(trusted[key])))
+                    continue
+                owner, place = link.aggregate_id, (link.aggregate_id, link.version)
+                if owner in waiting or (owner in misfits and place not in trusted):
+                    waiting.add(owner)
+                    held.append((each, owner))
+                elif place in trusted:
+                    kept.append(each.with_payload(json.dumps(as_json(trusted[place]))))
                 else:
                     kept.append(each)
             await connection.execute(
-                LOG.withhold,
-                [each.event_id for each in held],
-                [UUID(each.payload["aggregateId"]) for each in held],
+                LOG.withhold, [each.event_id for each, _ in held], [owner for _, owner in held]
             )
         if held:
             _withheld.inc(len(held))
             log.error("facts withheld", count=len(held))
-        return Screened(kept, [each.position for each in held])
+        return Screened(kept, [each.position for each, _ in held])
 
-    async def _look(
-        self, connection: Connection, facts: Mapping[tuple[UUID, int], Mapping[str, Any]]
-    ) -> tuple[set[UUID], bool]:
+    async def _look(self, connection: Connection, links: Sequence[_Link]) -> tuple[set[UUID], bool]:
         """Return the aggregates of facts that do not continue their chain, and if any waits."""
-        known: dict[tuple[UUID, int], str] = {k: fact["checksum"] for k, fact in facts.items()}
-        before = [(key, version - 1) for key, version in known if version > 1]
+        known = {(link.aggregate_id, link.version): link.checksum for link in links}
+        before = [(owner, version - 1) for owner, version in known if version > 1]
         unknown = [place for place in before if place not in known]
         rows = await connection.fetch(
             LOG.links,
             [place[0] for place in unknown],
             [place[1] for place in unknown],
-            list({key for key, _ in known}),
+            list({owner for owner, _ in known}),
         )
         waits = any(row["version"] is None for row in rows)
         known |= {(row["aggregate_id"], row["version"]): row["checksum"] for row in rows}
         wrong: set[UUID] = set()
-        for (aggregate_id, version), fact in facts.items():
-            link = known.get((aggregate_id, version - 1)) if version > 1 else ""
-            said = {name: value for name, value in fact.items() if name != "checksum"}
-            if link is None or fact["checksum"] != digest(link, written(said)):
-                wrong.add(aggregate_id)
+        for link in links:
+            place = link.aggregate_id, link.version - 1
+            previous = known.get(place) if link.version > 1 else ""
+            if previous is None or link.checksum != digest(previous, link.content):
+                wrong.add(link.aggregate_id)
         return wrong, waits
 
-    async def _trusted(self, ids: set[UUID]) -> Mapping[tuple[UUID, int] | None, Stored]:
+    async def _trusted(self, ids: set[UUID]) -> Mapping[tuple[UUID, int], Stored]:
         if not ids:
             return {}
         async with (
@@ -147,10 +162,19 @@ class Refill:
         return Republished(queued=count)
 
 
-def _key(payload: Mapping[str, Any]) -> tuple[UUID, int] | None:
-    if "aggregateId" not in payload:
+def _link(payload: str) -> _Link | None:
+    """Return what an announcement says about its place; None when it is not about an aggregate."""
+    if found := _AS_WRITTEN.fullmatch(payload):
+        content = f"{payload[: found.end('version')]}}}"
+        return _Link(
+            own_id(found["id"]), int(found["version"]), found["checksum"], content.encode()
+        )
+    # Somebody had it in hand, or it comes from the log.
+    said = json.loads(payload)
+    if "aggregateId" not in said:
         return None
-    return UUID(payload["aggregateId"]), payload["version"]
+    checksum = said.pop("checksum")
+    return _Link(own_id(said["aggregateId"]), said["version"], checksum, written(said))
 
 
 def _due(row: asyncpg.Record) -> Due:

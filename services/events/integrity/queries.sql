@@ -205,7 +205,7 @@ WITH due AS (
 SELECT max(position) FROM due;
 
 -- name: refill_due
-SELECT position, event_id, subject, payload FROM refill ORDER BY position LIMIT $1;
+SELECT position, event_id, subject, payload::text FROM refill ORDER BY position LIMIT $1;
 
 -- name: refill_done
 DELETE FROM refill WHERE position = ANY($1::bigint[]);

@@ -99,7 +99,7 @@ async def test_files_begin_and_end_references(
         admin = await nats.connect(stack.nats_url("admin"))
         await admin.jetstream().purge_stream("EVENTS")
         for row in await events.fetch("SELECT subject, payload FROM outbox ORDER BY position"):
-            body = json.dumps({"position": 1, "event": row["payload"]}).encode()
+            body = json.dumps({"position": 1, "event": json.loads(row["payload"])}).encode()
             await admin.jetstream().publish(row["subject"], body)
         last = await desk.entity()
         await desk.give(last, a)

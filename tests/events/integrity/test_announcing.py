@@ -87,7 +87,8 @@ async def test_corrupt_event_is_withheld_with_what_follows_it(  # noqa: PLR0917
     await world.change("book", book["id"], title="C")
     original = await flip(owner, book["id"], 2)
     await owner.execute(
-        "UPDATE outbox SET payload = jsonb_set(payload, '{data,to}', '\"~\"') WHERE event_id = $1",
+        "UPDATE outbox SET payload = jsonb_set(payload::jsonb, '{data,to}', '\"~\"') "
+        "WHERE event_id = $1",
         original.id,
     )
     async with relaying(pool, relay_client):
@@ -124,7 +125,7 @@ async def test_altered_announcement_is_replaced_by_the_log(  # noqa: PLR0917
     """The outbox is a copy; when only it is wrong, nobody has to decide anything."""
     book = await world.book("A")
     await owner.execute(
-        "UPDATE outbox SET payload = jsonb_set(payload, '{data,title}', '\"~\"') "
+        "UPDATE outbox SET payload = jsonb_set(payload::jsonb, '{data,title}', '\"~\"') "
         "WHERE payload ->> 'aggregateId' = $1",
         book["id"],
     )

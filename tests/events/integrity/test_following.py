@@ -115,7 +115,8 @@ async def test_withheld_facts_are_shown_once_where_they_are_announced_at_last(
     await world.change("scene", scene["id"], title="Sound")
     original = await flip(owner, scene["id"], 2)
     await owner.execute(
-        "UPDATE outbox SET payload = jsonb_set(payload, '{data,to}', '\"~\"') WHERE event_id = $1",
+        "UPDATE outbox SET payload = jsonb_set(payload::jsonb, '{data,to}', '\"~\"') "
+        "WHERE event_id = $1",
         original.id,
     )
     async with relaying(pool, relay_client):

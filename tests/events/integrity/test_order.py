@@ -1,6 +1,7 @@
 """Order: a subscriber never misses and never reorders an event of an aggregate, whatever dies."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class Forgetful(Relay):
     async def _announce(
         self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
     ) -> bool:
-        kept = [each for each in due if each.payload["version"] != FORGOTTEN_VERSION]
+        kept = [each for each in due if json.loads(each.payload)["version"] != FORGOTTEN_VERSION]
         forgotten = [each for each in due if each not in kept]
         await self._settle(connection, [each.position for each in forgotten], forgotten)
         return await super()._announce(connection, kept, once_more=once_more)
