@@ -37,12 +37,29 @@ _refill = Gauge("scriptorium_events_refill_rows", "Facts that wait to be announc
 
 
 class _Link(NamedTuple):
-    """An event as a part of its aggregate's chain; *content* is what its checksum covers."""
+    """A fact as a part of its aggregate's chain.
+
+    Args:
+        aggregate_id: Whose.
+        version: Where in it.
+        checksum: As the fact says.
+        text: Of the payload, what stands before the checksum; None when it stands elsewhere.
+        payload: All of it, as JSON.
+    """
 
     aggregate_id: UUID
     version: int
     checksum: str
-    content: bytes
+    text: str | None
+    payload: str
+
+    def continues(self, previous: str) -> bool:
+        """Return whether it is the next one after a checksum."""
+        if self.text and self.checksum == digest(previous, f"{self.text}}}".encode()):
+            return True
+        # The same may be said in other words, as by what comes from the log.
+        said = json.loads(self.payload)
+        return said.pop("checksum") == digest(previous, written(said))
 
 
 class Screen:
@@ -107,7 +124,7 @@ class Screen:
         for link in links:
             place = link.aggregate_id, link.version - 1
             previous = known.get(place) if link.version > 1 else ""
-            if previous is None or link.checksum != digest(previous, link.content):
+            if previous is None or not link.continues(previous):
                 wrong.add(link.aggregate_id)
         return wrong, waits
 
@@ -165,16 +182,12 @@ class Refill:
 def _link(payload: str) -> _Link | None:
     """Return what an announcement says about its place; None when it is not about an aggregate."""
     if found := _AS_WRITTEN.fullmatch(payload):
-        content = f"{payload[: found.end('version')]}}}"
-        return _Link(
-            own_id(found["id"]), int(found["version"]), found["checksum"], content.encode()
-        )
-    # Somebody had it in hand, or it comes from the log.
+        text = payload[: found.end("version")]
+        return _Link(own_id(found["id"]), int(found["version"]), found["checksum"], text, payload)
     said = json.loads(payload)
     if "aggregateId" not in said:
         return None
-    checksum = said.pop("checksum")
-    return _Link(own_id(said["aggregateId"]), said["version"], checksum, written(said))
+    return _Link(own_id(said["aggregateId"]), said["version"], said["checksum"], None, payload)
 
 
 def _due(row: asyncpg.Record) -> Due:
