@@ -24,6 +24,7 @@ from libs.contracts.bundles import ListBundles
 from libs.contracts.subjects import fact
 from libs.contracts.tree import TREE_SCENES_MAX
 from libs.postgres import Pool, connect, migrate, snapshot_transaction
+from libs.process import settled
 from libs.stack import Stack
 from services.events.bundles import store as bundle_store
 from services.events.integrity.announcing import Screen
@@ -213,6 +214,7 @@ async def backlog(pool: Pool, client: Client) -> float:
 async def measure(count: int) -> bool:
     """Measure everything on one fresh stack, and print; whether a bar was missed."""
     missed = False
+    settled()
 
     def tell(figure: Figure) -> None:
         nonlocal missed

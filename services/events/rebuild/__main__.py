@@ -17,6 +17,7 @@ import uvloop
 
 from libs.postgres import Connection, Pool, connect
 from libs.postgres.pool import UNREACHABLE
+from libs.process import settled
 from services.events.integrity.log import SQL as LOG
 from services.events.rebuild import tables
 from services.events.rebuild.proof import contrast, note_differences
@@ -147,6 +148,7 @@ def _plain(value: Any) -> str:
 
 async def main(order: dict[str, Any]) -> int:
     """Do one rebuild; 0 when the tables are equal (or were made so), 3 when they differ."""
+    settled()
     url = os.environ["SCRIPTORIUM_POSTGRES_OWNER_URL"]
     try:
         pool = await connect(
