@@ -77,7 +77,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
-    policy = Policy(settings.archive_after_days)
+    policy = Policy(settings.archive_after_days, settings.events_kept_days)
     purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
     background = [
         asyncio.create_task(Upkeep(pool, policy).run(), name="upkeep"),

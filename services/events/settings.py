@@ -20,6 +20,11 @@ class Settings(ProcessSettings):
         ge=1,
         description="Age from which events are compressed; empty for never. They stay readable.",
     )
+    events_kept_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Age from which events are forgotten; empty for never. What they made stays.",
+    )
     deleted_kept_days: int | None = Field(
         default=30,
         ge=1,

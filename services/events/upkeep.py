@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
+from services.events.retention import forget
 from services.events.store import SQL
 from services.events.timescale import is_adopted
 
@@ -48,6 +49,7 @@ class Policy:
     """How long the log stays as it is; None means for ever."""
 
     archive_after_days: int | None = 7
+    events_kept_days: int | None = None
 
 
 class Upkeep:
@@ -83,6 +85,8 @@ class Upkeep:
         await self.count()
         facts = await self._forget(SQL.forget_announced, OUTBOX_KEPT_DAYS)
         commands = await self._forget(SQL.forget_commands, COMMANDS_KEPT_DAYS)
+        if self._policy.events_kept_days is not None:
+            await forget(self._pool, _ago(self._policy.events_kept_days))
         await self._forget(SQL.forget_refused_claims, REFUSED_CLAIMS_KEPT_DAYS)
         _last.set_to_current_time()
         log.info("upkeep done", partitions=made, archived=archived, facts=facts, commands=commands)

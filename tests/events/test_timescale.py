@@ -23,9 +23,11 @@ from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
 from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.rebuild.__main__ import rebuild
+from services.events.retention import forget
 from services.events.store import Store
 from services.events.timescale import adopt, is_adopted
 from services.events.upkeep import PARTITION_MONTHS_AHEAD, Upkeep
+from tests.events.impatience import impatience
 from tests.events.integrity.test_archive import age, archive
 from tests.events.lifecycle.support import Ending, finish, flaws, furnished, require_equal
 from tests.events.support import World
@@ -155,6 +157,29 @@ async def test_hours_count_what_is_archived_and_what_is_not(hyper: Hyper) -> Non
     question = audit.ReadActivity(since=now - timedelta(days=31), until=now + timedelta(hours=1))
     told = await hyper.caller.ask(audit.READ_ACTIVITY, question, hyper.old.actor)
     assert sum(each.count for each in told.items) == len(await hyper.owner.fetch(LOG))
+
+
+async def test_what_is_forgotten_leaves_its_rows(hyper: Hyper) -> None:
+    """Taken from compressed chunks as from the archive; what goes on follows from what is kept."""
+    world = await World.begin(hyper.caller)
+    scene = await world.scene(title="A")
+    async with hyper.owner.acquire() as connection:
+        for chunk in await connection.fetch("SELECT show_chunks('events') AS name"):
+            await connection.execute(
+                "SELECT compress_chunk($1::regclass, if_not_compressed => true)",
+                str(chunk["name"]),
+            )
+    while await hyper.pool.fetchval(  # noqa: ASYNC110 (the relay sends no signal)
+        "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+    ):
+        await asyncio.sleep(0.02)
+
+    async with impatience(hyper.owner):
+        assert await forget(hyper.pool, datetime.now(UTC))
+
+    assert await hyper.owner.fetchval("SELECT count(*) FROM event_log") == 0
+    assert (await world.change("scene", scene["id"], title="B"))["version"] == 2
+    await require_equal(hyper.owner)
 
 
 async def test_a_purged_project_leaves_its_tombstones(hyper: Hyper) -> None:

@@ -6,10 +6,15 @@ from libs.contracts.following import PAGE_EVENTS_MAX, Follow, Followed
 from libs.postgres import load_queries
 from services.events.handlers.action import require_visible
 from services.events.model.aggregates import PROJECT
+from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
 from services.events.sync.pull import announcements_of
 
 SQL = load_queries("services.events.following")
+
+_GONE = (
+    "The log has no such position, or no longer: load what you show anew, and follow from now on."
+)
 
 
 class Following:
@@ -36,16 +41,16 @@ class Following:
             if after is None:
                 return Followed(items=[], upto=upto, more=False)
             if not bounds["first"] - 1 <= after <= bounds["last"]:
-                raise errors.Gone(
-                    "The log has no such position, or no longer: load what you show anew, and"
-                    " follow from now on."
-                )
+                raise errors.Gone(_GONE)
             rows = await reader.connection.fetch(
                 SQL.page, project_id, after, upto, PAGE_EVENTS_MAX + 1
             )
             page, more = rows[:PAGE_EVENTS_MAX], len(rows) > PAGE_EVENTS_MAX
+            items = await announcements_of(reader, project_id, page)
+            if await forgotten_after(reader.connection, project_id, after) is not None:
+                raise errors.Gone(_GONE)
             return Followed(
-                items=await announcements_of(reader, project_id, page),
+                items=items,
                 upto=page[-1]["position"] if more else max(after, upto),
                 more=more,
             )

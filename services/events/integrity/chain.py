@@ -55,6 +55,21 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a chain begins whose first events were forgotten: after a version and its checksum.
+
+    Args:
+        version: Of the last event that was forgotten.
+        checksum: Its own.
+        row: What they fold into, as `services.events.model.beginning` writes it; None for nothing.
+    """
+
+    version: int
+    checksum: str
+    row: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a person decided about an event; *recovered* is what stands in its place."""
 
@@ -130,7 +145,7 @@ def _text(value: str) -> str:
 
 @dataclass(slots=True)
 class Chain:
-    """One aggregate's chain, followed from its beginning.
+    """One aggregate's chain, followed from where it begins.
 
     What does not continue it is left out and told in `findings`, unless a person decided: an
     accepted event counts as it is, a recovered one by what stands in its place. One altered row
@@ -145,6 +160,11 @@ class Chain:
     findings: list[Finding] = field(default_factory=list[Finding])
     _links: frozenset[str] = frozenset({""})
     _before: frozenset[str] = frozenset({""})
+
+    def begin_after(self, version: int, checksum: str) -> None:
+        """Begin behind an event that is no longer there."""
+        self.version = version
+        self._links = self._before = frozenset({checksum})
 
     def follow(self, event: Stored) -> list[Stored]:
         """Return what may be applied, now that *event* is next in the order of versions."""
@@ -185,8 +205,7 @@ class Chain:
     def _erased(self, event: Stored) -> None:
         """Begin at a tombstone: what it continues was erased, and its checksum is in its data."""
         if (link := erased_link(event)) is not None:
-            self.version = event.version - 1
-            self._links = self._before = frozenset({link})
+            self.begin_after(event.version - 1, link)
 
     def _gap(self) -> list[Stored]:
         self.version += 1

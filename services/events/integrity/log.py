@@ -10,6 +10,7 @@ from libs import errors
 from libs.contracts.events import Event
 from libs.postgres import Connection, load_queries
 from services.events.integrity.chain import (
+    Beginning,
     Chain,
     Decision,
     Finding,
@@ -20,6 +21,9 @@ from services.events.integrity.chain import (
     erased_link,
     stored_of,
 )
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.beginning import row_of
 
 SQL = load_queries("services.events.integrity")
 
@@ -33,12 +37,30 @@ _FIRST = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some of an aggregate's trusted events; in the last piece also what is wrong with others."""
+    """Some of an aggregate's trusted events.
+
+    Args:
+        head: The end of its chain.
+        events: In order.
+        first: Whether they are the first.
+        last: Whether they are the last; then *findings* is what is wrong with others.
+        findings: None before that.
+        beginning: What was before the first of all, when that was forgotten.
+    """
 
     head: Head
     events: Sequence[Stored]
+    first: bool
     last: bool
     findings: Sequence[Finding] = ()
+    beginning: Beginning | None = None
+
+    @property
+    def before(self) -> Row | None:
+        """The row of the aggregate before the first of all its events."""
+        if self.beginning is None or self.beginning.row is None:
+            return None
+        return row_of(AGGREGATES[self.head.aggregate_type], self.beginning.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,14 @@ async def decisions_of(
     return found
 
 
+async def beginnings_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Beginning]:
+    """Return where those of some aggregates begin whose first events were forgotten."""
+    rows = await connection.fetch(SQL.beginnings, ids)
+    return {
+        row["aggregate_id"]: Beginning(row["version"], row["checksum"], row["row"]) for row in rows
+    }
+
+
 async def read(connection: Connection, chains: Sequence[Head]) -> AsyncGenerator[Piece]:
     """Yield the events of some aggregates, one aggregate after the other, only trusted ones.
 
@@ -91,18 +121,29 @@ async def read(connection: Connection, chains: Sequence[Head]) -> AsyncGenerator
     """
     wanted = {head.aggregate_id: head for head in chains}
     decided = await decisions_of(connection, list(wanted))
+    beginnings = await beginnings_of(connection, list(wanted))
     walk: Chain | None = None
     seen: set[UUID] = set()
+    shown: set[UUID] = set()
     trusted: list[Stored] = []
 
     def begun(aggregate_id: UUID) -> Chain:
         head = wanted[aggregate_id]
         seen.add(aggregate_id)
-        return Chain(head.project_id, aggregate_id, decided.get(aggregate_id, {}))
+        chain = Chain(head.project_id, aggregate_id, decided.get(aggregate_id, {}))
+        if beginning := beginnings.get(aggregate_id):
+            chain.begin_after(beginning.version, beginning.checksum)
+        return chain
+
+    def piece(chain: Chain, events: list[Stored], *, last: bool = False) -> Piece:
+        key = chain.aggregate_id
+        first = key not in shown
+        shown.add(key)
+        findings = chain.findings if last else ()
+        return Piece(wanted[key], events, first, last, findings, beginnings.get(key))
 
     def ended(chain: Chain, rest: list[Stored]) -> Piece:
-        head = wanted[chain.aggregate_id]
-        return Piece(head, [*rest, *chain.end(head)], last=True, findings=chain.findings)
+        return piece(chain, [*rest, *chain.end(wanted[chain.aggregate_id])], last=True)
 
     cursor = await connection.cursor(SQL.events_of, list(wanted))
     while rows := await cursor.fetch(PIECE_EVENTS_MAX):
@@ -114,7 +155,7 @@ async def read(connection: Connection, chains: Sequence[Head]) -> AsyncGenerator
                 walk, trusted = begun(event.aggregate_id), []
             trusted += walk.follow(event)
         if walk is not None and trusted:
-            yield Piece(wanted[walk.aggregate_id], trusted, last=False)
+            yield piece(walk, trusted)
             trusted = []
     if walk is not None:
         yield ended(walk, trusted)
@@ -163,8 +204,8 @@ async def since(
     The aggregates must be held, so that nothing happens to them meanwhile.
 
     Raises:
-        errors.Conflict: Some of it is damaged or lost, and nobody has decided about that: what
-            others did is not known, so that nothing can be decided by it.
+        errors.Conflict: Some of it is damaged or lost, and nobody has decided about that, or was
+            forgotten: what others did is not known, so that nothing can be decided by it.
     """
     rows = await connection.fetch(SQL.since, project_id, list(bases), list(bases.values()))
     ends = await connection.fetch(SQL.heads_of, list(bases))
@@ -174,7 +215,11 @@ async def since(
     if torn:  # what a person brought back may be in no row
         whole = (await examine(connection, torn)).events
         found |= _by_version(e for e in whole if e.version > bases[e.aggregate_id])
-    if any(len(found.get(key, ())) < counts[key] for key in torn):
+    torn = [key for key in torn if len(found.get(key, ())) < counts[key]]
+    beginnings = await beginnings_of(connection, torn)
+    if any(bases[key] < beginning.version for key, beginning in beginnings.items()):
+        raise errors.Conflict("What happened since the base version was forgotten; read it anew.")
+    if torn:
         raise errors.Conflict(
             "An event since the base version is damaged or lost; an operator must decide."
         )

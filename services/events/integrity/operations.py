@@ -195,6 +195,7 @@ def _after(question: c.Walk) -> tuple[UUID, UUID] | None:
 
 def _folded(about: Aggregate, row: Row | None, piece: Piece) -> Row | None:
     """Fold what can be folded: an event whose ground was left out does not end an export."""
+    row = piece.before if piece.first else row
     for event in piece.events:
         try:
             row = fold(about, row, as_event(event))

@@ -26,7 +26,7 @@ from services.events.integrity.chain import (
     event_of,
     stored_of,
 )
-from services.events.integrity.log import SQL, examine, sound
+from services.events.integrity.log import SQL, beginnings_of, examine, sound
 from services.events.model.log import content
 from services.events.model.refusal import refused
 
@@ -150,9 +150,15 @@ async def _require_fit(connection: Connection, question: Decide, given: Sequence
         each.version: each for each in (await examine(connection, [given[0].aggregate_id])).events
     }
     before = trusted.get(question.version - 1)
-    if before is None and question.version > 1:
+    beginning = (await beginnings_of(connection, [question.aggregate_id])).get(
+        question.aggregate_id
+    )
+    if beginning and beginning.version == question.version - 1:
+        link = beginning.checksum
+    elif before is None and question.version > 1:
         raise refused("originals", f"must begin with version {question.version - 1}")
-    link = before.checksum if before else ""
+    else:
+        link = before.checksum if before else ""
     for each in given:
         if each.checksum != digest(link, content_bytes(each)):
             raise refused("originals", "a checksum does not continue the chain")

@@ -8,6 +8,10 @@ SELECT aggregate_id, aggregate_type, project_id, version, checksum FROM (
         ORDER BY project_id, aggregate_id LIMIT $4) page
 ) covered WHERE before < $5 ORDER BY project_id, aggregate_id;
 
+-- name: beginnings
+-- Where the logs of some aggregates begin, of those whose first events were forgotten.
+SELECT aggregate_id, version, checksum, "row" FROM beginnings WHERE aggregate_id = ANY($1::uuid[]);
+
 -- name: lost_heads
 -- How many aggregates have events and no end of their chain: nothing that walks over the ends would
 -- look at them. Of one project, or of all.
@@ -19,6 +23,10 @@ SELECT count(*) FROM (
     SELECT id FROM event_archive c, unnest(c.aggregates) AS id
     WHERE ($1::uuid IS NULL OR c.project_id = $1)
         AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = id)
+    UNION
+    SELECT b.aggregate_id FROM beginnings b
+    WHERE ($1::uuid IS NULL OR b.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = b.aggregate_id)
 ) lost;
 
 -- name: heads_of
@@ -27,8 +35,9 @@ FROM aggregates WHERE aggregate_id = ANY($1::uuid[]);
 
 -- name: size
 -- How much there is to read, for a progress bar.
-SELECT count(*) AS aggregates, coalesce(sum(version), 0)::bigint AS events
-FROM aggregates WHERE $1::uuid IS NULL OR project_id = $1;
+SELECT count(*) AS aggregates, coalesce(sum(a.version - coalesce(b.version, 0)), 0)::bigint AS events
+FROM aggregates a LEFT JOIN beginnings b ON b.aggregate_id = a.aggregate_id
+WHERE $1::uuid IS NULL OR a.project_id = $1;
 
 -- name: events_of
 -- Of two rows of one version the earlier is read first; which one is true the chain tells.
@@ -41,10 +50,14 @@ SELECT e.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (id, version),
 WHERE e.project_id = $1 AND e.version > wanted.version ORDER BY e.aggregate_id, e.version;
 
 -- name: checksums
--- Of given events, by aggregate and version.
+-- Of given events, by aggregate and version; also of the last ones that were forgotten.
 SELECT e.aggregate_id, e.version, e.checksum
 FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
-JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version;
+JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version
+UNION ALL
+SELECT b.aggregate_id, b.version, b.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN beginnings b ON b.aggregate_id = wanted.aggregate_id AND b.version = wanted.version;
 
 -- name: links
 -- What facts hang on: checksums of given events ($1, $2), and which aggregates ($3) have facts that
@@ -52,6 +65,10 @@ JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.ver
 SELECT e.aggregate_id, e.version, e.checksum
 FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
 JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version
+UNION ALL
+SELECT b.aggregate_id, b.version, b.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN beginnings b ON b.aggregate_id = wanted.aggregate_id AND b.version = wanted.version
 UNION ALL
 SELECT DISTINCT aggregate_id, NULL::bigint, NULL FROM withheld_facts
 WHERE aggregate_id = ANY($3::uuid[]) AND released_at IS NULL;

@@ -17,19 +17,24 @@ SELECT pg_advisory_lock(6111, 3);
 SELECT pg_advisory_unlock(6111, 3);
 
 -- name: remake_heads
--- The ends of chains that are lost, from the last event of each.
+-- The ends of chains that are lost, from the last event of each, or the last that was forgotten.
 WITH lost AS (
     SELECT e.aggregate_id FROM public.events e
     WHERE NOT EXISTS (SELECT FROM public.aggregates a WHERE a.aggregate_id = e.aggregate_id)
     UNION
     SELECT id FROM public.event_archive c, unnest(c.aggregates) AS id
     WHERE NOT EXISTS (SELECT FROM public.aggregates a WHERE a.aggregate_id = id)
+), known AS (
+    SELECT e.aggregate_id, e.aggregate_type, e.project_id, e.version, e.checksum
+    FROM lost, public.events_of(ARRAY[lost.aggregate_id]) e
+    UNION ALL
+    SELECT b.aggregate_id, b.aggregate_type, b.project_id, b.version, b.checksum
+    FROM public.beginnings b
+    WHERE NOT EXISTS (SELECT FROM public.aggregates a WHERE a.aggregate_id = b.aggregate_id)
 )
 INSERT INTO public.aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
-SELECT DISTINCT ON (e.aggregate_id)
-    e.aggregate_id, e.aggregate_type, e.project_id, e.version, e.checksum
-FROM lost, public.events_of(ARRAY[lost.aggregate_id]) e
-ORDER BY e.aggregate_id, e.version DESC ON CONFLICT (aggregate_id) DO NOTHING;
+SELECT DISTINCT ON (aggregate_id) aggregate_id, aggregate_type, project_id, version, checksum
+FROM known ORDER BY aggregate_id, version DESC ON CONFLICT (aggregate_id) DO NOTHING;
 
 -- name: make_schema
 DROP SCHEMA IF EXISTS {schema} CASCADE;

@@ -114,6 +114,8 @@ async def _fold(pieces: AsyncIterator[Piece], shadow: Shadow, folded: Folded) ->
     broken = ""
     async for piece in pieces:
         about = AGGREGATES[piece.head.aggregate_type]
+        if piece.first:
+            row, broken = piece.before, ""
         for event in piece.events:
             try:
                 row = fold(about, row, as_event(event))
@@ -128,4 +130,3 @@ async def _fold(pieces: AsyncIterator[Piece], shadow: Shadow, folded: Folded) ->
             if broken:
                 folded.broken.append((piece.head, broken))
             await shadow.put(piece.head, row)
-            row, broken = None, ""

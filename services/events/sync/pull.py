@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events import Announcement, Event
 from libs.contracts.sync import (
@@ -22,6 +23,7 @@ from services.events.integrity import screened
 from services.events.model.aggregates import PROJECT
 from services.events.model.page import cursor_after, key_of
 from services.events.model.refusal import refused
+from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
 from services.events.sync.push import SQL
 
@@ -34,7 +36,12 @@ class Pulls:
         self._store = store
 
     async def pull(self, question: Pull, actor: Actor) -> Pulled:
-        """Show the next events after a position."""
+        """Show the next events after a position.
+
+        Raises:
+            errors.NotFound: The project is not there, or deleted.
+            errors.Gone: What came next was forgotten; `position` is where to go on.
+        """
         project_id = actor.scope()
 
         async def work(reader: Reader) -> Pulled:
@@ -44,6 +51,13 @@ class Pulls:
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
             items = await announcements_of(reader, project_id, page)
+            horizon = await forgotten_after(reader.connection, project_id, question.after)
+            if horizon is not None:
+                raise errors.Gone(
+                    "What came next was forgotten: load the project as it is, and pull after"
+                    " position.",
+                    position=horizon,
+                )
             return Pulled(
                 items=items,
                 next=page[-1]["position"] if page else question.after,

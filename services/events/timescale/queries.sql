@@ -1,7 +1,7 @@
 -- The log as a hypertable, where the server has TimescaleDB: all of its SQL is here. What is done
 -- by hand elsewhere (partitions, the archive, counting by the hour) is the extension's then.
--- No retention policy is set: dropping chunks by age would cut the log of living projects, whose
--- rows are its fold. What is deleted goes by `deleted_kept_days`, wherever the log lies.
+-- No retention policy of its own is set: dropping chunks by age would cut chains of living projects,
+-- whose rows are their fold. `events_kept_days` works here as elsewhere, event by event.
 
 -- name: installed
 -- In this database: that is an administrator's choice (CREATE EXTENSION timescaledb).

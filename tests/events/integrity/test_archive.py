@@ -158,6 +158,7 @@ async def test_archive_is_out_of_reach_of_the_service(
         "drop_archived_partitions",
         "ensure_event_partitions",
         "erase_purged",
+        "forget_events",
         "forget_project",
     }
 

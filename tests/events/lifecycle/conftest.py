@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import nats
 import pytest
 
 from libs.bus import Caller, Relay, connect_broker
+from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
 from libs.stack import Stack
 from services.events.bundles.subscription import subscribe_bundles
+from services.events.following.subscription import subscribe_following
 from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
 from services.events.integrity.operations import subscribe as serve_operators
@@ -54,6 +57,7 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     subscribe(broker, store)
     subscribe_bundles(broker, store)
     subscribe_sync(broker, store)
+    subscribe_following(broker, store)
     subscribe_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
     await broker.start()
@@ -71,6 +75,14 @@ async def caller(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa:
     )
     yield Caller(client)
     await broker.stop()
+
+
+@pytest.fixture(scope="package")
+async def operator(stack: Stack, served: None) -> AsyncGenerator[Caller]:  # noqa: ARG001
+    """Who operates the installation asks by a connection of their own."""
+    client = await nats.connect(stack.nats_url(OPERATOR), inbox_prefix=inbox(OPERATOR).encode())
+    yield Caller(client)
+    await client.close()
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
 from services.events.store import Store
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.impatience import impatience
 from tests.events.log_model.desk import Desk
-
-ARCHIVIST = "archive_events(timestamptz, integer)"
 
 
 @pytest.fixture(scope="package")
@@ -31,10 +30,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 async def owner(stack: Stack) -> AsyncIterator[Pool]:
     url = stack.postgres_url("events", "events_owner")
     opened = await connect(url, application="tests-owner", size_max=4)
-    # The checksum covers the time, so that what is young has to be archived as it is.
-    source = await opened.fetchval("SELECT pg_get_functiondef($1::regprocedure)", ARCHIVIST)
-    await opened.execute(source.replace("interval '1 hour'", "interval '0'"))
-    yield opened
+    async with impatience(opened):
+        yield opened
     await opened.close()
 
 

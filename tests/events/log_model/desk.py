@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from libs.contracts.events import Announcement
 from libs.postgres import Pool
 from services.events.integrity.log import heads, read
 from services.events.rebuild.__main__ import rebuild
+from services.events.retention import forget
 from tests.events.bundling import ALL, OPERATIONS
 from tests.events.log_model.things import Fields, Operation
 from tests.events.support import World
@@ -75,6 +77,11 @@ class Desk:
         while self.wait(self.pool.fetchval(query, chunk_events)):
             pass
 
+    def forget(self, project_id: UUID) -> None:
+        """Forget what happened so far, once it was announced; young events too, as above."""
+        self.wait(_announcing(self.pool, project_id))
+        self.wait(forget(self.pool, datetime.now(UTC)))
+
     def versions(self, project_id: UUID) -> dict[str, int]:
         """At which version each aggregate of a project is, but the project and its members."""
         rows = self.wait(
@@ -93,6 +100,17 @@ class Desk:
         )
         return [(str(row["aggregate_id"]), row["version"], str(row["id"])) for row in rows]
 
+    def ever(self, project_id: UUID) -> int:
+        """How many events there ever were."""
+        query = "SELECT sum(version)::bigint FROM aggregates WHERE project_id = $1"
+        return self.wait(self.owner.fetchval(query, project_id))
+
+    def forgotten(self, project_id: UUID) -> dict[str, int]:
+        """Up to which version each aggregate was forgotten."""
+        query = "SELECT aggregate_id, version FROM beginnings WHERE project_id = $1"
+        rows = self.wait(self.owner.fetch(query, project_id))
+        return {str(row["aggregate_id"]): row["version"] for row in rows}
+
     def flaws(self, project_id: UUID) -> list[Any]:
         """What of a project's log does not continue its chain."""
         return self.wait(_flaws(self.pool, project_id))
@@ -104,6 +122,15 @@ class Desk:
     def rebuilt(self) -> Mapping[str, Any]:
         """Replay the log into fresh tables and compare them with the live ones."""
         return self.wait(rebuild(self.owner, into=None, do_swap=False, force=False))
+
+
+async def _announcing(pool: Pool, project_id: UUID) -> None:
+    waiting = (
+        "SELECT count(*) FROM outbox "
+        "WHERE published_at IS NULL AND payload ->> 'projectId' = $1::uuid::text"
+    )
+    while await pool.fetchval(waiting, project_id):  # noqa: ASYNC110 (the relay sends no signal)
+        await asyncio.sleep(0.02)
 
 
 async def _flaws(pool: Pool, project_id: UUID) -> list[Any]:

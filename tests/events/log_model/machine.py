@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from libs.contracts import bundles as b
 from libs.contracts import manuscript as m
 from libs.contracts.ids import new_id
-from tests.events.bundling import ALL
+from tests.events.bundling import ALL, create
 from tests.events.log_model import desk as d
 from tests.events.log_model.drawing import (
     VALUES,
@@ -42,6 +42,7 @@ DEEDS = (
     "job",
     "retry",
     "archive",
+    "forget",
 )
 """What happens next, by how often: of rules of their own Hypothesis would leave out some."""
 
@@ -212,6 +213,13 @@ class LogMachine(RuleBasedStateMachine):
 
     def archive(self, data: st.DataObject) -> None:
         self.desk.archive(data.draw(st.sampled_from(d.CHUNK_EVENTS)))
+
+    def forget(self, _: st.DataObject) -> None:
+        """Retention takes all of the past; then somebody goes on."""
+        self.desk.forget(self.actor.scope())
+        self.model.forget()
+        self._do_together([create("chapter", new_id(), self.model.book, title="And then")])
+        outcomes["forget", None] += 1
 
     # Proofs ----------------------------------------------------------------------------------
 

@@ -85,9 +85,19 @@ class Model(Things):
         """Take back, or do again, some fields of an action: pairs of a thing's id and a name."""
         self._act(Made(bundle_id), inverse(self, target, only, backwards=backwards))
 
+    def forget(self) -> None:
+        """Forget how everything came to be as it is: no action so far can be taken back."""
+        self.bundles = []
+        for thing in self.all.values():
+            thing.forgotten = thing.version
+
     def _act(self, made: Made, operations: Iterable[Operation], *, alone: bool = False) -> None:
         self._before, self._made, self.left = copy.deepcopy(self.all), made, {}
-        codes = set[str]()
+        operations, codes = [*operations], set[str]()
+        if not alone:
+            # What others did since is looked up before anything is done.
+            for each in operations:
+                _require_known(self.all.get(each["aggregate"]["id"]), each)
         try:
             for operation in operations:
                 try:
@@ -120,6 +130,7 @@ class Model(Things):
             raise Refused("NOT_FOUND")
         match operation["op"]:
             case "set":
+                _require_known(thing, operation)
                 self._set(thing, then, operation, alone=alone)
             case "delete":
                 base = operation.get("baseVersion")
@@ -226,6 +237,13 @@ class Model(Things):
         thing.version += 1
         thing.history.append((name, before))
         self._made.events += 1
+
+
+def _require_known(thing: Thing | None, operation: Operation) -> None:
+    """Return unless what happened since the author looked was forgotten."""
+    base = operation.get("baseVersion")
+    if thing and not thing.gone and base and base < thing.forgotten:
+        raise Refused("CONFLICT")
 
 
 def _require_none(codes: set[str]) -> None:

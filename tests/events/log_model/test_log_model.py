@@ -1,4 +1,4 @@
-"""Any history of commands, bundles, jobs, undos and archiving does what a simple model does."""
+"""Any history of commands, bundles, jobs, undos, archiving and retention is a simple model's."""
 
 import asyncio
 
@@ -41,7 +41,10 @@ async def test_log_does_what_a_simple_model_does(desk: Desk) -> None:
     """Without refusals and reversals the histories would have shown nothing."""
     await run(desk, QUICK)
 
-    done = [(deed, None) for deed in ("command", "bundle", "job", "undo", "redo", "pick", "retry")]
+    done = [
+        (deed, None)
+        for deed in ("command", "bundle", "job", "undo", "redo", "pick", "retry", "forget")
+    ]
     refused = [
         ("command", "PRECONDITION_FAILED"),
         ("bundle", "CONFLICT"),

@@ -58,6 +58,8 @@ class Thing:
     version: int = 0
     history: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
     """For each version what it changed, and what that was before."""
+    forgotten: int = 0
+    """The version up to which nobody knows any more how it came to be."""
 
 
 @dataclass

@@ -1,0 +1,126 @@
+"""Retention: the oldest events go; of each aggregate stays where it stood.
+
+What is forgotten is first read, checked and folded here. The database takes away only what it finds
+to be the whole beginning of a chain, with the checksum that it is told, and keeps the fold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+
+from libs.postgres import Connection, Pool, load_queries, snapshot_transaction
+from services.events.integrity.chain import Head, as_event
+from services.events.integrity.log import head_of, read
+from services.events.model.aggregate import Row
+from services.events.model.aggregates import AGGREGATES
+from services.events.model.beginning import kept
+from services.events.model.log import fold
+
+log = structlog.get_logger(__name__)
+
+SQL = load_queries("services.events.retention")
+
+CHAINS_AT_ONCE = 200
+"""Forgotten by one transaction: chunks of the archive are made anew for them."""
+ROUND_CHAINS_MAX = 100_000
+"""Of one call, so that a policy that is set late is carried out over several hours."""
+
+_FIRST = UUID(int=0)
+
+_forgotten = Counter("scriptorium_events_forgotten_total", "Events that retention took away.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is to be forgotten of one aggregate: all up to here, and its row then."""
+
+    aggregate_id: UUID
+    version: int
+    checksum: str
+    row: Row | None
+
+
+async def forget(pool: Pool, older_than: datetime) -> int:
+    """Forget what happened before a time; returns how many events went.
+
+    Left alone is what is flawed, was recovered, or waits to be announced: it goes when it is well.
+
+    Raises:
+        asyncpg.PostgresError: A statement failed; what was forgotten before it stays so.
+    """
+    forgotten, chains = 0, 0
+    project_id = await pool.fetchval(SQL.due_project, older_than, _FIRST)
+    while project_id is not None and chains < ROUND_CHAINS_MAX:
+        after = _FIRST
+        while page := await _due(pool, project_id, older_than, after):
+            forgotten += await _forget(pool, project_id, older_than, page)
+            after, chains = page[-1].aggregate_id, chains + len(page)
+        project_id = await pool.fetchval(SQL.due_project, older_than, project_id)
+    if forgotten:
+        log.info("events forgotten", count=forgotten, older_than=older_than.isoformat())
+    return forgotten
+
+
+async def forgotten_after(
+    connection: Connection, project_id: UUID, position: int | None
+) -> int | None:
+    """Return where to go on when something after a position of a project was forgotten.
+
+    To be asked after everything else was read: it may be forgotten meanwhile.
+    """
+    horizon = await connection.fetchval(SQL.horizon, project_id)
+    is_behind = horizon is not None and (position is None or position < horizon)
+    return horizon if is_behind else None
+
+
+async def _due(pool: Pool, project_id: UUID, older_than: datetime, after: UUID) -> list[Head]:
+    rows = await pool.fetch(SQL.due_chains, project_id, older_than, after, CHAINS_AT_ONCE)
+    return [head_of(row) for row in rows]
+
+
+async def _forget(pool: Pool, project_id: UUID, older_than: datetime, page: Sequence[Head]) -> int:
+    pasts = await _read(pool, older_than, page)
+    if not pasts:
+        return 0
+    rows: list[dict[str, Any] | None] = [each.row and kept(each.row) for each in pasts]
+    try:
+        count = await pool.fetchval(
+            SQL.forget_events,
+            project_id,
+            older_than,
+            [each.aggregate_id for each in pasts],
+            [each.version for each in pasts],
+            [each.checksum for each in pasts],
+            rows,
+        )
+    except asyncpg.RaiseError as error:
+        # Something was found, decided or purged meanwhile; the next round reads it anew.
+        log.warning("nothing was forgotten", project_id=str(project_id), reason=str(error))
+        return 0
+    _forgotten.inc(count)
+    return count
+
+
+async def _read(pool: Pool, older_than: datetime, page: Sequence[Head]) -> list[_Past]:
+    """Fold what is older; what cannot be followed from its beginning is left out."""
+    found: list[_Past] = []
+    row: Row | None = None
+    end: tuple[int, str] | None = None
+    async with snapshot_transaction(pool) as connection:
+        async for piece in read(connection, page):
+            about = AGGREGATES[piece.head.aggregate_type]
+            if piece.first:
+                row, end = piece.before, None
+            for event in piece.events:
+                if event.timestamp >= older_than:
+                    break
+                row, end = fold(about, row, as_event(event)), (event.version, event.checksum)
+            if piece.last and end and not piece.findings:
+                found.append(_Past(piece.head.aggregate_id, *end, row))
+    return found
