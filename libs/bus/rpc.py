@@ -25,7 +25,7 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.rpc import DEADLINE_S_DEFAULT, Method
 from libs.contracts.wire import Wire
-from libs.telemetry import inject, remote_context, tracer
+from libs.telemetry import inject, remote_context, server_span, tracer
 
 log = structlog.get_logger(__name__)
 
@@ -165,11 +165,8 @@ async def _answer[Q: Wire, A: Wire](
 ) -> None:
     headers = dict(request.headers or {})
     started = time.perf_counter()
-    with _trace.start_as_current_span(
-        f"serve {method.service}.{method.name}",
-        context=remote_context(headers),
-        kind=SpanKind.SERVER,
-    ) as span:
+    name = f"serve {method.service}.{method.name}"
+    with server_span(_trace, name, remote_context(headers)) as span:
         code, body = await _run(method, handler, headers, request.data)
         if code != "OK":
             span.set_status(Status(StatusCode.ERROR, code))

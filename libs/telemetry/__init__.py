@@ -2,14 +2,27 @@
 
 from libs.telemetry.logs import configure_logs
 from libs.telemetry.ops import Health, serve_ops
-from libs.telemetry.traces import configure_traces, inject, remote_context, tracer
+from libs.telemetry.traces import (
+    causation,
+    configure_traces,
+    inject,
+    inject_trace,
+    outside_context,
+    remote_context,
+    server_span,
+    tracer,
+)
 
 __all__ = [
     "Health",
+    "causation",
     "configure_logs",
     "configure_traces",
     "inject",
+    "inject_trace",
+    "outside_context",
     "remote_context",
     "serve_ops",
+    "server_span",
     "tracer",
 ]

@@ -1,11 +1,21 @@
 """OpenTelemetry: one trace from a client's request or edit through every service to the disk."""
 
-from opentelemetry import context, propagate, trace
+from collections.abc import Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+CAUSATION = "causation-id"
+"""Member of the W3C baggage that names the event which led to a request."""
+
+_TRACE_ALONE = TraceContextTextMapPropagator()
 
 
 def configure_traces(
@@ -47,12 +57,52 @@ def tracer(name: str) -> Tracer:
 
 
 def inject() -> dict[str, str]:
-    """Return the current trace context as W3C headers (empty outside a trace)."""
+    """Return the current trace context and baggage as W3C headers (empty outside a trace)."""
     headers: dict[str, str] = {}
     propagate.inject(headers)
+    return headers
+
+
+def inject_trace() -> dict[str, str]:
+    """Return the same without baggage: what is announced leads to things of its own."""
+    headers: dict[str, str] = {}
+    _TRACE_ALONE.inject(headers)
     return headers
 
 
 def remote_context(headers: dict[str, str] | None) -> Context:
     """Return the context that *headers* carry, to start a child span in."""
     return propagate.extract(headers or {}, context=context.Context())
+
+
+def outside_context(headers: dict[str, str]) -> Context:
+    """Return the context that somebody outside sent; of its baggage only what is known here."""
+    carried = remote_context(headers)
+    cause = _uuid(baggage.get_baggage(CAUSATION, carried))
+    carried = baggage.clear(carried)
+    return baggage.set_baggage(CAUSATION, str(cause), carried) if cause else carried
+
+
+def causation() -> UUID | None:
+    """Return the event that led to the current request, if it was said."""
+    return _uuid(baggage.get_baggage(CAUSATION))
+
+
+@contextmanager
+def server_span(tracer: Tracer, name: str, carried: Context) -> Generator[Span]:
+    """Serve a request within the context that came with it: trace and baggage."""
+    # A span that begins in a context takes over its trace only.
+    token = context.attach(carried) if baggage.get_all(carried) else None
+    try:
+        with tracer.start_as_current_span(name, context=carried, kind=SpanKind.SERVER) as span:
+            yield span
+    finally:
+        if token:
+            context.detach(token)
+
+
+def _uuid(said: object) -> UUID | None:
+    try:
+        return UUID(said) if isinstance(said, str) else None
+    except ValueError:
+        return None

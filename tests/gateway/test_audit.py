@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import nats
 import pytest
 
 from libs.contracts.actor import Role
 from libs.contracts.audit import AuditLine
 from libs.contracts.ids import new_id
+from libs.stack import Stack
 from services.gateway.routes.audit import VALUE_CHARS_MAX, sentence
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.teams import grant, team_of
@@ -65,6 +67,35 @@ class TestTrail:
         )
         assert renamed["bundleId"]
         assert len(renamed["correlationId"]) == 32
+
+    @pytest.mark.parametrize("is_known", [True, False], ids=["an event", "no event"])
+    async def test_what_led_to_a_request_comes_with_its_trace(
+        self, is_known: bool, manuscript: Manuscript, stack: Stack
+    ):
+        """One trace through all of it; the cause is not passed on to those who react to this."""
+        mary, scene = manuscript.owner, manuscript.scene["id"]
+        first = (await entries(mary, manuscript))[0]
+        trace_id = new_id().hex
+        said = first["id"] if is_known else "the full moon"
+        headers = {
+            "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01",
+            "baggage": f"secret=1,causation-id={said}",
+        }
+        change = {"title": "Snow", "baseVersion": 1}
+        await mary.ask("PATCH", f"/api/scenes/{scene}", json=change, headers=headers)
+
+        changed = (await entries(mary, manuscript))[0]
+
+        assert changed["correlationId"] == trace_id
+        assert changed["causationId"] == (first["id"] if is_known else None)
+        subject = f"scriptorium.v1.events.scene.title_changed.{manuscript.project['id']}"
+        bus = await nats.connect(stack.nats_url("admin"))
+        heard = await bus.jetstream().subscribe(subject, ordered_consumer=True)
+        fact = await heard.next_msg(timeout=20)
+        await bus.close()
+        assert fact.headers is not None
+        assert fact.headers["traceparent"].split("-")[1] == trace_id
+        assert "baggage" not in fact.headers
 
     async def test_filters_hold_together(self, manuscript: Manuscript, percy: Person):
         mary, scene = manuscript.owner, manuscript.scene["id"]

@@ -14,7 +14,7 @@ from libs.contracts.blobs import Blob, BlobEvent, BlobState
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
-from libs.telemetry import inject
+from libs.telemetry import inject_trace
 
 SQL = load_queries("services.blobs")
 
@@ -119,7 +119,7 @@ def fact(
         event_id=event.id,
         subject=subjects.fact("blobs", aggregate, action, project_id),
         event=event.model_dump(mode="json", by_alias=True),
-        headers=inject(),
+        headers=inject_trace(),
     )
 
 

@@ -24,7 +24,7 @@ from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.log import wire_time
 from services.events.model.order import respaced
-from services.events.store import Transaction
+from services.events.store import Reader, Transaction
 from services.events.store.violations import REFUSED, meaning
 
 log = structlog.get_logger(__name__)
@@ -211,9 +211,9 @@ async def explained(
     return told(clashes, events, bundles, rows)
 
 
-async def committed(tx: Transaction, project_id: UUID, bundle_id: UUID) -> Committed:
+async def committed(reader: Reader, project_id: UUID, bundle_id: UUID) -> Committed:
     """Return what a bundle became; nothing when it had nothing to change."""
-    bundles = await bundle_store.bundles_by_id(tx, project_id, [bundle_id])
+    bundles = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
     bundle = bundles.get(bundle_id)
     warnings: list[str] = []
     if bundle and bundle.operations > OPERATIONS_WARNED:
@@ -222,5 +222,5 @@ async def committed(tx: Transaction, project_id: UUID, bundle_id: UUID) -> Commi
             " to review and to undo."
         )
         log.warning("large bundle", bundle_id=str(bundle_id), operations=bundle.operations)
-    versions = await bundle_store.versions_of(tx, bundle) if bundle else {}
+    versions = await bundle_store.versions_of(reader, bundle) if bundle else {}
     return Committed(bundle=bundle, versions=versions, warnings=warnings)

@@ -37,7 +37,10 @@ class Undoing:
 
     async def undo(self, question: Undo, actor: Actor) -> Committed:
         """Take a bundle back."""
-        bundle = await self._find(question.bundle_id, actor)
+        try:
+            bundle = await self._find(question.bundle_id, actor)
+        except errors.NotFound:
+            return await self._answered(question, actor)
         return await self._reverse(question, actor, bundle, label="Undo")
 
     async def redo(self, question: Redo, actor: Actor) -> Committed:
@@ -58,12 +61,18 @@ class Undoing:
                 raise errors.Conflict("This bundle is not undone.")
             return await require_bundle(reader, project_id, bundle.undone_by)
 
-        undoing = await self._store.read(work, project_id=project_id)
+        try:
+            undoing = await self._store.read(work, project_id=project_id)
+        except errors.NotFound:
+            return await self._answered(question, actor)
         return await self._reverse(question, actor, undoing, label="Redo")
 
     async def cherry_pick(self, question: CherryPick, actor: Actor) -> Committed:
         """Take some fields of a bundle back, or apply them again."""
-        bundle = await self._find(question.bundle_id, actor)
+        try:
+            bundle = await self._find(question.bundle_id, actor)
+        except errors.NotFound:
+            return await self._answered(question, actor)
         return await self._make(
             question,
             actor,
@@ -78,6 +87,23 @@ class Undoing:
 
         async def work(reader: Reader) -> Bundle:
             return await require_bundle(reader, project_id, bundle_id)
+
+        return await self._store.read(work, project_id=project_id)
+
+    async def _answered(self, question: Undo, actor: Actor) -> Committed:
+        """Answer a retry whose bundle was forgotten or purged since its first time.
+
+        Raises:
+            errors.NotFound: There was no such first time.
+        """
+        project_id, command_id = actor.scope(), question.command_id
+        claim = claim_of(question, command_id, question.bundle_id, project_id=project_id)
+
+        async def work(reader: Reader) -> Committed:
+            known = await reader.connection.fetchrow(SQL.claimed, command_id)
+            if not known or (known["user_id"], known["digest"]) != (actor.user_id, claim.digest):
+                raise errors.NotFound
+            return await committed(reader, project_id, command_id)
 
         return await self._store.read(work, project_id=project_id)
 

@@ -14,6 +14,7 @@ from libs.contracts.events import Source
 from libs.contracts.manuscript import Create, Document
 from libs.contracts.resources import Kind
 from libs.contracts.wire import Wire
+from libs.telemetry import causation
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import PROJECT
 from services.events.model.log import Cause
@@ -31,14 +32,17 @@ def cause_of(
     causation_id: UUID | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Cause:
-    """Return what the events of this command will have in common."""
+    """Return what the events of this command will have in common.
+
+    What led to it is what the command itself says, or else what the caller said with its trace.
+    """
     span = trace.get_current_span().get_span_context()
     return Cause(
         project_id=project_id or actor.scope(),
         user_id=actor.user_id,
         bundle_id=command_id,
         correlation_id=f"{span.trace_id:032x}" if span.is_valid else command_id.hex,
-        causation_id=causation_id,
+        causation_id=causation_id or causation(),
         source=source,
         metadata=metadata or {},
     )

@@ -15,7 +15,7 @@ from libs import errors
 from libs.contracts import subjects
 from libs.contracts.events import Event
 from libs.postgres import Connection
-from libs.telemetry import inject
+from libs.telemetry import inject_trace
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Cause, Draft, Head, Written
 from services.events.store import guard
@@ -254,7 +254,7 @@ def _appended(cause: Cause, entry: Entry) -> tuple[Any, ...]:
         [event.checksum for event in known],
         [_subject(event) for event in events],
         [each.announced for each in entry.written],
-        json.dumps(inject()),
+        json.dumps(inject_trace()),
         *((claim.command_id, claim.digest, claim.target_id) if claim else (None, None, None)),
     )
 

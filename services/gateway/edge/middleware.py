@@ -8,10 +8,10 @@ from typing import Any, cast
 import structlog
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 from prometheus_client import Gauge, Histogram
 
-from libs.telemetry import inject, remote_context, tracer
+from libs.telemetry import inject, outside_context, server_span, tracer
 
 log = structlog.get_logger("services.gateway.access")
 
@@ -62,9 +62,7 @@ class Edge:
             return
         headers = _first(scope["headers"])
         with (
-            _trace.start_as_current_span(
-                "request", context=remote_context(headers), kind=SpanKind.SERVER
-            ) as span,
+            server_span(_trace, "request", outside_context(headers)) as span,
             _in_flight.track_inprogress(),
         ):
             await self._serve(scope, receive, send, headers, span)
@@ -122,7 +120,7 @@ def _printable(path: str) -> str:
 
 
 def _first(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    wanted = (b"traceparent", b"tracestate", REQUEST_ID_HEADER.encode())
+    wanted = (b"traceparent", b"tracestate", b"baggage", REQUEST_ID_HEADER.encode())
     return {name.decode(): value.decode("latin-1") for name, value in headers if name in wanted}
 
 
