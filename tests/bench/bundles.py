@@ -30,8 +30,9 @@ from libs.contracts.resources import Kind
 from libs.contracts.rpc import Method
 from libs.contracts.tree import READ_TREE, ReadTree
 from libs.postgres import Pool, connect
+from libs.process import settled
 from libs.stack import Stack
-from tests.bench.figures import Figure, percentile
+from tests.bench.figures import Figure, percentile, stated
 
 ROUNDS = 4
 SIZES = (100, 1_000, 10_000)
@@ -84,6 +85,7 @@ class Author:
 
 async def main() -> int:
     """Measure and print; 1 when a bar was missed."""
+    settled()
     with tempfile.TemporaryDirectory() as folder:
         async with Stack(Path(folder) / "data", replicas={"events": 1}) as stack:
             broker, client = await connect_broker(
@@ -91,6 +93,7 @@ async def main() -> int:
             )
             url = stack.postgres_url("events", "events")
             pool = await connect(url, application="bench", size_max=1)
+            _say(await stated(pool))
             caller = Caller(client)
             author = await Author.begin(caller)
             # One by one first: after the bundles the database tidies up for a while.

@@ -35,7 +35,7 @@ from services.events.model.aggregates import SCENE
 from services.events.rebuild.__main__ import rebuild
 from services.events.store import Reader, Store
 from services.events.upkeep import CHUNK_EVENTS, PARTITION_MONTHS_AHEAD
-from tests.bench.figures import Figure, percentile
+from tests.bench.figures import Figure, percentile, stated
 from tests.bench.past import SCENES_PER_PROJECT, fill, story
 
 DELAY_SECONDS = 10.0
@@ -230,6 +230,7 @@ async def measure(count: int) -> bool:
                 stack.postgres_url("events", "events"), application="b", size_max=16
             )
             await pool.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
+            say(await stated(pool))
             try:
                 for figure in await delay(stack, pool):
                     tell(figure)

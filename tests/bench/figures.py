@@ -1,8 +1,11 @@
 """The few statistics the bench needs."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from libs.postgres import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,11 @@ def median(values: Sequence[float]) -> float:
     if len(ordered) % 2:
         return ordered[middle]
     return (ordered[middle - 1] + ordered[middle]) / 2
+
+
+async def stated(pool: Pool) -> str:
+    """What figures of a database depend on, as it says itself."""
+    names = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
+    said = [f"{name} {await pool.fetchval(f'SHOW {name}')}" for name in names]
+    load = os.getloadavg()[0]
+    return f"PostgreSQL: {', '.join(said)}; {os.cpu_count()} cores, load {load:.1f} before"
