@@ -1,7 +1,9 @@
 """What dies comes back, with everything that was acknowledged."""
 
 import asyncio
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -49,6 +51,26 @@ async def test_killed_postgres_returns_with_every_committed_row(stack: Stack):
 
     assert rows == 20
     assert stack.pid("postgres") != old
+
+
+@pytest.mark.parametrize("lives_s", [0.0, 0.7], ids=["nobody reaped it", "it is dying"])
+async def test_postmaster_that_was_killed_a_moment_ago_holds_nothing_up(
+    lives_s: float, used: Path, tmp_path: Path
+):
+    """Its lock file names a process that is still listed, under its own name."""
+    program = shutil.copy(shutil.which("sleep") or "", tmp_path / "postgres")
+    old = await asyncio.to_thread(subprocess.Popen, [program, str(lives_s)])
+    if not lives_s:
+        async with asyncio.timeout(5):
+            while psutil.Process(old.pid).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    (used / "postgres" / "postmaster.pid").write_text(f"{old.pid}\n{used / 'postgres'}\n")
+
+    async with Stack(used, replicas={}) as again:
+        connection = await asyncpg.connect(again.postgres_url("collab", "collab"))
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+    old.wait()
 
 
 async def test_killed_nats_returns_with_every_acknowledged_message(stack: Stack):
