@@ -140,3 +140,8 @@ class World:
     async def standing(self, user_id: UUID, kind: Kind, id: Any) -> m.Standing:  # noqa: A002
         question = m.Authorize(user_id=user_id, kind=kind, id=id)
         return await self.caller.ask(m.AUTHORIZE, question, Actor(user_id=user_id))
+
+
+async def entity(world: World, name: str = "Victor", **fields: Any) -> Json:
+    given: Json = {"type": "character", "name": name} | fields
+    return await world.create("entity", world.project_id, **given)

@@ -7,9 +7,9 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts.resources import Kind
 from libs.postgres import Pool
-from tests.events.support import Json, World
+from tests.events.support import Json, World, entity
 from tests.events.test_tables import undone
-from tests.events.test_world import LASTING, entity
+from tests.events.test_world import LASTING
 
 REFERENCES: list[tuple[Kind, str, str]] = [
     ("relation", "source_entity_id", "entity"),
