@@ -155,9 +155,9 @@ BEGIN
 END $$;
 
 -- Forgets the first events of aggregates of one project: of each all up to a version whose checksum
--- is given with what they fold into; returns how many, 0 when one of them waits to be announced.
--- Runs as the owner, because the run-time role may not delete events: it can lose none that is young,
--- and none without knowing all of its chain before it.
+-- is given with what they fold into; returns how many, 0 when this is not the time, as when one of
+-- them waits to be announced. Runs as the owner, because the run-time role may not delete events: it
+-- can lose none that is young, and none without knowing all of its chain before it.
 CREATE FUNCTION forget_events(
     project uuid, older_than timestamptz, owners uuid[], upto bigint[], sums text[], rows_left jsonb[]
 ) RETURNS bigint
@@ -169,7 +169,10 @@ BEGIN
     IF older_than > now() - interval '1 day' THEN
         RAISE EXCEPTION 'events of the last day are not forgotten';
     END IF;
-    PERFORM pg_advisory_xact_lock(6111, 3);
+    -- Neither while the archivist or a purge carries events about, nor during a proof: another time.
+    IF NOT pg_try_advisory_xact_lock(6111, 3) THEN
+        RETURN 0;
+    END IF;
     SELECT coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.bundle_id), '{}')
     INTO doomed, bundles_of
     FROM events_of(owners) e JOIN unnest(owners, upto) AS w (id, version) ON e.aggregate_id = w.id

@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 SQL = load_queries("services.events.retention")
 
 CHAINS_AT_ONCE = 200
-"""Forgotten by one transaction: chunks of the archive are made anew for them."""
+EVENTS_AT_ONCE = 20_000
+"""Forgotten by one transaction, but for a longer chain: chunks of the archive are made anew."""
 ROUND_CHAINS_MAX = 100_000
 """Of one call, so that a policy that is set late is carried out over several hours."""
 
@@ -80,8 +81,16 @@ async def forgotten_after(
 
 
 async def _due(pool: Pool, project_id: UUID, older_than: datetime, after: UUID) -> list[Head]:
+    """Return the next chains of a project, as many as one transaction takes."""
     rows = await pool.fetch(SQL.due_chains, project_id, older_than, after, CHAINS_AT_ONCE)
-    return [head_of(row) for row in rows]
+    found: list[Head] = []
+    events = 0
+    for head in map(head_of, rows):
+        events += head.version
+        if found and events > EVENTS_AT_ONCE:
+            break
+        found.append(head)
+    return found
 
 
 async def _forget(pool: Pool, project_id: UUID, older_than: datetime, page: Sequence[Head]) -> int:
@@ -112,15 +121,20 @@ async def _read(pool: Pool, older_than: datetime, page: Sequence[Head]) -> list[
     found: list[_Past] = []
     row: Row | None = None
     end: tuple[int, str] | None = None
+    is_sound = True
     async with snapshot_transaction(pool) as connection:
         async for piece in read(connection, page):
             about = AGGREGATES[piece.head.aggregate_type]
             if piece.first:
-                row, end = piece.before, None
-            for event in piece.events:
-                if event.timestamp >= older_than:
-                    break
-                row, end = fold(about, row, as_event(event)), (event.version, event.checksum)
-            if piece.last and end and not piece.findings:
+                row, end, is_sound = piece.before, None, True
+            try:
+                for event in piece.events:
+                    if event.timestamp >= older_than:
+                        break
+                    row, end = fold(about, row, as_event(event)), (event.version, event.checksum)
+            except (ValueError, KeyError):
+                # Of a newer release, or flawed: not for us to fold.
+                is_sound = False
+            if piece.last and end and is_sound and not piece.findings:
                 found.append(_Past(piece.head.aggregate_id, *end, row))
     return found
