@@ -6,12 +6,13 @@ arguments of `Stack` as JSON. It imports neither typer nor rich.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 
 from libs.cli.say import complain, say
-from libs.stack import Event, Stack, StackError, What
+from libs.stack import Event, Stack, StackError, What, settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -19,11 +20,15 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run until a signal; a stack that cannot run is one line on stderr and exit code 1."""
     order = json.loads(sys.argv[1])
-    archive = order.pop("archive", None)
-    stack = Stack(
-        Path(order.pop("data_dir")), archive=archive and Path(archive), tell=_tell, **order
-    )
+    archive, data_dir = order.pop("archive", None), Path(order.pop("data_dir"))
     try:
+        stack = Stack(
+            data_dir,
+            archive=archive and Path(archive),
+            environment=settings.read(data_dir, os.environ),
+            tell=_tell,
+            **order,
+        )
         asyncio.run(_serve(stack))
     except StackError as error:
         complain(error)

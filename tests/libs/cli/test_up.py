@@ -1,11 +1,13 @@
 """`scriptorium up` as a person meets it: a subprocess, its two streams, its exit code."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +87,30 @@ def is_gone(pid: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_what_an_operator_sets_reaches_the_services(
+    release: Path, tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
+):
+    """From the first start on; nothing of it is an argument that everybody can list."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.env").write_text(
+        "SCRIPTORIUM_TRACE_RATIO=0.5\nSCRIPTORIUM_LOG_LEVEL=error\nSCRIPTORIUM_OIDC_ISSUER=secret\n"
+    )
+    monkeypatch.setenv("SCRIPTORIUM_LOG_LEVEL", "debug")
+    monkeypatch.setenv("SCRIPTORIUM_NATS_URL", "nats://elsewhere")
+
+    with running(release, data, "--port", port) as up:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=WAIT_S) as answer:
+            told = json.load(answer)
+        words = " ".join(psutil.Process(up.pid).cmdline())
+
+    assert told["SCRIPTORIUM_TRACE_RATIO"] == "0.5"
+    assert told["SCRIPTORIUM_LOG_LEVEL"] == "debug"
+    assert "elsewhere" not in told["SCRIPTORIUM_NATS_URL"]
+    assert told["SCRIPTORIUM_OIDC_ISSUER"] == "secret"
+    assert "secret" not in words
 
 
 def test_up_tells_its_progress_and_ends_cleanly(release: Path, tmp_path: Path, port: str):
