@@ -21,7 +21,7 @@ from services.events.retention import forget
 from services.events.upkeep import CHUNK_EVENTS, Policy, Upkeep
 from tests.events.bundling import Bundling, bundle_of, delete, put
 from tests.events.impatience import impatience
-from tests.events.integrity.damage import flip
+from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_archive import age
 from tests.events.lifecycle.support import (
     Ending,
@@ -233,6 +233,25 @@ class TestWhatIsLeftAlone:
         await owner.execute("DELETE FROM aggregates WHERE aggregate_id = $1", ill["id"])
         await owner.execute("DELETE FROM scenes WHERE id = $1", ill["id"])
         await owner.execute("DELETE FROM bundles WHERE project_id = $1", world.project_id)
+
+    async def test_what_a_person_decided_about(
+        self, world: World, owner: Pool, pool: Pool, operator: Caller
+    ) -> None:
+        """What stands in a row's place is nowhere else; the rest of the project goes."""
+        well, ill = await world.scene(title="A"), await world.scene(title="X")
+        await world.change("scene", ill["id"], title="Y")
+        original = await flip(owner, ill["id"], 2)
+        asked = Operator(operator, world.actor)
+        assert [each.version for each in await asked.verify(world.project_id)] == [2]
+        await asked.decide(ill["id"], 2, original)
+
+        await forget_all(pool)
+
+        left = await events_of_project(owner, world.project_id)
+        assert {str(row["aggregate_id"]) for row in left} == {ill["id"]}
+        assert (await world.read("scene", well["id"]))["title"] == "A"
+        assert (await world.change("scene", ill["id"], title="Z"))["version"] == 3
+        await require_equal(owner)
 
     async def test_what_nobody_heard_of(self, world: World, owner: Pool, pool: Pool) -> None:
         scene = await world.scene(title="A")
