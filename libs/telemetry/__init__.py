@@ -3,6 +3,7 @@
 from libs.telemetry.logs import configure_logs
 from libs.telemetry.ops import Health, serve_ops
 from libs.telemetry.traces import (
+    CAUSATION,
     causation,
     configure_traces,
     inject,
@@ -14,6 +15,7 @@ from libs.telemetry.traces import (
 )
 
 __all__ = [
+    "CAUSATION",
     "Health",
     "causation",
     "configure_logs",

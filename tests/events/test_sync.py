@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from nats.aio.client import Client
+from opentelemetry import baggage, context
 
 from libs import errors
 from libs.bus import Relay, connect_broker
@@ -14,6 +15,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.sync import LIST_CONFLICTS, ListConflicts, Pushed
 from libs.postgres import Connection, Pool
 from libs.stack import Stack
+from libs.telemetry import CAUSATION
 from services.events.model.aggregates import SCENE
 from services.events.model.log import Cause, Draft
 from services.events.store import Transaction
@@ -43,6 +45,22 @@ def peer(world: World) -> Peer:
 
 def statuses(pushed: Pushed) -> list[str]:
     return [each.status for each in pushed.results]
+
+
+async def test_nobody_passes_for_the_peer_by_naming_its_session(world: World, peer: Peer) -> None:
+    """A request may name any cause; what it changes is somebody else's all the same."""
+    scene = await world.scene(title="0")
+    token = context.attach(baggage.set_baggage(CAUSATION, str(peer.session_id)))
+    try:
+        changed = await world.change("scene", scene["id"], title="theirs")
+    finally:
+        context.detach(token)
+    assert changed["version"] == 2
+
+    pushed = await peer.push(1, put("scene", scene["id"], "title", "mine", baseVersion=1))
+
+    assert statuses(pushed) == ["conflict"]
+    assert (await world.read("scene", scene["id"]))["title"] == "theirs"
 
 
 async def test_a_checkpoint_is_one_bundle_of_a_peer(world: World, peer: Peer, pool: Pool) -> None:

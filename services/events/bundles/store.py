@@ -9,11 +9,11 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.bundles import Bundle, ListBundles
-from libs.contracts.events import Event
+from libs.contracts.events import Event, Source
 from libs.postgres import load_queries
 from services.events.bundles.plan import Child, Held
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, references_of
-from services.events.integrity.chain import event_of, stored_of
+from services.events.integrity.chain import Stored, event_of, stored_of
 from services.events.integrity.log import since, sound
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
@@ -154,13 +154,14 @@ async def _since(
         return {}
     found = await since(tx.connection, project_id, bases)
     return {
-        key: [
-            event_of(each)
-            for each in events
-            if session_id is None or each.causation_id != session_id
-        ]
+        key: [event_of(each) for each in events if not _is_of(each, session_id)]
         for key, events in found.items()
     }
+
+
+def _is_of(event: Stored, session_id: UUID | None) -> bool:
+    """Return whether a sync session made an event; a request may name any cause."""
+    return event.source == Source.SYNC.value and event.causation_id == session_id
 
 
 async def _sound(reader: Reader, events: Sequence[Event]) -> list[Event]:
