@@ -102,7 +102,8 @@ def server_span(tracer: Tracer, name: str, carried: Context) -> Generator[Span]:
 
 
 def _uuid(said: object) -> UUID | None:
+    # W3C lets properties follow a value, which OpenTelemetry takes for a part of it.
     try:
-        return UUID(said) if isinstance(said, str) else None
+        return UUID(said.partition(";")[0].strip()) if isinstance(said, str) else None
     except ValueError:
         return None

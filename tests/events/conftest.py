@@ -110,3 +110,13 @@ async def worker(stack: Stack, pool: Pool) -> AsyncIterator[Worker]:
     yield made
     running.cancel()
     await broker.stop()
+
+
+@pytest.fixture
+async def relay_client(stack: Stack) -> AsyncIterator[Client]:
+    """The bus as the service's own user, with no more rights than it has."""
+    broker, client = await connect_broker(
+        stack.nats_url("events"), service="events", replica="relay"
+    )
+    yield client
+    await broker.stop()

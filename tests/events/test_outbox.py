@@ -1,174 +1,26 @@
 """From the log to the bus: everything arrives, in order per aggregate, whatever dies meanwhile."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
-import pytest
 from nats.aio.client import Client
-from nats.errors import TimeoutError as NatsTimeoutError
 
-from libs.bus import Relay, connect_broker, relay
-from libs.contracts.events import Announcement
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Change
 from libs.errors import Unavailable
 from libs.postgres import Pool
 from libs.stack import Stack
-from services.events.handlers.commands import Commands
 from services.events.model.aggregates import BOOK
 from services.events.model.log import Cause, Draft
 from services.events.model.order import place
-from services.events.store import Store, Transaction, of_events
+from services.events.store import Store, Transaction
+from tests.events.relaying import ARRIVAL_S_MAX, arrived, relaying, scribble
 from tests.events.support import World
-
-ARRIVAL_S_MAX = 20.0
-RESTING_S = 3.0
-RESTING_STATEMENTS_MAX = 300
-"""Of everything in the database, the service itself included; a busy loop does thousands."""
-
-
-@pytest.fixture
-async def relay_client(stack: Stack) -> AsyncIterator[Client]:
-    """The bus as the service's own user, with no more rights than it has."""
-    broker, client = await connect_broker(
-        stack.nats_url("events"), service="events", replica="relay"
-    )
-    yield client
-    await broker.stop()
-
-
-async def test_a_relay_that_has_nothing_to_do_rests(
-    pool: Pool, relay_client: Client, owner: Pool
-) -> None:
-    """Whether its service screens what it says or not: it is woken, and looks now and then."""
-    statements = "SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = current_database()"
-    async with relaying(pool, relay_client):
-        await asyncio.sleep(1.5)
-        before = await owner.fetchval(statements)
-        await asyncio.sleep(RESTING_S)
-        assert await owner.fetchval(statements) - before < RESTING_STATEMENTS_MAX
-
-
-async def test_every_commit_wakes_the_relay(  # noqa: PLR0917
-    world: World,
-    owner: Pool,
-    pool: Pool,
-    bus: Client,
-    relay_client: Client,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Also one that is made while it is being woken; its own look now and then is for crashes."""
-    monkeypatch.setattr(relay, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
-    async with relaying(pool, relay_client):
-        for _ in range(3):
-            await scribble(world, 4, 3)
-            await arrived(bus, owner, world.project_id)
-
-
-async def test_relay_of_the_same_process_needs_no_word_of_the_database(
-    world: World,
-    owner: Pool,
-    pool: Pool,
-    relay_client: Client,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One that stands by does not count: then the one elsewhere is told."""
-    monkeypatch.setattr(relay, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
-    near, told = Relay(pool, relay_client, service="events"), list[object]()
-    waiting = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-    book = await world.book()
-    commands = Commands(Store(pool, near))
-
-    async def change(title: str) -> None:
-        question = Change(
-            kind="book", id=UUID(book["id"]), command_id=new_id(), fields={"title": title}
-        )
-        await commands.change(question, world.actor)
-
-    def hear(*said: object) -> None:
-        told.append(said)
-
-    async with owner.acquire() as connection:
-        await connection.add_listener("outbox", hear)
-        await change("nobody is at work")
-        await until(lambda: bool(told))
-        running = asyncio.create_task(near.run())
-        await until(near.wake)
-        async with asyncio.timeout(ARRIVAL_S_MAX):
-            while await owner.fetchval(waiting):  # noqa: ASYNC110 (the relay sends no signal)
-                await asyncio.sleep(0.02)
-        told.clear()
-        await change("it is at work")
-        async with asyncio.timeout(ARRIVAL_S_MAX):
-            while await owner.fetchval(waiting):  # noqa: ASYNC110 (the relay sends no signal)
-                await asyncio.sleep(0.02)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await connection.reset()
-
-    assert told == []
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(ARRIVAL_S_MAX):
-        while not holds():  # noqa: ASYNC110 (neither tells)
-            await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def relaying(pool: Pool, client: Client) -> AsyncGenerator[asyncio.Task[None]]:
-    task = asyncio.create_task(Relay(pool, client, service="events").run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def arrived(bus: Client, owner: Pool, project_id: UUID) -> list[Announcement]:
-    """Wait until the stream holds the whole log of a project, and compare them."""
-    rows = await owner.fetch("SELECT * FROM events WHERE project_id = $1", project_id)
-    logged = {event.id: event for event in of_events(rows)}
-    found: list[Announcement] = []
-    missing = set(logged)
-    subject = f"scriptorium.v1.events.*.*.{project_id}"
-    subscription = await bus.jetstream().subscribe(subject, ordered_consumer=True)
-    with suppress(NatsTimeoutError):
-        # A little longer than the last one takes, to see whether something comes twice.
-        while True:
-            message = await subscription.next_msg(timeout=ARRIVAL_S_MAX if missing else 0.1)
-            found.append(Announcement.model_validate_json(message.data))
-            missing.discard(found[-1].event.id)
-    await subscription.unsubscribe()
-    assert {each.event.id: each.event for each in found} == logged
-    assert len(found) == len(logged)
-    versions: dict[UUID, int] = {}
-    for each in found:
-        assert each.event.version == versions.get(each.event.aggregate_id, 0) + 1
-        versions[each.event.aggregate_id] = each.event.version
-    positions = [each.position for each in found]
-    assert positions == sorted(set(positions))
-    return found
 
 
 async def connected(bus: Client) -> None:
     async with asyncio.timeout(ARRIVAL_S_MAX):
         while not bus.is_connected:  # noqa: ASYNC110 (the client offers no event)
             await asyncio.sleep(0.02)
-
-
-async def scribble(world: World, books: int, changes: int) -> None:
-    """Many writers of many aggregates, each aggregate with an order of its own."""
-
-    async def one(number: int) -> None:
-        book = await world.book(f"Book {number}")
-        for turn in range(changes):
-            await world.change("book", book["id"], title=f"Book {number}.{turn}")
-
-    await asyncio.gather(*map(one, range(books)))
 
 
 async def test_everything_arrives_as_it_is_logged(

@@ -30,6 +30,7 @@ from services.events.upkeep import PARTITION_MONTHS_AHEAD, Upkeep
 from tests.events.impatience import impatience
 from tests.events.integrity.test_archive import age, archive
 from tests.events.lifecycle.support import Ending, finish, flaws, furnished, require_equal
+from tests.events.relaying import announced
 from tests.events.support import World
 
 LOG = "SELECT * FROM event_log ORDER BY id"
@@ -169,10 +170,7 @@ async def test_what_is_forgotten_leaves_its_rows(hyper: Hyper) -> None:
                 "SELECT compress_chunk($1::regclass, if_not_compressed => true)",
                 str(chunk["name"]),
             )
-    while await hyper.pool.fetchval(  # noqa: ASYNC110 (the relay sends no signal)
-        "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-    ):
-        await asyncio.sleep(0.02)
+    await announced(hyper.pool)
 
     async with impatience(hyper.owner):
         assert await forget(hyper.pool, datetime.now(UTC))

@@ -23,6 +23,7 @@ from services.events.integrity.announcing import Screen
 from services.events.store import of_events
 from tests.events.integrity.damage import Operator, flip, lose
 from tests.events.integrity.test_archive import age, archive
+from tests.events.relaying import announced
 from tests.events.support import World
 
 WAIT_S_MAX = 20.0
@@ -62,14 +63,6 @@ async def heard(bus: Client, world: World) -> list[Announcement]:
     return found
 
 
-async def settled(owner: Pool) -> None:
-    async with asyncio.timeout(WAIT_S_MAX):
-        while await owner.fetchval(  # noqa: ASYNC110 (another process's table)
-            "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-        ):
-            await asyncio.sleep(0.02)
-
-
 def titles(found: list[Announcement], aggregate_id: Any) -> list[Any]:
     return [
         each.event.data.get("to", each.event.data.get("title"))
@@ -92,16 +85,16 @@ async def test_corrupt_event_is_withheld_with_what_follows_it(  # noqa: PLR0917
         original.id,
     )
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
         await world.change("book", book["id"], title="D")
         await world.change("book", other["id"], title="Y")
-        await settled(owner)
+        await announced(owner)
         before = await heard(bus, world)
         (listed,) = await operator.quarantine(world.project_id)
 
         await operator.decide(book["id"], 2, original)
         await world.change("book", book["id"], title="E")
-        await settled(owner)
+        await announced(owner)
         after = await heard(bus, world)
 
     assert titles(before, book["id"]) == ["A"]
@@ -131,7 +124,7 @@ async def test_altered_announcement_is_replaced_by_the_log(  # noqa: PLR0917
     )
 
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
 
     assert titles(await heard(bus, world), book["id"]) == ["A"]
     assert await operator.quarantine(world.project_id) == []
@@ -155,7 +148,7 @@ async def test_lost_row_is_still_announced(  # noqa: PLR0917
     original = await lose(owner, book["id"], 2)
 
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
 
     assert titles(await heard(bus, world), book["id"]) == ["A", "B"]
     assert [each.version for each in await operator.verify(world.project_id)] == [2]
@@ -208,7 +201,7 @@ async def test_lost_stream_is_refilled_from_the_log(  # noqa: PLR0917
     broker, seen = await counted(stack, f"test-count-{deleted}", world)
     try:
         async with relaying(pool, relay_client):
-            await settled(owner)
+            await announced(owner)
             first = await heard(bus, world)
             if deleted:
                 await bus.jetstream().delete_stream(EVENTS.name)
@@ -222,7 +215,7 @@ async def test_lost_stream_is_refilled_from_the_log(  # noqa: PLR0917
             async with asyncio.timeout(WAIT_S_MAX):
                 while await owner.fetchval("SELECT count(*) FROM refill"):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-            await settled(owner)
+            await announced(owner)
             again = await heard(bus, world)
         async with asyncio.timeout(WAIT_S_MAX):
             while len(seen["heard"]) < 2 * len(first) + len(writing):  # noqa: ASYNC110
@@ -245,7 +238,7 @@ async def test_refill_since_a_time_and_from_the_archive(  # noqa: PLR0917
     await world.book("Old")
     await age(owner, world, 10)
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
     await owner.execute(
         """UPDATE sync_positions SET "timestamp" = "timestamp" - interval '10 days'
         WHERE project_id = $1""",
@@ -284,7 +277,7 @@ async def test_delay_is_measured_from_the_commit(
         return REGISTRY.get_sample_value("scriptorium_outbox_delay_seconds_count", labels) or 0.0
 
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
         before, counted_before = sum_s(), count()
         async with owner.acquire() as connection, connection.transaction():
             await connection.execute(
@@ -293,11 +286,11 @@ async def test_delay_is_measured_from_the_commit(
             )
             await asyncio.sleep(1.0)
             await connection.execute("SELECT pg_notify('outbox', '')")
-        await settled(owner)
+        await announced(owner)
         assert count() == counted_before + 1
         assert sum_s() - before < 0.5
     await world.book()
     await asyncio.sleep(1.0)
     async with relaying(pool, relay_client):
-        await settled(owner)
+        await announced(owner)
     assert sum_s() - before > 1.0

@@ -19,6 +19,7 @@ from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.store import Store
 from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
+from tests.events.impatience import impatience
 from tests.events.lifecycle.support import Ending
 from tests.events.support import World
 
@@ -93,3 +94,9 @@ async def world(caller: Caller) -> World:
 @pytest.fixture
 def ending(world: World) -> Ending:
     return Ending(world)
+
+
+@pytest.fixture
+async def impatient(owner: Pool) -> AsyncGenerator[None]:
+    async with impatience(owner):
+        yield

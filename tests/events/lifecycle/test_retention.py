@@ -1,28 +1,31 @@
 """What is old may be forgotten: what it made stays, and all proofs about the rest still hold."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 import pytest
+import zstandard
 
 from libs import errors
 from libs.bus import Caller
 from libs.contracts import bundles as b
-from libs.contracts import following, sync
 from libs.contracts import integrity as c
 from libs.contracts.actor import Role
 from libs.contracts.ids import new_id
+from libs.contracts.workspaces import ReadLog
 from libs.postgres import Pool
+from libs.stack import Stack
 from services.events.rebuild.__main__ import rebuild
-from services.events.retention import forget
+from services.events.retention import forget, forgetting
+from services.events.store import Store
 from services.events.upkeep import CHUNK_EVENTS, Policy, Upkeep
+from services.events.workspaces.history import History
 from tests.events.bundling import Bundling, bundle_of, delete, put
-from tests.events.impatience import impatience
 from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_archive import age
+from tests.events.lifecycle.forgetting import forget_all, rows_of
 from tests.events.lifecycle.support import (
     Ending,
     events_of_project,
@@ -32,51 +35,8 @@ from tests.events.lifecycle.support import (
     require_equal,
     tables_with,
 )
+from tests.events.relaying import announced
 from tests.events.support import Json, World
-
-WAIT_S_MAX = 20.0
-
-
-@pytest.fixture
-async def impatient(owner: Pool) -> AsyncGenerator[None]:
-    async with impatience(owner):
-        yield
-
-
-async def announced(pool: Pool) -> None:
-    async with asyncio.timeout(WAIT_S_MAX):
-        while await pool.fetchval(  # noqa: ASYNC110 (the relay sends no signal)
-            "SELECT count(*) FROM outbox WHERE published_at IS NULL"
-        ):
-            await asyncio.sleep(0.02)
-
-
-async def forget_all(pool: Pool) -> datetime:
-    """Forget all that happened so far; returns up to when."""
-    await announced(pool)
-    now = datetime.now(UTC)
-    await forget(pool, now)
-    return now
-
-
-async def rows_of(owner: Pool, world: World) -> dict[str, list[Any]]:
-    """All rows of a project in the tables that are folds of its log."""
-    tables = await owner.fetch(
-        "SELECT table_name FROM information_schema.columns JOIN information_schema.tables "
-        "USING (table_schema, table_name) WHERE table_schema = 'public' "
-        "AND column_name = 'project_id' AND table_type = 'BASE TABLE' AND table_name = ANY ($1)",
-        [
-            *("members", "books", "chapters", "scenes", "entities", "task_details"),
-            *("story_details", "relations", "tags", "taggings", "appearances", "canon_facts"),
-            *("style_guides", "context_rules", "personas", "prompt_presets"),
-        ],
-    )
-    found: dict[str, list[Any]] = {}
-    for row in tables:
-        name = row["table_name"]
-        query = f"SELECT t::text FROM {name} t WHERE project_id = $1 ORDER BY 1"
-        found[name] = [each[0] for each in await owner.fetch(query, world.project_id)]
-    return found
 
 
 @pytest.mark.usefixtures("impatient")
@@ -137,6 +97,44 @@ class TestWhatStays:
         assert (await stranger.read("scene", theirs["id"]))["title"] == "X"
         await require_equal(owner)
 
+    async def test_what_is_written_meanwhile(self, world: World, owner: Pool, pool: Pool) -> None:
+        """By many, about the same things; two replicas forget at once."""
+        scenes = [await world.scene(title="0") for _ in range(6)]
+        await announced(pool)
+
+        async def write(scene: Json) -> None:
+            for turn in range(1, 16):
+                await world.change("scene", scene["id"], title=str(turn))
+
+        async def forgetting() -> None:
+            for _ in range(6):
+                await forget(pool, datetime.now(UTC))
+                await asyncio.sleep(0.01)
+
+        await asyncio.gather(*map(write, scenes), forgetting(), forgetting())
+
+        await forget_all(pool)
+        assert await events_of_project(owner, world.project_id) == []
+        for scene in scenes:
+            row = await world.read("scene", scene["id"])
+            assert (row["version"], row["title"]) == (16, "15")
+        await require_equal(owner)
+
+    async def test_what_is_exported_of_the_past(self, world: World, pool: Pool) -> None:
+        """The history begins with what is kept, and comes to its end."""
+        scenes = [await world.scene(title="A") for _ in range(40)]
+        await forget_all(pool)
+        await world.change("scene", scenes[0]["id"], title="B")
+        found, question = list[str](), ReadLog()
+        while True:
+            page = await History(Store(pool)).page(question, world.actor)
+            found += zstandard.decompress(page.body).decode().splitlines()
+            if page.after is None:
+                break
+            question = ReadLog(after=page.after, version=page.version)
+
+        assert [json.loads(each)["version"] for each in found] == [2]
+
     async def test_an_end_of_a_chain_that_is_lost_is_found_again(
         self, world: World, owner: Pool, pool: Pool
     ) -> None:
@@ -163,54 +161,6 @@ class TestWhatStays:
         assert all(each.sound for each in story.chapters)
         assert story.row is not None
         assert (story.row["title"], story.flawed) == ("B", [])
-
-
-class TestWhoComesFromThePast:
-    @pytest.fixture
-    async def scene(self, world: World, pool: Pool, impatient: None) -> Json:  # noqa: ARG002
-        """At version 4, of which three are forgotten."""
-        scene = await world.scene(title="A")
-        await world.change("scene", scene["id"], title="B")
-        await world.change("scene", scene["id"], summary="S")
-        await forget_all(pool)
-        scene = await world.change("scene", scene["id"], title="C")
-        await announced(pool)
-        return scene
-
-    async def test_a_change_made_from_there_is_a_conflict(self, world: World, scene: Json) -> None:
-        with pytest.raises(errors.Conflict, match="forgotten"):
-            await world.change("scene", scene["id"], base=2, title="D")
-
-        assert (await world.change("scene", scene["id"], base=3, summary="T"))["title"] == "C"
-        with pytest.raises(errors.Conflict) as conflict:
-            await world.change("scene", scene["id"], base=3, title="D")
-        assert conflict.value.data["currentVersion"] == 5
-
-    async def test_a_peer_is_told_where_to_go_on(self, world: World, scene: Json) -> None:
-        with pytest.raises(errors.Gone) as gone:
-            await world.caller.ask(sync.PULL, sync.Pull(), world.actor)
-        position = gone.value.data["position"]
-        with pytest.raises(errors.Gone):
-            await world.caller.ask(sync.PULL, sync.Pull(after=position - 1), world.actor)
-
-        pulled = await world.caller.ask(sync.PULL, sync.Pull(after=position), world.actor)
-
-        assert [str(each.event.aggregate_id) for each in pulled.items] == [scene["id"]]
-        assert [each.event.version for each in pulled.items] == [4]
-
-    @pytest.mark.usefixtures("scene")
-    async def test_a_follower_is_told_to_begin_anew(self, world: World, pool: Pool) -> None:
-        position = await pool.fetchval(
-            "SELECT position FROM horizons WHERE project_id = $1", world.project_id
-        )
-        with pytest.raises(errors.Gone):
-            question = following.Follow(after=position - 1)
-            await world.caller.ask(following.FOLLOW, question, world.actor)
-
-        question = following.Follow(after=position)
-        followed = await world.caller.ask(following.FOLLOW, question, world.actor)
-
-        assert [each.event.version for each in followed.items] == [4]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -285,6 +235,39 @@ async def test_a_purge_leaves_as_little_of_it(
     for table in ("beginnings", "horizons"):
         assert await owner.fetchval(known.format(table), world.project_id) == 0
     assert await flaws(owner, world.project_id) == []
+    await require_equal(owner)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("after_s", [0.05, 0.12, 0.2])
+async def test_killed_in_the_middle_loses_nothing(  # noqa: PLR0917
+    after_s: float,
+    stack: Stack,
+    world: World,
+    owner: Pool,
+    pool: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL dies while it forgets: of each thing all or nothing went, and the rest can go."""
+    monkeypatch.setattr(forgetting, "CHAINS_AT_ONCE", 3)
+    chapter = await world.chapter()
+    for number in range(30):
+        await world.scene(chapter, title=f"Scene {number}")
+    await announced(pool)
+    before = await rows_of(owner, world)
+
+    working = asyncio.create_task(forget(pool, datetime.now(UTC)))
+    await asyncio.sleep(after_s)
+    stack.kill("postgres")
+    await asyncio.gather(working, return_exceptions=True)
+    await stack.wait_ready("postgres")
+
+    assert await rows_of(owner, world) == before
+    assert await flaws(owner, world.project_id) == []
+    await require_equal(owner)
+    await forget_all(pool)
+    assert await events_of_project(owner, world.project_id) == []
+    assert await rows_of(owner, world) == before
     await require_equal(owner)
 
 

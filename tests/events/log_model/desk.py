@@ -22,6 +22,7 @@ from services.events.rebuild.__main__ import rebuild
 from services.events.retention import forget
 from tests.events.bundling import ALL, OPERATIONS
 from tests.events.log_model.things import Fields, Operation
+from tests.events.relaying import announced
 from tests.events.support import World
 
 ANSWER_S_MAX = 60.0
@@ -79,7 +80,7 @@ class Desk:
 
     def forget(self, project_id: UUID) -> None:
         """Forget what happened so far, once it was announced; young events too, as above."""
-        self.wait(_announcing(self.pool, project_id))
+        self.wait(announced(self.pool, project_id))
         self.wait(forget(self.pool, datetime.now(UTC)))
 
     def versions(self, project_id: UUID) -> dict[str, int]:
@@ -122,15 +123,6 @@ class Desk:
     def rebuilt(self) -> Mapping[str, Any]:
         """Replay the log into fresh tables and compare them with the live ones."""
         return self.wait(rebuild(self.owner, into=None, do_swap=False, force=False))
-
-
-async def _announcing(pool: Pool, project_id: UUID) -> None:
-    waiting = (
-        "SELECT count(*) FROM outbox "
-        "WHERE published_at IS NULL AND payload ->> 'projectId' = $1::uuid::text"
-    )
-    while await pool.fetchval(waiting, project_id):  # noqa: ASYNC110 (the relay sends no signal)
-        await asyncio.sleep(0.02)
 
 
 async def _flaws(pool: Pool, project_id: UUID) -> list[Any]:
