@@ -59,6 +59,8 @@ class Element:
     children: list["Node"] = field(default_factory=list["Node"])
     handle: Any = field(default=None, compare=False, repr=False)
     """The shared type it was read from; None for an embedded value and for what was parsed."""
+    origin: "Element | None" = field(default=None, compare=False, repr=False)
+    """In a view: the native element that this one shows; None for what is new (see `editors`)."""
 
 
 type Node = Leaf | Element
