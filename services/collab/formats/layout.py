@@ -13,8 +13,6 @@ CONTENT = "content"
 """Root of plain editors (Y.Text) and of slate-yjs (Y.XmlText)."""
 FRAGMENT = "default"
 """Root of Tiptap, made when a scene is first written as ProseMirror JSON."""
-ROOTS = (FRAGMENT, "prosemirror", CONTENT)
-"""Where to look, in this order when several hold something."""
 
 RUN = "yjs-run"
 """Type of the element that stands for a Y.XmlText inside an XML element: a run of text."""
@@ -35,7 +33,7 @@ class Layout(StrEnum):
 
 @dataclass(slots=True)
 class Written:
-    """A document, which of its roots holds the text, and that root read as a tree.
+    """A root of a document, how it is laid out, and what it holds as a tree.
 
     In an XML tree each Y.XmlText is an element of type RUN; `flat` dissolves them.
     """
@@ -44,25 +42,12 @@ class Written:
     root: str
     layout: Layout
     tree: Element
+    becomes: Layout | None = None
+    """How it is laid out once it was written; None for as before."""
 
 
-def read(state: bytes) -> Written:
-    """Find out how *state* is laid out and read it; call it inside `updates.pycrdt_errors`.
-
-    A root that holds text wins over one with nothing but empty blocks in it: an editor that was
-    merely opened leaves such.
-    """
-    doc: Doc[Any] = Doc()
-    doc.apply_update(state)
-    found = [_read_root(doc, name) for name in ROOTS]
-    written = [one for one in found if one.layout is not Layout.EMPTY]
-    for one in written:
-        if says_something(one.tree):
-            return one
-    return written[0] if written else found[-1]
-
-
-def _read_root(doc: Doc[Any], name: str) -> Written:
+def read_root(doc: Doc[Any], name: str) -> Written:
+    """Read one root of *doc* and find out how it is laid out."""
     text: Text = doc.get(name, type=Text)
     found = Element(None, {}, _sequence(text), text)
     kinds: set[type] = {type(one.handle) for one in found.children if isinstance(one, Element)}  # pyright: ignore[reportUnknownArgumentType]

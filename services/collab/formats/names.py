@@ -30,6 +30,17 @@ PARAGRAPH = "paragraph"
 LIST_ITEM = "list-item"
 HARD_BREAK = "hard-break"
 
+BREAKS = (HARD_BREAK, "hardBreak", "hard_break", "linebreak")
+"""Elements that break a line, under all names that are met."""
+
+TOKEN = "token"  # noqa: S105 (nothing secret)
+"""Type of what stands in Markdown for an element that it cannot show: `key` and `label`."""
+TOKEN_SCHEME = "scriptorium:"  # noqa: S105 (nothing secret)
+"""What the address of a token begins with."""
+
+LABELS = ("label", "alt", "latex", "text", "name", "title", "id")
+"""Attributes that may say what an element without text reads as, in this order."""
+
 SCREENPLAY = (
     "scene-heading",
     "action",
@@ -45,8 +56,23 @@ INLINE = frozenset(
 )
 """Elements that stand in a line of text even where no text is beside them."""
 
+BLOCK_OR_INLINE = frozenset({"image"})
+"""Elements that editors put into lines or between blocks, as they like."""
+
+ROOT = "yjs-root"
+"""Type of the element that shows another root of the document than the main one."""
+
+LISTS = frozenset({"list", "task-list"})
+ITEMS = frozenset({LIST_ITEM, "task-item"})
+CELLS = frozenset({"table-cell", "table-header"})
+STRUCTURE = LISTS | {"table", "table-row"}
+"""Blocks that hold no text of their own, not even an empty line."""
+
 REPEATING = frozenset({PARAGRAPH, LIST_ITEM, "action", "dialogue", "code-line"})
 """A new line of plain text becomes a block of its predecessor's type, if it is one of these."""
+
+IDENTITIES = frozenset({"id", "blockId", "key", "uuid"})
+"""Attributes that name one block: a copy of it has none of them."""
 
 SHORT = frozenset({*SCREENPLAY, PARAGRAPH, LIST_ITEM, "heading", "quote"})
 """Blocks whose shorthand `{"type", "text"}` is also understood inside of other blocks."""

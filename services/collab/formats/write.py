@@ -23,30 +23,40 @@ from services.collab.formats.layout import RUN, Layout, Written
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node, key_of, text_of
 
 
-def write(written: Written, children: list[Node]) -> bytes | None:
-    """Make *written* hold *children*, in the layout that it says it has.
+def write(doc: Doc[Any], roots: Sequence[Written], targets: Sequence[list[Node]]) -> bytes | None:
+    """Make each of *roots* hold its target, in the layout that it becomes.
 
     Returns:
         What changed, as one update; None if nothing did.
 
     Raises:
-        CannotHold: The layout has no room for it.
+        CannotHold: A layout has no room for its target.
     """
-    doc: Doc[Any] = written.doc
     changes: list[bytes] = []
     watch = doc.observe(lambda event: changes.append(event.update))
     with doc.transaction():
-        match written.layout:
-            case Layout.PLAIN | Layout.EMPTY:
-                text: Text = doc.get(written.root, type=Text)
-                spans.rewrite(text, written.tree.children, children, update, fill)
-            case Layout.SLATE:
-                _slate_root(written, children)
-            case Layout.XML:
-                fragment: XmlFragment = doc.get(written.root, type=XmlFragment)
-                _list(fragment, _elements(written.tree.children), _blocks(children, RUN))
+        for root, children in zip(roots, targets, strict=True):
+            _root(root, children)
     watch.drop()
     return changes[0] if changes else None
+
+
+def _root(root: Written, children: list[Node]) -> None:
+    layout = root.becomes or root.layout
+    text: Text = root.doc.get(root.root, type=Text)
+    if root.layout not in (layout, Layout.EMPTY):
+        # Nothing of one layout can stay in another.
+        if len(text):
+            del text[0 : len(text)]
+        root.tree.children = []
+    match layout:
+        case Layout.PLAIN | Layout.EMPTY:
+            spans.rewrite(text, root.tree.children, children, update, fill)
+        case Layout.SLATE:
+            _slate_root(root, children)
+        case Layout.XML:
+            fragment: XmlFragment = root.doc.get(root.root, type=XmlFragment)
+            _list(fragment, _elements(root.tree.children), _blocks(children, RUN))
 
 
 def update(old: Element, new: Element) -> None:
