@@ -12,7 +12,7 @@ from libs.contracts.editors import SceneEditor
 from libs.contracts.yprotocol import NO_STRUCTS, deletions_by_client
 from services.collab import updates
 from services.collab.formats import document, layout, slate
-from services.collab.formats.convert import converted, rendered, rewritten
+from services.collab.formats.convert import converted, rendered, restored, rewritten
 from services.collab.formats.layout import Layout
 from services.collab.formats.tree import BadContent, CannotHold
 
@@ -25,6 +25,7 @@ __all__ = [
     "is_empty",
     "layout_of",
     "render",
+    "restored",
     "rewrite",
     "roots_of",
 ]

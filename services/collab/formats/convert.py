@@ -266,3 +266,42 @@ type Translate = Callable[[Element], Element]
 
 def _same(element: Element) -> Element:
     return element
+
+
+def restored(current: bytes, wanted: bytes) -> tuple[bytes | None, bool]:
+    """Return the smallest update that makes *current* hold what *wanted* holds, and how well.
+
+    Every root is brought back as its editor holds it, whatever a format would show of it.
+
+    Returns:
+        The update, None when there is nothing to do, and whether the whole document is then as
+        it was: every root, with its structure, attributes, marks and data.
+
+    Raises:
+        CannotHold: The document has no room for it.
+        BadUpdate: A state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        here, there = document.read(current), document.read(wanted)
+        roots = {root.root: root for root in here.roots}
+        for root in there.roots:
+            known = roots.get(root.root) or layout.read_root(here.doc, root.root)
+            roots[root.root] = known
+            if root.layout is not Layout.EMPTY:
+                known.becomes = root.layout
+        goals = {root.root: flat(root.tree).children for root in there.roots}
+    here.roots = list(roots.values())
+    changes = [
+        change
+        for change in (
+            _written(here, [goals.get(name, []) for name in roots]),
+            document.restore_data(here, there),
+        )
+        if change is not None
+    ]
+    if not changes:
+        return None, document.holds_the_same(here.doc, there)
+    update = updates.merge(changes)
+    after = updates.merge([current, update])
+    with updates.pycrdt_errors():
+        return update, document.holds_the_same(document.read(after).doc, there)

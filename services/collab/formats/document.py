@@ -8,7 +8,7 @@ shown as the document, each other one as an element of type ROOT with its name.
 from dataclasses import dataclass, field
 from typing import Any
 
-from pycrdt import Array, Doc, Map
+from pycrdt import Array, Doc, Map, Text
 
 from libs.contracts.editors import SceneEditor
 from services.collab.formats import editors, layout
@@ -16,7 +16,8 @@ from services.collab.formats.editors import Editor
 from services.collab.formats.flatten import flat
 from services.collab.formats.layout import CONTENT, Layout, Written
 from services.collab.formats.names import ROOT
-from services.collab.formats.tree import CannotHold, Element, Node, number
+from services.collab.formats.spans import outgoing
+from services.collab.formats.tree import CannotHold, Element, Node, key_of, number
 
 FIRST = ("default", "prosemirror", CONTENT)
 """Roots that come first where several hold something and the scene's editor says nothing."""
@@ -125,3 +126,68 @@ def _data(doc: Doc[Any], name: str) -> Any:
         return number(found)
     array: Array[Any] = doc.get(name, type=Array)
     return number(found) if (found := array.to_py()) else None
+
+
+def holds_the_same(doc: Doc[Any], other: Document) -> bool:
+    """Whether *doc* holds what *other* holds, in every root."""
+    names = {root.root for root in other.roots} | other.data.keys() | set(doc.keys())
+    for name in names:
+        one, two = layout.read_root(doc, name), layout.read_root(other.doc, name)
+        if key_of(flat(one.tree)) != key_of(flat(two.tree)):
+            return False
+        if one.layout is Layout.EMPTY and _data(doc, name) != _data(other.doc, name):
+            return False
+    return True
+
+
+def restore_data(here: Document, there: Document) -> bytes | None:
+    """Give the maps and arrays among the roots of *here* what those of *there* hold.
+
+    Returns:
+        What changed, as one update; None if nothing did.
+    """
+    changes: list[bytes] = []
+    watch = here.doc.observe(lambda event: changes.append(event.update))
+    with here.doc.transaction():
+        for name in sorted(here.data.keys() | there.data.keys()):
+            have, want = here.data.get(name), there.data.get(name)
+            if have == want:
+                continue
+            if isinstance(have, list) or isinstance(want, list):
+                _restore_array(here.doc.get(name, type=Array), there.doc.get(name, type=Array))
+            else:
+                _restore_map(
+                    (here.doc.get(name, type=Map), have or {}),
+                    (there.doc.get(name, type=Map), want or {}),
+                )
+    watch.drop()
+    return changes[0] if changes else None
+
+
+def _restore_array(here: Array[Any], there: Array[Any]) -> None:
+    if len(here):
+        del here[0 : len(here)]
+    for value in there:
+        here.append(_copied(value))
+
+
+def _restore_map(here: tuple[Map[Any], Any], there: tuple[Map[Any], Any]) -> None:
+    (target, have), (source, want) = here, there
+    for key in have.keys() - want.keys():
+        del target[key]
+    for key in sorted(want):
+        if key not in have or have[key] != want[key]:
+            target[key] = _copied(source[key])
+
+
+def _copied(value: Any) -> Any:
+    """Return *value* from one document to be put into another: shared types as new ones."""
+    match value:
+        case Map():
+            return Map({key: _copied(value[key]) for key in value.keys()})  # noqa: SIM118 # pyright: ignore[reportUnknownVariableType]
+        case Array():
+            return Array([_copied(inner) for inner in value])  # pyright: ignore[reportUnknownVariableType]
+        case Text():
+            return Text(str(value))
+        case _:
+            return outgoing(value)
