@@ -1,0 +1,1 @@
+export { extensions, open } from './tiptap3/index.mjs'
