@@ -1,1 +1,1 @@
-export { extensions, open } from './tiptap3/index.mjs'
+export { extensions, getSchema, open } from './tiptap3/index.mjs'

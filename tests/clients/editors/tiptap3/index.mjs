@@ -1,6 +1,6 @@
 // Tiptap 3 with the starter kit and every free extension that has nodes, marks or attributes.
 import '../../browser.mjs'
-import { Editor } from '@tiptap/core'
+import { Editor, getSchema } from '@tiptap/core'
 import Audio from '@tiptap/extension-audio'
 import Collaboration from '@tiptap/extension-collaboration'
 import { Details, DetailsContent, DetailsSummary } from '@tiptap/extension-details'
@@ -29,4 +29,5 @@ export const extensions = [
   TextStyleKit, Twitch, Youtube
 ]
 
+export { getSchema }
 export const open = openTiptap(Editor, Collaboration, extensions)
