@@ -183,7 +183,9 @@ def _all_attributes(element: Element) -> dict[str, Any]:
 
 
 def _set_attributes(handle: Any, had: dict[str, Any], wanted: dict[str, Any]) -> None:
-    view: Any = handle if isinstance(handle, Map) else handle.attributes
+    view: Any = handle
+    if not isinstance(handle, Map):
+        view = handle.attributes
     for key in sorted(had.keys() - wanted.keys()):
         del view[key]
     for key in sorted(wanted):
