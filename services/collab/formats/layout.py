@@ -1,5 +1,6 @@
 """How a document is laid out: found by looking at what is in it, whatever editor wrote it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,15 +51,15 @@ class Written:
     tree: Element
 
 
-def read(state: bytes) -> Written:
+def read(state: bytes, roots: Sequence[str] = ROOTS) -> Written:
     """Find out how *state* is laid out and read it; call it inside `updates.pycrdt_errors`.
 
-    A root that holds text wins over one with nothing but empty blocks in it: an editor that was
-    merely opened leaves such.
+    Of *roots* one that holds text wins over one with nothing but empty blocks in it: an editor that
+    was merely opened leaves such.
     """
     doc: Doc[Any] = Doc()
     doc.apply_update(state)
-    found = [_read_root(doc, name) for name in ROOTS]
+    found = [read_root(doc, name) for name in roots]
     written = [one for one in found if one.layout is not Layout.EMPTY]
     for one in written:
         if says_something(one.tree):
@@ -66,7 +67,8 @@ def read(state: bytes) -> Written:
     return written[0] if written else found[-1]
 
 
-def _read_root(doc: Doc[Any], name: str) -> Written:
+def read_root(doc: Doc[Any], name: str) -> Written:
+    """Find out how the root *name* of *doc* is laid out and read it."""
     text: Text = doc.get(name, type=Text)
     found = Element(None, {}, _sequence(text), text)
     elements = list(tree.elements(found.children))

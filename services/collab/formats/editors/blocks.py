@@ -12,6 +12,7 @@ BLOCKS = frozenset(
         names.PARAGRAPH,
         "heading",
         "callout",
+        "table",
         "video",
     }
 )
@@ -29,40 +30,45 @@ def paragraph(children: Iterable[Node]) -> Element:
     return Element(names.PARAGRAPH, {}, list(children))
 
 
-def holds_text(children: Sequence[Node]) -> bool:
-    """Whether *children* are a line of text; no children are one, too."""
-    if any(isinstance(child, Element) and child.type in BLOCKS for child in children):
+def holds_text(children: Sequence[Node], alone: frozenset[str] = BLOCKS) -> bool:
+    """Whether *children* are a line of text, without what stands *alone*; none are one, too."""
+    if any(isinstance(child, Element) and child.type in alone for child in children):
         return False
     return any(isinstance(child, Leaf) for child in children) or all(
         is_inline(child, names.INLINE) for child in children
     )
 
 
-def as_blocks(children: Sequence[Node]) -> list[Element]:
-    """Return *children* with each run of text and of what stands in lines made a paragraph."""
+def as_blocks(
+    children: Sequence[Node], alone: frozenset[str] = BLOCKS, like: Element | None = None
+) -> list[Element]:
+    """Return *children* with each run of text and of what stands in lines made a paragraph.
+
+    Args:
+        children: What an element holds.
+        alone: Types that never stand in a line.
+        like: What to make instead of paragraphs.
+    """
     beside = any(isinstance(child, Leaf) for child in children)
     found: list[Element] = []
     line: list[Node] = []
     for child in children:
-        if isinstance(child, Element) and _stands_alone(child, beside=beside):
-            _end_line(line, found)
+        if isinstance(child, Element) and (
+            # What is not known may be either.
+            child.type in alone or (child.type not in IN_LINES and not beside)
+        ):
+            _end_line(line, found, like)
             found.append(child)
         else:
             line.append(child)
-    _end_line(line, found)
+    _end_line(line, found, like)
     return found
 
 
-def _stands_alone(element: Element, *, beside: bool) -> bool:
-    if element.type in BLOCKS:
-        return True
-    # A picture may be either; so may what is not known.
-    return element.type not in IN_LINES and not beside
-
-
-def _end_line(line: list[Node], found: list[Element]) -> None:
+def _end_line(line: list[Node], found: list[Element], like: Element | None) -> None:
     if line:
-        found.append(paragraph(line))
+        like = like or paragraph(())
+        found.append(Element(like.type, like.attrs, list(line)))
         line.clear()
 
 

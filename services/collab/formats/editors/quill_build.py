@@ -254,10 +254,12 @@ def _inline(children: Sequence[Node], place: str, more: dict[str, Any]) -> list[
             found.append(Leaf(node.text, _marks(node.marks) | more))
         elif node.type in (names.HARD_BREAK, "hardBreak"):
             found.append(Leaf("\n"))
+            found += _inline(node.children, f"{place}[{at}].children", more)
         elif node.origin is not None and quill_view.inline([node.origin]) == [node]:
             found.append(node.origin)
         elif node.type in ("image", "video"):
             found.append(_media(node))
+            found += _inline(node.children, f"{place}[{at}].children", more)
         elif node.type in (EMBED, MAP):
             found.append(node)
         elif node.type == "link" and not more:
