@@ -52,7 +52,17 @@ SCREENPLAY = (
 )
 
 INLINE = frozenset(
-    {"link", "mention", "hard-break", "hardBreak", "image", "emoji", "footnote", "yjs-embed"}
+    {
+        "link",
+        "mention",
+        "hard-break",
+        "hardBreak",
+        "image",
+        "emoji",
+        "footnote",
+        "yjs-embed",
+        "yjs-map",
+    }
 )
 """Elements that stand in a line of text even where no text is beside them."""
 
