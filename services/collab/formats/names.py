@@ -28,7 +28,16 @@ MARKS: tuple[tuple[str, str], ...] = (("strikethrough", "strike"),)
 
 PARAGRAPH = "paragraph"
 LIST_ITEM = "list-item"
+TASK_LIST = "task-list"
+TASK_ITEM = "task-item"
 HARD_BREAK = "hard-break"
+CODE_BLOCK = "code-block"
+FOOTNOTE = "footnote"
+FOOTNOTE_REFERENCE = "footnote-reference"
+FRONT_MATTER = "front-matter"
+LINK_DEFINITION = "link-definition"
+TOKEN = "markdown-token"  # noqa: S105 (it is no secret)
+"""Stands in Markdown for something that it cannot show; its attributes are `key` and `label`."""
 
 SCREENPLAY = (
     "scene-heading",
@@ -41,7 +50,17 @@ SCREENPLAY = (
 )
 
 INLINE = frozenset(
-    {"link", "mention", "hard-break", "hardBreak", "image", "emoji", "footnote", "yjs-embed"}
+    {
+        "link",
+        "mention",
+        "hard-break",
+        "hardBreak",
+        "image",
+        "emoji",
+        FOOTNOTE_REFERENCE,
+        TOKEN,
+        "yjs-embed",
+    }
 )
 """Elements that stand in a line of text even where no text is beside them."""
 
