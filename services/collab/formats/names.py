@@ -28,13 +28,20 @@ MARKS: tuple[tuple[str, str], ...] = (("strikethrough", "strike"),)
 
 PARAGRAPH = "paragraph"
 LIST_ITEM = "list-item"
+TASK_LIST = "task-list"
+TASK_ITEM = "task-item"
 HARD_BREAK = "hard-break"
+CODE_BLOCK = "code-block"
+FOOTNOTE = "footnote"
+FOOTNOTE_REFERENCE = "footnote-reference"
+FRONT_MATTER = "front-matter"
+LINK_DEFINITION = "link-definition"
+TOKEN = "markdown-token"  # noqa: S105 (it is no secret)
+"""Stands in Markdown for something that it cannot show; its attributes are `key` and `label`."""
 
 BREAKS = (HARD_BREAK, "hardBreak", "hard_break", "linebreak")
 """Elements that break a line, under all names that are met."""
 
-TOKEN = "token"  # noqa: S105 (nothing secret)
-"""Type of what stands in Markdown for an element that it cannot show: `key` and `label`."""
 TOKEN_SCHEME = "scriptorium:"  # noqa: S105 (nothing secret)
 """What the address of a token begins with."""
 
@@ -59,7 +66,8 @@ INLINE = frozenset(
         "hardBreak",
         "image",
         "emoji",
-        "footnote",
+        FOOTNOTE_REFERENCE,
+        TOKEN,
         "yjs-embed",
         "yjs-map",
     }
