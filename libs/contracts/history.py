@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, Field, StringConstraints
 
 from libs.contracts.content import Content, ContentFormat
+from libs.contracts.editors import ForEditor
 from libs.contracts.resources import Name, Summary
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -97,7 +98,7 @@ class Compared(Wire):
     changes: list[dict[str, Any]]
 
 
-class RestoreVersion(Wire):
+class RestoreVersion(ForEditor):
     """Make a scene read as it did at a point, as a new edit."""
 
     scene_id: UUID
