@@ -12,9 +12,11 @@ from markdown_it.common.utils import (
 
 from services.collab.formats.markdown import autolinks
 
-SEPARATOR = "[](<>)"
-"""Reads as nothing. Stands beside characters that must be kept apart from what is around them and
-have no character reference."""
+SCHEME = "scriptorium:"
+"""Links with this scheme stand for what Markdown cannot show."""
+SEPARATOR = f"[]({SCHEME})"
+"""Reads as nothing, as the link that stands for nothing. It keeps characters that have no character
+reference apart from what is beside them."""
 
 _SPECIAL = re.compile(
     r"""

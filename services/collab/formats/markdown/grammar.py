@@ -1,8 +1,9 @@
 """The dialect of Markdown that is read here: CommonMark and GFM, set up from markdown-it.
 
 Beside the two standards `<br>` is a line break, as every GFM renderer has it, because a heading
-and a cell of a table have no other. All other HTML is text: nothing here could hold it otherwise,
-and nothing may run in a reader's browser.
+and a cell of a table have no other. All other HTML is text, letter by letter: nothing here could
+hold it otherwise, and nothing may run in a reader's browser. Blocks of it are read as what they
+hold, so that a comment that nobody closed does not take the rest of the text with it.
 """
 
 import re
@@ -56,13 +57,14 @@ def reader() -> MarkdownIt:
     made = _Reader(
         "commonmark",
         {
-            "html": False,
+            "html": True,
             "inline_definitions": True,
             "tasklists": True,
             "strikethrough_single_tilde": True,
             "maxNesting": DEPTH_MAX + 3,
         },
     ).enable(["table", "strikethrough"])
+    made.disable("html_block")
     blocks = made.block.ruler
     blocks.at("blockquote", _bounded(blockquote), {"alt": [*_INTERRUPTED, "blockquote", "list"]})
     blocks.at("list", _bounded(list_block), {"alt": [*_INTERRUPTED, "blockquote"]})

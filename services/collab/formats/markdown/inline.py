@@ -7,7 +7,7 @@ have a character each and never end one another.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any, cast
@@ -16,7 +16,6 @@ from services.collab.formats import names
 from services.collab.formats.markdown import escape
 from services.collab.formats.markdown.emphasis import Emphasis, Part
 from services.collab.formats.markdown.grammar import is_safe
-from services.collab.formats.markdown.parse import SCHEME
 from services.collab.formats.tree import Element, Leaf, Node
 
 FOOTNOTE_LABEL = re.compile(r"[^\s\]]+")
@@ -121,7 +120,7 @@ def _element(element: Element) -> str | None:
             return f"[{shown}]({escape.target(*link)})" if link else shown
         case names.TOKEN:
             label = single([Leaf(str(attrs.get("label") or ""))])
-            return f"[{label}]({escape.target(SCHEME + str(attrs.get('key', '')))})"
+            return f"[{label}]({escape.target(escape.SCHEME + str(attrs.get('key', '')))})"
         case names.FOOTNOTE_REFERENCE:
             label = str(attrs.get("label") or "")
             return f"[^{label}]" if FOOTNOTE_LABEL.fullmatch(label) else escape.text(f"[^{label}]")
@@ -178,33 +177,30 @@ def _trimmed(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _without_edges(run: list[_Piece], mark: str) -> list[_Piece]:
-    if not any(_fixed(piece) or piece.text.strip(_SPACES) for piece in run):
+    if not any(_held(piece) or piece.text.strip(_SPACES) for piece in run):
         return run
-    lead = _edge(run, mark, str.lstrip)
-    trail = _edge(run[::-1], mark, str.rstrip)
-    return [*lead[1], *run[lead[0] : len(run) - trail[0]], *trail[1][::-1]] if run else run
+    begin, lead = _edge(run, mark, str.lstrip)
+    end, trail = _edge(run[::-1], mark, str.rstrip)
+    return [*lead, *run[begin : len(run) - end], *trail[::-1]]
 
 
-def _fixed(piece: _Piece) -> bool:
-    """Whether spaces in *piece* are held by something else than by the text itself."""
-    return piece.source is not None or piece.is_break or piece.code or piece.link is not None
+def _held(piece: _Piece) -> bool:
+    """Whether spaces in *piece* stand within a link or code, which hold them."""
+    return piece.code or piece.link is not None
 
 
-def _edge(run: list[_Piece], mark: str, strip: Any) -> tuple[int, list[_Piece]]:
+def _edge(
+    run: Sequence[_Piece], mark: str, strip: Callable[[str, str], str]
+) -> tuple[int, list[_Piece]]:
     """Return how many pieces of *run* the edge takes whole, and the pieces that it becomes."""
     found: list[_Piece] = []
     for at, piece in enumerate(run):
-        kept = piece.text if _fixed(piece) else strip(piece.text, _SPACES)
-        if len(kept) == len(piece.text):
+        kept = piece.text if _held(piece) else strip(piece.text, _SPACES)
+        size = len(piece.text) - len(kept)
+        if kept and not size:
             return at, found
-        spaces = replace(
-            piece,
-            text=piece.text[: len(piece.text) - len(kept)]
-            if strip is str.lstrip
-            else piece.text[len(kept) :],
-            marks=piece.marks - {mark},
-        )
-        found.append(spaces)
+        spaces = piece.text[:size] if strip is str.lstrip else piece.text[len(kept) :]
+        found.append(replace(piece, text=spaces, marks=piece.marks - {mark}))
         if kept:
             piece.text = kept
             return at, found
