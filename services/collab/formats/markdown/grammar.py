@@ -11,7 +11,7 @@ from typing import override
 
 from markdown_it import MarkdownIt
 from markdown_it.parser_block import RuleFuncBlockType
-from markdown_it.rules_block import StateBlock, blockquote, list_block
+from markdown_it.rules_block import StateBlock, blockquote, list_block, reference
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from mdit_py_plugins.footnote.index import footnote_def, footnote_ref
@@ -21,6 +21,8 @@ from services.collab.formats.markdown import autolinks
 DEPTH_MAX = 60
 """Levels of quotations, lists (two each: list and item) and footnotes in one another. Deeper ones
 read as text, and are not written: what they hold stands in the place of the last that is."""
+BRACKETS_MAX = 20
+"""Levels of brackets in one another; deeper ones are no links."""
 
 _INTERRUPTED = ("paragraph", "reference")
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f-\x9f]+")
@@ -54,6 +56,28 @@ class _Reader(MarkdownIt):
 
 def reader() -> MarkdownIt:
     """Return a parser of the dialect; its tokens are those of markdown-it."""
+    made = _made(DEPTH_MAX + 3)
+    # How deep brackets nest decides how long hostile ones take, and blocks must nest deeper.
+    inline = _made(BRACKETS_MAX)
+    blocks = made.block.ruler
+    blocks.at("blockquote", _bounded(blockquote), {"alt": [*_INTERRUPTED, "blockquote", "list"]})
+    blocks.at("list", _bounded(list_block), {"alt": [*_INTERRUPTED, "blockquote"]})
+    blocks.before("reference", "footnote", _bounded(footnote_def), {"alt": [*_INTERRUPTED]})
+    blocks.at("reference", _definition)
+    inline.inline.ruler.before("link", "footnote", footnote_ref)
+    inline.inline.ruler.before("autolink", "break", _break)
+
+    def lines(state: StateCore) -> None:
+        for token in state.tokens:
+            if token.type == "inline" and token.children is not None:
+                inline.inline.parse(token.content, inline, state.env, token.children)
+
+    made.core.ruler.at("inline", lines)
+    made.core.ruler.before("text_join", "autolinks", _autolinks)
+    return made
+
+
+def _made(nesting: int) -> MarkdownIt:
     made = _Reader(
         "commonmark",
         {
@@ -61,18 +85,10 @@ def reader() -> MarkdownIt:
             "inline_definitions": True,
             "tasklists": True,
             "strikethrough_single_tilde": True,
-            "maxNesting": DEPTH_MAX + 3,
+            "maxNesting": nesting,
         },
-    ).enable(["table", "strikethrough"])
-    made.disable("html_block")
-    blocks = made.block.ruler
-    blocks.at("blockquote", _bounded(blockquote), {"alt": [*_INTERRUPTED, "blockquote", "list"]})
-    blocks.at("list", _bounded(list_block), {"alt": [*_INTERRUPTED, "blockquote"]})
-    blocks.before("reference", "footnote", _bounded(footnote_def), {"alt": [*_INTERRUPTED]})
-    made.inline.ruler.before("link", "footnote", footnote_ref)
-    made.inline.ruler.before("autolink", "break", _break)
-    made.core.ruler.before("text_join", "autolinks", _autolinks)
-    return made
+    )
+    return made.enable(["table", "strikethrough"]).disable("html_block")
 
 
 def _bounded(rule: RuleFuncBlockType) -> RuleFuncBlockType:
@@ -82,6 +98,12 @@ def _bounded(rule: RuleFuncBlockType) -> RuleFuncBlockType:
         return state.level < DEPTH_MAX and rule(state, start, end, silent)
 
     return bounded
+
+
+def _definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Read the definition of a link; where footnotes are too deep theirs are text, and no links."""
+    begin = state.bMarks[start] + state.tShift[start]
+    return not state.src.startswith("[^", begin) and reference(state, start, end, silent)
 
 
 def _break(state: StateInline, silent: bool) -> bool:

@@ -9,7 +9,7 @@ from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
 from services.collab.formats import names
-from services.collab.formats.markdown import grammar
+from services.collab.formats.markdown import grammar, spaces
 from services.collab.formats.markdown.escape import SCHEME
 from services.collab.formats.tree import Element, Leaf, Node, joined, text_of
 
@@ -240,7 +240,7 @@ def _inline(tokens: Sequence[Token]) -> list[Node]:
     line = _Line()
     for token in tokens:
         line.add(token)
-    return joined(line.found)
+    return spaces.unmarked(joined(line.found))
 
 
 class _Line:
