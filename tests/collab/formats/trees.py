@@ -32,7 +32,14 @@ MARKS = st.builds(
     st.sets(st.sampled_from(["bold", "italic", "strikethrough", "code"])),
     st.one_of(st.none(), st.none(), LINKS),
 )
-LEAVES = st.builds(Leaf, TEXTS, MARKS)
+LEAVES = st.builds(Leaf, TEXTS, MARKS).map(
+    # Within a link nothing keeps characters apart that have no reference.
+    lambda leaf: (
+        Leaf("".join(filter(str.isprintable, leaf.text)) or "a", leaf.marks)
+        if "link" in leaf.marks
+        else leaf
+    )
+)
 IMAGES = st.builds(
     lambda alt, src, link: Element(
         "image",

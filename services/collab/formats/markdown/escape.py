@@ -45,11 +45,6 @@ def reference(character: str) -> str:
     return f"&#{code};" if isValidEntityCode(code) else SEPARATOR + character + SEPARATOR
 
 
-def has_reference(character: str) -> bool:
-    """Whether there is a character reference for *character*."""
-    return isValidEntityCode(ord(character))
-
-
 def is_space(character: str) -> bool:
     """Whether *character* is white space to the delimiters of emphasis."""
     return isWhiteSpace(ord(character))

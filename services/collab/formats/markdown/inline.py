@@ -197,10 +197,10 @@ def _one_link(group: list[_Piece], *, single: bool) -> _Piece:
     if not title and (is_address or (href == f"mailto:{text}" and _MAIL.fullmatch(text))):
         return _Piece("", common, source=f"<{text}>")
     inner = [replace(piece, link=None, marks=piece.marks - common) for piece in group]
-    if not all(escape.has_reference(letter) for piece in inner for letter in piece.text):
-        # What keeps such characters apart elsewhere is a link itself.
-        inner = [replace(piece, marks=frozenset[str]()) for piece in inner]
     shown = _composed(inner, single=single)
+    if escape.SEPARATOR in shown:
+        # It is a link itself, and there is none in a link: such a rare mark has to go.
+        shown = _composed([replace(piece, marks=frozenset()) for piece in inner], single=single)
     return _Piece("", common, source=f"[{shown}]({escape.target(href, title)})")
 
 
