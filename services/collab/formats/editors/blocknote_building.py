@@ -6,8 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 from services.collab.formats.editors.blocknote_layout import (
-    CELL_TEXT,
-    CELLS,
     CONTAINER,
     GROUP,
     ITEMS,
@@ -17,10 +15,11 @@ from services.collab.formats.editors.blocknote_layout import (
     group_of,
     only_group,
 )
-from services.collab.formats.editors.building import Building, place_of, same
+from services.collab.formats.editors.blocknote_tables import TableParts
+from services.collab.formats.editors.building import Building, same
 from services.collab.formats.editors.fit import Misfit
 from services.collab.formats.names import PARAGRAPH
-from services.collab.formats.tree import CannotHold, Element, Leaf, Node, elements
+from services.collab.formats.tree import Element, Leaf, Node, elements
 
 
 class Containers(Building):
@@ -91,7 +90,9 @@ class Containers(Building):
         def kind_of(block: Node) -> str | None:
             if isinstance(block, Leaf):
                 return "raw" if any(shown == block for shown, _ in raw) else "line"
-            if block.origin is not None or not (block.type in PARTS or self._in_line(block)):
+            if any(block.origin is one for one in had):
+                return None
+            if block.type not in PARTS and not self._in_line(block):
                 return None
             return PARTS.get(block.type or "", "line")
 
@@ -249,8 +250,8 @@ class Containers(Building):
 
     def _native_content(self, block: Element, was: Element | None) -> Node:
         """Return the block itself, without its container."""
-        table = _cells_named(block, self._wanted) if block.type == "table" else block
-        shown = Element(table.type, table.attrs, table.children, None, was)
+        children = block.children if block.type != "table" else TableParts(self._wanted).rows(block)
+        shown = Element(block.type, block.attrs, children, None, was)
         made = self.element(shown)
         return made[0] if len(made) == 1 else Element(None, {}, made)
 
@@ -288,38 +289,6 @@ def _container_attributes(block: Element, container: Element | None) -> dict[str
     if container is None:
         return {"id": block.attrs["id"]} if "id" in block.attrs else {}
     return {key: block.attrs[key] for key in block.attrs if key in container.attrs or key == "id"}
-
-
-def _cells_named(table: Element, wanted: Element) -> Element:
-    """Return *table* with the text of its cells called as here."""
-
-    def text(node: Node) -> Node:
-        if isinstance(node, Leaf) or node.type not in (PARAGRAPH, CELL_TEXT):
-            if isinstance(node, Element) and node.children and node.type != "hard-break":
-                raise CannotHold(
-                    f"BlockNote's cells hold lines of text, no {node.type!r}; write paragraphs.",
-                    place_of(wanted, node) or "content",
-                )
-            return node
-        return Element(CELL_TEXT, node.attrs, node.children, None, node.origin)
-
-    def cell(node: Node) -> Node:
-        if isinstance(node, Leaf) or node.type not in CELLS:
-            return node
-        return Element(
-            node.type, node.attrs, [text(one) for one in node.children], None, node.origin
-        )
-
-    def row(node: Node) -> Node:
-        if isinstance(node, Leaf) or node.type != "table-row":
-            return node
-        return Element(
-            node.type, node.attrs, [cell(one) for one in node.children], None, node.origin
-        )
-
-    return Element(
-        table.type, table.attrs, [row(one) for one in table.children], None, table.origin
-    )
 
 
 def _flattened(children: Sequence[Node]) -> list[Node]:
