@@ -90,9 +90,9 @@ class Containers(Building):
         def kind_of(block: Node) -> str | None:
             if isinstance(block, Leaf):
                 return "raw" if any(shown == block for shown, _ in raw) else "line"
-            if any(block.origin is one for one in had):
-                return None
             if block.type not in PARTS and not self._in_line(block):
+                return None
+            if any(block.origin is one for one in had):
                 return None
             return PARTS.get(block.type or "", "line")
 

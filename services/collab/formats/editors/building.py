@@ -20,7 +20,7 @@ class Building:
         self._wanted = wanted
         self._seen_marks: frozenset[str] | None = None
         names = (renaming.theirs(ours, {})[0] for ours in ("table", "table-row", "table-cell"))
-        self.fitter = Fitter(schema, TableNames(*names), self._pairs)
+        self.fitter = Fitter(schema, TableNames(*names), self._pairs, self._holders)
 
     def document(self) -> list[Node]:
         """Return the children of the document.
@@ -46,7 +46,7 @@ class Building:
         had: dict[str, tuple[str, Any]] | None = None
         for at, child in enumerate(wanted.children):
             if isinstance(child, Element):
-                found += self.element(child)
+                found += self._marked(child) or self.element(child)
                 continue
             if at < len(old):
                 was = old[at]
@@ -80,6 +80,20 @@ class Building:
             return self.fitter.same_shape(made, _marks_of(origin))
         made.children = joined(children)
         return self.fitter.fit(made, _marks_of(origin))
+
+    def _marked(self, wanted: Element) -> list[Node] | None:
+        """Return the text of an element, such as Slate's links, that is a mark here."""
+        kind, attrs = self._renaming.theirs(wanted.type, wanted.attrs)
+        if wanted.origin is not None or kind in self._schema.types or not wanted.children:
+            return None
+        if kind is None or kind not in self._schema.marks:
+            return None
+        if "url" in attrs:
+            attrs = {"href" if key == "url" else key: value for key, value in attrs.items()}
+        return [
+            Leaf(one.text, one.marks | {kind: attrs}) if isinstance(one, Leaf) else one
+            for one in self.children(wanted, None)
+        ]
 
     def heading(self, wanted: Element, origin: Element | None) -> tuple[str | None, dict[str, Any]]:
         """Return type and attributes, the very ones of *origin* if they say the same."""
@@ -143,6 +157,17 @@ class Building:
                 if other is None or (not other.content.names and known.inline_content):
                     found.add((parent.type, child.type))
         return frozenset(found)
+
+    def _holders(self) -> frozenset[str | None]:
+        """Unknown types of elements that hold blocks in the document."""
+        types = self._schema.types
+        return frozenset(
+            parent.type
+            for parent in self._native()
+            if parent.type is not None and parent.type not in types
+            for child in elements(parent.children)
+            if child.type in types and not types[child.type].spec.inline
+        )
 
 
 def same(children: list[Node], old: list[Node]) -> bool:
