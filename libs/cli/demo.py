@@ -85,7 +85,7 @@ def _import(owner: "Guest") -> tuple[str, str]:
     from libs.cli.tour import manuscript  # noqa: PLC0415
 
     novel = manuscript.load(MANUSCRIPT)
-    project = owner.create("/api/projects", name=f"{novel.title}, a demonstration")
+    project = owner.create("/api/projects", name=f"{novel.title}, a demonstration", editor="plain")
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
     with Progress(*columns, transient=True) as progress:
         scenes = progress.add_task(f"{novel.title}: scenes", total=novel.scenes)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.contracts.editors import ForEditor
 from libs.contracts.history import At, OfScene, OneOfScene
 from libs.contracts.resources import Name
 from libs.contracts.rpc import Method
@@ -85,7 +86,7 @@ class MergeRequest(Wire):
     dry_run: bool = False
 
 
-class MergeBranch(Wire):
+class MergeBranch(ForEditor):
     """Bring a branch's changes since its base into its scene, as one edit."""
 
     scene_id: UUID

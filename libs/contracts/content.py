@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes
 
+from libs.contracts.editors import ForEditor, SceneEditor
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -19,7 +20,7 @@ class ContentFormat(StrEnum):
     YJS = "yjs"
 
 
-class ReadContent(Wire):
+class ReadContent(ForEditor):
     """The text of a scene as it is durable now."""
 
     scene_id: UUID
@@ -38,7 +39,7 @@ class Content(Wire):
     body: Base64Bytes
 
 
-class WriteContent(Wire):
+class WriteContent(ForEditor):
     """Make the scene read `body`, by the smallest edit.
 
     With `base_state_vector` the edit is the difference from that older state and merges with what
@@ -51,6 +52,16 @@ class WriteContent(Wire):
     base_state_vector: Base64Bytes | None = None
 
 
+class ConvertScene(Wire):
+    """Lay the text of a scene out for another editor, by one edit that keeps what it says.
+
+    A scene that is laid out so already stays as it is.
+    """
+
+    scene_id: UUID
+    editor: SceneEditor
+
+
 class Written(Wire):
     """The log sequence at which the edit is durable; `changed` is false when there was none."""
 
@@ -61,3 +72,4 @@ class Written(Wire):
 
 READ_CONTENT = Method("collab", "read_content", ReadContent, Content)
 WRITE_CONTENT = Method("collab", "write_content", WriteContent, Written)
+CONVERT_SCENE = Method("collab", "convert_scene", ConvertScene, Written)

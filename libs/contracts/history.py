@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, Field, StringConstraints
 
 from libs.contracts.content import Content, ContentFormat
+from libs.contracts.editors import ForEditor
 from libs.contracts.resources import Name, Summary
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -26,7 +27,7 @@ REPLAY_STEP_MAX = 100_000
 At = Annotated[str, StringConstraints(min_length=1, max_length=AT_CHARS_MAX)]
 
 
-class ReadAt(Wire):
+class ReadAt(ForEditor):
     """The text of a document as it was at a point."""
 
     document_id: UUID
@@ -97,7 +98,7 @@ class Compared(Wire):
     changes: list[dict[str, Any]]
 
 
-class RestoreVersion(Wire):
+class RestoreVersion(ForEditor):
     """Make a scene read as it did at a point, as a new edit."""
 
     scene_id: UUID

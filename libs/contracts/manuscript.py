@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.actor import Role
+from libs.contracts.editors import EditorInUse
 from libs.contracts.resources import Index, Kind, Member, Scene
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -70,8 +71,9 @@ class Standing(Wire):
     """Where a thing belongs and what a person is there.
 
     `project_id` is null when the thing does not exist; `role` is null for a stranger.
-    `schema_version` is the editor schema that a scene names; null when it names none. `archived`
-    says that its project can only be read.
+    `schema_version` is the editor schema that a scene needs, by itself or by its editor; null when
+    neither names one. `editor` is what a scene is written with. `archived` says that its project
+    can only be read.
     """
 
     project_id: UUID | None = None
@@ -79,6 +81,7 @@ class Standing(Wire):
     deleted: bool = False
     archived: bool = False
     schema_version: int | None = None
+    editor: EditorInUse | None = None
 
 
 class Create(Wire):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.contracts.editors import ForEditor
 from libs.contracts.persistence import BLOCKS_MAX
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -25,7 +26,7 @@ class MigrationOutcome(StrEnum):
     FAILED = "failed"
 
 
-class MigrateScene(Wire):
+class MigrateScene(ForEditor):
     """Write the blocks of a scene that has no log as the first update of its log.
 
     With `dry_run` everything but the writing is done, on `blocks` if they are given: those that

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from libs.contracts.actor import Role
+from libs.contracts.editors import BuiltIn, EditorName
 from libs.contracts.wire import Wire
 
 NAME_CHARS_MAX = 200
@@ -93,10 +94,15 @@ class Resource(Wire):
 
 
 class Project(Resource):
-    """An isolated workspace; `role` is the reader's own. An archived one can only be read."""
+    """An isolated workspace; `role` is the reader's own. An archived one can only be read.
+
+    `editor` is what its scenes are written with, unless their book or they themselves name another
+    one.
+    """
 
     name: str
     slug: str
+    editor: str | None = None
     archived_at: datetime | None = None
     archived_by: UUID | None = None
     role: Role | None = None
@@ -116,6 +122,7 @@ class Book(Resource):
     project_id: UUID
     title: str
     kind: BookKind
+    editor: str | None = None
     index: int
 
 
@@ -132,6 +139,8 @@ class Scene(Resource):
     """The unit of live editing; its text lives in collab.
 
     Editors that declare a schema older than `schema_version`, or none, may read and not write.
+    `editor` is what the scene is written with; null stands for the editor of its book, or else of
+    its project.
     """
 
     project_id: UUID
@@ -144,21 +153,28 @@ class Scene(Resource):
     summary: str | None
     word_count: int
     schema_version: int | None = None
+    editor: str | None = None
     index: int
 
 
 class ProjectCreate(Wire):
-    """A new project; without a slug one is made from the name."""
+    """A new project; without a slug one is made from the name.
+
+    `editor` names the editor of its scenes. Null names none: then the first text that is put into
+    a scene decides how that scene is laid out.
+    """
 
     name: Name
     slug: Slug | None = None
+    editor: EditorName | None = BuiltIn.TIPTAP.value
 
 
 class ProjectPatch(Wire):
-    """Fields to change; absent fields stay."""
+    """Fields to change; absent fields stay, null clears the editor."""
 
     name: Name = ""
     slug: Slug = ""
+    editor: EditorName | None = None
 
 
 class BookCreate(Wire):
@@ -166,13 +182,15 @@ class BookCreate(Wire):
 
     title: Name
     kind: BookKind = BookKind.NOVEL
+    editor: EditorName | None = None
 
 
 class BookPatch(Wire):
-    """Fields to change; absent fields stay."""
+    """Fields to change; absent fields stay, null clears the editor."""
 
     title: Name = ""
     kind: BookKind = BookKind.NOVEL
+    editor: EditorName | None = None
 
 
 class ChapterCreate(Wire):
@@ -196,6 +214,7 @@ class SceneCreate(Wire):
     tense: Tense | None = None
     summary: Summary | None = None
     schema_version: SchemaVersion | None = None
+    editor: EditorName | None = None
 
 
 class ScenePatch(Wire):
@@ -210,11 +229,12 @@ class ScenePatch(Wire):
     tense: Tense | None = None
     summary: Summary | None = None
     schema_version: SchemaVersion | None = None
+    editor: EditorName | None = None
 
 
 type Kind = Literal[
     "project", "book", "chapter", "scene",
     "entity", "relation", "tag", "tagging", "appearance",
-    "canon_fact", "style_guide", "context_rule", "persona", "prompt_preset",
+    "canon_fact", "style_guide", "context_rule", "persona", "prompt_preset", "editor_definition",
 ]  # fmt: skip
 """The aggregates that routes address by id."""

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Base64Bytes, Field
+from pydantic import Base64Bytes, Field, SerializerFunctionWrapHandler, model_serializer
 
 from libs.contracts.blobs import Sha256, Size
 from libs.contracts.bundles import Committed
+from libs.contracts.editors import EditorName
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import Name
 from libs.contracts.rpc import Method
@@ -43,12 +44,12 @@ TAKE_DEADLINE_S = 30.0
 
 LIBRARY_KINDS = (
     "entity", "tag", "relation", "tagging", "style_guide", "context_rule", "persona",
-    "prompt_preset",
+    "prompt_preset", "editor_definition",
 )  # fmt: skip
 """What can be copied to a library and back; with two entities goes what connects them."""
 
 type LibraryKind = Literal[
-    "entity", "tag", "style_guide", "context_rule", "persona", "prompt_preset"
+    "entity", "tag", "style_guide", "context_rule", "persona", "prompt_preset", "editor_definition"
 ]
 type JobKind = Literal["clone", "template", "instantiate", "import"]
 type JobStep = Literal["waiting", "reading", "checking", "writing", "finishing"]
@@ -156,7 +157,7 @@ class OneTemplate(Wire):
 
 
 class Head(Wire):
-    """What a package says of itself: its format, the project's name, how many of each kind.
+    """What a package says of itself: its format, the project's name and editor, how many of a kind.
 
     Things are numbered from 1 on in the order of `kinds`, so these counts tell which number is of
     which kind.
@@ -165,6 +166,12 @@ class Head(Wire):
     format: str
     name: Name
     kinds: dict[str, Annotated[int, Field(ge=0, le=AGGREGATES_MAX)]]
+    editor: EditorName | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a null editor out: the release before this one refuses what it does not know."""
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class TakePackage(Wire):

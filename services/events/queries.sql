@@ -146,6 +146,10 @@ SELECT {whole}, parent_id, hidden FROM {view} WHERE project_id = $1 AND id = ANY
 -- name: read_many
 SELECT * FROM {view} WHERE project_id = $1 AND id = ANY ($2);
 
+-- name: called
+-- Those of a kind that live under these names.
+SELECT name, id FROM {table} WHERE project_id = $1 AND name = ANY ($2::text[]) AND deleted_at IS NULL;
+
 -- name: page
 -- Children in their order, after a rank; `index` counts the living ones before each.
 WITH numbered AS (
@@ -214,15 +218,22 @@ ORDER BY p.id LIMIT $4;
 
 -- name: standing
 -- Where a thing belongs and what a person is there, the strongest of their own role and those of
--- their teams ($3): on the path of every join. Roles sort from the strongest.
+-- their teams ($3): on the path of every join. Roles sort from the strongest. A scene needs the
+-- greater of two schema versions: its own, and that of its editor if that is the team's own. A
+-- deleted definition counts, because texts of it are still there, but a living one counts more.
 SELECT v.project_id, v.hidden OR v.deleted_at IS NOT NULL AS deleted,
     (SELECT p.archived_at IS NOT NULL FROM projects p WHERE p.id = v.project_id) AS archived,
-    {schema} AS schema_version,
+    greatest({schema}, (d.definition ->> 'version')::integer) AS schema_version,
+    {editor} AS editor, d.id AS definition_id, d.version AS definition_version,
     least(
         (SELECT m.role FROM members m WHERE m.project_id = v.project_id AND m.user_id = $2),
         (SELECT min(g.role) FROM team_grants g
          WHERE g.project_id = v.project_id AND g.team_id = ANY ($3::uuid[]))) AS role
-FROM {view} v WHERE v.id = $1;
+FROM {view} v LEFT JOIN LATERAL (
+    SELECT * FROM editor_definitions e WHERE e.project_id = v.project_id AND e.name = {editor}
+    ORDER BY e.deleted_at DESC NULLS FIRST LIMIT 1
+) d ON true
+WHERE v.id = $1;
 
 -- name: role
 SELECT role FROM members WHERE project_id = $1 AND user_id = $2;

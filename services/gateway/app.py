@@ -21,6 +21,7 @@ from services.gateway.bytes import Bytes
 from services.gateway.catalogue import Catalogue
 from services.gateway.edge.application import build
 from services.gateway.edge.pipeline import Pipeline
+from services.gateway.editors import Editors
 from services.gateway.facts import Facts
 from services.gateway.idempotency import Idempotency
 from services.gateway.identity import Identities
@@ -39,6 +40,7 @@ from services.gateway.routes.blobs import BlobRoutes
 from services.gateway.routes.branches import BranchRoutes
 from services.gateway.routes.bundles import BundleRoutes
 from services.gateway.routes.content import ContentRoutes
+from services.gateway.routes.editors import EditorRoutes
 from services.gateway.routes.events import EventRoutes
 from services.gateway.routes.exchange import ExchangeRoutes
 from services.gateway.routes.files import FileRoutes
@@ -130,6 +132,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         carrier = Bytes(settings.blobs_url)
         stack.push_async_callback(carrier.close)
         blobs = Blobs(caller, carrier)
+        editors = Editors(caller)
         idempotency = Idempotency(pool)
         pipeline = Pipeline(
             authority=authority,
@@ -155,11 +158,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *GrantRoutes(caller, authority, teams).routes(),
             *AuditRoutes(caller, people, teams).routes(),
             *TreeRoutes(caller).routes(),
-            *ContentRoutes(caller).routes(),
-            *HistoryRoutes(caller, people).routes(),
+            *ContentRoutes(caller, editors).routes(),
+            *EditorRoutes(caller, authority, editors).routes(),
+            *HistoryRoutes(caller, people, editors).routes(),
             *ReplayRoutes(caller).routes(),
             *NamedSnapshotRoutes(caller).routes(),
-            *BranchRoutes(caller).routes(),
+            *BranchRoutes(caller, editors).routes(),
             *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
             *EventRoutes(streams, Catalogue(caller)).routes(),
             *WorkspaceRoutes(caller, authority).routes(),

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor, Role
+from libs.contracts.editors import EditorInUse
 from libs.contracts.manuscript import AUTHORIZE, Authorize, Standing
 from libs.contracts.resources import Kind
 from libs.contracts.streams import PERMISSIONS
@@ -27,7 +28,7 @@ from services.gateway.teams.model import Teams
 
 THINGS_MAX = 100_000
 DELETED_FRESH_S = 1.0
-"""How long "not deleted" or "not archived", and a scene's schema, is believed without asking."""
+"""How long "not deleted" or "not archived", and a scene's editor, is believed without asking."""
 DELETED_USABLE_S = PERMISSIONS.ttl_s
 """The same while events is away: as long as a role."""
 ASK_DEADLINE_S = 2.0
@@ -63,6 +64,7 @@ class _Thing:
     project_id: UUID
     deleted: bool
     schema_version: int | None
+    editor: EditorInUse | None
     archived: bool
     seen: float
     """When events was asked, not when it answered: a doubt that came between stands."""
@@ -75,6 +77,7 @@ class _Thing:
             identity.scopes,
             self.schema_version,
             self.archived,
+            self.editor,
         )
 
 
@@ -164,16 +167,18 @@ class Authority:
         standing = await self._standing(identity, "project", project_id, user_id, Teams(0, ()))
         return standing.role
 
-    def learn(
-        self, kind: Kind, thing_id: UUID, project_id: UUID, schema_version: int | None = None
-    ) -> None:
-        """Note where a thing that was just created belongs."""
+    def learn(self, kind: Kind, thing_id: UUID, project_id: UUID) -> None:
+        """Note where a thing that was just created belongs; not of scenes, which have an editor."""
+        if kind == "scene":
+            return
         # Nothing is made in an archived project.
-        thing = _Thing(project_id, False, schema_version, archived=False, seen=_now())
+        thing = _Thing(
+            project_id, False, schema_version=None, editor=None, archived=False, seen=_now()
+        )
         self._note((kind, thing_id), thing)
 
     def doubt(self) -> None:
-        """Ask again whether a thing is deleted, and of what schema, before believing what was seen.
+        """Ask again whether a thing is deleted, and of what editor, before believing what was seen.
 
         Of all things, because what is below a deleted one is not known here.
         """
@@ -215,6 +220,7 @@ class Authority:
             standing.project_id,
             standing.deleted,
             standing.schema_version,
+            standing.editor,
             standing.archived,
             asked,
         )

@@ -32,7 +32,14 @@ PRESENCE_FACTS = tuple(
     for kind in ("project", "book", "chapter", "scene")
     for action in ("deleted", "restored", "purged")
 ) + tuple(f"{FACTS}.project.{action}.>" for action in _ARCHIVAL)
-SCHEMA_FACTS = f"{FACTS}.scene.schema_version_changed.>"
+SCENE_FACTS = tuple(
+    f"{FACTS}.scene.{action}.>" for action in ("schema_version_changed", "editor_changed")
+)
+EDITOR_FACTS = (
+    *(f"{FACTS}.{kind}.editor_changed.>" for kind in ("project", "book")),
+    f"{FACTS}.editor_definition.*.>",
+)
+MOVED_FACTS = tuple(f"{FACTS}.{kind}.moved.>" for kind in ("chapter", "scene"))
 
 
 class Rooms(Protocol):
@@ -78,7 +85,12 @@ class Facts:
         await client.subscribe(GRANT_FACTS, cb=_reader(self.on_grant))
         for subject in PRESENCE_FACTS:
             await client.subscribe(subject, cb=_reader(self.on_presence))
-        await client.subscribe(SCHEMA_FACTS, cb=_reader(self.on_schema))
+        for subject in SCENE_FACTS:
+            await client.subscribe(subject, cb=_reader(self.on_scene))
+        for subject in EDITOR_FACTS:
+            await client.subscribe(subject, cb=_reader(self.on_editor))
+        for subject in MOVED_FACTS:
+            await client.subscribe(subject, cb=_reader(self.on_moved))
 
     async def on_member_durably(self, fact: Announcement) -> None:
         """Drop the cached role; with its project it leads nowhere."""
@@ -124,11 +136,22 @@ class Facts:
             for rooms in self._rooms:
                 rooms.scene_changed(event.project_id, scene_id)
 
-    async def on_schema(self, event: Event) -> None:
-        """A scene names a newer editor schema: older editors must stop writing."""
+    async def on_scene(self, event: Event) -> None:
+        """A scene names another editor or a newer schema: older editors must stop writing."""
         self._authority.doubt()
         for rooms in self._rooms:
             rooms.scene_changed(event.project_id, event.aggregate_id)
+
+    async def on_editor(self, event: Event) -> None:
+        """Scenes of a project are written with another editor, or theirs has another schema."""
+        self._authority.doubt()
+        for rooms in self._rooms:
+            rooms.scene_changed(event.project_id, None)
+
+    async def on_moved(self, event: Event) -> None:
+        """A scene may have come into a book that names another editor."""
+        if event.data["from"]["parentId"] != event.data["to"]["parentId"]:
+            await self.on_editor(event)
 
 
 def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any]:

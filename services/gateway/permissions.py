@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Role
+from libs.contracts.editors import EditorInUse
 from services.gateway.identity.model import Identity, Scope
 
 type Action = str
@@ -38,7 +39,11 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     "project.delete": _OWNER,
     "project.restore": _MAINTAINER,
     **_each(("project",), "archive unarchive", _MAINTAINER),
-    **_each(("project", *_MANUSCRIPT, "entity", "tag", "canon", *_CRAFT), "purge", _OWNER),
+    **_each(
+        ("project", *_MANUSCRIPT, "entity", "tag", "canon", *_CRAFT, "editor_definition"),
+        "purge",
+        _OWNER,
+    ),
     "project.clone": _MAINTAINER,
     "project.export": _READER,
     "member.read": _READER,
@@ -58,6 +63,9 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(_WORLD + _CRAFT, "read", _READER),
     **_each(_WORLD + _CRAFT, "create update delete", _WRITER),
     **_each(_WORLD + _CRAFT, "restore", _MAINTAINER),
+    # It decides for a whole project what a text may hold and whose editor may write it.
+    "editor_definition.read": _READER,
+    **_each(("editor_definition",), "create update delete restore", _MAINTAINER),
     **_each(("blob",), "read", _READER),
     **_each(("blob",), "upload", _WRITER),
     **_each(("blob",), "delete", _MAINTAINER),
@@ -118,7 +126,8 @@ class Access:
     """What somebody is to a thing: its project, their role there, and their token's scopes.
 
     `deleted` says that the thing, or something above it, is deleted, `archived` that its project
-    can only be read; `schema_version` is the editor schema that a scene names, None for none.
+    can only be read; `schema_version` is the editor schema that a scene needs, None for none, and
+    `editor` is what the scene is written with, None when nobody named that.
     """
 
     project_id: UUID
@@ -127,6 +136,7 @@ class Access:
     scopes: frozenset[str] | None = None
     schema_version: int | None = None
     archived: bool = False
+    editor: EditorInUse | None = None
 
 
 def scope_of(action: Action) -> Scope:

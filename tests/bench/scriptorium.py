@@ -97,7 +97,7 @@ class Scriptorium:
 
     async def _chapter_id(self) -> str:
         if self._chapter is None:
-            project = await self._post("/api/projects", name="Bench")
+            project = await self._post("/api/projects", name="Bench", editor="plain")
             book = await self._post(
                 f"/api/projects/{project['id']}/books", title="Bench", kind="novel"
             )

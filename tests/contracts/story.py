@@ -60,16 +60,21 @@ async def _live(world: World) -> None:
         grant = teams.PutGrant(command_id=new_id(), team_id=team, role=role)
         await world.caller.ask(teams.PUT_GRANT, grant, world.actor)
 
+    definition: Json = {"kind": "text", "root": "content", "version": 2}
+    own = await world.create("editor_definition", project, name="house", definition=definition)
+    await _all(world, "editor_definition", own["id"], definition={**definition, "version": 3})
+    await _change(world, "project", project, editor="house")
+
     book = await world.book("Letters")
     await world.book("Notes")
-    await _all(world, "book", book["id"], title="Volume I", kind="screenplay")
+    await _all(world, "book", book["id"], title="Volume I", kind="screenplay", editor="slate")
     chapter = await world.chapter(book)
     await world.chapter(book)
     await _all(world, "chapter", chapter["id"], title="I")
     scene = await world.scene(chapter, title="Ice")
     await world.scene(chapter)
     said = {"pov": "FIRST", "tense": "PAST", "summary": "Cold.", "schema_version": 2}
-    await _all(world, "scene", scene["id"], title="The ice", status="FINAL", **said)
+    await _all(world, "scene", scene["id"], title="The ice", status="FINAL", editor="quill", **said)
 
     async def make(kind: Kind, **fields: Any) -> str:
         return str((await world.create(kind, project, **fields))["id"])

@@ -84,7 +84,8 @@ class Manuscript:
 
     @classmethod
     async def begin(cls, owner: Person) -> "Manuscript":
-        project = await owner.made("/api/projects", {"name": "Frankenstein"})
+        # No editor: the first text that is put into the scene decides about its layout.
+        project = await owner.made("/api/projects", {"name": "Frankenstein", "editor": None})
         book = await owner.made(f"/api/projects/{project['id']}/books", {"title": "Letters"})
         chapter = await owner.made(f"/api/books/{book['id']}/chapters", {"title": "I"})
         scene = await owner.made(f"/api/chapters/{chapter['id']}/scenes", {"title": "Ice"})

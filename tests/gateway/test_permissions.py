@@ -91,6 +91,7 @@ async def routes(
     scene = f"/api/scenes/{shared.scene['id']}"
     content = f"{scene}/content"
     found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
+    found.append(("POST", f"{scene}/editor", {"nonsense": 1}, "scene.edit"))
     found += routes_to(shared, world)
     found += [
         ("POST", f"{project}/clone", {"nonsense": 1}, "project.clone"),

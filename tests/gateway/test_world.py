@@ -11,6 +11,10 @@ from services.gateway.routes.world import WORLD_SHAPES
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import furnish, routes_to
 
+NODE = {
+    "content": "", "group": "", "marks": None, "inline": False, "atom": False, "code": False,
+    "attrs": {},
+}  # fmt: skip
 CHANGES: dict[str, Json] = {
     "entity": {"name": "The Modern Prometheus"},
     "relation": {"note": "since the storm"},
@@ -21,6 +25,19 @@ CHANGES: dict[str, Json] = {
     "context_rule": {"ragK": 3},
     "persona": {"prompt": "Write as Walton."},
     "prompt_preset": {"constraints": {"maxWords": 5}},
+    "editor_definition": {
+        "definition": {
+            "kind": "prosemirror",
+            "root": "default",
+            "version": 2,
+            "topNode": "doc",
+            "nodes": {"doc": NODE | {"content": "paragraph+"}, "paragraph": NODE},
+            "marks": {},
+            "elements": {},
+            "blocks": [],
+            "markNames": [],
+        }
+    },
 }
 
 

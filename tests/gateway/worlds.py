@@ -30,6 +30,8 @@ async def furnish(manuscript: Manuscript) -> dict[str, Json]:
     await make("context_rule", "context-rules", {"name": "All", "styleGuideId": guide})
     persona = await make("persona", "personas", {"name": "Captain"})
     await make("prompt_preset", "prompt-presets", {"name": "Storm", "personaId": persona})
+    definition = {"kind": "text", "root": "content"}
+    await make("editor_definition", "editors", {"name": "House", "definition": definition})
     return made
 
 
@@ -37,6 +39,7 @@ async def ids_of(manuscript: Manuscript) -> dict[str, str]:
     """The id of one thing for each first word of a path."""
     world = await furnish(manuscript)
     plural = {"entity": "entities", "canon_fact": "facts", "appearance": "appearances"}
+    plural["editor_definition"] = "editors"
     ids = {plural.get(k, k.replace("_", "-") + "s"): v["id"] for k, v in world.items()}
     ids |= {
         f"{kind}s": getattr(manuscript, kind)["id"]

@@ -27,9 +27,12 @@ class Person:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    async def project(self, name: str = "A project") -> str:
-        """Create a project; returns its id."""
-        return str((await self.ask("POST", "/api/projects", name=name))["id"])
+    async def project(self, name: str = "A project", editor: str | None = None) -> str:
+        """Create a project; returns its id.
+
+        Without an editor the first text that is put into a scene decides about its layout.
+        """
+        return str((await self.ask("POST", "/api/projects", name=name, editor=editor))["id"])
 
     async def scene(self, project_id: str, title: str = "A scene") -> str:
         """Create a book, a chapter and a scene in a project; returns the scene's id."""

@@ -5,27 +5,22 @@ from typing import Any
 
 from libs.contracts.branches import MergeStrategy
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from libs.contracts.history import DiffFormat
 from services.collab import formats, updates
-from services.collab.formats import Layout, jobs
+from services.collab.formats import jobs
 from services.collab.history import blocks, compare
 from services.collab.history.attribution import Step
 from services.collab.history.compare import TooMuch
 from services.collab.history.threeway import Comparison
 from services.collab.updates import EMPTY
 
-_EXACT_IN = {
-    Layout.EMPTY: ContentFormat.BLOCKS,
-    Layout.PLAIN: ContentFormat.BLOCKS,
-    Layout.SLATE: ContentFormat.BLOCKS,
-    Layout.XML: ContentFormat.PROSEMIRROR,
-}
-"""The format that holds all of a layout: text, structure, attributes and marks."""
 
-
-def render(state: bytes, form: ContentFormat) -> tuple[bytes, bytes]:
+def render(
+    state: bytes, form: ContentFormat, editor: SceneEditor | None = None
+) -> tuple[bytes, bytes]:
     """*state* in *form*, and its state vector."""
-    return formats.render(state, form), updates.state_vector(state)
+    return formats.render(state, form, editor), updates.state_vector(state)
 
 
 def changes(
@@ -45,23 +40,16 @@ def changes(
 
 
 def restoration(current: bytes, wanted: bytes) -> tuple[list[bytes], bool]:
-    """The smallest edit that makes *current* read as *wanted*, and whether nothing differs then.
+    """The smallest edit that makes *current* hold *wanted*, and whether the whole is then the same.
 
-    Both are read in the format that holds all of the layout of *current* (of *wanted*, while
-    nothing is written in *current*): text, structure and marks come back. The edit comes in
-    pieces that fit the log; none when there is nothing to do.
+    Every root comes back as its editor holds it. The edit comes in pieces that fit the log; none
+    when there is nothing to do.
 
     Raises:
-        BadContent, CannotHold: The layout has no room for *wanted*.
+        CannotHold: The document has no room for *wanted*.
     """
-    layout = formats.layout_of(current)
-    form = _EXACT_IN[layout if layout is not Layout.EMPTY else formats.layout_of(wanted)]
-    goal = formats.render(wanted, form)
-    update = formats.rewrite(current, form, goal)
-    if update is None:
-        return [], formats.render(current, form) == goal
-    after = updates.merge([current, update])
-    return jobs.cut(update), formats.render(after, form) == goal
+    update, exact = formats.restored(current, wanted)
+    return [] if update is None else jobs.cut(update), exact
 
 
 type MergedBranch = tuple[list[dict[str, Any]], bytes | None]
@@ -69,7 +57,11 @@ type MergedBranch = tuple[list[dict[str, Any]], bytes | None]
 
 
 def merge_branch(
-    base: bytes, scene: bytes, branch: bytes, strategy: MergeStrategy | None
+    base: bytes,
+    scene: bytes,
+    branch: bytes,
+    strategy: MergeStrategy | None,
+    editor: SceneEditor | None = None,
 ) -> MergedBranch | None:
     """Bring what changed from *base* to *branch* into *scene*; None when it is too much to compare.
 
@@ -77,7 +69,9 @@ def merge_branch(
     Yjs merges them, and, where there were conflicts, what it takes to decide them.
     """
     try:
-        comparison = Comparison.of(*(blocks.blocks_of(each) for each in (base, scene, branch)))
+        comparison = Comparison.of(
+            *(blocks.blocks_of(each, editor) for each in (base, scene, branch))
+        )
     except TooMuch:
         return None
     conflicts = comparison.conflicts()
@@ -87,9 +81,9 @@ def merge_branch(
     both = updates.merge([scene, branch])
     wanted = comparison.merged(strategy or MergeStrategy.MERGE)
     pieces = [updates.difference(branch, updates.state_vector(scene))]
-    if conflicts or _lost(wanted, blocks.blocks_of(both)):
+    if conflicts or _lost(wanted, blocks.blocks_of(both, editor)):
         goal = blocks.dumped(wanted)
-        if decided := formats.rewrite(both, ContentFormat.BLOCKS, goal):
+        if decided := formats.rewrite(both, ContentFormat.BLOCKS, goal, editor):
             pieces.append(decided)
     pieces = [piece for piece in pieces if piece != EMPTY]
     if not pieces or _adds_nothing(scene, pieces):

@@ -15,10 +15,11 @@ from libs.contracts.bundles import DELETED, PLACE
 from libs.contracts.events import Event
 from services.events.bundles.siblings import Siblings
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step
+from services.events.handlers.references import unknown_name
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.log import Draft
-from services.events.model.merge import field_changes
+from services.events.model.merge import field_changes, require_rising
 
 type Child = tuple[UUID, str, bool]
 """Id, rank, and whether it lives."""
@@ -59,6 +60,7 @@ class Held:
         since: What happened to aggregates after the version that a step was made from, oldest
             first, without what the author did themselves.
         members: The people of the project, when a step names one.
+        named: What steps call by its name, by kind and name, as far as it lives.
     """
 
     rows: Mapping[UUID, Row]
@@ -68,6 +70,7 @@ class Held:
     )
     since: Mapping[UUID, Sequence[Event]] = field(default_factory=dict[UUID, Sequence[Event]])
     members: frozenset[UUID] = frozenset()
+    named: Mapping[tuple[str, str], UUID] = field(default_factory=dict[tuple[str, str], UUID])
 
 
 class Plan:
@@ -87,6 +90,7 @@ class Plan:
         self._rows: dict[UUID, Row] = {}
         self._gone: set[UUID] = set()
         self._siblings: dict[tuple[str, UUID], Siblings] = {}
+        self._named = dict(held.named)
 
     def add(self, number: int, step: Step) -> None:
         """Plan one step; a clash leaves everything as it was before it.
@@ -157,6 +161,7 @@ class Plan:
         full = about.completed(row, step.values, at=self._at)
         if step.exact:
             full |= step.values
+        require_rising(about, row, full)
         drafts = field_changes(about, step.id, row, full)
         if drafts and self._refers_well(number, step, row, full):
             after = row | {name: about.value(name, value) for name, value in full.items()}
@@ -208,6 +213,8 @@ class Plan:
         about.require_whole(row)
         self._gone.discard(step.id)
         self._rows[step.id] = row
+        if isinstance(row.get("name"), str):
+            self._named[about.kind, row["name"]] = step.id
         self._draft(number, Draft(about, step.id, "created", about.born(row) | place))
 
     def _refers_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
@@ -222,6 +229,24 @@ class Plan:
             if not there and kind in AGGREGATES:
                 self._clash(number, step, "reference", to_camel(name), yours=value)
                 return False
+        return self._names_well(number, step, row, fields)
+
+    def _names_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
+        """Return whether everything that *fields* newly call by its name is there; as above.
+
+        Raises:
+            errors.Invalid: It is not there, and an author has just now named it.
+        """
+        for name, kind, value in step.about.names_in(fields):
+            known = self._named.get((kind, value))
+            if row.get(name) == value or (known and self.is_visible(known)):
+                continue
+            if isinstance(step, Create):
+                raise unknown_name(f"operations.{number}.fields.{to_camel(name)}", kind, value)
+            if not (isinstance(step, Set) and step.exact):
+                raise unknown_name(f"operations.{number}.value", kind, value)
+            self._clash(number, step, "reference", to_camel(name), yours=value)
+            return False
         return True
 
     def _delete(self, number: int, step: Delete) -> None:
@@ -257,6 +282,8 @@ class Plan:
             self._clash(number, step, "gone", DELETED, base=True, theirs=True, yours=False)
         elif row.get("deleted_at") is not None:
             self._rows[step.id] = row | {"deleted_at": None}
+            if isinstance(row.get("name"), str):
+                self._named[step.about.kind, row["name"]] = step.id
             if step.about.ordered:
                 self._show(step.about, row, living=True)
             self._draft(number, Draft(step.about, step.id, "restored", {}))

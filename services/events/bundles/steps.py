@@ -1,6 +1,6 @@
 """Operations, read: what each is about, its values validated, and which permission it needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -252,12 +252,30 @@ def references_of(steps: Iterable[Step]) -> dict[UUID, str]:
     """Return what steps refer to, besides what they are about: ids and their kinds."""
     found: dict[UUID, str] = {}
     for step in steps:
-        fields = step.fields if isinstance(step, Create) else {}
-        fields = step.values if isinstance(step, Set) else fields
+        fields = _fields_of(step)
         for name, kind in step.about.references.items():
             if fields.get(name) is not None and kind in AGGREGATES:
                 found[UUID(fields[name])] = kind
     return found
+
+
+def names_in(steps: Iterable[Step]) -> dict[str, set[str]]:
+    """Return what steps call by its name, by kind."""
+    found: dict[str, set[str]] = {}
+    for step in steps:
+        for _, kind, name in step.about.names_in(_fields_of(step)):
+            found.setdefault(kind, set()).add(name)
+    return found
+
+
+def _fields_of(step: Step) -> Mapping[str, Any]:
+    match step:
+        case Create():
+            return step.fields
+        case Set():
+            return step.values
+        case _:
+            return {}
 
 
 def snake_of(about: Aggregate, name: str) -> str | None:

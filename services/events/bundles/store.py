@@ -12,7 +12,16 @@ from libs.contracts.bundles import Bundle, ListBundles
 from libs.contracts.events import Event, Source
 from libs.postgres import load_queries
 from services.events.bundles.plan import Child, Held
-from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, references_of
+from services.events.bundles.steps import (
+    Create,
+    Delete,
+    Move,
+    Restore,
+    Set,
+    Step,
+    names_in,
+    references_of,
+)
 from services.events.integrity.chain import Stored, event_of, stored_of
 from services.events.integrity.log import since, sound
 from services.events.model.aggregate import Aggregate, Row
@@ -63,7 +72,9 @@ async def hold(
     for child_id, parent_id in parents.items():
         wanted.setdefault(parent_id, AGGREGATES[str(wanted[child_id].parent)])
     rows, known = await tx.lock_all(wanted)
-    named = references_of(steps) | _hiding(wanted, rows)
+    called = await _called(tx, steps)
+    definitions = {key: kind for (kind, _), key in called.items()}
+    named = references_of(steps) | _hiding(wanted, rows) | definitions
     others = {
         key: AGGREGATES[kind]
         for key, kind in named.items()
@@ -78,7 +89,17 @@ async def hold(
         children=await _children(tx, steps, parents, project_id),
         since=await _since(tx, steps, rows, project_id, session_id),
         members=members,
+        named=called,
     )
+
+
+async def _called(tx: Transaction, steps: Iterable[Step]) -> dict[tuple[str, str], UUID]:
+    """Return what lives of that which steps call by its name, by kind and name."""
+    return {
+        (kind, name): key
+        for kind, names in names_in(steps).items()
+        for name, key in (await tx.called(AGGREGATES[kind], sorted(names))).items()
+    }
 
 
 def _targets(steps: Iterable[Step]) -> dict[UUID, Aggregate]:

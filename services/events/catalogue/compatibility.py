@@ -7,7 +7,7 @@ type and no limit changes to one that old events would break.
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 type Schema = dict[str, Any]
 
@@ -91,6 +91,11 @@ def _members(old: Schema, new: Schema, path: str) -> Iterator[str]:
         yield f"{where}: nothing else may be in it any more"
     for name in before.keys() & after.keys():
         yield from _breaking(before[name], after[name], f"{path}.{name}" if path else name)
+    other_before, other_after = (each.get("additionalProperties") for each in (old, new))
+    if isinstance(other_before, dict) and isinstance(other_after, dict):
+        yield from _breaking(
+            cast("Schema", other_before), cast("Schema", other_after), f"{path}.*" if path else "*"
+        )
 
 
 def _said(schema: Schema, keyword: str) -> str:

@@ -22,7 +22,7 @@ from services.events.handlers.action import (
     shown,
 )
 from services.events.handlers.placing import find_place
-from services.events.handlers.references import require_references
+from services.events.handlers.references import require_names, require_references
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER, PROJECT
 from services.events.model.aggregates.project import slugs
@@ -57,6 +57,7 @@ class Commands:
 
         async def act(tx: Transaction) -> None:
             require_visible(await tx.lock(above, parent_id))
+            await require_names(tx, about, fields)
             place = await find_place(tx, about, parent_id, child_id=question.id, index=INDEX_MAX)
             await tx.record([Draft(about, question.id, "created", _camel(fields) | place)])
 
@@ -74,6 +75,7 @@ class Commands:
             # Shared: without an order, children of one parent need not wait for each other.
             require_visible(await tx.hold(above, parent_id))
             await require_references(tx, about, fields, actor.vouched)
+            await require_names(tx, about, fields)
             await tx.record([Draft(about, question.id, "created", about.born(fields))])
 
         return await self._do(question, actor, actor.scope(), act)
@@ -97,6 +99,7 @@ class Commands:
         self, question: Create, actor: Actor, fields: dict[str, Any], wishes: list[str]
     ) -> Document:
         async def act(tx: Transaction) -> None:
+            await require_names(tx, PROJECT, fields)
             slug = await tx.free_slug(wishes)
             if slug is None:
                 raise errors.SlugTaken
@@ -128,6 +131,7 @@ class Commands:
                 require_mergeable(plain, wanted, since, base_version=base)
             changed = {n: v for n, v in wanted.items() if about.plain(n, row[n]) != v}
             await require_references(tx, about, changed, actor.vouched)
+            await require_names(tx, about, changed)
             require_rising(about, row, wanted)
             await tx.record(field_changes(about, question.id, row, wanted))
 

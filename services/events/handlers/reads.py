@@ -5,6 +5,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor, Role
+from libs.contracts.editors import EditorInUse
 from libs.contracts.manuscript import (
     Authorize,
     BookScene,
@@ -151,7 +152,18 @@ class Reads:
             deleted=found["deleted"],
             archived=bool(found["archived"]),
             schema_version=found["schema_version"],
+            editor=_editor(found),
         )
+
+
+def _editor(found: Row) -> EditorInUse | None:
+    if found["editor"] is None:
+        return None
+    return EditorInUse(
+        name=found["editor"],
+        definition_id=found["definition_id"],
+        definition_version=found["definition_version"],
+    )
 
 
 def _ranks(key: str | None) -> tuple[str, str] | None:

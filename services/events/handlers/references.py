@@ -52,6 +52,28 @@ async def require_references(
             ) from None
 
 
+async def require_names(tx: Transaction, about: Aggregate, fields: Mapping[str, Any]) -> None:
+    """Return when everything that *fields* call by its name is there, and stays until the end.
+
+    Raises:
+        errors.Invalid: Nothing of that name is in this project, or it is deleted.
+    """
+    for field, kind, name in sorted(about.names_in(fields)):
+        found = await tx.called(AGGREGATES[kind], [name])
+        row = await tx.hold(AGGREGATES[kind], found[name]) if name in found else None
+        if row is None or row["hidden"] or row["deleted_at"] is not None:
+            raise unknown_name(about.path_of(field), kind, name)
+
+
+def unknown_name(field: str, kind: str, name: str) -> errors.Invalid:
+    """Return the refusal of a field that names nothing."""
+    words = kind.replace("_", " ")
+    article = "an" if words[0] in "aeiou" else "a"
+    return refused(
+        field, f"{name!r} is not built in, nor the name of {article} {words} of this project"
+    )
+
+
 async def people(
     reader: Reader, named: Collection[UUID], vouched: Vouched, *, field: str
 ) -> frozenset[UUID]:

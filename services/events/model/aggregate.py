@@ -31,6 +31,31 @@ def _nothing_follows(_: Mapping[str, Any], wanted: Mapping[str, Any], __: str) -
     return dict(wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Rising:
+    """How a field may change whose level never falls.
+
+    Args:
+        refusal: The error that answers a change which lowers or clears the level.
+        level: The level of a value of the field; by default the value itself.
+    """
+
+    refusal: type[errors.AppError]
+    level: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a field names: something of a kind, by its name, or one of the names that are built in.
+
+    A kind whose things are named keeps the name of a thing as it is, and no two that live in a
+    project have the same.
+    """
+
+    kind: str
+    built_in: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate:
     """One kind of aggregate.
@@ -46,13 +71,14 @@ class Aggregate:
         derived: Fields that no client sets, with their first values.
         references: Fields whose values are ids, with the kinds they name; a kind that is none of
             ours (`anchor`, `person`) is not looked up, and `member` is a person who is one.
+        named: Fields whose values are names, with what they name.
         hidden_with: Those references that it is hidden with, when what they name is deleted.
         times: Fields whose values are times.
         parts: Groups of fields that clients see as one object; some have a table of their own.
         lasting: A deleted one stays, and can be restored.
         archivable: It can be closed against changes, with all that is below it.
         of_access: It says who may come in, so it may change in an archived project.
-        rising: Fields that may be raised, never lowered or cleared, with the refusal.
+        rising: Fields whose level may be raised, never lowered or cleared.
         deeds: What happens to it besides the generic actions, by name. The fields that deeds
             change change in no other way.
         historic: Fields whose `_changed` is promised to subscribers though nothing says it.
@@ -71,15 +97,14 @@ class Aggregate:
     ordered: bool = True
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
     references: Mapping[str, str] = field(default_factory=dict[str, str])
+    named: Mapping[str, "Named"] = field(default_factory=dict[str, "Named"])
     hidden_with: tuple[str, ...] = ()
     times: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
     lasting: bool = True
     archivable: bool = False
     of_access: bool = False
-    rising: Mapping[str, type[errors.AppError]] = field(
-        default_factory=dict[str, type[errors.AppError]]
-    )
+    rising: Mapping[str, "Rising"] = field(default_factory=dict[str, "Rising"])
     deeds: Mapping[str, Deed] = field(default_factory=dict[str, Deed])
     historic: frozenset[str] = frozenset()
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -167,6 +192,13 @@ class Aggregate:
             if part.name in sent:
                 sent |= part.wanted(sent.pop(part.name))
         return sent
+
+    def names_in(self, fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """Yield the fields that name something which is not built in, its kind, and its name."""
+        for name, named in self.named.items():
+            value = fields.get(name)
+            if value is not None and value not in named.built_in:
+                yield name, named.kind, value
 
     def completed(self, row: Row, wanted: Mapping[str, Any], *, at: str) -> dict[str, Any]:
         """Return *wanted* with all that follows from it for *row*."""

@@ -40,10 +40,10 @@ def require_rising(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> Non
     Raises:
         errors.AppError: What the aggregate names for that field, with both values.
     """
-    for name, refusal in about.rising.items():
-        held, value = row[name], wanted.get(name, row[name])
+    for name, rising in about.rising.items():
+        held, value = rising.level(row[name]), rising.level(wanted.get(name, row[name]))
         if held is not None and (value is None or value < held):
-            raise refusal(current=held, wanted=value)
+            raise rising.refusal(current=held, wanted=value)
 
 
 def require_mergeable(

@@ -55,6 +55,13 @@ class Reader:
         )
         return {row["id"]: dict(row) for row in found}
 
+    async def called(self, about: Aggregate, names: Sequence[str]) -> dict[str, UUID]:
+        """Return the ids of those that live under some names, by name."""
+        found = await self._connection.fetch(
+            statement("called", about), self._project_id, list(names)
+        )
+        return {row["name"]: row["id"] for row in found}
+
     async def page(
         self,
         about: Aggregate,

@@ -9,7 +9,7 @@ import asyncpg
 from libs.contracts.events import Event
 from libs.postgres import load_queries
 from services.events.model.aggregate import Aggregate
-from services.events.model.aggregates import AGGREGATES
+from services.events.model.aggregates import AGGREGATES, SCENE
 
 SQL = load_queries("services.events")
 
@@ -73,6 +73,7 @@ def _filled(name: str, kind: str, changed: tuple[str, ...] = ()) -> str:
         parent=about.parent_column,
         columns=", ".join(names),
         schema="v.schema_version" if "schema_version" in names else "NULL::integer",
+        editor="v.editor_in_use" if about is SCENE else "NULL::text",
         whole=", ".join(dict.fromkeys((*names, *about.fields))),
         changed=", ".join(changed),
         new_changed=", ".join(f"n.{name}" for name in changed),

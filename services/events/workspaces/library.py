@@ -25,7 +25,7 @@ from services.events.bundles.commit import bundle_metadata, carry_out, committed
 from services.events.bundles.steps import Create, Step, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.aggregates import AGGREGATES, ENTITY, PROJECT, TAG
+from services.events.model.aggregates import AGGREGATES, EDITOR_DEFINITION, ENTITY, PROJECT, TAG
 from services.events.model.files import NO_FILE, uploaded
 from services.events.model.log import Cause, Draft
 from services.events.store import Reader, Store, Transaction
@@ -34,7 +34,7 @@ from services.events.workspaces.document import LEFT_BEHIND
 from services.events.workspaces.files import Files
 from services.events.workspaces.gathering import Rows, gather
 from services.events.workspaces.planting import begin_project, planted_id, use_claims
-from services.events.workspaces.store import SQL
+from services.events.workspaces.store import SQL, statement
 
 LIBRARY_NAME = "Library"
 
@@ -188,9 +188,9 @@ async def _steps(
 ) -> tuple[list[Step], dict[UUID, UUID]]:
     """Return the making of copies, and which copy is whose.
 
-    A tag that the target has by name is not made again.
+    A tag or an editor that the target has by name is not made again.
     """
-    copies = await _tags_there(tx, found, target)
+    copies = await _names_there(tx, found, target)
     slugs = await _slugs_there(tx, found, target)
     steps: list[Step] = []
     number = 0
@@ -222,11 +222,16 @@ def _fields(about: Aggregate, row: Row, copies: Mapping[UUID, UUID]) -> dict[str
     return fields
 
 
-async def _tags_there(tx: Transaction, found: Rows, target: UUID) -> dict[UUID, UUID]:
-    names = {key: row["name"].lower() for key, row in found.get(TAG.kind, {}).items()}
-    rows = await tx.connection.fetch(SQL.tags_called, target, list(names.values()))
-    there = {row["name"]: row["id"] for row in rows}
-    return {key: there[name] for key, name in names.items() if name in there}
+async def _names_there(tx: Transaction, found: Rows, target: UUID) -> dict[UUID, UUID]:
+    """Return what the target has under the name of something that would be copied, by that."""
+    same: dict[UUID, UUID] = {}
+    for about in (TAG, EDITOR_DEFINITION):
+        names = {key: row["name"].lower() for key, row in found.get(about.kind, {}).items()}
+        query = statement("called", about)
+        rows = await tx.connection.fetch(query, target, list(names.values()))
+        there = {row["name"]: row["id"] for row in rows}
+        same |= {key: there[name] for key, name in names.items() if name in there}
+    return same
 
 
 async def _slugs_there(tx: Transaction, found: Rows, target: UUID) -> set[str]:

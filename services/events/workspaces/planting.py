@@ -22,6 +22,7 @@ from services.events.model.rank import between
 from services.events.store import Transaction
 from services.events.workspaces.attached import Attached
 from services.events.workspaces.document import Item, read
+from services.events.workspaces.names import Names
 from services.events.workspaces.numbering import Numbering
 from services.events.workspaces.store import SQL
 
@@ -72,11 +73,16 @@ async def plant(
     connection = tx.connection
     head = Head.model_validate(await connection.fetchval(SQL.head, package_id))
     numbering = Numbering.of(head)
-    await begin_project(tx, cause, name, member_id=planted_id(seed, numbering.total + 1))
+    await begin_project(
+        tx, cause, name, member_id=planted_id(seed, numbering.total + 1), editor=head.editor
+    )
     await use_claims(connection, cause.project_id, claims.values())
     ranks = _Ranks(cause.project_id, lambda number: planted_id(seed, number))
     drafts: list[Draft] = []
+    names = Names()
     async for item in items(connection, package_id, numbering):
+        names.note(item.about, item.fields)
+        _require_names(names, item)
         draft = ranks.draft(item)
         drafts.append(draft)
         if item.file and item.number in claims:
@@ -84,7 +90,16 @@ async def plant(
         if len(drafts) >= SLICE_DRAFTS:
             await _record(connection, cause, drafts)
             drafts = []
+    names.require(PROJECT, {"editor": head.editor})
     await _record(connection, cause, drafts)
+
+
+def _require_names(names: Names, item: Item) -> None:
+    try:
+        names.require(item.about, item.fields)
+    except errors.Invalid as error:
+        detail = f"thing {item.number}: {error.detail}"
+        raise errors.Invalid(detail, at=item.number, **error.data) from None
 
 
 async def items(
@@ -174,7 +189,9 @@ class _Ranks:
         return Draft(about, self._ids(item.number), "created", data)
 
 
-async def begin_project(tx: Transaction, cause: Cause, name: str, *, member_id: UUID) -> None:
+async def begin_project(
+    tx: Transaction, cause: Cause, name: str, *, member_id: UUID, editor: str | None = None
+) -> None:
     """Record a project and its OWNER, under the plainest slug that nobody has.
 
     Raises:
@@ -185,7 +202,7 @@ async def begin_project(tx: Transaction, cause: Cause, name: str, *, member_id: 
     member = Draft(MEMBER, member_id, "added", owner)
     for tried in (wishes, wishes[-1:]):
         slug = await tx.free_slug(tried)
-        said = {"name": name, "slug": slug}
+        said = {"name": name, "slug": slug, "editor": editor}
         try:
             # Another one may be made from the same name just now: leave the pretty ones to them.
             async with tx.attempt():

@@ -254,8 +254,9 @@ ORDER BY aggregate_id LIMIT $3;
 SELECT * FROM events_of($1::uuid[]) WHERE (aggregate_id, version) > ($2, $3)
 ORDER BY aggregate_id, version LIMIT $4;
 
--- name: tags_called
-SELECT id, lower(name) AS name FROM tags
+-- name: called
+-- What lives under these names, which are in lower case.
+SELECT id, lower(name) AS name FROM {table}
 WHERE project_id = $1 AND deleted_at IS NULL AND lower(name) = ANY ($2);
 
 -- name: slugs_taken

@@ -15,6 +15,7 @@ from services.events.model.aggregates import PROJECT, SCENE
 from services.events.store import Reader
 from services.events.workspaces.attached import Attached
 from services.events.workspaces.document import line
+from services.events.workspaces.names import Names
 from services.events.workspaces.numbering import KINDS
 from services.events.workspaces.store import SQL, put_files, statement
 
@@ -58,7 +59,9 @@ async def _take(pool: Pool, package_id: UUID, project_id: UUID, owner_id: UUID) 
         taking = _Taking(connection, package_id, project_id)
         counts = {about.kind: await taking.write(about) for about in KINDS}
         await taking.end_page()
-        head = head.model_copy(update={"kinds": {kind: n for kind, n in counts.items() if n}})
+        kinds = {kind: n for kind, n in counts.items() if n}
+        named = taking.names.known(PROJECT, row)
+        head = head.model_copy(update={"kinds": kinds, "editor": named["editor"]})
         await connection.execute(SQL.seal_package, package_id, head.model_dump(mode="json"))
         return head
 
@@ -77,13 +80,15 @@ class _Taking:
         self._pages = 0
         self._scenes: list[UUID] = []
         self._files: list[tuple[int, str, int]] = []
+        self.names = Names()
 
     async def write(self, about: Aggregate) -> int:
         """Write all of a kind; returns how many there are."""
         own = self._of_kind[about.kind] = []
         async for row in self._rows(about):
             number = len(self._numbers) + 1
-            text = line(about, row, number, self._numbers)
+            self.names.note(about, row)
+            text = line(about, self.names.known(about, row), number, self._numbers)
             if text is None:
                 continue
             if number > AGGREGATES_MAX:

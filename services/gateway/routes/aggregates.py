@@ -27,6 +27,10 @@ from services.gateway.routes.shapes import (
 
 NOT_FIELDS = frozenset({"content"})
 """Members of a creation that are no fields of what is created."""
+_OF_EDITORS = frozenset({"schema_version", "editor", "definition"})
+"""Fields that decide which editor a scene is written with, and who may write it."""
+_NEW = frozenset({"editor"})
+"""Fields that the release of events before this one refuses: unsaid, they are left to events."""
 
 
 class Aggregate:
@@ -56,7 +60,14 @@ class Aggregate:
     def _fields(self, body: Wire) -> dict[str, Any]:
         """Return what the body of a creation says, as commands are told it."""
         sent = body.model_dump(mode="json", exclude_none=True)
-        return {name: value for name, value in sent.items() if name not in NOT_FIELDS}
+        said = body.model_fields_set
+        nulls = {
+            name: None
+            for name, field in type(body).model_fields.items()
+            if name in said and field.default is not None and getattr(body, name) is None
+        }
+        left_out = NOT_FIELDS | (_NEW - said)
+        return nulls | {name: value for name, value in sent.items() if name not in left_out}
 
     def _created(self, resource: dict[str, Any]) -> Answer:
         self._learn(resource)
@@ -130,7 +141,7 @@ class Aggregate:
             ),
             call.actor,
         )
-        if "schema_version" in fields:
+        if _OF_EDITORS & fields.keys():
             # Here at once, for whoever writes next; the other gateways hear of it.
             self._authority.doubt()
         return self._answer(resource)
@@ -197,12 +208,7 @@ class Aggregate:
     def _learn(self, resource: dict[str, Any]) -> None:
         """Note where a new thing belongs, to save a question soon."""
         project_id = resource["id" if self._shape.kind == "project" else "projectId"]
-        self._authority.learn(
-            self._shape.kind,
-            UUID(resource["id"]),
-            UUID(project_id),
-            resource.get("schemaVersion"),
-        )
+        self._authority.learn(self._shape.kind, UUID(resource["id"]), UUID(project_id))
 
 
 def _may_show(shape: Shape, item: dict[str, Any]) -> bool:

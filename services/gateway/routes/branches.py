@@ -18,6 +18,7 @@ from libs.contracts.branches import (
 )
 from libs.contracts.history import OfScene, OneOfScene
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.editors import Editors
 from services.gateway.limits import LimitClass
 from services.gateway.routes.documents import require_present
 from services.gateway.routes.history import DEADLINE_S, POINT
@@ -31,9 +32,10 @@ TAG = "Branches"
 class BranchRoutes:
     """Handlers about branches."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Ask collab over *caller*."""
+    def __init__(self, caller: Caller, editors: Editors) -> None:
+        """Ask collab over *caller*; *editors* tells what a scene is written with."""
         self._caller = caller
+        self._editors = editors
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -156,7 +158,11 @@ class BranchRoutes:
         require_present(call)
         one = _one(call)
         question = MergeBranch(
-            scene_id=one.scene_id, id=one.id, merge_id=call.new_id, request=call.body
+            scene_id=one.scene_id,
+            id=one.id,
+            merge_id=call.new_id,
+            request=call.body,
+            editor=await self._editors.of(call.access.editor, call.actor),
         )
         return Answer.json(
             await self._caller.ask(MERGE_BRANCH, question, call.actor, deadline_s=DEADLINE_S)

@@ -26,6 +26,7 @@ from libs.contracts.resources import SCHEMA_VERSION_MAX
 from libs.contracts.wire import Wire
 from services.gateway.edge import bodies, etags
 from services.gateway.edge.route import JSON, Answer, AnyRoute, Call, NoBody, Route
+from services.gateway.editors import Editors
 from services.gateway.limits import LimitClass
 from services.gateway.routes.documents import InBranch, document_of
 from services.gateway.routes.formats import Format, named
@@ -117,9 +118,10 @@ class ContentPut(Wire):
 class ContentRoutes:
     """Handlers about text."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Ask collab over *caller*."""
+    def __init__(self, caller: Caller, editors: Editors) -> None:
+        """Ask collab over *caller*; *editors* tells what a scene is written with."""
         self._caller = caller
+        self._editors = editors
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -203,10 +205,17 @@ class ContentRoutes:
     async def _content(
         self, call: Call[NoBody, AtPoint], document: UUID, form: ContentFormat
     ) -> Content:
+        editor = await self._editors.of(call.access.editor, call.actor)
         if at := call.query.at:
-            then = ReadAt(document_id=document, scene_id=call.path["id"], format=form, at=at)
+            then = ReadAt(
+                document_id=document,
+                scene_id=call.path["id"],
+                format=form,
+                at=at,
+                editor=editor,
+            )
             return await self._caller.ask(READ_AT, then, call.actor, deadline_s=DEADLINE_S)
-        now = ReadContent(scene_id=document, format=form)
+        now = ReadContent(scene_id=document, format=form, editor=editor)
         return await self._caller.ask(READ_CONTENT, now, call.actor, deadline_s=DEADLINE_S)
 
     async def write(self, call: Call[bytes, ToWrite]) -> Answer:
@@ -225,6 +234,7 @@ class ContentRoutes:
                 # These fields are declared as they travel: encoded.
                 body=b64encode(body),
                 base_state_vector=b64encode(base) if base is not None else None,
+                editor=await self._editors.of(call.access.editor, call.actor),
             ),
             call.actor,
             deadline_s=DEADLINE_S,

@@ -22,6 +22,7 @@ from libs.contracts.history import (
 )
 from libs.contracts.wire import Wire
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.editors import Editors
 from services.gateway.identity.store import IdentityStore
 from services.gateway.limits import LimitClass
 from services.gateway.routes.documents import InBranch, document_of, require_present
@@ -71,10 +72,11 @@ class RestoreTo(Wire):
 class HistoryRoutes:
     """Handlers about the past."""
 
-    def __init__(self, caller: Caller, people: IdentityStore) -> None:
-        """Ask collab over *caller*; names come from *people*."""
+    def __init__(self, caller: Caller, people: IdentityStore, editors: Editors) -> None:
+        """Ask collab over *caller*; *people* knows names, *editors* the editors of scenes."""
         self._caller = caller
         self._people = people
+        self._editors = editors
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -177,7 +179,10 @@ class HistoryRoutes:
         """Make the scene read as it did."""
         require_present(call)
         question = RestoreVersion(
-            scene_id=call.path["id"], at=call.body.at, restoration_id=call.new_id
+            scene_id=call.path["id"],
+            at=call.body.at,
+            restoration_id=call.new_id,
+            editor=await self._editors.of(call.access.editor, call.actor),
         )
         return Answer.json(
             await self._caller.ask(RESTORE_VERSION, question, call.actor, deadline_s=DEADLINE_S)

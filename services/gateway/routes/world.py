@@ -1,9 +1,9 @@
-"""The routes of entities, canon and craft: shapes as data, and the questions about the story."""
+"""The routes of entities, canon, craft and editors as data, and the questions about the story."""
 
 from uuid import UUID
 
 from libs.bus import Caller
-from libs.contracts import canon, story, world
+from libs.contracts import canon, story, team_editors, world
 from libs.contracts.resources import Kind
 from libs.contracts.world import AppearanceRole
 from services.gateway.authority import Authority
@@ -124,6 +124,17 @@ PROMPT_PRESET = Shape(
     listing=listing_of(canon.NameFilter, world.NamedSort),
     ordered=False,
 )
+EDITOR = Shape(
+    "editor_definition",
+    "editors",
+    "project",
+    team_editors.EditorCreate,
+    change_of(team_editors.EditorPatch),
+    team_editors.Editor,
+    listing=listing_of(team_editors.EditorFilter, world.NamedSort),
+    ordered=False,
+    problems=("ALREADY_EXISTS", "SCHEMA_LOWERED"),
+)
 
 WORLD_SHAPES = (
     ENTITY,
@@ -136,6 +147,7 @@ WORLD_SHAPES = (
     CONTEXT_RULE,
     PERSONA,
     PROMPT_PRESET,
+    EDITOR,
 )
 
 _BY_KIND = {shape.kind: shape for shape in (*SHAPES, *WORLD_SHAPES)}

@@ -11,6 +11,7 @@ from services.events.model.aggregates.book import BOOK
 from services.events.model.aggregates.canon_fact import CANON_FACT
 from services.events.model.aggregates.chapter import CHAPTER
 from services.events.model.aggregates.context_rule import CONTEXT_RULE
+from services.events.model.aggregates.editor_definition import EDITOR_DEFINITION
 from services.events.model.aggregates.entity import ENTITY
 from services.events.model.aggregates.member import MEMBER
 from services.events.model.aggregates.persona import PERSONA
@@ -29,6 +30,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         PROJECT,
         MEMBER,
         TEAM_GRANT,
+        EDITOR_DEFINITION,
         BOOK,
         CHAPTER,
         SCENE,
@@ -52,6 +54,7 @@ __all__ = [
     "CANON_FACT",
     "CHAPTER",
     "CONTEXT_RULE",
+    "EDITOR_DEFINITION",
     "ENTITY",
     "MEMBER",
     "PERSONA",

@@ -2,6 +2,7 @@
 
 from libs.contracts.resources import Book, BookCreate, BookPatch
 from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 
 BOOK = Aggregate(
     kind="book",
@@ -10,4 +11,6 @@ BOOK = Aggregate(
     create=BookCreate,
     patch=BookPatch,
     parent="project",
+    named={"editor": EDITOR_NAMED},
+    later={"editor": None},
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from libs.contracts.resources import Project, ProjectCreate, ProjectPatch
 from services.events.model.aggregate import Aggregate
+from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 
 SLUG_CHARS_MAX = 64
 SLUG_NUMBER_MAX = 9
@@ -17,7 +18,9 @@ PROJECT = Aggregate(
     resource=Project,
     create=ProjectCreate,
     patch=ProjectPatch,
+    named={"editor": EDITOR_NAMED},
     archivable=True,
+    later={"editor": None},
 )
 
 

@@ -3,7 +3,8 @@
 from libs import errors
 from libs.contracts.canon import SceneFilter
 from libs.contracts.resources import Scene, SceneCreate, ScenePatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import Aggregate, Rising
+from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 from services.events.model.listing import Filter, Key, Listing
 
 SCENE = Aggregate(
@@ -13,9 +14,10 @@ SCENE = Aggregate(
     create=SceneCreate,
     patch=ScenePatch,
     parent="chapter",
+    named={"editor": EDITOR_NAMED},
     derived={"word_count": 0},
-    rising={"schema_version": errors.SchemaLowered},
-    later={"schema_version": None},
+    rising={"schema_version": Rising(errors.SchemaLowered)},
+    later={"schema_version": None, "editor": None},
     listing=Listing(
         model=SceneFilter,
         filters={name: Filter("is", name) for name in SceneFilter.model_fields},

@@ -1,0 +1,27 @@
+"""An editor that a team defined: what its schema allows, and what its clients declare."""
+
+from libs import errors
+from libs.contracts.editors import BuiltIn
+from libs.contracts.team_editors import Editor, EditorCreate, EditorFilter, EditorPatch
+from services.events.model.aggregate import Aggregate, Named, Rising
+from services.events.model.listing import BY_NAME, NAMED, Listing
+
+KIND = "editor_definition"
+EDITOR_NAMED = Named(KIND, frozenset(BuiltIn))
+"""What the field `editor` of a project, a book and a scene names."""
+
+EDITOR_DEFINITION = Aggregate(
+    kind=KIND,
+    table="editor_definitions",
+    resource=Editor,
+    create=EditorCreate,
+    patch=EditorPatch,
+    parent="project",
+    ordered=False,
+    rising={
+        "definition": Rising(
+            errors.SchemaLowered, level=lambda definition: definition.get("version")
+        )
+    },
+    listing=Listing(model=EditorFilter, filters=BY_NAME, keys=NAMED),
+)
