@@ -256,9 +256,11 @@ def _require_reading(
         return
     view = read.viewed(targets)
     if parsed is not None:
-        wanted = parsed if form is ContentFormat.BLOCKS else names.from_tiptap(parsed)
-        if not likeness.says_the_same(view, wanted):
-            place = f"content[{likeness.first_difference(view, wanted)}]"
+        would = view
+        if form is ContentFormat.PROSEMIRROR:
+            would = prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
+        if not likeness.says_the_same(would, parsed):
+            place = f"content[{likeness.first_difference(would, parsed)}]"
             raise CannotHold(WOULD_READ_OTHERWISE, place)
         return
     if form is ContentFormat.MARKDOWN:

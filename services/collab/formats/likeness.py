@@ -25,10 +25,17 @@ def first_difference(one: Element, other: Element) -> int:
     return min(len(one.children), len(other.children))
 
 
+_HOLDERS = frozenset(
+    {*names.ITEMS, *names.CELLS, "quote", "listItem", "taskItem", "tableCell", "tableHeader"}
+    | {"blockquote"}
+)
+"""Blocks in which an editor may want a paragraph, by our names and Tiptap's."""
+
+
 def normal(element: Element) -> Element:
     """Return *element* and all in it in the form in which contents are compared."""
     inner = element
-    if element.type in names.ITEMS | names.CELLS | {"quote"}:
+    if element.type in _HOLDERS:
         only = merge.only_paragraph(element)
         if only is not None and not _attributes(only):
             inner = only
