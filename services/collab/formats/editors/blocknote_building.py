@@ -40,7 +40,10 @@ class Containers(Building):
             strange = self._members(root.children, native.children)
             if same(strange, native.children):
                 return native.children
-            made = Element(GROUP, {}, _flattened(strange)) if strange else None
+            if not strange:
+                return []
+            made = Element(GROUP, {}, _flattened(strange))
+            made.children = _flattened(self.fitter.fit(made))
         if made is None:
             return []
         if made is group:

@@ -131,8 +131,13 @@ class Building:
         )
 
     def _native(self) -> Iterator[Element]:
-        origin = self._wanted.origin
-        rows = [origin] if origin is not None else []
+        shown, rows = [self._wanted], list[Element]()
+        while shown:
+            element = shown.pop()
+            if element.origin is not None:
+                rows.append(element.origin)
+            else:
+                shown += elements(element.children)
         while rows:
             element = rows.pop()
             yield element
