@@ -1,7 +1,7 @@
 // Enough of a browser for editors that nobody looks at.
 import { JSDOM } from 'jsdom'
 
-const { window } = new JSDOM('<!doctype html><body></body>')
+const { window } = new JSDOM('<!doctype html><body></body>', { url: 'http://localhost/' })
 globalThis.window = window
 for (const name of [
   'document', 'navigator', 'Node', 'Element', 'HTMLElement', 'DocumentFragment', 'DOMParser',

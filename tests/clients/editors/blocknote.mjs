@@ -10,6 +10,6 @@ export const open = async (doc) => {
   return {
     text: () => editor.prosemirrorState.doc.textBetween(0, editor.prosemirrorState.doc.content.size, '\n'),
     json: () => editor.prosemirrorState.doc.toJSON(),
-    close: () => editor.unmount()
+    close: () => editor._tiptapEditor.destroy()
   }
 }

@@ -12,7 +12,7 @@ from services.collab.formats.layout import Layout, Written
 from services.collab.formats.tree import Element, Leaf, Node, joined
 from services.collab.formats.write import write
 
-DEPTH_MAX = 5
+DEPTH_MAX = 3
 WORDS = ("ice", "sea 𝄞", "Walton", "é—", "north", "a", "letter")
 BLOCKS = (
     "paragraph", "paragraph", "heading", "quote", "list", "list-item", "code-block", "divider",
@@ -58,7 +58,7 @@ class Words:
 def ours(pick: Random, words: Words, depth: int = 0) -> list[Node]:
     """Return children in our vocabulary, whatever they are in."""
     found: list[Node] = []
-    for _ in range(pick.randint(0 if depth else 1, 4)):
+    for _ in range(pick.randint(0 if depth else 1, 3)):
         if depth and pick.random() < 0.5:
             inline = pick.random()
             if inline < 0.8:
@@ -101,7 +101,8 @@ class Native:
         state = START
         while True:
             after = parent.content.after(state)
-            if parent.content.ends(state) and (not after or self._pick.random() < 0.5):
+            deep = depth >= DEPTH_MAX
+            if parent.content.ends(state) and (not after or deep or self._pick.random() < 0.5):
                 return joined(found)
             choices = [at for at in after if self._options(parent.allowed[at], depth)]
             if not choices:

@@ -68,17 +68,24 @@ class Fitter:
         schema: Schema,
         tables: TableNames = _TABLES,
         pairs: Callable[[], Pairs] = frozenset,
+        holders: Callable[[], frozenset[str | None]] = frozenset,
     ) -> None:
         """Remember for this document what was found out; *pairs* is asked when it matters."""
         self._schema = schema
         self._tables = tables
         self._find_pairs = pairs
+        self._find_holders = holders
         self._chains: dict[tuple[str, str | None, bool], tuple[str, ...] | None] = {}
         self._fillers: dict[str, tuple[int, list[Node]] | None] = {}
 
     @cached_property
     def _pairs(self) -> Pairs:
         return self._find_pairs()
+
+    @cached_property
+    def _holders(self) -> frozenset[str | None]:
+        """Unknown types that hold blocks, and no text, in this document."""
+        return self._find_holders()
 
     def top(self, children: Sequence[Node]) -> list[Node]:
         """Return *children* as the document may hold them; its own node is neither split nor left.
@@ -117,7 +124,8 @@ class Fitter:
     ) -> list[Node]:
         known = self._schema.type_of(element)
         if known is None:
-            return [self._stranger(element)]
+            self._stranger(element)
+            return [element]
         if TEXT in known.alphabet:
             element.children = self._sound(known, element.children, marks)
         if self._schema.accepts(known, element.children):
@@ -129,10 +137,16 @@ class Fitter:
             return [*element.children] or [element]
         return self._squared(_built(element, steps))
 
-    def _stranger(self, element: Element) -> Element:
+    def _stranger(self, element: Element) -> None:
         """Whatever it may hold: text beside blocks gets a paragraph of its own."""
-        paragraph = self._schema.paragraph
-        if paragraph and text_beside_blocks(self._schema, element.children):
+        paragraph, children = self._schema.paragraph, element.children
+        if paragraph is None or not (children or element.type in self._holders):
+            return
+        if not children:
+            element.children = [Element(paragraph.name)]
+        elif text_beside_blocks(self._schema, children) or (
+            any(isinstance(child, Leaf) for child in children) and element.type in self._holders
+        ):
             found: list[Node] = []
             for in_line, group in groupby(
                 element.children, lambda one: self._schema.in_line(one, element.children)
@@ -140,7 +154,6 @@ class Fitter:
                 run = list(group)
                 found += [Element(paragraph.name, {}, run)] if in_line else run
             element.children = found
-        return element
 
     def _stuck(self, parent: NodeType, children: Sequence[Node]) -> Node | None:
         for child in children:

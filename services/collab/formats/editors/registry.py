@@ -4,6 +4,7 @@ from functools import cache, lru_cache
 
 from libs.contracts.editors import BuiltIn, EditorDefinition, SceneEditor
 from services.collab.formats.editors import Editor, detect
+from services.collab.formats.editors.blocknote import BlockNoteEditor
 from services.collab.formats.editors.plain import Plain
 from services.collab.formats.editors.prosemirror import ProseMirrorEditor, definition_of
 from services.collab.formats.editors.quill import Quill
@@ -20,6 +21,8 @@ def built_in(name: BuiltIn) -> Editor:
     match name:
         case BuiltIn.TIPTAP | BuiltIn.PROSEMIRROR:
             return ProseMirrorEditor(name, definition_of(name))
+        case BuiltIn.BLOCKNOTE:
+            return BlockNoteEditor(name, definition_of(name))
         case BuiltIn.SLATE:
             return Slate()
         case BuiltIn.QUILL:
