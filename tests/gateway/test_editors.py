@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,13 +15,14 @@ import pytest
 from libs.contracts.actor import Role
 from libs.contracts.branches import MERGE_BRANCH
 from libs.contracts.content import CONVERT_SCENE, WRITE_CONTENT, WriteContent
-from libs.contracts.editors import SceneEditor
+from libs.contracts.editors import EditorDefinition, SceneEditor
 from libs.contracts.history import RESTORE_VERSION
 from libs.stack import Stack
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.test_schema_gate import update_of
 from tests.support.yclient import YClient
 
+DOCS = Path(__file__).parents[2] / "docs"
 SOON_S = 1.0
 DEFINITION: Json = {
     "kind": "prosemirror",
@@ -111,6 +114,18 @@ async def test_the_other_gateway_follows(
         await write(elsewhere, scene, "After.")
 
     assert heard[0]["editor"]["definition"]["root"] == "other"
+
+
+async def test_the_documented_definition_is_one(manuscript: Manuscript, mary: Person):
+    """What people copy from docs/editors.md is taken, and comes back with the defaults."""
+    [example] = re.findall("```json\n(.*?)```", (DOCS / "editors.md").read_text(), re.DOTALL)
+    body: Json = json.loads(example)
+    made = await mary.made(f"/api/projects/{manuscript.project['id']}/editors", body)
+    scene = f"/api/scenes/{manuscript.scene['id']}"
+    assert (await patched(mary, scene, editor=body["name"])).status_code == 200
+
+    shown = EditorDefinition.model_validate(made["definition"])
+    assert shown == EditorDefinition.model_validate(body["definition"])
 
 
 class TestGate:
