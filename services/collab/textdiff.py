@@ -12,6 +12,9 @@ EXACT_CELLS_MAX = 4_000_000
 
 _PIECES = re.compile(r"\n|[^\n]+")
 _WORDS = re.compile(r"\s+|[^\s]+")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+_TOKENS = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|\s|[^\w\s]")
 
 type Edit = tuple[int, int, str]
 """Replace the bytes [start, end) by the text."""
@@ -36,6 +39,47 @@ def regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
     yield from _aligned(
         old[head : len(old) - tail], new[head : len(new) - tail], head, head, (_PIECES, _WORDS)
     )
+
+
+def word_regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what was replaced by what as `regions` does, in whole words.
+
+    A letter that two different words have in common does not stay. Characters of scripts that
+    write without spaces are words by themselves.
+    """
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    # Back to where both begin and end a word.
+    while head and not (_bounded(old, head) and _bounded(new, head)):
+        head -= 1
+    while tail and not (_bounded(old, len(old) - tail) and _bounded(new, len(new) - tail)):
+        tail -= 1
+    gone, came = old[head : len(old) - tail], new[head : len(new) - tail]
+    words, others = _TOKENS.findall(gone), _TOKENS.findall(came)
+    if len(words) * len(others) > EXACT_CELLS_MAX:
+        yield from regions(old, new)
+        return
+    starts, ends = _starts(words), _starts(others)
+    region: list[int] | None = None
+    for op in Indel.opcodes(words, others):
+        if op.tag == "equal":
+            if region:
+                yield region[0], region[1], region[2], region[3]
+            region = None
+            continue
+        if region is None:
+            region = [head + starts[op.src_start], 0, head + ends[op.dest_start], 0]
+        region[1], region[3] = head + starts[op.src_end], head + ends[op.dest_end]
+    if region:
+        yield region[0], region[1], region[2], region[3]
+
+
+def _bounded(text: str, at: int) -> bool:
+    """Whether a word ends or begins before the character *at*."""
+    if at in (0, len(text)):
+        return True
+    pair = _TOKENS.match(text[at - 1 : at + 1])
+    return pair is None or pair.end() == 1
 
 
 def _aligned(

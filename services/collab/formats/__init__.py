@@ -8,10 +8,11 @@ Markdown is loaded only when it is asked for.
 from typing import Any
 
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from libs.contracts.yprotocol import NO_STRUCTS, deletions_by_client
 from services.collab import updates
-from services.collab.formats import layout, lines, prosemirror, slate
-from services.collab.formats.convert import native_of, rewritten, shown
+from services.collab.formats import document, layout, slate
+from services.collab.formats.convert import converted, rendered, restored, rewritten
 from services.collab.formats.layout import Layout
 from services.collab.formats.tree import BadContent, CannotHold
 
@@ -20,40 +21,28 @@ __all__ = [
     "CannotHold",
     "Layout",
     "blocks",
+    "converted",
     "is_empty",
     "layout_of",
     "render",
+    "restored",
     "rewrite",
+    "roots_of",
 ]
 
 
-def render(state: bytes, form: ContentFormat) -> bytes:
+def render(state: bytes, form: ContentFormat, editor: SceneEditor | None = None) -> bytes:
     """Write *state* down in *form*: JSON, UTF-8 text or, for yjs, one Yjs update.
 
     Raises:
         BadUpdate: The state cannot be read.
     """
-    if form is ContentFormat.YJS:
-        return state
-    with updates.pycrdt_errors():
-        written = layout.read(state)
-        native = native_of(written)
-        match form:
-            case ContentFormat.TEXT | ContentFormat.MARKDOWN if written.layout is Layout.PLAIN:
-                return lines.plain(written.tree).encode()
-            case ContentFormat.TEXT:
-                return lines.render(native).encode()
-            case ContentFormat.MARKDOWN:
-                from services.collab.formats import markdown  # noqa: PLC0415 (its parser is slow to load)
-
-                return markdown.render(shown(native, written.layout, ContentFormat.BLOCKS)).encode()
-            case ContentFormat.BLOCKS:
-                return slate.render(shown(native, written.layout, form))
-            case ContentFormat.PROSEMIRROR:
-                return prosemirror.render(shown(native, written.layout, form))
+    return state if form is ContentFormat.YJS else rendered(state, form, editor)
 
 
-def rewrite(state: bytes, form: ContentFormat, wanted: bytes) -> bytes | None:
+def rewrite(
+    state: bytes, form: ContentFormat, wanted: bytes, editor: SceneEditor | None = None
+) -> bytes | None:
     """Return the smallest update that makes *state* read *wanted*; None when it does already.
 
     Raises:
@@ -63,7 +52,7 @@ def rewrite(state: bytes, form: ContentFormat, wanted: bytes) -> bytes | None:
     """
     if form is ContentFormat.YJS:
         return _beyond(state, wanted)
-    return rewritten(state, form, wanted)
+    return rewritten(state, form, wanted, editor)
 
 
 def _beyond(state: bytes, wanted: bytes) -> bytes | None:
@@ -79,15 +68,14 @@ def _beyond(state: bytes, wanted: bytes) -> bytes | None:
     return update
 
 
-def blocks(state: bytes) -> list[dict[str, Any]]:
+def blocks(state: bytes, editor: SceneEditor | None = None) -> list[dict[str, Any]]:
     """Return *state* as Slate JSON values.
 
     Raises:
         BadUpdate: The state cannot be read.
     """
     with updates.pycrdt_errors():
-        written = layout.read(state)
-        return slate.blocks(shown(native_of(written), written.layout, ContentFormat.BLOCKS))
+        return slate.blocks(document.read(state, editor).view())
 
 
 def is_empty(state: bytes) -> bool:
@@ -97,14 +85,26 @@ def is_empty(state: bytes) -> bool:
         BadUpdate: The state cannot be read.
     """
     with updates.pycrdt_errors():
-        return not layout.says_something(layout.read(state).tree)
+        return not any(layout.says_something(root.tree) for root in document.read(state).roots)
 
 
 def layout_of(state: bytes) -> Layout:
-    """Return how *state* is laid out.
+    """Return how the main root of *state* is laid out.
 
     Raises:
         BadUpdate: The state cannot be read.
     """
     with updates.pycrdt_errors():
-        return layout.read(state).layout
+        return document.read(state).main.layout
+
+
+def roots_of(state: bytes) -> list[str]:
+    """Return the names of the roots of *state* that hold text, the main one first.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        return [
+            root.root for root in document.read(state).roots if layout.says_something(root.tree)
+        ]

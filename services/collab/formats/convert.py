@@ -1,51 +1,145 @@
-"""From a state to a tree under the names of a format, and from wanted content to an update."""
+"""From a state to what a format shows, and from wanted content to the smallest update."""
+
+from collections.abc import Callable
 
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from services.collab import updates
-from services.collab.formats import layout, lines, merge, names, parsing, prosemirror, slate
-from services.collab.formats.flatten import flat, paragraphs, plain
-from services.collab.formats.layout import CONTENT, FRAGMENT, Layout, Written
-from services.collab.formats.tree import CannotHold, Element, Node
+from services.collab.formats import (
+    document,
+    editors,
+    layout,
+    lines,
+    merge,
+    names,
+    parsing,
+    prosemirror,
+    slate,
+)
+from services.collab.formats.document import Document
+from services.collab.formats.flatten import flat
+from services.collab.formats.inline import retexted, text_of_line, unified
+from services.collab.formats.layout import CONTENT, FRAGMENT, Layout
+from services.collab.formats.tree import CannotHold, Element, Leaf, Node
 from services.collab.formats.write import write
 
-
-def native_of(written: Written) -> Element:
-    """Return what *written* holds, under the names of its own editor."""
-    found = flat(written.tree)
-    return paragraphs(found) if written.layout is Layout.PLAIN else found
-
-
-def shown(native: Element, laid_out: Layout, form: ContentFormat) -> Element:
-    """Return *native* under the names of *form*."""
-    tiptap = laid_out is Layout.XML
-    if form is ContentFormat.PROSEMIRROR:
-        return native if tiptap else names.to_tiptap(native)
-    return names.from_tiptap(native) if tiptap else native
+WOULD_READ_OTHERWISE = (
+    "The editor of this scene has no place for this; the scene would read otherwise than what was"
+    " sent."
+)
+BYTE_ORDER_MARK = "\ufeff"
 
 
-def rewritten(state: bytes, form: ContentFormat, wanted: bytes) -> bytes | None:
+def rendered(state: bytes, form: ContentFormat, editor: SceneEditor | None) -> bytes:
+    """Write *state* down in *form*, which is not yjs.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        return _render(document.read(state, editor), form)
+
+
+def _render(read: Document, form: ContentFormat) -> bytes:
+    match form:
+        case ContentFormat.PROSEMIRROR:
+            return prosemirror.render(_prosemirror(read))
+        case ContentFormat.BLOCKS:
+            return slate.render(read.view())
+        case _ if _is_text(read):
+            return _plain_text(read).encode()
+        case ContentFormat.TEXT:
+            return lines.render(read.view()).encode()
+        case _:
+            from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
+
+            return markup.render(read.view()).encode()
+
+
+def _is_text(read: Document) -> bool:
+    """Whether the document is one plain text, which is its own Markdown."""
+    return read.lens.name == "plain" and len(read.roots) == 1
+
+
+def _plain_text(read: Document) -> str:
+    return text_of_line(flat(read.main.tree).children)
+
+
+def _prosemirror(read: Document) -> Element:
+    """Return the document under the names of ProseMirror's JSON: its own, or Tiptap's."""
+    view = read.view()
+    if read.lens.layout is not Layout.XML:
+        return names.to_tiptap(view)
+    others = [one for one in view.children if isinstance(one, Element) and one.type == names.ROOT]
+    native = flat(read.main.tree)
+    return Element(None, {}, [*native.children, *(names.to_tiptap(one) for one in others)])
+
+
+def rewritten(
+    state: bytes, form: ContentFormat, wanted: bytes, editor: SceneEditor | None
+) -> bytes | None:
     """Return the smallest update that makes *state* read *wanted*; None when it does already.
 
     Raises:
         BadContent: *wanted* cannot be parsed.
-        CannotHold: The layout has no room for it.
+        CannotHold: The editor of the scene has no room for it.
         BadUpdate: The state cannot be read.
     """
-    text = parsing.text(wanted)
+    text = unified(parsing.text(wanted).removeprefix(BYTE_ORDER_MARK))
     parsed = _PARSE[form](wanted) if form in _PARSE else None
     with updates.pycrdt_errors():
-        written = layout.read(state)
-        native = native_of(written)
-    if written.layout is Layout.EMPTY:
-        written.root, written.layout = _FRESH[form]
-    children = _target(written, native, form, text, parsed)
-    if written.layout is Layout.PLAIN and parsed is not None:
-        children = plain(Element(None, {}, children))
+        read = document.read(state, editor)
+    if read.main.layout is Layout.EMPTY:
+        _begin(read, form, editor)
+    targets = _targets(read, form, text, parsed)
+    _require_reading(read, targets, form, text)
+    return _written(read, targets)
+
+
+def converted(state: bytes, editor: SceneEditor) -> bytes | None:
+    """Return the update that lays *state* out for *editor*; None when it is already.
+
+    Raises:
+        CannotHold: That editor has no place for some of it.
+        BadUpdate: The state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        read = document.read(state)
+    lens = editors.named(editor)
+    if read.main.root == lens.root and read.lens.name == lens.name:
+        return None
+    view = _unoriginal(read.view())
+    targets: list[list[Node]] = [[] for _ in read.roots]
+    place = next((at for at, root in enumerate(read.roots) if root.root == lens.root), None)
+    if place is None:
+        with updates.pycrdt_errors():
+            read.roots.append(layout.read_root(read.doc, lens.root))
+        place = len(targets)
+        targets.append([])
+    read.roots[place].becomes = lens.layout
+    targets[place] = lens.build(view)
+    return _written(read, targets)
+
+
+def _unoriginal(view: Element) -> Element:
+    """Return *view* as new content, with other roots' blocks at its end."""
+    children: list[Node] = []
+    for child in view.children:
+        if isinstance(child, Leaf):
+            children.append(child)
+        elif child.type == names.ROOT:
+            children += _unoriginal(child).children
+        else:
+            children.append(_unoriginal(child))
+    return Element(view.type, view.attrs, children)
+
+
+def _written(read: Document, targets: list[list[Node]]) -> bytes | None:
     refusal: CannotHold | None = None
     found: bytes | None = None
     with updates.pycrdt_errors():
         try:
-            found = write(written, children)
+            found = write(read.doc, read.roots, targets)
         except CannotHold as error:
             refusal = error
     if refusal:
@@ -54,48 +148,160 @@ def rewritten(state: bytes, form: ContentFormat, wanted: bytes) -> bytes | None:
 
 
 _PARSE = {ContentFormat.BLOCKS: slate.parse, ContentFormat.PROSEMIRROR: prosemirror.parse}
-_RENDER = {ContentFormat.BLOCKS: slate.render, ContentFormat.PROSEMIRROR: prosemirror.render}
 _FRESH = {
     ContentFormat.TEXT: (CONTENT, Layout.PLAIN),
     ContentFormat.MARKDOWN: (CONTENT, Layout.PLAIN),
     ContentFormat.BLOCKS: (CONTENT, Layout.SLATE),
     ContentFormat.PROSEMIRROR: (FRAGMENT, Layout.XML),
 }
-"""How a scene that nobody wrote in is laid out by the first content that is put there."""
+"""How a scene that names no editor and holds nothing is laid out by its first content."""
 
 
-def _target(
-    written: Written, native: Element, form: ContentFormat, text: str, parsed: Element | None
-) -> list[Node]:
-    """Return what the document must hold, under the names of its own editor."""
-    laid_out = written.layout
-    if parsed is None:
-        if laid_out is Layout.PLAIN:
-            return lines.marked_like_before(flat(written.tree).children, text)
-        if form is ContentFormat.TEXT:
-            found = lines.rewrite(native, text)
-            if lines.render(found) != text:
-                # An element that only stood beside others may have become a line of its own.
-                found = lines.rewrite(found, text)
-            return found.children
-        from services.collab.formats import markdown  # noqa: PLC0415 (its parser is slow to load)
-
-        ours = shown(native, laid_out, ContentFormat.BLOCKS)
-        if markdown.render(ours) == text:
-            # Some of what blocks tell apart reads the same: two lists side by side are one.
-            return native.children
-        back = names.to_tiptap if laid_out is Layout.XML else _same
-        return markdown.rewrite(native, ours, text, back).children
-    seen = _PARSE[form](_RENDER[form](shown(native, laid_out, form)))
-    tiptap = form is ContentFormat.PROSEMIRROR
-    if (laid_out is Layout.XML) == tiptap:
-        back = _same
+def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> None:
+    """Lay out a document that holds nothing."""
+    if editor is None:
+        root, becomes = _FRESH[form]
     else:
-        back = names.from_tiptap if tiptap else names.to_tiptap
-    if back is _same and seen == native:
-        return parsed.children
-    return merge.merge(native, seen, parsed, back).children
+        root, becomes = read.lens.root, read.lens.layout
+    with updates.pycrdt_errors():
+        read.roots[0] = layout.read_root(read.doc, root)
+    read.roots[0].becomes = becomes
+    if editor is None:
+        read.lenses[0] = editors.by_layout(becomes)
+
+
+def _targets(
+    read: Document, form: ContentFormat, text: str, parsed: Element | None
+) -> list[list[Node]]:
+    """Return what each root must hold, as its editor has it."""
+    if parsed is None:
+        if _is_text(read):
+            return [_retexted(read, text)]
+        return _built(read, _reworded(read, form, text).children)
+    if form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML:
+        return _natively(read, parsed)
+    view = read.view()
+    if form is ContentFormat.PROSEMIRROR:
+        seen = prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
+        wanted = merge.merge(view, seen, parsed, names.from_tiptap)
+    else:
+        seen = slate.parse(slate.render(view))
+        wanted = merge.merge(view, seen, parsed, _same)
+    return _built(read, wanted.children)
+
+
+def _retexted(read: Document, text: str) -> list[Node]:
+    """Return the content of a plain text reading *text*, with formatting and embeds kept."""
+    leaves = flat(read.main.tree).children
+    if all(isinstance(one, Leaf) and not one.marks and "\r" not in one.text for one in leaves):
+        return [Leaf(text)] if text else []
+    return retexted(leaves, text, breaks=False)
+
+
+def _reworded(read: Document, form: ContentFormat, text: str) -> Element:
+    """Return the view that reads *text* in *form*."""
+    view = read.view()
+    if form is ContentFormat.TEXT:
+        found = view
+        # An element that only stood beside others may have become a line of its own.
+        for _ in range(2):
+            if lines.render(found) != text:
+                found = lines.rewrite(found, text, breaks=read.lens.layout is not Layout.PLAIN)
+        return found
+    from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
+
+    # Some of what blocks tell apart reads the same: two lists side by side are one.
+    return view if markup.render(view) == text else markup.rewrite(view, text)
+
+
+def _natively(read: Document, parsed: Element) -> list[list[Node]]:
+    """Take ProseMirror's JSON for what the editor holds."""
+    here, *others = read.parted(parsed.children)
+    native = flat(read.main.tree)
+    seen = prosemirror.parse(prosemirror.render(native))
+    if seen != native:
+        # Some of what Yjs can hold reads the same in JSON: a mark that is true, and one of {}.
+        here = merge.merge(native, seen, Element(None, {}, here), _same).children
+    read.lens.check(here)
+    built = [
+        lens.build(names.from_tiptap(Element(None, {}, one)))
+        for lens, one in zip(read.lenses[1:], others, strict=True)
+    ]
+    return [here, *built]
+
+
+def _built(read: Document, children: list[Node]) -> list[list[Node]]:
+    parts = read.parted(children)
+    return [
+        lens.build(Element(None, {}, part)) for lens, part in zip(read.lenses, parts, strict=True)
+    ]
+
+
+def _require_reading(
+    read: Document, targets: list[list[Node]], form: ContentFormat, text: str
+) -> None:
+    """Return when what is going to be written will read as what was sent.
+
+    Raises:
+        CannotHold: It would read otherwise.
+    """
+    if form not in (ContentFormat.TEXT, ContentFormat.MARKDOWN) or _is_text(read):
+        return
+    view = read.viewed(targets)
+    if form is ContentFormat.MARKDOWN:
+        from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
+
+        markup.require_reading(view, text)
+        return
+    would = lines.render(view)
+    if would != text:
+        rows, others = text.split("\n"), would.split("\n")
+        pairs = enumerate(zip(rows, others, strict=False))
+        at = next((at for at, (one, other) in pairs if one != other), min(len(rows), len(others)))
+        raise CannotHold(WOULD_READ_OTHERWISE, f"line {at + 1}")
+
+
+type Translate = Callable[[Element], Element]
 
 
 def _same(element: Element) -> Element:
     return element
+
+
+def restored(current: bytes, wanted: bytes) -> tuple[bytes | None, bool]:
+    """Return the smallest update that makes *current* hold what *wanted* holds, and how well.
+
+    Every root is brought back as its editor holds it, whatever a format would show of it.
+
+    Returns:
+        The update, None when there is nothing to do, and whether the whole document is then as
+        it was: every root, with its structure, attributes, marks and data.
+
+    Raises:
+        CannotHold: The document has no room for it.
+        BadUpdate: A state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        here, there = document.read(current), document.read(wanted)
+        roots = {root.root: root for root in here.roots}
+        for root in there.roots:
+            known = roots.get(root.root) or layout.read_root(here.doc, root.root)
+            roots[root.root] = known
+            if root.layout is not Layout.EMPTY:
+                known.becomes = root.layout
+        goals = {root.root: flat(root.tree).children for root in there.roots}
+    here.roots = list(roots.values())
+    changes = [
+        change
+        for change in (
+            _written(here, [goals.get(name, []) for name in roots]),
+            document.restore_data(here, there),
+        )
+        if change is not None
+    ]
+    if not changes:
+        return None, document.holds_the_same(here.doc, there)
+    update = updates.merge(changes)
+    after = updates.merge([current, update])
+    with updates.pycrdt_errors():
+        return update, document.holds_the_same(document.read(after).doc, there)

@@ -1,16 +1,29 @@
 """What `workers` run for this package."""
 
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from services.collab import formats, pieces, updates
 
 
-def rewrite(state: bytes, form: ContentFormat, wanted: bytes) -> list[bytes]:
+def rewrite(
+    state: bytes, form: ContentFormat, wanted: bytes, editor: SceneEditor | None = None
+) -> list[bytes]:
     """`formats.rewrite`, cut into pieces that fit the log; none when nothing changes.
 
     Raises:
         BadContent, CannotHold, BadUpdate: As there.
     """
-    update = formats.rewrite(state, form, wanted)
+    update = formats.rewrite(state, form, wanted, editor)
+    return [] if update is None else cut(update)
+
+
+def convert(state: bytes, editor: SceneEditor) -> list[bytes]:
+    """`formats.converted`, cut into pieces that fit the log; none when nothing changes.
+
+    Raises:
+        CannotHold, BadUpdate: As there.
+    """
+    update = formats.converted(state, editor)
     return [] if update is None else cut(update)
 
 

@@ -1,23 +1,26 @@
 """How a document is laid out: found by looking at what is in it, whatever editor wrote it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pycrdt import Doc, Text, XmlElement, XmlFragment, XmlText
+from pycrdt import Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
-from services.collab.formats import tree
+from services.collab.formats import shared, tree
 from services.collab.formats.tree import EMBED, Element, Leaf, Node, number
 
 CONTENT = "content"
 """Root of plain editors (Y.Text) and of slate-yjs (Y.XmlText)."""
 FRAGMENT = "default"
 """Root of Tiptap, made when a scene is first written as ProseMirror JSON."""
-ROOTS = (FRAGMENT, "prosemirror", CONTENT)
-"""Where to look, in this order when several hold something."""
 
 RUN = "yjs-run"
 """Type of the element that stands for a Y.XmlText inside an XML element: a run of text."""
+MAP = "yjs-map"
+"""Type of the element that stands for a Y.Map in a text, such as a text node of Lexical."""
+NAMELESS = "UNDEFINED"
+"""Tag of a Y.XmlElement that was made without one, such as a decorator of Lexical."""
 
 
 class Layout(StrEnum):
@@ -35,7 +38,7 @@ class Layout(StrEnum):
 
 @dataclass(slots=True)
 class Written:
-    """A document, which of its roots holds the text, and that root read as a tree.
+    """A root of a document, how it is laid out, and what it holds as a tree.
 
     In an XML tree each Y.XmlText is an element of type RUN; `flat` dissolves them.
     """
@@ -44,34 +47,21 @@ class Written:
     root: str
     layout: Layout
     tree: Element
+    becomes: Layout | None = None
+    """How it is laid out once it was written; None for as before."""
 
 
-def read(state: bytes) -> Written:
-    """Find out how *state* is laid out and read it; call it inside `updates.pycrdt_errors`.
-
-    A root that holds text wins over one with nothing but empty blocks in it: an editor that was
-    merely opened leaves such.
-    """
-    doc: Doc[Any] = Doc()
-    doc.apply_update(state)
-    found = [_read_root(doc, name) for name in ROOTS]
-    written = [one for one in found if one.layout is not Layout.EMPTY]
-    for one in written:
-        if says_something(one.tree):
-            return one
-    return written[0] if written else found[-1]
-
-
-def _read_root(doc: Doc[Any], name: str) -> Written:
+def read_root(doc: Doc[Any], name: str) -> Written:
+    """Read one root of *doc* and find out how it is laid out."""
     text: Text = doc.get(name, type=Text)
     found = Element(None, {}, _sequence(text), text)
-    kinds: set[type] = {type(one.handle) for one in found.children if isinstance(one, Element)}  # pyright: ignore[reportUnknownArgumentType]
-    if XmlElement in kinds:
+    elements = list(tree.elements(found.children))
+    if any(isinstance(one.handle, XmlElement) and one.type != NAMELESS for one in elements):
         layout = Layout.XML
         # The same branch, seen as what it is.
         fragment: XmlFragment = doc.get(name, type=XmlFragment)
         found = Element(None, {}, _children(fragment), fragment)
-    elif XmlText in kinds:
+    elif any(isinstance(one.handle, XmlText | XmlElement) for one in elements):
         layout = Layout.SLATE
     else:
         layout = Layout.PLAIN if found.children else Layout.EMPTY
@@ -88,10 +78,17 @@ def _sequence(text: Any) -> list[Node]:
             found.append(_slate(value))
         elif isinstance(value, XmlElement):
             found.append(_xml(value))
+        elif isinstance(value, Map):
+            found.append(Element(MAP, shared.members(value), [], value))  # pyright: ignore[reportUnknownArgumentType]
         else:
-            shown = value.to_py() if hasattr(value, "to_py") else value
-            found.append(Element(EMBED, {"value": number(shown)}))
+            found.append(_embed(value, tree.marks(attributes)))
     return found
+
+
+def _embed(value: Any, marks: dict[str, Any]) -> Element:
+    """Read an embedded value; its formatting, such as the width of a picture, is part of it."""
+    formatting = {"attributes": number(marks)} if marks else {}
+    return Element(EMBED, {"value": number(shared.as_json(value))} | formatting)
 
 
 def _slate(text: XmlText) -> Element:
@@ -106,7 +103,7 @@ def _xml(element: XmlElement) -> Element:
 
 def _attributes(handle: XmlText | XmlElement) -> dict[str, Any]:
     found: Any = handle.attributes
-    return {str(key): number(value) for key, value in found}
+    return {str(key): shared.attribute(handle, value) for key, value in found}
 
 
 def _children(parent: XmlFragment | XmlElement) -> list[Node]:
@@ -125,9 +122,14 @@ def says_something(node: Node) -> bool:
     """Whether there is text in *node*, or an element that stands for itself, such as a picture."""
     if isinstance(node, Leaf):
         return bool(node.text)
-    if node.type == EMBED or (node.type in _SPEAKING):
+    if node.type == EMBED or node.type in _SPEAKING:
         return True
+    if node.type == MAP:
+        # Those of Lexical, which name their type, only say how the text after them looks.
+        return "__type" not in node.attrs
     return any(says_something(child) for child in node.children)
 
 
-_SPEAKING = frozenset({"image", "mention", "divider", "horizontalRule", "emoji", "video", "embed"})
+_SPEAKING = frozenset(
+    {"image", "mention", "divider", "horizontalRule", "emoji", "video", "embed", NAMELESS}
+)

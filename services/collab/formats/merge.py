@@ -24,7 +24,11 @@ def merge(native: Element, seen: Element, wanted: Element, back: Back) -> Elemen
     """Return what the document must hold."""
     if key_of(wanted) == key_of(seen):
         return native
-    return Element(*_heading(native, seen, wanted, back), _children(native, seen, wanted, back))
+    kind, attrs = _heading(native, seen, wanted, back)
+    children = _children(native, seen, wanted, back)
+    # A block of another type is a new one.
+    origin = native.origin if kind == native.type else None
+    return Element(kind, attrs, children, origin=origin)
 
 
 def _heading(
@@ -36,15 +40,13 @@ def _heading(
     if wanted.type != seen.type:
         return named.type, named.attrs
     shown = back(Element(seen.type, seen.attrs))
-    return (native.type if shown.type == named.type else named.type), _changed(
+    return (native.type if shown.type == named.type else named.type), changed(
         native.attrs, shown.attrs, named.attrs
     )
 
 
-def _changed(
-    native: dict[str, Any], seen: dict[str, Any], wanted: dict[str, Any]
-) -> dict[str, Any]:
-    """Apply to *native* what differs between *seen* and *wanted*."""
+def changed(native: dict[str, Any], seen: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return *native* with the attributes that differ between *seen* and *wanted* changed."""
     if seen == wanted:
         return native
     found = {key: value for key, value in native.items() if key in wanted or key not in seen}
@@ -55,7 +57,7 @@ def _changed(
 
 def _children(native: Element, seen: Element, wanted: Element, back: Back) -> list[Node]:
     if not _parallel(native.children, seen.children):
-        inner, new = _only_paragraph(seen), _only_paragraph(wanted)
+        inner, new = only_paragraph(seen), only_paragraph(wanted)
         if inner and new and _parallel(native.children, inner.children):
             # A list item or quote whose text stands in it without a paragraph.
             return _children(native, inner, new, back)
@@ -65,7 +67,8 @@ def _children(native: Element, seen: Element, wanted: Element, back: Back) -> li
     return merged(native.children, seen.children, wanted.children, back)
 
 
-def _only_paragraph(element: Element) -> Element | None:
+def only_paragraph(element: Element) -> Element | None:
+    """Return the paragraph that is all that *element* holds."""
     only = element.children[0] if len(element.children) == 1 else None
     return only if isinstance(only, Element) and only.type == PARAGRAPH else None
 
@@ -185,7 +188,7 @@ class _Marks:
     ) -> dict[str, Any]:
         if seen == wanted:
             return native
-        return _changed(native, self.of(seen), self.of(wanted))
+        return changed(native, self.of(seen), self.of(wanted))
 
 
 def _nodes(cells: Sequence[_Cell]) -> list[Node]:

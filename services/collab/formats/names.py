@@ -28,7 +28,25 @@ MARKS: tuple[tuple[str, str], ...] = (("strikethrough", "strike"),)
 
 PARAGRAPH = "paragraph"
 LIST_ITEM = "list-item"
+TASK_LIST = "task-list"
+TASK_ITEM = "task-item"
 HARD_BREAK = "hard-break"
+CODE_BLOCK = "code-block"
+FOOTNOTE = "footnote"
+FOOTNOTE_REFERENCE = "footnote-reference"
+FRONT_MATTER = "front-matter"
+LINK_DEFINITION = "link-definition"
+TOKEN = "markdown-token"  # noqa: S105 (it is no secret)
+"""Stands in Markdown for something that it cannot show; its attributes are `key` and `label`."""
+
+BREAKS = (HARD_BREAK, "hardBreak", "hard_break", "linebreak")
+"""Elements that break a line, under all names that are met."""
+
+TOKEN_SCHEME = "scriptorium:"  # noqa: S105 (nothing secret)
+"""What the address of a token begins with."""
+
+LABELS = ("label", "alt", "latex", "text", "name", "title", "id")
+"""Attributes that may say what an element without text reads as, in this order."""
 
 SCREENPLAY = (
     "scene-heading",
@@ -41,12 +59,38 @@ SCREENPLAY = (
 )
 
 INLINE = frozenset(
-    {"link", "mention", "hard-break", "hardBreak", "image", "emoji", "footnote", "yjs-embed"}
+    {
+        "link",
+        "mention",
+        "hard-break",
+        "hardBreak",
+        "image",
+        "emoji",
+        FOOTNOTE_REFERENCE,
+        TOKEN,
+        "yjs-embed",
+        "yjs-map",
+    }
 )
 """Elements that stand in a line of text even where no text is beside them."""
 
+BLOCK_OR_INLINE = frozenset({"image"})
+"""Elements that editors put into lines or between blocks, as they like."""
+
+ROOT = "yjs-root"
+"""Type of the element that shows another root of the document than the main one."""
+
+LISTS = frozenset({"list", "task-list"})
+ITEMS = frozenset({LIST_ITEM, "task-item"})
+CELLS = frozenset({"table-cell", "table-header"})
+STRUCTURE = LISTS | {"table", "table-row"}
+"""Blocks that hold no text of their own, not even an empty line."""
+
 REPEATING = frozenset({PARAGRAPH, LIST_ITEM, "action", "dialogue", "code-line"})
 """A new line of plain text becomes a block of its predecessor's type, if it is one of these."""
+
+IDENTITIES = frozenset({"id", "blockId", "key", "uuid"})
+"""Attributes that name one block: a copy of it has none of them."""
 
 SHORT = frozenset({*SCREENPLAY, PARAGRAPH, LIST_ITEM, "heading", "quote"})
 """Blocks whose shorthand `{"type", "text"}` is also understood inside of other blocks."""

@@ -5,14 +5,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from pycrdt import Text, XmlText
+from pycrdt import Map, Text, XmlElement, XmlText
 
 from services.collab import align, offsets, textdiff
+from services.collab.formats import layout, tree
 from services.collab.formats.flatten import flat
 from services.collab.formats.tree import EMBED, Element, Leaf, Node, key_of
 
 type Update = Callable[[Element, Element], None]
-type Fill = Callable[[XmlText, Element], None]
+type Fill = Callable[[Any, Element], None]
+"""Write an element into the shared type, still empty, that was made for it."""
 
 
 def same(one: Any, other: Any) -> bool:
@@ -48,12 +50,37 @@ def append(text: Text | XmlText, children: Iterable[Node], fill: Fill) -> None:
 
 
 def _embed(text: Text | XmlText, at: int, element: Element, fill: Fill) -> None:
-    if element.type == EMBED and element.attrs.keys() == {"value"} and not element.children:
-        text.insert_embed(at, element.attrs["value"], {})
+    if _is_value(element):
+        text.insert_embed(at, element.attrs["value"], _formatting(element))
         return
-    made = XmlText("")
+    made = shared_type(element)
     text.insert_embed(at, made, {})
     fill(made, element)
+
+
+def shared_type(element: Element) -> XmlText | XmlElement | Map[Any]:
+    """Return a new shared type, still empty, for *element*, which stands in a text."""
+    match element.type:
+        case layout.MAP:
+            return Map()
+        case layout.NAMELESS:
+            return XmlElement(layout.NAMELESS)
+        case _:
+            return XmlText("")
+
+
+def _is_value(element: Element) -> bool:
+    """Whether *element* is an embedded value; something else may bear the name of those."""
+    return (
+        element.type == EMBED
+        and element.attrs.keys() - {"attributes"} == {"value"}
+        and isinstance(element.attrs.get("attributes", {}), dict)
+        and not element.children
+    )
+
+
+def _formatting(element: Element) -> dict[str, Any]:
+    return tree.marks(element.attrs.get("attributes"))
 
 
 class _Line:
@@ -107,6 +134,9 @@ def rewrite(
             assert isinstance(becomes, Element)
             if was.handle is not None:
                 update(was, becomes)
+            elif difference := _difference(_formatting(was), _formatting(becomes)):
+                at = starts[at_old]
+                text.format(at, at + 1, difference)
         last_old, last_new = at_old, at_new
 
 
@@ -134,13 +164,25 @@ def _element_pairs(old: Sequence[Node], new: Sequence[Node]) -> list[tuple[int, 
         was, becomes = old[here[i]], new[there[k]]
         assert isinstance(was, Element)
         assert isinstance(becomes, Element)
-        # An embedded value cannot be changed; a shared type can.
-        return 1.0 if was.handle is not None and was.type == becomes.type else 0.0
+        if was.type != becomes.type or was.attrs.get("__type") != becomes.attrs.get("__type"):
+            return 0.0
+        if was.handle is None:
+            # An embedded value cannot be changed, only its formatting.
+            return 1.0 * (_is_value(becomes) and same(was.attrs["value"], becomes.attrs["value"]))
+        if was.type == layout.MAP:
+            # In Lexical, what it says of the text after it is told apart by that text.
+            return 0.5 + 0.5 * align.likeness(_after(old, here[i]), _after(new, there[k]))
+        return 1.0
 
     found = list(pairs)
     for gap in align.gaps(pairs, len(here), len(there)):
         found += align.alike_pairs(gap, score)
     return [(here[i], there[k]) for i, k in sorted(found)]
+
+
+def _after(nodes: Sequence[Node], at: int) -> str:
+    following = nodes[at + 1] if at + 1 < len(nodes) else None
+    return following.text if isinstance(following, Leaf) else ""
 
 
 def _line(text: Text | XmlText, start: int, old: _Line, new: _Line, fill: Fill) -> None:

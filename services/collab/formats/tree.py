@@ -19,7 +19,10 @@ EXACT_INTEGER_MAX = 2**53
 """Up to here a browser's number is exact."""
 
 EMBED = "yjs-embed"
-"""Type under which a value embedded in a Y.Text is shown; its attribute is `value`."""
+"""Type under which a value embedded in a Y.Text is shown.
+
+Its attribute `value` is the value, `attributes` its formatting, such as the width of a picture.
+"""
 
 
 class BadContent(ValueError):
@@ -80,11 +83,12 @@ def number(value: Any) -> Any:
             whole = value.is_integer() and abs(value) <= EXACT_INTEGER_MAX
             return int(value) if whole else value
         case dict():
-            return {key: number(inner) for key, inner in value.items()}  # type: ignore[reportUnknownVariableType]
+            # pycrdt gives members in another order each time.
+            return {key: number(value[key]) for key in sorted(value)}  # type: ignore[reportUnknownVariableType]
         case list() | tuple():
             return [number(inner) for inner in value]  # type: ignore[reportUnknownVariableType]
         case _:
-            # Bytes, or a shared type where JSON is expected: shown, never written.
+            # Bytes: shown, never written.
             return str(value)
 
 

@@ -14,39 +14,49 @@ Facts measured on pycrdt 0.14.13 that this page rests on (see docs/decisions):
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pycrdt import Doc, Text, XmlElement, XmlFragment, XmlText
+from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
 from services.collab import align
-from services.collab.formats import spans
+from services.collab.formats import shared, spans
 from services.collab.formats.flatten import flat, grouped
 from services.collab.formats.layout import RUN, Layout, Written
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node, key_of, text_of
 
 
-def write(written: Written, children: list[Node]) -> bytes | None:
-    """Make *written* hold *children*, in the layout that it says it has.
+def write(doc: Doc[Any], roots: Sequence[Written], targets: Sequence[list[Node]]) -> bytes | None:
+    """Make each of *roots* hold its target, in the layout that it becomes.
 
     Returns:
         What changed, as one update; None if nothing did.
 
     Raises:
-        CannotHold: The layout has no room for it.
+        CannotHold: A layout has no room for its target.
     """
-    doc: Doc[Any] = written.doc
     changes: list[bytes] = []
     watch = doc.observe(lambda event: changes.append(event.update))
     with doc.transaction():
-        match written.layout:
-            case Layout.PLAIN | Layout.EMPTY:
-                text: Text = doc.get(written.root, type=Text)
-                spans.rewrite(text, written.tree.children, children, update, fill)
-            case Layout.SLATE:
-                _slate_root(written, children)
-            case Layout.XML:
-                fragment: XmlFragment = doc.get(written.root, type=XmlFragment)
-                _list(fragment, _elements(written.tree.children), _blocks(children, RUN))
+        for root, children in zip(roots, targets, strict=True):
+            _root(root, children)
     watch.drop()
     return changes[0] if changes else None
+
+
+def _root(root: Written, children: list[Node]) -> None:
+    layout = root.becomes or root.layout
+    text: Text = root.doc.get(root.root, type=Text)
+    if root.layout not in (layout, Layout.EMPTY):
+        # Nothing of one layout can stay in another.
+        if len(text):
+            del text[0 : len(text)]
+        root.tree.children = []
+    match layout:
+        case Layout.PLAIN | Layout.EMPTY:
+            spans.rewrite(text, root.tree.children, children, update, fill)
+        case Layout.SLATE:
+            _slate_root(root, children)
+        case Layout.XML:
+            fragment: XmlFragment = root.doc.get(root.root, type=XmlFragment)
+            _list(fragment, _elements(root.tree.children), _blocks(children, RUN))
 
 
 def update(old: Element, new: Element) -> None:
@@ -62,7 +72,7 @@ def update(old: Element, new: Element) -> None:
     _set_attributes(handle, had, wanted)
     if isinstance(handle, XmlText):
         spans.rewrite(handle, old.children, new.children, update, fill)
-    else:
+    elif isinstance(handle, XmlElement):
         _list(handle, _elements(old.children), grouped(new.children))
 
 
@@ -132,7 +142,7 @@ def _scorer(
         return texts[key]
 
     def score(i: int, k: int) -> float:
-        same = old[i].type == new[k].type
+        same = _kind(old[i]) == _kind(new[k])
         if not same and not across:
             return 0.0
         return 0.2 * same + 0.1 + 0.7 * align.likeness(text(old, i), text(new, k))
@@ -140,27 +150,37 @@ def _scorer(
     return score
 
 
+def _kind(element: Element) -> Any:
+    """Lexical keeps the type of a block in an attribute of another name."""
+    return element.type or element.attrs.get("__type")
+
+
 def insert(
     parent: XmlFragment | XmlElement, index: int, element: Element, *, slate: bool = False
 ) -> None:
     """Insert *element* and all in it as a child of *parent*."""
     if slate or element.type == RUN:
-        text = parent.children.insert(index, XmlText(""))
-        fill(text, element)
+        made = spans.shared_type(element)
+        if isinstance(made, Map):
+            raise CannotHold("Text must be in a block.")
+        fill(parent.children.insert(index, made), element)
         return
     if not element.type:
         raise CannotHold("A block needs a type in this scene.")
-    made = parent.children.insert(index, XmlElement(element.type))
+    fill(parent.children.insert(index, XmlElement(element.type)), element)
+
+
+def fill(made: Any, element: Element) -> None:
+    """Write *element* into the shared type *made* for it, which is empty."""
+    if isinstance(made, XmlText):
+        if element.type != RUN:
+            _set_attributes(made, {}, _all_attributes(element))
+        spans.append(made, element.children, fill)
+        return
     _set_attributes(made, {}, element.attrs)
-    for at, child in enumerate(grouped(element.children)):
-        insert(made, at, child)
-
-
-def fill(text: XmlText, element: Element) -> None:
-    """Write *element* into the empty *text*."""
-    if element.type != RUN:
-        _set_attributes(text, {}, _all_attributes(element))
-    spans.append(text, element.children, fill)
+    if isinstance(made, XmlElement):
+        for at, child in enumerate(grouped(element.children)):
+            insert(made, at, child)
 
 
 def _key(element: Element) -> str:
@@ -173,9 +193,30 @@ def _all_attributes(element: Element) -> dict[str, Any]:
 
 
 def _set_attributes(handle: Any, had: dict[str, Any], wanted: dict[str, Any]) -> None:
-    view = handle.attributes
+    view: Any = handle
+    if not isinstance(handle, Map):
+        view = handle.attributes
     for key in sorted(had.keys() - wanted.keys()):
         del view[key]
     for key in sorted(wanted):
-        if key not in had or not spans.same(had[key], wanted[key]):
-            view[key] = spans.outgoing(wanted[key])
+        value = wanted[key]
+        if key in had and (
+            spans.same(had[key], value) or _changed_inside(handle, key, had[key], value)
+        ):
+            continue
+        view[key] = spans.outgoing(value)
+
+
+def _changed_inside(handle: Any, key: str, had: Any, wanted: Any) -> bool:
+    """Change the shared type in attribute *key*, so that it stays one; false if none is there."""
+    held: Any = shared.inside(handle, key)
+    if isinstance(held, Map) and isinstance(wanted, dict):
+        _set_attributes(held, had, wanted)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(held, Array) and isinstance(wanted, list):
+        del held[:]
+        held.extend(spans.outgoing(wanted))
+    elif isinstance(held, Text) and isinstance(had, str) and isinstance(wanted, str):
+        spans.rewrite(held, [Leaf(had)], [Leaf(wanted)], update, fill)
+    else:
+        return False
+    return True

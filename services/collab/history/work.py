@@ -7,20 +7,12 @@ from libs.contracts.branches import MergeStrategy
 from libs.contracts.content import ContentFormat
 from libs.contracts.history import DiffFormat
 from services.collab import formats, updates
-from services.collab.formats import Layout, jobs
+from services.collab.formats import jobs
 from services.collab.history import blocks, compare
 from services.collab.history.attribution import Step
 from services.collab.history.compare import TooMuch
 from services.collab.history.threeway import Comparison
 from services.collab.updates import EMPTY
-
-_EXACT_IN = {
-    Layout.EMPTY: ContentFormat.BLOCKS,
-    Layout.PLAIN: ContentFormat.BLOCKS,
-    Layout.SLATE: ContentFormat.BLOCKS,
-    Layout.XML: ContentFormat.PROSEMIRROR,
-}
-"""The format that holds all of a layout: text, structure, attributes and marks."""
 
 
 def render(state: bytes, form: ContentFormat) -> tuple[bytes, bytes]:
@@ -45,23 +37,16 @@ def changes(
 
 
 def restoration(current: bytes, wanted: bytes) -> tuple[list[bytes], bool]:
-    """The smallest edit that makes *current* read as *wanted*, and whether nothing differs then.
+    """The smallest edit that makes *current* hold *wanted*, and whether the whole is then the same.
 
-    Both are read in the format that holds all of the layout of *current* (of *wanted*, while
-    nothing is written in *current*): text, structure and marks come back. The edit comes in
-    pieces that fit the log; none when there is nothing to do.
+    Every root comes back as its editor holds it. The edit comes in pieces that fit the log; none
+    when there is nothing to do.
 
     Raises:
-        BadContent, CannotHold: The layout has no room for *wanted*.
+        CannotHold: The document has no room for *wanted*.
     """
-    layout = formats.layout_of(current)
-    form = _EXACT_IN[layout if layout is not Layout.EMPTY else formats.layout_of(wanted)]
-    goal = formats.render(wanted, form)
-    update = formats.rewrite(current, form, goal)
-    if update is None:
-        return [], formats.render(current, form) == goal
-    after = updates.merge([current, update])
-    return jobs.cut(update), formats.render(after, form) == goal
+    update, exact = formats.restored(current, wanted)
+    return [] if update is None else jobs.cut(update), exact
 
 
 type MergedBranch = tuple[list[dict[str, Any]], bytes | None]

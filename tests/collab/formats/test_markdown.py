@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from libs.contracts.content import ContentFormat
 from services.collab.formats import markdown, slate
-from services.collab.formats.markdown_parse import parse
+from services.collab.formats.markdown import parse
 from services.collab.formats.tree import Element, Leaf, text_of
 from tests.collab.formats.contents import NOBODY, Json, examples, got, put
 
@@ -109,7 +109,9 @@ def test_markdown_of_a_screenplay_goes_back_into_its_own_blocks():
     ]
     state = put(NOBODY, ContentFormat.BLOCKS, blocks)
     body = got(state, ContentFormat.MARKDOWN)
-    assert body.startswith("## INT. SHIP - DAY\n\nWALTON (cont'd)\n\nI am \\* not \\_alone\\_.\n")
+    assert body.startswith(
+        "## INT. SHIP - DAY\n\n&nbsp;\n\nWALTON (cont'd)\n\nI am \\* not \\_alone\\_.\n"
+    )
 
     body = body.replace("SHIP", "CABIN").replace("WALTON (", "WALTON *(").replace("d)", "d)*")
     found = got(put(state, ContentFormat.MARKDOWN, body + "\nThe end.\n"), ContentFormat.BLOCKS)

@@ -1,0 +1,348 @@
+"""What becomes of a document whose Markdown somebody changed.
+
+What Markdown cannot show at all, such as a mention or a formula, stands in it as a token: a link
+whose address names the element. What it shows only in part keeps the rest: attributes, colours,
+comments.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from services.collab import align
+from services.collab.formats import inline, markdown, merge, names
+from services.collab.formats.layout import says_something
+from services.collab.formats.tree import CannotHold, Element, Leaf, Node, joined, key_of
+from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt, units_of
+
+KEY_CHARS = 10
+"""Letters of the SHA-256 by which a token names its element."""
+
+_SHOWN_IN_LINE = frozenset({"image", "link", "footnote-reference", names.TOKEN, *names.BREAKS})
+_SHOWN_BLOCKS = frozenset(
+    {"heading", "scene-heading", "quote", "code-block", "divider", "image", "front-matter"}
+    | {"link-definition", "footnote"}
+)
+
+
+def render(view: Element) -> str:
+    """Return *view* as Markdown."""
+    return markdown.render(Element(None, {}, _forms(view, _Tokens())))
+
+
+def rewrite(view: Element, wanted: str) -> Element:
+    """Return *view* changed so that its Markdown is *wanted*.
+
+    Raises:
+        CannotHold: It would read otherwise than what is wanted.
+    """
+    tokens = _Tokens()
+    units = _units(view)
+    seen = [
+        markdown.parse(markdown.render(Element(None, {}, [_form(unit, tokens)]))).children
+        for unit in units
+    ]
+    goal = markdown.parse(wanted)
+    children = _carried(view, units, seen, goal.children, tokens)
+    return Element(None, {}, children)
+
+
+def require_reading(view: Element, wanted: str) -> None:
+    """Return when the Markdown of *view* says what *wanted* says.
+
+    Raises:
+        CannotHold: It does not; names the first line that differs.
+    """
+    goal = markdown.parse(wanted)
+    reads = render(view)
+    if reads == wanted or key_of(markdown.parse(reads)) == key_of(goal):
+        return
+    would = markdown.render(goal)
+    rows, others = would.split("\n"), reads.split("\n")
+    at = next(
+        (at for at, (one, other) in enumerate(zip(rows, others, strict=False)) if one != other),
+        min(len(rows), len(others)),
+    )
+    raise CannotHold(
+        "The editor of this scene has no place for this; the scene would read otherwise than what"
+        " was sent.",
+        f"line {at + 1}",
+    )
+
+
+class _Tokens:
+    """The elements that stand as tokens, by the keys that name them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[Element]] = {}
+        self._blocks: set[str] = set()
+
+    def of(self, element: Element, *, block: bool = False) -> Element:
+        """Return the token that stands for *element*, which is a block or stands in a line."""
+        digest = hashlib.sha256(f"{element.type} {key_of(element)}".encode()).hexdigest()
+        key = digest[:KEY_CHARS]
+        self._known.setdefault(key, []).append(element)
+        if block:
+            self._blocks.add(key)
+        shown = inline.text_of_line(element.children) if element.children else ""
+        label = shown.strip() or inline.label(element) or element.type or "element"
+        return Element(names.TOKEN, {"key": key, "label": " ".join(label.split())})
+
+    def is_block(self, token: Element) -> bool:
+        """Whether *token* stands for a block."""
+        return token.attrs["key"] in self._blocks
+
+    def element(self, token: Element) -> Node:
+        """Return what *token* stands for; text with a link where it stands for nothing."""
+        key, label = token.attrs["key"], token.attrs["label"]
+        known = self._known.get(key)
+        if not known:
+            return Leaf(label, {"link": {"href": f"{names.TOKEN_SCHEME}{key}"}})
+        # The last one stays known: a token may be copied.
+        found = known.pop(0) if len(known) > 1 else known[0]
+        return Element(found.type, found.attrs, found.children, origin=found.origin)
+
+
+def _units(element: Element) -> list[Unit]:
+    return list(units_of(element, shown=_shown))
+
+
+def _shown(block: Element) -> bool:
+    """Whether Markdown shows *block* as a block, not only what is in it."""
+    if block.type in names.LISTS:
+        return bool(block.children) and all(
+            isinstance(child, Element) and child.type in names.ITEMS for child in block.children
+        )
+    if block.type == "table":
+        return _is_plain_table(block)
+    if block.type in _SHOWN_BLOCKS or block.type in names.ITEMS or holds_text(block):
+        return True
+    return not block.children and says_something(block)
+
+
+def _is_plain_table(table: Element) -> bool:
+    """Whether Markdown has the like: a row of heads, and one line in each cell."""
+    rows = [_cells_of(row) for row in table.children]
+    width = len(rows[0] or ()) if rows else 0
+    return (
+        width > 0
+        and all(row is not None and len(row) == width for row in rows)
+        and all(cell.type == "table-header" for cell in rows[0] or ())
+        and all(_is_plain_cell(cell) for row in rows for cell in row or ())
+    )
+
+
+def _cells_of(row: Node) -> list[Element] | None:
+    if isinstance(row, Leaf) or row.type != "table-row":
+        return None
+    found = [cell for cell in row.children if isinstance(cell, Element)]
+    fitting = len(found) == len(row.children) and all(cell.type in names.CELLS for cell in found)
+    return found if fitting else None
+
+
+def _is_plain_cell(cell: Element) -> bool:
+    if any(cell.attrs.get(key) not in (None, 1) for key in ("colspan", "rowspan")):
+        return False
+    only = cell.children[0] if len(cell.children) == 1 else None
+    line = only if isinstance(only, Element) and only.type == names.PARAGRAPH else cell
+    return holds_text(line) and "\n" not in inline.text_of_line(line.children)
+
+
+def _forms(element: Element, tokens: _Tokens) -> list[Node]:
+    return [_form(unit, tokens) for unit in _units(element)]
+
+
+def _form(unit: Unit, tokens: _Tokens) -> Element:
+    """Return a unit as Markdown can show it, for `markdown.render`."""
+    return _shape(unit.block, tokens)
+
+
+def _shape(block: Element, tokens: _Tokens) -> Element:
+    if block.type in ("table", "table-row"):
+        inner: list[Node] = [
+            _shape(child, tokens) for child in block.children if isinstance(child, Element)
+        ]
+        return Element(block.type, block.attrs, inner)
+    if block.type in names.CELLS or not holds_text(block):
+        if not block.children and block.type not in _SHOWN_BLOCKS and block.type not in names.ITEMS:
+            return Element(names.PARAGRAPH, {}, [tokens.of(block, block=True)])
+        if block.children and not holds_text(block):
+            return Element(block.type, block.attrs, _forms(block, tokens))
+    return Element(block.type, block.attrs, joined(_line(block.children, tokens)))
+
+
+def _line(nodes: Sequence[Node], tokens: _Tokens) -> Iterable[Node]:
+    for node in nodes:
+        if isinstance(node, Leaf):
+            yield Leaf(inline.unified(node.text), node.marks) if "\r" in node.text else node
+        elif node.type in names.BREAKS:
+            yield Element(names.HARD_BREAK)
+        elif node.type == "link":
+            yield Element(node.type, node.attrs, joined(_line(node.children, tokens)))
+        elif node.type in _SHOWN_IN_LINE:
+            yield node
+        elif node.children:
+            yield from _line(node.children, tokens)
+        else:
+            yield tokens.of(node)
+
+
+def _carried(
+    element: Element,
+    units: Sequence[Unit],
+    seen: Sequence[Sequence[Node]],
+    wanted: Sequence[Node],
+    tokens: _Tokens,
+) -> list[Node]:
+    """Return the new children of *element*, whose *units* show as *seen* and shall as *wanted*."""
+    owners = [at for at, blocks in enumerate(seen) for _ in blocks]
+    flat = [one for blocks in seen for one in blocks]
+    pairs = align.equal_pairs([key_of(one) for one in flat], [key_of(one) for one in wanted])
+    equal = {k for _, k in pairs}
+    becomes = {k: i for i, k in [*pairs, *merge.alike(pairs, flat, wanted)]}
+    # What Markdown does not show, such as an empty paragraph, stays where it is.
+    fates = [Fate(None if blocks else unit.block) for unit, blocks in zip(units, seen, strict=True)]
+    beyond: dict[int, list[Node]] = {}
+    first: list[Node] = []
+    lost = _Lost(units, seen, {owners[i] for i in becomes.values()})
+    owner = -1
+    for k, one in enumerate(wanted):
+        if k in becomes and owners[becomes[k]] != owner:
+            i = becomes[k]
+            owner = owners[i]
+            block = units[owner].block
+            fates[owner].block = block if k in equal else _merged(block, flat[i], one, tokens)
+            continue
+        moved = lost.take(one)
+        made = [moved] if moved else _new(one, units[owner].block if owner >= 0 else None, tokens)
+        if owner < 0:
+            first += made
+            continue
+        container = left_by(units, owner)
+        if container is None:
+            fates[owner].after += made
+        else:
+            beyond.setdefault(id(container), []).extend(made)
+    return [*first, *rebuilt(element, fates, beyond, shown=_shown)]
+
+
+class _Lost:
+    """Blocks that are not where they were; one that comes again elsewhere was moved."""
+
+    def __init__(
+        self, units: Sequence[Unit], seen: Sequence[Sequence[Node]], kept: set[int]
+    ) -> None:
+        self._found: dict[str, list[Element]] = {}
+        for at, (unit, blocks) in enumerate(zip(units, seen, strict=True)):
+            if at not in kept and len(blocks) == 1 and not unit.loose:
+                self._found.setdefault(key_of(blocks[0]), []).append(unit.block)
+
+    def take(self, wanted: Node) -> Element | None:
+        """Return the block that shows as *wanted* and is nowhere else."""
+        found = self._found.get(key_of(wanted)) if self._found else None
+        return found.pop(0) if found else None
+
+
+def _merged(block: Element, seen: Node, wanted: Node, tokens: _Tokens) -> Node:
+    """Return *block*, which shows as *seen*, so that it shows as *wanted*."""
+    if isinstance(seen, Leaf) or isinstance(wanted, Leaf):
+        return block
+    kind, attrs = _heading(block, seen, wanted)
+    same = kind == block.type
+    if seen.type != wanted.type and not (holds_text(seen) and holds_text(wanted)):
+        return _only(_new(wanted, None, tokens), wanted)
+    children = _children(block, seen, wanted, tokens)
+    if not same and block.type == "image":
+        # A picture that was a block by itself and is not alone any more.
+        return Element(wanted.type, wanted.attrs, children)
+    return Element(kind, attrs, children, origin=block.origin if same else None)
+
+
+def _only(nodes: list[Node], wanted: Element) -> Node:
+    return nodes[0] if len(nodes) == 1 else Element(wanted.type, wanted.attrs, nodes)
+
+
+def _heading(
+    block: Element, seen: Element, wanted: Element
+) -> tuple[str | None, dict[str, object]]:
+    if (wanted.type, wanted.attrs) == (seen.type, seen.attrs):
+        return block.type, block.attrs
+    if wanted.type != seen.type or block.type != seen.type:
+        return wanted.type, wanted.attrs
+    return block.type, merge.changed(block.attrs, seen.attrs, wanted.attrs)
+
+
+def _children(block: Element, seen: Element, wanted: Element, tokens: _Tokens) -> list[Node]:
+    if holds_text(block) or block.type == "image":
+        line, show, want = block.children, seen, wanted
+        if block.type == "image":
+            line = [block]
+        if not holds_text(seen) or not holds_text(wanted):
+            # An item, quotation or cell whose text stands in it without a paragraph.
+            inner, new = merge.only_paragraph(seen), merge.only_paragraph(wanted)
+            if inner is None or new is None:
+                return _resolved(wanted.children, tokens)
+            show, want = inner, new
+        found = inline.revised(line, show.children, want.children)
+        return _resolved(want.children if found is None else found, tokens)
+    units = _units(block)
+    parts = _parts(units, seen.children)
+    if parts is None:
+        return _resolved(wanted.children, tokens)
+    return _carried(block, units, parts, wanted.children, tokens)
+
+
+def _parts(units: Sequence[Unit], seen: Sequence[Node]) -> list[list[Node]] | None:
+    """Return what of *seen* each unit shows; None when that cannot be told."""
+    found: list[list[Node]] = []
+    at = 0
+    for unit in units:
+        silent = holds_text(unit.block) and not unit.block.children
+        keeps_place = unit.block.type in names.ITEMS or unit.block.type in names.CELLS
+        if silent and not keeps_place and not (at < len(seen) and _is_empty(seen[at])):
+            found.append([])
+            continue
+        found.append(list(seen[at : at + 1]))
+        at += 1
+    return found if at == len(seen) else None
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Element) and not node.children and holds_text(node)
+
+
+def _new(wanted: Node, before: Element | None, tokens: _Tokens) -> list[Node]:
+    """Return a block that is new, in the shape of the one before it."""
+    found = _resolved([wanted], tokens)
+    made = found[0] if len(found) == 1 else None
+    if before is None or not isinstance(made, Element):
+        return found
+    if made.type == names.PARAGRAPH and before.type in names.REPEATING:
+        if before.type not in names.ITEMS:
+            made.type = before.type
+    elif made.type in names.ITEMS and made.type == before.type and holds_text(before):
+        inner = merge.only_paragraph(made)
+        if inner is not None and before.children:
+            made.children = inner.children
+    return found
+
+
+def _resolved(nodes: Sequence[Node], tokens: _Tokens) -> list[Node]:
+    """Return *nodes* with elements in place of the tokens that name them."""
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Leaf):
+            found.append(node)
+        elif node.type == names.TOKEN:
+            found.append(tokens.element(node))
+        else:
+            only = node.children[0] if len(node.children) == 1 else None
+            if (
+                isinstance(only, Element)
+                and (node.type, only.type) == (names.PARAGRAPH, names.TOKEN)
+                and tokens.is_block(only)
+            ):
+                found.append(tokens.element(only))
+                continue
+            children = _resolved(node.children, tokens)
+            found.append(Element(node.type, node.attrs, children, origin=node.origin))
+    return joined(found)

@@ -1,0 +1,1 @@
+export { extensions, getSchema, open } from './tiptap3/index.mjs'
