@@ -20,7 +20,7 @@ class ContentFormat(StrEnum):
     YJS = "yjs"
 
 
-class ReadContent(Wire):
+class ReadContent(ForEditor):
     """The text of a scene as it is durable now."""
 
     scene_id: UUID

@@ -212,7 +212,7 @@ class SceneEditor(Wire):
 
 
 class ForEditor(Wire):
-    """A request after which the server writes text into a scene.
+    """A request in which the server reads or writes the text of a scene in a format.
 
     `editor` is the editor of that scene; null when none is named. A release that does not know
     `editor` takes the request as long as it is null.

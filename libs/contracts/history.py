@@ -27,7 +27,7 @@ REPLAY_STEP_MAX = 100_000
 At = Annotated[str, StringConstraints(min_length=1, max_length=AT_CHARS_MAX)]
 
 
-class ReadAt(Wire):
+class ReadAt(ForEditor):
     """The text of a document as it was at a point."""
 
     document_id: UUID

@@ -3,7 +3,7 @@
 import asyncio
 
 from libs.bus import connect_broker, drain, heard, is_connected, serve
-from libs.contracts.content import READ_CONTENT, WRITE_CONTENT
+from libs.contracts.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import connect, migrate
@@ -66,6 +66,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     serve(broker, READ_CONTENT, content.read)
     serve(broker, WRITE_CONTENT, content.write)
+    serve(broker, CONVERT_SCENE, content.convert)
     copying = CopyHandlers(
         scenes=scenes,
         workers=content_workers,

@@ -1,10 +1,22 @@
 """The text of a scene for those who read and write it whole: an edit like any other."""
 
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
 import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.content import Content, ContentFormat, ReadContent, WriteContent, Written
+from libs.contracts.content import (
+    Content,
+    ContentFormat,
+    ConvertScene,
+    ReadContent,
+    WriteContent,
+    Written,
+)
+from libs.contracts.editors import SceneEditor
 from libs.postgres.pool import UNREACHABLE
 from services.collab import formats, heavy, updates
 from services.collab.commits import Commits
@@ -51,7 +63,7 @@ class ContentHandlers:
     async def read(self, question: ReadContent, _actor: Actor) -> Content:
         """Read a scene as it is durable now."""
         state = await self._state(question.scene_id.bytes)
-        body = await self._rendered(state, question.format)
+        body = await self._rendered(state, question.format, question.editor)
         return Content.model_construct(seq=state.upto, state_vector=state.vector, body=body)
 
     async def write(self, question: WriteContent, actor: Actor) -> Written:
@@ -69,13 +81,24 @@ class ContentHandlers:
             pieces = await self._beyond(question.body, state)
         else:
             pieces = await self._rewritten(question, state)
+        return await self._committed(question.scene_id, actor, state, pieces)
+
+    async def convert(self, question: ConvertScene, actor: Actor) -> Written:
+        """Lay a scene out for another editor, as an edit of its own."""
+        state = await self._state(question.scene_id.bytes)
+        pieces = await self._worked(len(state.body), jobs.convert, state.body, question.editor)
+        return await self._committed(question.scene_id, actor, state, pieces)
+
+    async def _committed(
+        self, scene_id: UUID, actor: Actor, state: State, pieces: list[bytes]
+    ) -> Written:
         if not pieces:
             return Written.model_construct(seq=state.upto, changed=False, state_vector=state.vector)
         self._commits.require_fitting(pieces)
         seq = 0
         for piece in pieces:
-            seq = await self._commits.commit(question.scene_id, actor, piece)
-        after = await self._state(scene)
+            seq = await self._commits.commit(scene_id, actor, piece)
+        after = await self._state(scene_id.bytes)
         return Written.model_construct(seq=seq, changed=True, state_vector=after.vector)
 
     async def _beyond(self, body: bytes, state: State) -> list[bytes]:
@@ -97,9 +120,16 @@ class ContentHandlers:
 
     async def _rewritten(self, question: WriteContent, state: State) -> list[bytes]:
         base = await self._base(question, state)
+        size = len(base) + len(question.body)
+        return await self._worked(
+            size, jobs.rewrite, base, question.format, question.body, question.editor
+        )
+
+    async def _worked(
+        self, size_bytes: int, job: Callable[..., list[bytes]], *args: Any
+    ) -> list[bytes]:
         try:
-            workers = self._for(len(base) + len(question.body))
-            return await workers.run(jobs.rewrite, base, question.format, question.body)
+            return await self._for(size_bytes).run(job, *args)
         except BadContent as error:
             raise errors.Invalid(error.reason, field="content", at=error.place) from error
         except CannotHold as error:
@@ -146,12 +176,14 @@ class ContentHandlers:
         except (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable) as error:
             raise errors.Unavailable from error
 
-    async def _rendered(self, state: State, form: ContentFormat) -> bytes:
+    async def _rendered(
+        self, state: State, form: ContentFormat, editor: SceneEditor | None
+    ) -> bytes:
         # Markdown has a parser to load and is slower than the others by far.
         small = len(state.body) <= INLINE_BYTES_MAX and form is not ContentFormat.MARKDOWN
         try:
             if small or form is ContentFormat.YJS:
-                return formats.render(state.body, form)
-            return await self._for(len(state.body)).run(formats.render, state.body, form)
+                return formats.render(state.body, form, editor)
+            return await self._for(len(state.body)).run(formats.render, state.body, form, editor)
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error

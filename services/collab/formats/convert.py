@@ -7,8 +7,8 @@ from libs.contracts.editors import SceneEditor
 from services.collab import updates
 from services.collab.formats import (
     document,
-    editors,
     layout,
+    likeness,
     lines,
     merge,
     names,
@@ -17,6 +17,7 @@ from services.collab.formats import (
     slate,
 )
 from services.collab.formats.document import Document
+from services.collab.formats.editors import registry
 from services.collab.formats.flatten import flat
 from services.collab.formats.inline import retexted, text_of_line, unified
 from services.collab.formats.layout import CONTENT, FRAGMENT, Layout
@@ -92,7 +93,7 @@ def rewritten(
     if read.main.layout is Layout.EMPTY:
         _begin(read, form, editor)
     targets = _targets(read, form, text, parsed)
-    _require_reading(read, targets, form, text)
+    _require_reading(read, targets, form, text, parsed)
     return _written(read, targets)
 
 
@@ -105,7 +106,7 @@ def converted(state: bytes, editor: SceneEditor) -> bytes | None:
     """
     with updates.pycrdt_errors():
         read = document.read(state)
-    lens = editors.named(editor)
+    lens = registry.named(editor)
     if read.main.root == lens.root and read.lens.name == lens.name:
         return None
     view = _unoriginal(read.view())
@@ -167,7 +168,7 @@ def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> N
         read.roots[0] = layout.read_root(read.doc, root)
     read.roots[0].becomes = becomes
     if editor is None:
-        read.lenses[0] = editors.by_layout(becomes)
+        read.lenses[0] = registry.by_layout(becomes)
 
 
 def _targets(
@@ -238,16 +239,30 @@ def _built(read: Document, children: list[Node]) -> list[list[Node]]:
 
 
 def _require_reading(
-    read: Document, targets: list[list[Node]], form: ContentFormat, text: str
+    read: Document,
+    targets: list[list[Node]],
+    form: ContentFormat,
+    text: str,
+    parsed: Element | None,
 ) -> None:
     """Return when what is going to be written will read as what was sent.
 
     Raises:
         CannotHold: It would read otherwise.
     """
-    if form not in (ContentFormat.TEXT, ContentFormat.MARKDOWN) or _is_text(read):
+    if (parsed is None and _is_text(read)) or (
+        form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML
+    ):
         return
     view = read.viewed(targets)
+    if parsed is not None:
+        would = view
+        if form is ContentFormat.PROSEMIRROR:
+            would = prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
+        if not likeness.says_the_same(would, parsed):
+            place = f"content[{likeness.first_difference(would, parsed)}]"
+            raise CannotHold(WOULD_READ_OTHERWISE, place)
+        return
     if form is ContentFormat.MARKDOWN:
         from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
 

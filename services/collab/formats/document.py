@@ -11,8 +11,8 @@ from typing import Any
 from pycrdt import Array, Doc, Map, Text
 
 from libs.contracts.editors import SceneEditor
-from services.collab.formats import editors, layout
-from services.collab.formats.editors import Editor
+from services.collab.formats import layout
+from services.collab.formats.editors import Editor, registry
 from services.collab.formats.flatten import flat
 from services.collab.formats.layout import CONTENT, Layout, Written
 from services.collab.formats.names import ROOT
@@ -102,7 +102,7 @@ def read(state: bytes, editor: SceneEditor | None = None) -> Document:
     """
     doc: Doc[Any] = Doc()
     doc.apply_update(state)
-    preferred = editors.named(editor).root if editor else ""
+    preferred = registry.named(editor).root if editor else ""
     order = {name: at for at, name in enumerate((preferred, *FIRST))}
     names = sorted(doc.keys(), key=lambda name: (order.get(name, len(order)), name))
     read_roots = {name: layout.read_root(doc, name) for name in names}
@@ -115,7 +115,7 @@ def read(state: bytes, editor: SceneEditor | None = None) -> Document:
         for name in names
         if read_roots[name].layout is Layout.EMPTY and (value := _data(doc, name)) is not None
     }
-    lenses = [editors.of(root, editor) for root in roots]
+    lenses = [registry.of(root, editor) for root in roots]
     return Document(doc, roots, lenses, data)
 
 

@@ -1,6 +1,5 @@
 """How a document is laid out: found by looking at what is in it, whatever editor wrote it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any

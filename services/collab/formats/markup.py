@@ -37,13 +37,23 @@ def rewrite(view: Element, wanted: str) -> Element:
     """
     tokens = _Tokens()
     units = _units(view)
+    forms: list[Node] = [_form(unit, tokens) for unit in units]
+    labels = _footnotes(forms)
     seen = [
-        markdown.parse(markdown.render(Element(None, {}, [_form(unit, tokens)]))).children
-        for unit in units
+        markdown.parse(rows, labels, part=True).children for rows in markdown.render_blocks(forms)
     ]
     goal = markdown.parse(wanted)
     children = _carried(view, units, seen, goal.children, tokens)
     return Element(None, {}, children)
+
+
+def _footnotes(blocks: Sequence[Node]) -> list[str]:
+    """Return the labels of the footnotes among *blocks*: references to others are text."""
+    return [
+        str(block.attrs.get("label"))
+        for block in blocks
+        if isinstance(block, Element) and block.type == names.FOOTNOTE
+    ]
 
 
 def require_reading(view: Element, wanted: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from services.collab import align, formats
 from services.collab.formats.names import INLINE
 from services.collab.history.compare import COMPARED_BYTES_MAX, Change, TooMuch, text_changes
@@ -72,13 +73,13 @@ def pair(
     return equal, changed
 
 
-def blocks_of(state: bytes) -> list[Block]:
-    """The blocks of a state.
+def blocks_of(state: bytes, editor: SceneEditor | None = None) -> list[Block]:
+    """The blocks of a state, as the lens of *editor* shows them.
 
     Raises:
         TooMuch: They are larger than COMPARED_BYTES_MAX.
     """
-    found = formats.render(state, ContentFormat.BLOCKS)
+    found = formats.render(state, ContentFormat.BLOCKS, editor)
     if len(found) > COMPARED_BYTES_MAX:
         raise TooMuch
     return json.loads(found)

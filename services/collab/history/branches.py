@@ -1,7 +1,6 @@
 """Branches: a document of its own that began as a scene, and its way back into it."""
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +17,9 @@ from libs.contracts.branches import (
     CreateBranch,
     MergeBranch,
     Merged,
+    MergeStrategy,
 )
+from libs.contracts.editors import SceneEditor
 from libs.contracts.history import OfScene, OneOfScene
 from libs.postgres import Connection
 from services.collab.commits import API_CONNECTION, Commits
@@ -113,7 +114,8 @@ class BranchHandlers:
         scene, head = await self._now(question.scene_id, question.scene_id, actor)
         branch, _ = await self._now(question.id, question.scene_id, actor)
         strategy = question.request.strategy
-        found = await self._worked(base, scene, branch, strategy)
+        states = base, scene, branch
+        found = await self._worked(states, strategy, question.editor)
         conflicts = [BlockConflict.model_validate(each) for each in found[0]]
         update: bytes | None = found[1]
         if question.request.dry_run:
@@ -168,10 +170,13 @@ class BranchHandlers:
         return await self._past.state(place, found), found.seq
 
     async def _worked(
-        self, base: bytes, scene: bytes, branch: bytes, strategy: Any
+        self,
+        states: tuple[bytes, bytes, bytes],
+        strategy: MergeStrategy | None,
+        editor: SceneEditor | None,
     ) -> work.MergedBranch:
         try:
-            found = await self._past.run(work.merge_branch, base, scene, branch, strategy)
+            found = await self._past.run(work.merge_branch, *states, strategy, editor)
         except BadUpdate as error:
             raise errors.Unavailable from error
         except (BadContent, CannotHold) as error:

@@ -50,7 +50,7 @@ class HistoryHandlers:
         place = Place(question.document_id, question.scene_id, actor.scope())
         found = await self._past.find(place, question.at)
         state = await self._past.state(place, found)
-        body, vector = await self._worked(work.render, state, question.format)
+        body, vector = await self._worked(work.render, state, question.format, question.editor)
         return Content.model_construct(seq=found.seq, state_vector=vector, body=body)
 
     async def list_sessions(self, question: ListSessions, _actor: Actor) -> Sessions:

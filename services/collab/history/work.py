@@ -5,6 +5,7 @@ from typing import Any
 
 from libs.contracts.branches import MergeStrategy
 from libs.contracts.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from libs.contracts.history import DiffFormat
 from services.collab import formats, updates
 from services.collab.formats import jobs
@@ -15,9 +16,11 @@ from services.collab.history.threeway import Comparison
 from services.collab.updates import EMPTY
 
 
-def render(state: bytes, form: ContentFormat) -> tuple[bytes, bytes]:
+def render(
+    state: bytes, form: ContentFormat, editor: SceneEditor | None = None
+) -> tuple[bytes, bytes]:
     """*state* in *form*, and its state vector."""
-    return formats.render(state, form), updates.state_vector(state)
+    return formats.render(state, form, editor), updates.state_vector(state)
 
 
 def changes(
@@ -54,7 +57,11 @@ type MergedBranch = tuple[list[dict[str, Any]], bytes | None]
 
 
 def merge_branch(
-    base: bytes, scene: bytes, branch: bytes, strategy: MergeStrategy | None
+    base: bytes,
+    scene: bytes,
+    branch: bytes,
+    strategy: MergeStrategy | None,
+    editor: SceneEditor | None = None,
 ) -> MergedBranch | None:
     """Bring what changed from *base* to *branch* into *scene*; None when it is too much to compare.
 
@@ -62,7 +69,9 @@ def merge_branch(
     Yjs merges them, and, where there were conflicts, what it takes to decide them.
     """
     try:
-        comparison = Comparison.of(*(blocks.blocks_of(each) for each in (base, scene, branch)))
+        comparison = Comparison.of(
+            *(blocks.blocks_of(each, editor) for each in (base, scene, branch))
+        )
     except TooMuch:
         return None
     conflicts = comparison.conflicts()
@@ -72,9 +81,9 @@ def merge_branch(
     both = updates.merge([scene, branch])
     wanted = comparison.merged(strategy or MergeStrategy.MERGE)
     pieces = [updates.difference(branch, updates.state_vector(scene))]
-    if conflicts or _lost(wanted, blocks.blocks_of(both)):
+    if conflicts or _lost(wanted, blocks.blocks_of(both, editor)):
         goal = blocks.dumped(wanted)
-        if decided := formats.rewrite(both, ContentFormat.BLOCKS, goal):
+        if decided := formats.rewrite(both, ContentFormat.BLOCKS, goal, editor):
             pieces.append(decided)
     pieces = [piece for piece in pieces if piece != EMPTY]
     if not pieces or _adds_nothing(scene, pieces):

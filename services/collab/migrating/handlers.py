@@ -11,6 +11,7 @@ import structlog
 
 from libs import errors
 from libs.contracts.actor import Actor
+from libs.contracts.editors import SceneEditor
 from libs.contracts.ids import new_id
 from libs.contracts.migration import (
     Imported,
@@ -71,7 +72,7 @@ class MigrationHandlers:
                 return await self._verify(question.scene_id)
             if question.dry_run:
                 return await self._try(question)
-            return await self._migrate(question.scene_id, actor)
+            return await self._migrate(question.scene_id, actor, question.editor)
         except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied, SceneUnreadable) as error:
             raise errors.Unavailable from error
 
@@ -83,7 +84,7 @@ class MigrationHandlers:
             return _told(scene, MigrationOutcome.SKIPPED, "was migrated before")
         if known is None:
             given = None if blocks is None else await self._workers.run(rendering.pack, blocks)
-            made = await self._converted(scene, given.packed if given else None)
+            made = await self._converted(scene, question.editor, given.packed if given else None)
             if isinstance(made, SceneMigration):
                 return made
             found, update = made
@@ -92,12 +93,14 @@ class MigrationHandlers:
             count, update = known["block_count"], known["yjs_update"]
         return _told(scene, MigrationOutcome.READY, blocks=count, update_bytes=len(update))
 
-    async def _migrate(self, scene: UUID, actor: Actor) -> SceneMigration:
+    async def _migrate(
+        self, scene: UUID, actor: Actor, editor: SceneEditor | None
+    ) -> SceneMigration:
         known = await self._pool.fetchrow(SQL.read, scene)
         if known and known["seq"]:
             return await self._migrated_before(scene, known)
         if known is None:
-            made = await self._converted(scene)
+            made = await self._converted(scene, editor)
             if isinstance(made, SceneMigration):
                 return made
             found, update = made
@@ -127,7 +130,7 @@ class MigrationHandlers:
         return _told(scene, MigrationOutcome.MIGRATED, blocks=count, update_bytes=size)
 
     async def _converted(
-        self, scene: UUID, given: Packed | None = None
+        self, scene: UUID, editor: SceneEditor | None, given: Packed | None = None
     ) -> tuple[Packed, bytes] | SceneMigration:
         """The blocks of a scene that nobody began to migrate and their update, or why not."""
         waiting = await self._pool.fetchrow(SQL.waiting, scene)
@@ -143,7 +146,7 @@ class MigrationHandlers:
         if found is None:
             return _told(scene, MigrationOutcome.SKIPPED, "has no blocks from elsewhere")
         made: Converted = await self._workers.run(
-            converting.convert, found.content, found.size_bytes
+            converting.convert, found.content, found.size_bytes, editor
         )
         if made.reason:
             return _told(scene, MigrationOutcome.FAILED, made.reason)

@@ -205,10 +205,17 @@ class ContentRoutes:
     async def _content(
         self, call: Call[NoBody, AtPoint], document: UUID, form: ContentFormat
     ) -> Content:
+        editor = await self._editors.of(call.access.editor, call.actor)
         if at := call.query.at:
-            then = ReadAt(document_id=document, scene_id=call.path["id"], format=form, at=at)
+            then = ReadAt(
+                document_id=document,
+                scene_id=call.path["id"],
+                format=form,
+                at=at,
+                editor=editor,
+            )
             return await self._caller.ask(READ_AT, then, call.actor, deadline_s=DEADLINE_S)
-        now = ReadContent(scene_id=document, format=form)
+        now = ReadContent(scene_id=document, format=form, editor=editor)
         return await self._caller.ask(READ_CONTENT, now, call.actor, deadline_s=DEADLINE_S)
 
     async def write(self, call: Call[bytes, ToWrite]) -> Answer:

@@ -48,14 +48,12 @@ VALUES = st.recursive(
 )
 MARKS = st.dictionaries(
     st.one_of(st.sampled_from(["bold", "italic", "strikethrough"]), NAMES),
-    st.one_of(st.just(value=True), VALUES.filter(lambda value: value not in (None, {}))),
+    st.one_of(st.just(value=True), VALUES.filter(lambda value: value not in (None, {}, False))),
     max_size=2,
 )
 ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=2)
 BLOCK_TYPES = st.one_of(
-    st.sampled_from(
-        ["scene-heading", "action", "character", "dialogue", "paragraph", "heading", "quote"]
-    ),
+    st.sampled_from(["scene-heading", "action", "character", "dialogue", "paragraph", "heading"]),
     st.sampled_from(["x-unknown", "p", "列"]),
 )
 
@@ -70,25 +68,36 @@ def leaves(draw: st.DrawFn) -> dict[str, Json]:
 def inlines(draw: st.DrawFn) -> dict[str, Json]:
     """A link or mention in a line."""
     kind = draw(st.sampled_from(["link", "mention", "x-inline"]))
-    return draw(ATTRIBUTES) | {"type": kind, "children": draw(st.lists(leaves(), max_size=2))}
+    inner = [] if kind == "mention" else draw(st.lists(leaves(), max_size=2))
+    return draw(ATTRIBUTES) | {"type": kind, "children": inner}
 
 
 @st.composite
 def lines(draw: st.DrawFn) -> dict[str, Json]:
     """A block with a line of text in it."""
     children = draw(st.lists(st.one_of(leaves(), leaves(), inlines()), max_size=4))
+    if any(child.get("type") == "x-inline" for child in children):
+        # Only the text beside it tells that an unknown element stands in a line.
+        children.append({"text": "beside"})
     return draw(ATTRIBUTES) | {"type": draw(BLOCK_TYPES), "children": children}
 
 
 @st.composite
 def nests(draw: st.DrawFn, inner: st.SearchStrategy[Json]) -> dict[str, Json]:
-    """A block of blocks."""
-    kind = draw(st.sampled_from(["list", "list-item", "quote", "x-box"]))
-    ordered = draw(st.sampled_from([{}, {"ordered": True}, {"ordered": False}]))
+    """A block of blocks, as every editor takes them: an item begins with a paragraph."""
     children = draw(st.lists(inner, min_size=1, max_size=3))
-    return ordered | draw(ATTRIBUTES) | {"type": kind, "children": children}
+    kind = draw(st.sampled_from(["list", "quote", "x-box"]))
+    if kind != "list":
+        return draw(ATTRIBUTES) | {"type": kind, "children": children}
+    items = [
+        draw(ATTRIBUTES) | {"type": "list-item", "children": [PARAGRAPH, child]}
+        for child in children
+    ]
+    ordered = draw(st.sampled_from([{}, {"ordered": True}, {"ordered": False}]))
+    return ordered | draw(ATTRIBUTES) | {"type": kind, "children": items}
 
 
+PARAGRAPH: Json = {"type": "paragraph", "children": [{"text": "item"}]}
 BLOCKS = st.lists(st.recursive(lines(), nests, max_leaves=4), max_size=5)
 
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from libs.contracts.editors import BuiltIn, EditorDefinition
-from services.collab.formats import markdown_parse
+from services.collab.formats.markdown import parse as parse_markdown
 from services.collab.formats.editors.detect import detect
 from services.collab.formats.editors.prosemirror import ProseMirrorEditor, definition_of
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node
@@ -51,7 +51,7 @@ def e(kind: str, *children: Node | str, **attrs: object) -> Element:
 )
 def test_what_markdown_allows_and_the_schema_does_not(markdown: str, wanted: str) -> None:
     """Case markdown-list-items, and its like."""
-    assert built(TIPTAP, *markdown_parse.parse(markdown).children) == wanted
+    assert built(TIPTAP, *parse_markdown(markdown).children) == wanted
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ Laws, held by tests for every editor:
 
 from typing import Protocol
 
-from libs.contracts.editors import BuiltIn, SceneEditor
-from services.collab.formats.layout import Layout, Written
+from services.collab.formats.layout import Layout
 from services.collab.formats.tree import Element, Node
 
 
@@ -56,26 +55,3 @@ class Editor(Protocol):
             CannotHold: It would delete or change something; says where.
         """
         ...
-
-
-def named(editor: SceneEditor) -> Editor:
-    """Return the lens of the editor that a scene names."""
-    from services.collab.formats.editors import basic  # noqa: PLC0415 (knows this module)
-
-    return basic.BY_NAME[BuiltIn(editor.name)]
-
-
-def of(root: Written, editor: SceneEditor | None) -> Editor:
-    """Return the lens through which *root* is seen: the scene's own, or what wrote it."""
-    if editor is not None:
-        known = named(editor)
-        if root.layout in (Layout.EMPTY, known.layout):
-            return known
-    return by_layout(root.layout)
-
-
-def by_layout(layout: Layout) -> Editor:
-    """Return the lens for what an unknown editor wrote in *layout*."""
-    from services.collab.formats.editors import basic  # noqa: PLC0415 (knows this module)
-
-    return basic.BY_LAYOUT[layout]
