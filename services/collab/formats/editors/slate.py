@@ -103,38 +103,6 @@ def _in_lines(element: Element) -> set[str]:
     return found
 
 
-def check(self, children: list[Node]) -> None:
-    """Return when no element holds both blocks and text, and only blocks are at the top.
-
-    Raises:
-        CannotHold: One does.
-    """
-    check(children, "content", top=True)
-
-
-def show(native: Element) -> Element:
-    """Return *native* and all in it, each with itself as origin."""
-    children = [one if isinstance(one, Leaf) else show(one) for one in native.children]
-    return Element(native.type, native.attrs, children, None, native)
-
-
-def _made(element: Element, seen: Seen) -> Element:
-    if element.origin is not None and seen.untouched(element):
-        return element.origin
-    children = element.children
-    if not blocks.holds_text(children):
-        children = blocks.as_blocks(children)
-    return Element(element.type, element.attrs, joined(_inner(child, seen) for child in children))
-
-
-def _inner(child: Node, seen: Seen) -> Node:
-    if isinstance(child, Leaf):
-        return child
-    if child.type == names.HARD_BREAK and child.origin is None and not child.attrs:
-        return Leaf("\n")
-    return _made(child, seen)
-
-
 def check(children: list[Node], place: str, *, top: bool = False) -> None:
     """Return when neither *children* nor what is in them mixes blocks and text.
 
