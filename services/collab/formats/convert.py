@@ -63,7 +63,7 @@ def _is_text(read: Document) -> bool:
 
 
 def _plain_text(read: Document) -> str:
-    return text_of_line(flat(read.main.tree).children)
+    return text_of_line(read.natives[0].children)
 
 
 def _prosemirror(read: Document) -> Element:
@@ -72,7 +72,7 @@ def _prosemirror(read: Document) -> Element:
     if read.lens.layout is not Layout.XML:
         return names.to_tiptap(view)
     others = [one for one in view.children if isinstance(one, Element) and one.type == names.ROOT]
-    native = flat(read.main.tree)
+    native = read.natives[0]
     return Element(None, {}, [*native.children, *(names.to_tiptap(one) for one in others)])
 
 
@@ -171,6 +171,7 @@ def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> N
     with updates.pycrdt_errors():
         read.roots[0] = layout.read_root(read.doc, root)
     read.roots[0].becomes = becomes
+    read.natives[0] = flat(read.roots[0].tree)
     if editor is None:
         read.lenses[0] = registry.by_layout(becomes)
 
@@ -201,7 +202,7 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
 
 def _retexted(read: Document, text: str) -> list[Node]:
     """Return the content of a plain text reading *text*, with formatting and embeds kept."""
-    leaves = flat(read.main.tree).children
+    leaves = read.natives[0].children
     if all(isinstance(one, Leaf) and not one.marks and "\r" not in one.text for one in leaves):
         return [Leaf(text)] if text else []
     return retexted(leaves, text, breaks=False)
@@ -240,15 +241,15 @@ def _back(form: ContentFormat) -> merge.Back:
 def _natively(read: Document, parsed: Element) -> list[list[Node]]:
     """Take ProseMirror's JSON for what the editor holds."""
     here, *others = read.parted(parsed.children)
-    native = flat(read.main.tree)
+    native = read.natives[0]
     seen = prosemirror.parse(prosemirror.render(native))
     if seen != native:
         # Some of what Yjs can hold reads the same in JSON: a mark that is true, and one of {}.
         here = merge.merge(native, seen, Element(None, {}, here), _same).children
     read.lens.check(here)
     built = [
-        lens.build(names.from_tiptap(Element(None, {}, one)))
-        for lens, one in zip(read.lenses[1:], others, strict=True)
+        lens.build(names.from_tiptap(Element(None, {}, one, origin=native)))
+        for lens, one, native in zip(read.lenses[1:], others, read.natives[1:], strict=True)
     ]
     return [here, *built]
 
@@ -256,7 +257,8 @@ def _natively(read: Document, parsed: Element) -> list[list[Node]]:
 def _built(read: Document, children: list[Node]) -> list[list[Node]]:
     parts = read.parted(children)
     return [
-        lens.build(Element(None, {}, part)) for lens, part in zip(read.lenses, parts, strict=True)
+        lens.build(Element(None, {}, part, origin=native))
+        for lens, part, native in zip(read.lenses, parts, read.natives, strict=True)
     ]
 
 

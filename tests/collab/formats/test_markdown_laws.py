@@ -11,9 +11,7 @@ from tests.collab.formats.trees import BLOCKS, FOOTNOTES, LINES, normal
 MARKUP = st.lists(
     st.one_of(
         st.sampled_from(
-            "* ** _ __ ~ ~~ ` `` ``` [ ] ( ) ! < > & ; # - + 1. 2) | : \\ = --- *** ~~~ [^1] [^1]: [x]"
-            ' [a]: [ \t \n \n\n \u3000 \ufeff \r\n <br> &nbsp; &#10; <a> a@b.c www.x.y http://x.y /u "t"'
-            " {4} |-|-| |a|b|".split(" ")
+            ["*", "**", "_", "__", "~", "~~", "`", "``", "```", "[", "]", "(", ")", "!", "<", ">", "&", ";", "#", "-", "+", "1.", "2)", "|", ":", "\\", "=", "---", "***", "~~~", "[^1]", "[^1]:", "[x]", "[a]:", "[", "\t", "\n", "\n\n", "\u3000", "\ufeff", "\r\n", "<br>", "&nbsp;", "&#10;", "<a>", "a@b.c", "www.x.y", "http://x.y", "/u", '"t"', "{4}", "|-|-|", "|a|b|"]
         ).map(lambda one: one.replace("{4}", "    ")),
         st.sampled_from(["a", "b", " ", "\n", "「", "文", "    ", "\n\n", "  \n"]),
         st.characters(exclude_categories=("Cs",)),

@@ -205,7 +205,7 @@ def line(nodes: Sequence[Node]) -> list[Node]:
             cells.append((letter, marks, None))
     for mark in ("bold", "italic"):
         cells = _without_edges(cells, mark)
-    return joined(element if element else Leaf(letter, marks) for letter, marks, element in cells)
+    return joined(element or Leaf(letter, marks) for letter, marks, element in cells)
 
 
 def _without_edges(cells: list[Cell], mark: str) -> list[Cell]:
