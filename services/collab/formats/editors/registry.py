@@ -75,11 +75,14 @@ def of(root: Written, native: Element, editor: SceneEditor | None) -> Editor:
     found = detect_texts.detect(root.layout, root.root, native)
     if found is None:
         found = detect.detect(native.children)
+    if found is BuiltIn.PLATE and not fitting:
+        # Other editors made with Slate use its names, too; only who names it gets ours for them.
+        found = BuiltIn.SLATE
     # What is called the same in several editors tells nothing.
     return fitting if fitting and found in _COMMON else built_in(found)
 
 
-_COMMON = frozenset({BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.PLAIN})
+_COMMON = frozenset({BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.PLATE, BuiltIn.PLAIN})
 """Editors that are found where nothing points to another one."""
 
 
