@@ -190,9 +190,9 @@ class Live:
         """Bring *member* up to date from *vector*, or send them away with the reason."""
         await self._rooms.join(member, vector)
 
-    def edit(self, member: Member, update: bytes, *, counted: bool) -> int:
+    def edit(self, member: Member, update: bytes) -> int:
         """Take one edit; returns the bytes it weighs until it is acknowledged."""
-        return self._rooms.edit(member, update, counted=counted)
+        return self._rooms.edit(member, update)
 
     # -- what goes on by itself
 

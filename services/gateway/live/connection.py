@@ -27,6 +27,7 @@ from libs.contracts.yprotocol import (
 from services.gateway.identity.model import Identity
 from services.gateway.live.audience import Dialect, News
 from services.gateway.live.member import Hall, Member
+from services.gateway.live.presence import NULL, encode
 from services.gateway.live.room import Joined, Room
 from services.gateway.live.socket import (
     DENIED,
@@ -111,6 +112,10 @@ class Guest(Member):
     def renew(self) -> None:
         """Providers say themselves that they are here."""
 
+    def announce_again(self, client: int, clock: int) -> None:
+        """Tell the client that it left, which it knows better and says so."""
+        self.send(awareness_message(encode([(client, clock, NULL)])))
+
     def failed(self, error: errors.AppError) -> None:
         """They could not be let in."""
         match error:
@@ -152,9 +157,9 @@ class Guest(Member):
                 self.acknowledge(self.joined.head)
         elif self.refusal is None or not update.startswith(NO_STRUCTS):
             # Deletions that a reader repeats are no attempt to write.
-            self.edit(update, counted=False)
+            self.edit(update)
 
-    def edit(self, update: bytes, *, counted: bool = True) -> None:
+    def edit(self, update: bytes) -> None:
         """Take an edit.
 
         Raises:
@@ -164,7 +169,7 @@ class Guest(Member):
             raise Malformed("empty update")
         objection = self.objection(update)
         if objection is None:
-            self.submit(update, counted=counted)
+            self.submit(update)
         elif isinstance(objection, errors.TooLarge):
             self.put_out(TOO_BIG, objection.detail)
         else:

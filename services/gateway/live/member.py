@@ -10,7 +10,7 @@ from libs.contracts.frames import REASON_SCENE_FULL, REASON_TOO_LARGE
 from services.gateway.identity.model import Identity
 from services.gateway.live.audience import Dialect
 from services.gateway.live.room import Joined, Room
-from services.gateway.live.socket import INVALID, TOO_BIG, Socket
+from services.gateway.live.socket import INVALID, SAME_CLIENT, TOO_BIG, Socket
 
 JOINS_AT_ONCE_MAX = 4
 
@@ -25,7 +25,7 @@ class Hall(Protocol):
 
     update_bytes_max: int
 
-    def edit(self, member: "Member", update: bytes, *, counted: bool) -> int:
+    def edit(self, member: "Member", update: bytes) -> int:
         """Take one edit; returns the bytes it weighs until it is settled."""
         ...
 
@@ -105,6 +105,14 @@ class Member(ABC):
     def renew(self) -> None:
         """Say again that somebody is here, when the client does not by itself."""
 
+    @abstractmethod
+    def announce_again(self, client: int, clock: int) -> None:
+        """Have the Yjs client announced with a clock above *clock*."""
+
+    def replaced(self) -> None:
+        """Another socket announces the same Yjs client; edits of both would cover each other."""
+        self.put_out(SAME_CLIENT, "another connection writes with the same Yjs client id")
+
     # -- what the gateway calls
 
     def admit(self, room: Room, identity: Identity, project_id: UUID) -> None:
@@ -128,10 +136,10 @@ class Member(ABC):
 
     # -- what uplinks call
 
-    def settled(self, entry_bytes: int, *, counted: bool) -> bool:
+    def settled(self, entry_bytes: int) -> bool:
         """Note that an edit is durable; returns whether this client wants to hear of it."""
         self._socket.settle(entry_bytes)
-        self._durable += counted
+        self._durable += 1
         return self.wants_acks
 
     def refused(self, reason: int) -> None:
@@ -148,10 +156,10 @@ class Member(ABC):
             return errors.TooLarge("update too large", limitBytes=self._hall.update_bytes_max)
         return None
 
-    def submit(self, update: bytes, *, counted: bool = True) -> None:
+    def submit(self, update: bytes) -> None:
         """Send an edit on its way."""
-        self._sent += counted
-        self._socket.owe(self._hall.edit(self, update, counted=counted))
+        self._sent += 1
+        self._socket.owe(self._hall.edit(self, update))
 
     def submit_nothing(self) -> bool:
         """Count an edit that says nothing new; False when older ones are under way before it."""

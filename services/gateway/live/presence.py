@@ -5,13 +5,19 @@ stamps each state with the identity it knows, accepts states only from the membe
 announced a client, gathers changes for FLUSH_INTERVAL_S and encodes them once for everyone.
 
 A client of /ws has no awareness of its own; its member speaks here for it (`seat`).
+
+Receivers ignore a state whose clock is not above the last one that they know, even if they forgot
+the state when a socket broke. A client answers the news that it left by announcing itself again
+with a higher clock; that is how the server has it announced to those who would ignore it.
 """
 
 import asyncio
 import json
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, cast
 
 from prometheus_client import Counter
@@ -26,6 +32,10 @@ CLIENTS_PER_CONNECTION_MAX = 4
 CLIENTS_PER_ROOM_MAX = 1_000
 NUMBER_MAX = (1 << 53) - 1
 """Clients that read a larger one throw, and lose the rest of the message with it."""
+RENEWAL_INTERVAL_S = 0.5
+"""All clients of a room are asked at most once in this time to announce themselves again."""
+YOUNG_S = 60.0
+"""A room younger than this may hold clients that knew each other before a gateway ended."""
 SILENT_S_MAX = 35.0
 """Clients repeat themselves every 15 s; y-protocols forgets them after 30."""
 
@@ -41,6 +51,14 @@ class Voice(Protocol):
     """Who it is, whatever it says about itself."""
     presences: set[int]
     """The Yjs clients it announced."""
+
+    def announce_again(self, client: int, clock: int) -> None:
+        """Have *client* announced with a clock above *clock*."""
+        ...
+
+    def replaced(self) -> None:
+        """Another socket announces the same Yjs client: it cannot be in two places."""
+        ...
 
 
 class Ears(Protocol):
@@ -92,6 +110,8 @@ def encode(states: list[tuple[int, int, bytes]]) -> bytes:
 
 
 NULL = b"null"
+RENEW = varuint(0)
+"""Asks the other gateways to have their clients announced again; older ones see no news in it."""
 
 
 def _encode_state(members: dict[str, Any]) -> bytes:
@@ -107,11 +127,31 @@ def _encode_state(members: dict[str, Any]) -> bytes:
         return json.dumps(members, separators=(",", ":")).encode()
 
 
-def _returns(connection: Voice, known: _State, clock: int) -> bool:
-    """Whether this is the same person, back on another socket before the old one was missed."""
-    if clock <= known.clock or known.body == NULL:
+class Claim(StrEnum):
+    """What a socket means by announcing a client that another one announced before."""
+
+    REPEATS = "repeats"
+    """It says what it heard: providers do."""
+    TAKES_OVER = "takes over"
+    """The same person, on another socket: the newer one counts."""
+    INTRUDES = "intrudes"
+    """Somebody else's client."""
+
+
+def _claim(connection: Voice, known: _State, clock: int, state: bytes) -> Claim:
+    shown = json.loads(known.body)
+    if clock <= known.clock and (connection.presences or _is_repeated(state, shown)):
+        return Claim.REPEATS
+    if shown["user"]["id"] == connection.badge["id"]:
+        return Claim.TAKES_OVER
+    return Claim.INTRUDES if not connection.presences else Claim.REPEATS
+
+
+def _is_repeated(state: bytes, shown: Any) -> bool:
+    try:
+        return json.loads(state) == shown
+    except (ValueError, RecursionError):
         return False
-    return json.loads(known.body)["user"]["id"] == connection.badge["id"]
 
 
 class Presence:
@@ -127,6 +167,10 @@ class Presence:
         """Clients to tell about, and whether there is more to say than that they are there."""
         self._roster_changed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._renewal: asyncio.TimerHandle | None = None
+        self._opened_at = self._loop.time()
+        self._gone: OrderedDict[int, int] = OrderedDict()
+        """Clients that left, with the clock at which they did; the oldest are forgotten first."""
         self._flushed_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -140,10 +184,22 @@ class Presence:
             raise Malformed("awareness update too large")
         for client, clock, state in decode(body):
             known = self._states.get(client)
-            if known and known.owner is not connection and not _returns(connection, known, clock):
-                # Providers repeat what they hear about others; only the owner is believed.
-                continue
-            if known and (clock < known.clock or (clock == known.clock and state != NULL)):
+            if known and known.owner is not connection and known.body != NULL:
+                if state == NULL:
+                    continue
+                claim = _claim(connection, known, clock, state)
+                if claim is Claim.INTRUDES:
+                    connection.replaced()
+                    return
+                if claim is Claim.REPEATS:
+                    # Only the owner is believed.
+                    continue
+                if clock <= known.clock:
+                    clock = known.clock + 1  # noqa: PLW2901
+                if known.owner:
+                    known.owner.presences.discard(client)
+                    known.owner.replaced()
+            elif known and (clock < known.clock or (clock == known.clock and state != NULL)):
                 continue
             if state == NULL:
                 if known:
@@ -152,12 +208,36 @@ class Presence:
             stamped = self._stamped(connection, known, state)
             if stamped is None:
                 continue
-            if known and known.owner:
-                known.owner.presences.discard(client)
+            if client not in connection.presences:
+                self._arrives(connection, client, clock, known)
             self._states[client] = _State(clock, stamped, connection, self._loop.time())
             connection.presences.add(client)
             self._roster_changed |= known is None or known.body == NULL
             self._changed(client, anew=known is None or known.body != stamped)
+
+    def _arrives(self, connection: Voice, client: int, clock: int, known: _State | None) -> None:
+        """See to it that those who knew *client* before believe that it is back."""
+        last = max(known.clock if known else -1, self._gone.pop(client, -1))
+        if last >= 0:
+            self._ask_for_renewal()
+        if last >= 0 or self._loop.time() - self._opened_at < YOUNG_S:
+            connection.announce_again(client, max(last, clock))
+
+    def _ask_for_renewal(self) -> None:
+        """Have everyone announced again, soon: who came back ignores what it knew before."""
+        if self._renewal is None:
+            self._renewal = self._loop.call_later(RENEWAL_INTERVAL_S, self._renew, RENEW)
+
+    def _renew(self, told: bytes | None) -> None:
+        """Ask the clients here, and those of other gateways by *told*."""
+        self._renewal = None
+        for client, state in list(self._states.items()):
+            if state.owner and state.body != NULL:
+                state.owner.announce_again(client, state.clock)
+        if told is not None:
+            task = asyncio.create_task(self._tell(told))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def new_client(self) -> int:
         """Return a Yjs client id for somebody who has none; 0 is nobody's."""
@@ -191,10 +271,17 @@ class Presence:
 
     def _leave(self, client: int, known: _State, clock: int) -> None:
         known.clock, known.body = clock, NULL
+        self._remember(client, clock)
         if known.owner:
             known.owner.presences.discard(client)
         self._roster_changed = True
         self._changed(client, anew=True)
+
+    def _remember(self, client: int, clock: int) -> None:
+        self._gone[client] = clock
+        self._gone.move_to_end(client)
+        while len(self._gone) > CLIENTS_PER_ROOM_MAX:
+            self._gone.popitem(last=False)
 
     def left(self, connection: Voice) -> None:
         """A connection is gone: so are the clients it announced, at once."""
@@ -204,15 +291,22 @@ class Presence:
 
     def heard(self, body: bytes) -> None:
         """Take what another gateway tells about its clients, and pass it on as it is."""
+        if body == RENEW:
+            self._renew(None)
+            return
         now = self._loop.time()
         changed: list[tuple[int, bytes]] = []
         roster_changed = False
         for client, clock, state in decode(body):
             known = self._states.get(client)
-            if known and known.owner and clock <= known.clock:
-                continue
+            if known and known.owner:
+                if clock <= known.clock or state == NULL:
+                    continue
+                known.owner.presences.discard(client)
+                known.owner.replaced()
             if state == NULL:
                 self._states.pop(client, None)
+                self._remember(client, clock)
             else:
                 self._states[client] = _State(clock, state, None, now)
             roster_changed |= (known is None) != (state == NULL)

@@ -85,12 +85,10 @@ class Rooms:
         finally:
             room.joining -= 1
 
-    def edit(self, member: Member, update: bytes, *, counted: bool) -> int:
+    def edit(self, member: Member, update: bytes) -> int:
         """Take one edit; returns the bytes it weighs until it is acknowledged."""
         room = member.here
-        return self.uplinks.submit(
-            room.lane, member, update, deliveries=room.audience.size, counted=counted
-        )
+        return self.uplinks.submit(room.lane, member, update, deliveries=room.audience.size)
 
     async def look_at_heads(self) -> None:
         """Ask now whether anything was missed."""

@@ -198,6 +198,12 @@ class Seat(Member):
         self._said = said
         self._said_at = self.here.now()
 
+    def announce_again(self, client: int, clock: int) -> None:
+        """Say again where they are."""
+        if self.joined and not self.gone and client == self._client:
+            self._clock = max(self._clock, clock)
+            self.say(self._said)
+
     def renew(self) -> None:
         """Say again that they are here."""
         if self.joined and not self.gone and self.here.now() - self._said_at > RENEW_AFTER_S:

@@ -43,7 +43,7 @@ class Writer(Protocol):
     author: bytes
     tag: int
 
-    def settled(self, entry_bytes: int, *, counted: bool) -> bool:
+    def settled(self, entry_bytes: int) -> bool:
         """Note that an edit is durable; returns whether to `acknowledge` it."""
         ...
 
@@ -61,7 +61,6 @@ class _Entry:
     data: bytes
     writer: Writer
     lane: "Lane"
-    counted: bool
 
 
 @dataclass(slots=True)
@@ -125,9 +124,7 @@ class Uplinks:
         await self._client.subscribe(self._reply, cb=self._on_ack)
         await self._client.subscribe(subjects.HEARTBEAT, cb=self._on_beat)
 
-    def submit(
-        self, lane: Lane, writer: Writer, update: bytes, *, deliveries: int, counted: bool
-    ) -> int:
+    def submit(self, lane: Lane, writer: Writer, update: bytes, *, deliveries: int) -> int:
         """Take one edit; returns the bytes it weighs until it is settled.
 
         Args:
@@ -135,13 +132,12 @@ class Uplinks:
             writer: Whose it is.
             update: A Yjs update.
             deliveries: To how many connections here it will go.
-            counted: Whether the writer counts it too, for its acknowledgements.
         """
         data = frames.batch_entry(lane.scene, writer.author, writer.tag, update)
         lane.unacked += 1
         self.unacked += 1
         self._pacer.count(deliveries)
-        self._queue(_Entry(data, writer, lane, counted))
+        self._queue(_Entry(data, writer, lane))
         return len(data)
 
     def _queue(self, entry: _Entry) -> None:
@@ -286,7 +282,7 @@ class Uplinks:
         for entry in entries:
             lane, writer = entry.lane, entry.writer
             lane.unacked -= 1
-            if writer.settled(len(entry.data), counted=entry.counted):
+            if writer.settled(len(entry.data)):
                 told[writer] = lane.scene
             if lane.held is not None and lane.unacked == len(lane.held):
                 self._release(lane)
