@@ -258,7 +258,6 @@ class TestConverting:
         assert is_problem(gone, 404, "NOT_FOUND")
         assert heard == []
 
-    @pytest.mark.xfail(strict=True, reason="collab does not serve convert_scene yet")
     async def test_it_is_one_edit_and_the_scene_names_the_editor(
         self, manuscript: Manuscript, mary: Person
     ):
