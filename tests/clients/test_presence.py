@@ -20,3 +20,15 @@ async def test_presence_is_prompt_and_cannot_be_forged(play: Scenario, friends: 
     measured = {name: ms for name, ms in result.items() if name.endswith("Ms")}
     assert measured.keys() == {"seenMs", "movedMs", "lateMs", "closedMs", "brokenMs"}
     assert max(measured.values()) < SOON_MS, measured
+
+
+async def test_who_comes_back_is_seen_at_once(play: Scenario):
+    """After a broken socket and after a disconnect, both ways, as no provider does by itself.
+
+    What was written offline is acknowledged like anything else. A Yjs client that a second socket
+    announces is in two places: the older socket of the same person is closed, anybody else's too.
+    """
+    result = await play("returning")
+
+    assert result["text"].endswith("written offline!")
+    assert result["closes"] == {"first": [4409], "second": [], "intruder": [4409]}
