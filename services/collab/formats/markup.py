@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from services.collab.formats import inline, markdown, merge, names
+from services.collab.formats import inline, markdown, merge, names, portable
 from services.collab.formats.layout import says_something
 from services.collab.formats.tree import (
     WOULD_READ_OTHERWISE,
@@ -47,7 +47,7 @@ class Reading:
 
     def __init__(self, view: Element, known: "Mapping[int, _Known] | None" = None) -> None:
         """Read *view*; the rows of what is *known* need not be made again."""
-        self._view = view
+        self._view = portable.from_view(view)
         self._tokens = _Tokens()
         self._units: list[Unit] = []
         self._rows: list[str] = []
@@ -94,7 +94,7 @@ class Reading:
         seen = [markdown.parse(rows, labels, part=True).children for rows in self._rows]
         goal = markdown.parse(wanted).children
         children = _carried(self._view, self._units, seen, goal, self._tokens)
-        return Element(None, {}, children)
+        return portable.to_view(Element(None, {}, children))
 
     def require(self, view: Element, wanted: str) -> None:
         """Return when *view*, which this one becomes, says what *wanted* says.

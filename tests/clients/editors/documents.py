@@ -60,6 +60,11 @@ class Author:
                 found.append(self._word())
         return joined(found)
 
+    def next_word(self) -> str:
+        """Return a word that is nowhere else."""
+        self._words += 1
+        return f"{self._words}w"
+
     def _word(self) -> Leaf:
         self._words += 1
         return Leaf(f"{self.pick.choice(TEXTS)}{self._words}w ", dict(self.pick.choice(MARKS)))
