@@ -205,11 +205,11 @@ def line(nodes: Sequence[Node]) -> list[Node]:
             cells.append((letter, marks, None))
     for mark in ("bold", "italic"):
         cells = _without_edges(cells, mark)
-    return joined(element if element else Leaf(letter, marks) for letter, marks, element in cells)
+    return joined(element or Leaf(letter, marks) for letter, marks, element in cells)
 
 
 def _without_edges(cells: list[Cell], mark: str) -> list[Cell]:
-    """Bold and italic do not mark spaces and line breaks at their edges, unless they mark no more."""
+    """Bold and italic mark no spaces and line breaks at their edges, unless they mark no more."""
     texts = [at for at, (_, _, element) in enumerate(cells) if element is None]
     run: list[int] = []
     for at in [*texts, None]:
