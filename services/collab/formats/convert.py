@@ -81,7 +81,7 @@ def _target(
         from services.collab.formats import markdown  # noqa: PLC0415 (its parser is slow to load)
 
         ours = shown(native, laid_out, ContentFormat.BLOCKS)
-        if markdown.render(ours) == text:
+        if markdown.render(ours) == markdown.normal(text):
             # Some of what blocks tell apart reads the same: two lists side by side are one.
             return native.children
         back = names.to_tiptap if laid_out is Layout.XML else _same

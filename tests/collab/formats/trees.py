@@ -1,3 +1,5 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 """Trees of what Markdown shows, drawn by Hypothesis, and their normal form in Markdown."""
 
 from collections.abc import Sequence
