@@ -199,11 +199,12 @@ class _Siblings:
         box = ("[x] " if item.attrs.get("checked") is True else "[ ] ") if is_task else ""
         begins = bool(children) and _is_paragraph(children[0]) and not is_empty(children[0])
         if box and not begins:
+            # The box is a paragraph of its own, which is empty for who reads it.
             yield box.rstrip()
-            box = ""
-            bullet = ""
-            if children and not (len(children) == 1 and is_empty(children[0])):
-                yield ""
+            rest = children[1:] if children and is_empty(children[0]) else children
+            rows = put_together(_Siblings(self._depth + 2).rows(rest))
+            yield from ["", *rows] if rows else []
+            return
         inner = Element(None, {}, children)
         if begins and len(children) > 1 and all(_may_follow_at_once(one) for one in children[1:]):
             blocks = _Siblings(self._depth + 2).rows(children)
