@@ -1,3 +1,4 @@
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 """Our tree as HTML of Tiptap's nodes, and HTML in a form in which two renderers can be compared."""
 
 import html

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.content import ContentFormat
-from services.collab.formats import markdown, slate
+from services.collab.formats import markdown, names, slate
 from services.collab.formats.markdown import parse
-from services.collab.formats.tree import Element, Leaf, text_of
+from services.collab.formats.tree import Element, Leaf, Node, text_of
 from tests.collab.formats.contents import NOBODY, Json, examples, got, put
 
 DOCUMENT = """\
@@ -131,9 +131,169 @@ def test_markdown_of_a_screenplay_goes_back_into_its_own_blocks():
     assert found[5] == {"type": "paragraph", "children": [{"text": "The end."}]}
 
 
-@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "[x](javascript:alert(1))"])
+@pytest.mark.parametrize(
+    "hostile",
+    ["<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](data:text/html;x)"],
+)
 def test_html_and_scripts_are_text(hostile: str):
     """They stay what somebody wrote; nothing here makes them more."""
     found = parse(hostile)
 
     assert text_of(found.children[0]) == hostile
+
+
+def paragraph(*nodes: Node) -> Element:
+    return Element(None, {}, [Element("paragraph", {}, list(nodes))])
+
+
+def test_emphasis_beside_punctuation_takes_nothing_else_with_it():
+    """As in all Chinese and Japanese prose: the neighbour is written as a reference."""
+    line = paragraph(
+        Leaf("これは"),
+        Leaf("「重要」", {"bold": True}),
+        Leaf("です。"),
+        Leaf("the map", {"link": {"href": "https://e.example/map"}}),
+        Leaf(" and "),
+        Leaf("x = 1", {"code": True}),
+        Leaf("—so", {"italic": True}),
+        Leaf("it"),
+    )
+
+    written = markdown.render(line)
+
+    assert "**「重要」**" in written
+    assert "[the map](https://e.example/map)" in written
+    assert parse(written) == line
+
+
+@pytest.mark.parametrize(
+    "source", ["**a **b** c**", "*a *b* c*", "~~a ~~b~~ c~~", "**a <br>**b** c**"]
+)
+def test_emphasis_within_emphasis_of_its_kind_ends_only_itself(source: str):
+    """What follows the inner one is still marked by the outer one."""
+    last = parse(source).children[0]
+    assert isinstance(last, Element)
+    end = last.children[-1]
+
+    assert isinstance(end, Leaf)
+    assert end.text.endswith("c")
+    assert end.marks
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_other_line_ends_and_a_byte_order_mark_are_the_same_text(end: str):
+    assert parse("\ufeff" + DOCUMENT.replace("\n", end)) == parse(DOCUMENT)
+
+
+VERSE = """\
+Roses are red\\
+violets are blue
+and this is soft\\
+\\
+the end<br>
+"""
+
+
+def test_verse_keeps_its_line_breaks():
+    """Hard ones as elements, also at the end of a block; soft ones as characters of the text."""
+    read = parse(VERSE)
+
+    assert read == paragraph(
+        Leaf("Roses are red"),
+        Element("hard-break"),
+        Leaf("violets are blue\nand this is soft"),
+        Element("hard-break"),
+        Element("hard-break"),
+        Leaf("the end"),
+        Element("hard-break"),
+    )
+    assert markdown.render(read) == VERSE
+    heading = parse("# a<br>b")
+    assert markdown.render(heading) == "# a<br>b\n"
+
+
+def test_tokens_come_back_by_their_key():
+    """Whatever is in key and label; beside marks, and alone in a paragraph."""
+    token = Element(names.TOKEN, {"key": "k:1 (x)\\&amp;", "label": "@Mary *[x]*"})
+    line = paragraph(Leaf("We ask", {"bold": True}), token, Leaf("now", {"bold": True}))
+
+    assert parse(markdown.render(line)) == line
+    assert parse(markdown.render(paragraph(token))) == paragraph(token)
+
+
+EXTENDED = """\
+---
+title: The Ice
+tags: [a, b]
+---
+
+- [ ] ink
+- [x] paper
+
+* a list
+
+| Name | Age |
+| --- | --: |
+| Mary \\| Shelley | 18 |
+| *Percy* |  |
+
+A note[^1] and <https://e.example>.
+
+[^1]: It is *here*.
+
+    And here.
+
+[unused]: /u "T"
+"""
+
+
+def test_what_gfm_adds_is_read_and_written():
+    """Front matter, tasks, tables, autolinks, footnotes, and definitions that nobody uses."""
+    read = parse(EXTENDED)
+
+    assert [block["type"] for block in slate.blocks(read)] == [
+        "front-matter",
+        "task-list",
+        "list",
+        "table",
+        "paragraph",
+        "footnote",
+        "link-definition",
+    ]
+    assert markdown.render(read) == EXTENDED
+    assert markdown.render(parse("---\nnot: closed\n")) == "---\n\nnot: closed\n"
+
+
+def test_a_mixed_list_becomes_lists_and_boxes_of_a_numbered_one_are_text():
+    """An editor's list holds tasks or items; nothing is lost for that."""
+    mixed = parse("- a\n- [x] b\n- c\n")
+    assert [block["type"] for block in slate.blocks(mixed)] == ["list", "task-list", "list"]
+    assert parse(markdown.render(mixed)) == mixed
+    assert text_of(parse("1. [x] a\n2. b\n")) == "[x] ab"
+
+
+def test_a_table_without_a_header_has_none_after_reading():
+    row = Element("table-row", {}, [Element("table-cell", {}, paragraph(Leaf("a")).children)])
+    table = Element(None, {}, [Element("table", {}, [row, row])])
+
+    assert parse(markdown.render(table)) == table
+
+
+def test_empty_paragraphs_are_kept_but_at_the_end():
+    """A pause between two scenes is one; at its end an editor puts one by itself."""
+    empty = Element("paragraph")
+    root = Element(
+        None, {}, [*paragraph(Leaf("a")).children, empty, *paragraph(Leaf("b")).children]
+    )
+
+    assert markdown.render(root) == "a\n\n&nbsp;\n\nb\n"
+    assert parse(markdown.render(root)) == root
+    assert markdown.render(Element(None, {}, [empty])) == ""
+
+
+def test_unknown_elements_never_hide_their_text():
+    """A block of blocks is written as these, text beside an element as one line."""
+    box = Element("x-box", {}, [*paragraph(Leaf("one")).children, *paragraph(Leaf("two")).children])
+    assert markdown.render(Element(None, {}, [box])) == "one\n\ntwo\n"
+    tag = Element("hashtag", {}, [Leaf("#storm", {"bold": True})])
+    assert markdown.render(paragraph(Leaf("a "), tag, Leaf(" b"))) == "a **#storm** b\n"

@@ -1,3 +1,5 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 """Trees of what Markdown shows, drawn by Hypothesis, and their normal form in Markdown."""
 
 from collections.abc import Sequence
@@ -209,7 +211,7 @@ def line(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _without_edges(cells: list[Cell], mark: str) -> list[Cell]:
-    """Bold and italic do not mark spaces and line breaks at their edges, unless they mark no more."""
+    """Bold and italic mark no spaces and line breaks at their edges, unless they mark no more."""
     texts = [at for at, (_, _, element) in enumerate(cells) if element is None]
     run: list[int] = []
     for at in [*texts, None]:

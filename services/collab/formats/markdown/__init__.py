@@ -1,4 +1,4 @@
-"""Markdown: `parse` reads it, `render` writes it, `rewrite` carries a change back.
+"""Markdown: `parse` reads it, `render` writes it.
 
 docs/formats.md tells what of the tree Markdown shows, and in which normal form.
 """
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from services.collab.formats.markdown.blocks import of_document, put_together
 from services.collab.formats.markdown.parse import normal, parse
-from services.collab.formats.markdown.rewrite import rewrite
 from services.collab.formats.tree import Element, Node
 
-__all__ = ["normal", "parse", "render", "render_blocks", "rewrite"]
+__all__ = ["normal", "parse", "render", "render_blocks"]
 
 
 def render(root: Element) -> str:

@@ -38,6 +38,19 @@ _BLOCKS = frozenset(
 )
 """Elements that are blocks even where text stands beside them."""
 _LISTS = ("list", names.TASK_LIST)
+_NESTING = frozenset({*_LISTS, "quote", names.FOOTNOTE})
+_SHOWN = frozenset(
+    {
+        names.PARAGRAPH,
+        "heading",
+        "scene-heading",
+        names.CODE_BLOCK,
+        names.FRONT_MATTER,
+        "divider",
+        "table",
+        names.LINK_DEFINITION,
+    }
+)
 
 
 def of_document(nodes: Sequence[Node]) -> list[list[str]]:
@@ -96,9 +109,25 @@ class _Siblings:
             self._above = ""
         return rows
 
-    def _through(self, nodes: Sequence[Node]) -> list[str]:
+    def _through(self, block: Element) -> list[str]:
         """Return what stands in an element that Markdown does not show, in its place."""
-        return put_together(self.rows(nodes))
+        found: list[Node] = []
+        # Without recursion: there may be hundreds of such elements in one another.
+        waiting: list[Node] = block.children[::-1]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Element) and self._is_only_around_blocks(node):
+                waiting += reversed(node.children)
+            else:
+                found.append(node)
+        return put_together(self.rows(found))
+
+    def _is_only_around_blocks(self, element: Element) -> bool:
+        if element.type in _SHOWN or not element.children:
+            return False
+        if element.type in _NESTING and self._depth < DEPTH_MAX:
+            return False
+        return not any(_is_in_line(child, in_text=False) for child in element.children)
 
     def _block(self, block: Element) -> list[str]:
         if block.type in _LISTS and self._depth < DEPTH_MAX:
@@ -128,7 +157,7 @@ class _Siblings:
             case names.LINK_DEFINITION:
                 return _definition(block)
             case _:
-                return self._through(block.children)
+                return self._through(block)
 
     def _inside(self, block: Element, levels: int, bullet: str = "") -> list[str]:
         only = block.children[0] if len(block.children) == 1 else None
@@ -139,7 +168,7 @@ class _Siblings:
     def _footnote(self, block: Element) -> list[str]:
         label = block.attrs.get("label")
         if not isinstance(label, str) or not inline.FOOTNOTE_LABEL.fullmatch(label):
-            return self._through(block.children)
+            return self._through(block)
         rows = self._inside(block, 1)
         first = block.children[0] if block.children else None
         is_text = isinstance(first, Leaf) or (first is not None and first.type == names.PARAGRAPH)
@@ -170,11 +199,12 @@ class _Siblings:
         box = ("[x] " if item.attrs.get("checked") is True else "[ ] ") if is_task else ""
         begins = bool(children) and _is_paragraph(children[0]) and not is_empty(children[0])
         if box and not begins:
+            # The box is a paragraph of its own, which is empty for who reads it.
             yield box.rstrip()
-            box = ""
-            bullet = ""
-            if children and not (len(children) == 1 and is_empty(children[0])):
-                yield ""
+            rest = children[1:] if children and is_empty(children[0]) else children
+            rows = put_together(_Siblings(self._depth + 2).rows(rest))
+            yield from ["", *rows] if rows else []
+            return
         inner = Element(None, {}, children)
         if begins and len(children) > 1 and all(_may_follow_at_once(one) for one in children[1:]):
             blocks = _Siblings(self._depth + 2).rows(children)
