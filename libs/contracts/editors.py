@@ -205,6 +205,11 @@ class SceneEditor(Wire):
     name: Word
     definition: EditorDefinition | None = None
 
+    @classmethod
+    def built_in(cls, name: str) -> "SceneEditor | None":
+        """Return the built-in editor of a name; None when there is none."""
+        return cls(name=name) if name in list(BuiltIn) else None
+
 
 class ForEditor(Wire):
     """A request in which the server reads or writes the text of a scene in a format.

@@ -188,7 +188,7 @@ class SchemaOutdated(Conflict):
 
 
 class SchemaLowered(Conflict):
-    """A scene's schemaVersion may be raised, never lowered or cleared."""
+    """A schema version of a scene or an editor may be raised, never lowered or cleared."""
 
     code = "SCHEMA_LOWERED"
 

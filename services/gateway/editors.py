@@ -7,7 +7,7 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts import manuscript
 from libs.contracts.actor import Actor
-from libs.contracts.editors import BuiltIn, EditorInUse, SceneEditor
+from libs.contracts.editors import EditorInUse, SceneEditor
 from libs.contracts.resources import Kind
 from libs.contracts.team_editors import Editor
 
@@ -33,7 +33,7 @@ class Editors:
         if editor is None:
             return None
         if editor.definition_id is None or editor.definition_version is None:
-            return SceneEditor(name=editor.name) if editor.name in list(BuiltIn) else None
+            return SceneEditor.built_in(editor.name)
         key = editor.definition_id, editor.definition_version
         if key not in self._known:
             question = manuscript.Read(kind=KIND, id=editor.definition_id, include_deleted=True)
@@ -41,9 +41,8 @@ class Editors:
                 found = await self._caller.ask(manuscript.READ, question, actor)
             except errors.NotFound:
                 return None  # purged since
-            self._keep(Editor.model_validate(found.resource))
             # What was read may be newer than what was asked for; it counts.
-            return _of(Editor.model_validate(found.resource))
+            return self._keep(Editor.model_validate(found.resource))
         self._known.move_to_end(key)
         return self._known[key]
 
@@ -53,8 +52,8 @@ class Editors:
         Raises:
             errors.Invalid: There is none.
         """
-        if name in list(BuiltIn):
-            return SceneEditor(name=name)
+        if built_in := SceneEditor.built_in(name):
+            return built_in
         question = manuscript.List(kind=KIND, parent_id=actor.project_id, filters={"name": name})
         found = await self._caller.ask(manuscript.LIST, question, actor)
         editors = [Editor.model_validate(each) for each in found.items]
@@ -64,10 +63,11 @@ class Editors:
         detail = f"{name!r} is not built in, nor the name of an editor definition of this project"
         raise errors.Invalid(f"editor: {detail}", errors=[{"field": "editor", "detail": detail}])
 
-    def _keep(self, editor: Editor) -> None:
-        self._known[editor.id, editor.version] = _of(editor)
+    def _keep(self, editor: Editor) -> SceneEditor:
+        self._known[editor.id, editor.version] = kept = _of(editor)
         while len(self._known) > DEFINITIONS_MAX:
             self._known.popitem(last=False)
+        return kept
 
 
 def _of(editor: Editor) -> SceneEditor:

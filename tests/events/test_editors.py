@@ -15,6 +15,7 @@ from services.events.model.aggregates import PROJECT
 from services.events.model.log import fold
 from tests.events.bundling import Bundling, create, delete, put
 from tests.events.support import Json, World
+from tests.events.syncing import Peer
 from tests.events.test_libraries import library, save, take_over
 from tests.events.test_log import require_replayed
 from tests.events.workspaces import inside, planted, taken
@@ -111,6 +112,18 @@ class TestNames:
                 field = refusal.value.data["errors"][0]["field"]
                 assert field == "operations.0.fields.editor"
             assert {each.code for each in refusals} == {"VALIDATION_FAILED"}
+
+    async def test_a_peer_s_name_must_lead_somewhere(self, world: World) -> None:
+        """What cannot be named is kept as a conflict, and the rest of the checkpoint is done."""
+        scene = await world.scene()
+        seen: Json = {"oldValue": None}
+        unknown = put("scene", scene["id"], "editor", "nothing", **seen)
+        titled = put("scene", scene["id"], "title", "Kept", **seen)
+        pushed = await Peer(world).push(1, unknown, titled)
+
+        after = await world.read("scene", scene["id"])
+        assert (after["editor"], after["title"]) == (None, "Kept")
+        assert [each.conflict_id is None for each in pushed.results] == [False, True]
 
     async def test_an_event_from_before_names_none(self, world: World, owner: Pool) -> None:
         """What an older release recorded reads as a project without an editor."""

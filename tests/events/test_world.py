@@ -22,6 +22,7 @@ LASTING: dict[Kind, Json] = {
     "context_rule": {"name": "All", "rag_k": 5},
     "persona": {"name": "Captain", "prompt": "Write as Walton."},
     "prompt_preset": {"name": "Storm", "constraints": {"maxWords": 100}},
+    "editor_definition": {"name": "House", "definition": {"kind": "text", "root": "content"}},
 }
 
 

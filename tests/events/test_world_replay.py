@@ -39,6 +39,7 @@ KINDS: tuple[Kind, ...] = (
     "context_rule",
     "persona",
     "prompt_preset",
+    "editor_definition",
 )
 DEEDS = ("create", "create", "create", "change", "change", "remove", "restore")
 STEPS = st.lists(
@@ -102,6 +103,10 @@ class Busy:
                 "name": name,
                 "persona_id": self.some("persona", one) if two % 2 else None,
                 "constraints": {"n": two},
+            },
+            "editor_definition": {
+                "name": name,
+                "definition": {"kind": "text", "root": name, "version": two or None},
             },
         }
         return given[kind]
@@ -234,7 +239,7 @@ async def test_replay_after_a_crowd(caller: Caller, owner: Pool) -> None:
 
     async def work(who: int) -> None:
         for turn in range(40):
-            number = who * 37 + turn * 11
+            number = who * 37 + turn * 13
             kind = KINDS[number % len(KINDS)]
             deed = DEEDS[(number // 3) % len(DEEDS)]
             await busy.act(kind, deed, number % 100, turn % 10, f"n{who}-{turn}")

@@ -11,7 +11,7 @@ from services.gateway.routes.world import WORLD_SHAPES
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import furnish, routes_to
 
-NODE = {
+NODE: Json = {
     "content": "", "group": "", "marks": None, "inline": False, "atom": False, "code": False,
     "attrs": {},
 }  # fmt: skip

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from libs.cli.operate.ask import STYLE, run
-from libs.cli.operate.line import Line, NatsUrl, Refused, line
+from libs.cli.operate.line import NOBODY, Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
 from libs.cli.say import say
@@ -24,8 +24,16 @@ from libs.contracts.blob_operations import (
     ImportOutcome,
     ListImports,
 )
+from libs.contracts.editors import SceneEditor
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import AUTHORIZE, LIST_BOOK_SCENES, Authorize, ListBookScenes
+from libs.contracts.manuscript import (
+    AUTHORIZE,
+    LIST_BOOK_SCENES,
+    READ,
+    Authorize,
+    ListBookScenes,
+    Read,
+)
 from libs.contracts.migration import (
     LIST_IMPORTED,
     MIGRATE_SCENE,
@@ -200,6 +208,8 @@ async def _run(
         async def attempt(question: MigrateScene) -> None:
             scene = question.scene_id
             try:
+                editor = await _editor_of(services, scene)
+                question = question.model_copy(update={"editor": editor})
                 told[scene] = await services.ask(MIGRATE_SCENE, question)
             except Refused as refusal:
                 told[scene] = _told(scene, MigrationOutcome.FAILED, str(refusal))
@@ -221,6 +231,23 @@ async def _run(
             work,
         )
     return list(told.values())
+
+
+async def _editor_of(services: Line, scene: UUID) -> SceneEditor | None:
+    """Return what a scene is written with; None when nobody named that."""
+    question = Authorize(user_id=NOBODY.user_id, kind="scene", id=scene)
+    standing = await services.ask(AUTHORIZE, question)
+    if standing.editor is None:
+        return None
+    if standing.editor.definition_id is None:
+        return SceneEditor.built_in(standing.editor.name)
+    definition = Read(
+        kind="editor_definition", id=standing.editor.definition_id, include_deleted=True
+    )
+    found = await services.ask(READ, definition, project_id=standing.project_id)
+    return SceneEditor.model_validate(
+        {"name": found.resource["name"], "definition": found.resource["definition"]}
+    )
 
 
 async def _take_in(

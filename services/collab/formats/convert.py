@@ -1,7 +1,5 @@
 """From a state to what a format shows, and from wanted content to the smallest update."""
 
-from collections.abc import Callable
-
 from libs.contracts.content import ContentFormat
 from libs.contracts.editors import SceneEditor
 from services.collab import updates
@@ -21,13 +19,15 @@ from services.collab.formats.editors import registry
 from services.collab.formats.flatten import flat
 from services.collab.formats.inline import retexted, text_of_line, unified
 from services.collab.formats.layout import CONTENT, FRAGMENT, Layout
-from services.collab.formats.tree import CannotHold, Element, Leaf, Node
+from services.collab.formats.tree import (
+    WOULD_READ_OTHERWISE,
+    CannotHold,
+    Element,
+    Leaf,
+    Node,
+)
 from services.collab.formats.write import write
 
-WOULD_READ_OTHERWISE = (
-    "The editor of this scene has no place for this; the scene would read otherwise than what was"
-    " sent."
-)
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -63,7 +63,7 @@ def _is_text(read: Document) -> bool:
 
 
 def _plain_text(read: Document) -> str:
-    return text_of_line(flat(read.main.tree).children)
+    return text_of_line(read.natives[0].children)
 
 
 def _prosemirror(read: Document) -> Element:
@@ -72,7 +72,7 @@ def _prosemirror(read: Document) -> Element:
     if read.lens.layout is not Layout.XML:
         return names.to_tiptap(view)
     others = [one for one in view.children if isinstance(one, Element) and one.type == names.ROOT]
-    native = flat(read.main.tree)
+    native = read.natives[0]
     return Element(None, {}, [*native.children, *(names.to_tiptap(one) for one in others)])
 
 
@@ -92,8 +92,12 @@ def rewritten(
         read = document.read(state, editor)
     if read.main.layout is Layout.EMPTY:
         _begin(read, form, editor)
-    targets = _targets(read, form, text, parsed)
-    _require_reading(read, targets, form, text, parsed)
+    if parsed is None:
+        targets = _worded(read, form, text)
+    elif form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML:
+        targets = _natively(read, parsed)
+    else:
+        targets = _structured(read, form, parsed)
     return _written(read, targets)
 
 
@@ -167,66 +171,85 @@ def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> N
     with updates.pycrdt_errors():
         read.roots[0] = layout.read_root(read.doc, root)
     read.roots[0].becomes = becomes
+    read.natives[0] = flat(read.roots[0].tree)
     if editor is None:
         read.lenses[0] = registry.by_layout(becomes)
 
 
-def _targets(
-    read: Document, form: ContentFormat, text: str, parsed: Element | None
-) -> list[list[Node]]:
-    """Return what each root must hold, as its editor has it."""
-    if parsed is None:
-        if _is_text(read):
-            return [_retexted(read, text)]
-        return _built(read, _reworded(read, form, text).children)
-    if form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML:
-        return _natively(read, parsed)
+def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
+    """Return what each root must hold so that the document reads *text*."""
+    if _is_text(read):
+        return [_retexted(read, text)]
     view = read.view()
-    if form is ContentFormat.PROSEMIRROR:
-        seen = prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
-        wanted = merge.merge(view, seen, parsed, names.from_tiptap)
-    else:
-        seen = slate.parse(slate.render(view))
-        wanted = merge.merge(view, seen, parsed, _same)
-    return _built(read, wanted.children)
+    if form is ContentFormat.MARKDOWN:
+        from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
+
+        reading = markup.Reading(view)
+        # Some of what blocks tell apart reads the same: two lists side by side are one.
+        found = view if reading.text == text else reading.rewritten(text)
+        targets = _built(read, found.children)
+        reading.require(read.viewed(targets), text)
+        return targets
+    found = view
+    # An element that only stood beside others may have become a line of its own.
+    for _ in range(2):
+        if lines.render(found) != text:
+            found = lines.rewrite(found, text, breaks=read.lens.layout is not Layout.PLAIN)
+    targets = _built(read, found.children)
+    lines.require(read.viewed(targets), text)
+    return targets
 
 
 def _retexted(read: Document, text: str) -> list[Node]:
     """Return the content of a plain text reading *text*, with formatting and embeds kept."""
-    leaves = flat(read.main.tree).children
+    leaves = read.natives[0].children
     if all(isinstance(one, Leaf) and not one.marks and "\r" not in one.text for one in leaves):
         return [Leaf(text)] if text else []
     return retexted(leaves, text, breaks=False)
 
 
-def _reworded(read: Document, form: ContentFormat, text: str) -> Element:
-    """Return the view that reads *text* in *form*."""
-    view = read.view()
-    if form is ContentFormat.TEXT:
-        found = view
-        # An element that only stood beside others may have become a line of its own.
-        for _ in range(2):
-            if lines.render(found) != text:
-                found = lines.rewrite(found, text, breaks=read.lens.layout is not Layout.PLAIN)
-        return found
-    from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
+def _structured(read: Document, form: ContentFormat, parsed: Element) -> list[list[Node]]:
+    """Return what each root must hold so that the document shows *parsed*.
 
-    # Some of what blocks tell apart reads the same: two lists side by side are one.
-    return view if markup.render(view) == text else markup.rewrite(view, text)
+    Raises:
+        CannotHold: It would show something else.
+    """
+    view = read.view()
+    wanted = merge.merge(view, _shown(view, form), parsed, _back(form))
+    targets = _built(read, wanted.children)
+    would = read.viewed(targets)
+    if form is ContentFormat.BLOCKS and likeness.says_the_same(would, parsed):
+        return targets
+    would = _shown(would, form)
+    if not likeness.says_the_same(would, parsed):
+        place = f"content[{likeness.first_difference(would, parsed)}]"
+        raise CannotHold(WOULD_READ_OTHERWISE, place)
+    return targets
+
+
+def _shown(view: Element, form: ContentFormat) -> Element:
+    """Return *view* as a client reads it back from its JSON."""
+    if form is ContentFormat.PROSEMIRROR:
+        return prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
+    return slate.parse(slate.render(view))
+
+
+def _back(form: ContentFormat) -> merge.Back:
+    return names.from_tiptap if form is ContentFormat.PROSEMIRROR else _same
 
 
 def _natively(read: Document, parsed: Element) -> list[list[Node]]:
     """Take ProseMirror's JSON for what the editor holds."""
     here, *others = read.parted(parsed.children)
-    native = flat(read.main.tree)
+    native = read.natives[0]
     seen = prosemirror.parse(prosemirror.render(native))
     if seen != native:
         # Some of what Yjs can hold reads the same in JSON: a mark that is true, and one of {}.
         here = merge.merge(native, seen, Element(None, {}, here), _same).children
     read.lens.check(here)
     built = [
-        lens.build(names.from_tiptap(Element(None, {}, one)))
-        for lens, one in zip(read.lenses[1:], others, strict=True)
+        lens.build(names.from_tiptap(Element(None, {}, one, origin=native)))
+        for lens, one, native in zip(read.lenses[1:], others, read.natives[1:], strict=True)
     ]
     return [here, *built]
 
@@ -234,49 +257,9 @@ def _natively(read: Document, parsed: Element) -> list[list[Node]]:
 def _built(read: Document, children: list[Node]) -> list[list[Node]]:
     parts = read.parted(children)
     return [
-        lens.build(Element(None, {}, part)) for lens, part in zip(read.lenses, parts, strict=True)
+        lens.build(Element(None, {}, part, origin=native))
+        for lens, part, native in zip(read.lenses, parts, read.natives, strict=True)
     ]
-
-
-def _require_reading(
-    read: Document,
-    targets: list[list[Node]],
-    form: ContentFormat,
-    text: str,
-    parsed: Element | None,
-) -> None:
-    """Return when what is going to be written will read as what was sent.
-
-    Raises:
-        CannotHold: It would read otherwise.
-    """
-    if (parsed is None and _is_text(read)) or (
-        form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML
-    ):
-        return
-    view = read.viewed(targets)
-    if parsed is not None:
-        would = view
-        if form is ContentFormat.PROSEMIRROR:
-            would = prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
-        if not likeness.says_the_same(would, parsed):
-            place = f"content[{likeness.first_difference(would, parsed)}]"
-            raise CannotHold(WOULD_READ_OTHERWISE, place)
-        return
-    if form is ContentFormat.MARKDOWN:
-        from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
-
-        markup.require_reading(view, text)
-        return
-    would = lines.render(view)
-    if would != text:
-        rows, others = text.split("\n"), would.split("\n")
-        pairs = enumerate(zip(rows, others, strict=False))
-        at = next((at for at, (one, other) in pairs if one != other), min(len(rows), len(others)))
-        raise CannotHold(WOULD_READ_OTHERWISE, f"line {at + 1}")
-
-
-type Translate = Callable[[Element], Element]
 
 
 def _same(element: Element) -> Element:

@@ -32,6 +32,8 @@ class Document:
 
     doc: Doc[Any]
     roots: list[Written]
+    natives: list[Element]
+    """What each root holds, as its editor has it: without runs of text and without handles."""
     lenses: list[Editor]
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     """Roots that are maps or arrays, as JSON: nothing that a format shows."""
@@ -46,13 +48,9 @@ class Document:
         """The editor of the main root."""
         return self.lenses[0]
 
-    def native(self) -> list[Element]:
-        """Return each root as its editor holds it, without runs of text and without handles."""
-        return [flat(root.tree) for root in self.roots]
-
     def view(self) -> Element:
         """Return the whole document in our vocabulary."""
-        return self._view(self.native())
+        return self._view(self.natives)
 
     def viewed(self, targets: list[list[Node]]) -> Element:
         """Return the view that the document has once its roots hold *targets*."""
@@ -115,8 +113,11 @@ def read(state: bytes, editor: SceneEditor | None = None) -> Document:
         for name in names
         if read_roots[name].layout is Layout.EMPTY and (value := _data(doc, name)) is not None
     }
-    lenses = [registry.of(root, editor) for root in roots]
-    return Document(doc, roots, lenses, data)
+    natives = [flat(root.tree) for root in roots]
+    lenses = [
+        registry.of(root, native, editor) for root, native in zip(roots, natives, strict=True)
+    ]
+    return Document(doc, roots, natives, lenses, data)
 
 
 def _data(doc: Doc[Any], name: str) -> Any:

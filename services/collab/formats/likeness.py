@@ -13,7 +13,7 @@ def says_the_same(one: Element, other: Element) -> bool:
     Where an editor wants a paragraph in an item, quotation or cell, text may be given without; and
     a block may have a name of its own that nobody gave it.
     """
-    return key_of(normal(one)) == key_of(normal(other))
+    return one == other or key_of(normal(one)) == key_of(normal(other))
 
 
 def first_difference(one: Element, other: Element) -> int:
@@ -39,13 +39,24 @@ def normal(element: Element) -> Element:
         only = merge.only_paragraph(element)
         if only is not None and not _attributes(only):
             inner = only
-    children = joined(_child(child) for child in inner.children)
+    children = joined(one for child in inner.children for one in _children(child))
     return Element(element.type, _attributes(element), children)
 
 
-def _child(node: Node) -> Node:
-    if isinstance(node, Element):
-        return normal(node)
+def _children(node: Node) -> list[Node]:
+    if isinstance(node, Leaf):
+        return [_leaf(node)]
+    if node.type != "link" or not node.children:
+        return [normal(node)]
+    # Slate's links are elements, those of other editors marks.
+    value = {"href" if key == "url" else key: value for key, value in node.attrs.items()}
+    return [
+        _leaf(Leaf(one.text, one.marks | {"link": value})) if isinstance(one, Leaf) else normal(one)
+        for one in node.children
+    ]
+
+
+def _leaf(node: Leaf) -> Leaf:
     marks = {name: value for name, value in node.marks.items() if value is not False}
     return Leaf(node.text, {name: True if value == {} else value for name, value in marks.items()})
 

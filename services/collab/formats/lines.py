@@ -7,13 +7,34 @@ from typing import Any
 from services.collab import align
 from services.collab.formats import names
 from services.collab.formats.inline import retexted, text_of_line
-from services.collab.formats.tree import Element, Leaf, Node
+from services.collab.formats.tree import (
+    WOULD_READ_OTHERWISE,
+    CannotHold,
+    Element,
+    Leaf,
+    Node,
+)
 from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt, units_of
 
 
 def render(root: Element) -> str:
     """Return the text of *root*, a view."""
     return "\n".join(text_of_line(unit.block.children) for unit in _units(root))
+
+
+def require(root: Element, wanted: str) -> None:
+    """Return when *root* reads *wanted*.
+
+    Raises:
+        CannotHold: It does not; names the first line that differs.
+    """
+    would = render(root)
+    if would == wanted:
+        return
+    rows, others = wanted.split("\n"), would.split("\n")
+    pairs = enumerate(zip(rows, others, strict=False))
+    at = next((at for at, (one, other) in pairs if one != other), min(len(rows), len(others)))
+    raise CannotHold(WOULD_READ_OTHERWISE, f"line {at + 1}")
 
 
 def _units(root: Element) -> list[Unit]:

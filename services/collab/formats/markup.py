@@ -6,12 +6,21 @@ comments.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from services.collab import align
 from services.collab.formats import inline, markdown, merge, names
 from services.collab.formats.layout import says_something
-from services.collab.formats.tree import CannotHold, Element, Leaf, Node, joined, key_of
+from services.collab.formats.tree import (
+    WOULD_READ_OTHERWISE,
+    CannotHold,
+    Element,
+    Leaf,
+    Node,
+    equal_pairs,
+    joined,
+    key_of,
+)
 from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt, units_of
 
 KEY_CHARS = 10
@@ -26,25 +35,87 @@ _SHOWN_BLOCKS = frozenset(
 
 def render(view: Element) -> str:
     """Return *view* as Markdown."""
-    return markdown.render(Element(None, {}, _forms(view, _Tokens())))
+    return Reading(view).text
 
 
-def rewrite(view: Element, wanted: str) -> Element:
-    """Return *view* changed so that its Markdown is *wanted*.
+type _Known = tuple[Element, list[str]]
+"""The origin of a child of a document, which keeps its id from being used again, and its rows."""
 
-    Raises:
-        CannotHold: It would read otherwise than what is wanted.
-    """
-    tokens = _Tokens()
-    units = _units(view)
-    forms: list[Node] = [_form(unit, tokens) for unit in units]
-    labels = _footnotes(forms)
-    seen = [
-        markdown.parse(rows, labels, part=True).children for rows in markdown.render_blocks(forms)
-    ]
-    goal = markdown.parse(wanted)
-    children = _carried(view, units, seen, goal.children, tokens)
-    return Element(None, {}, children)
+
+class Reading:
+    """A view, and what it reads as in Markdown."""
+
+    def __init__(self, view: Element, known: "Mapping[int, _Known] | None" = None) -> None:
+        """Read *view*; the rows of what is *known* need not be made again."""
+        self._view = view
+        self._tokens = _Tokens()
+        self._units: list[Unit] = []
+        self._rows: list[str] = []
+        self._forms: list[Node] = []
+        self._known: dict[int, _Known] = {}
+        self._read(known or {})
+        rows = [one for one in self._rows if one]
+        self.text = "\n\n".join(rows) + "\n" if rows else ""
+
+    def _read(self, known: Mapping[int, _Known]) -> None:
+        # Rows of what stands beside one another may depend on it: lists, and text without a block.
+        units = _units(self._view)
+        self._units = units
+        if not known:
+            self._forms = [_form(unit, self._tokens) for unit in units]
+            self._rows = markdown.render_blocks(self._forms)
+            for unit, rows in zip(units, self._rows, strict=True):
+                self._remember(unit, rows)
+            return
+        fresh: list[Unit] = []
+        for unit in units:
+            top = _top(unit)
+            if top.origin is None or id(top.origin) not in known or top.type in names.LISTS:
+                fresh.append(unit)
+        made = iter(markdown.render_blocks([_form(unit, self._tokens) for unit in fresh]))
+        new = {id(unit) for unit in fresh}
+        nth: Counter[int] = Counter()
+        for unit in units:
+            if id(unit) in new:
+                self._rows.append(next(made))
+                continue
+            origin = id(_top(unit).origin)
+            self._rows.append(known[origin][1][nth[origin]])
+            nth[origin] += 1
+
+    def _remember(self, unit: Unit, rows: str) -> None:
+        origin = _top(unit).origin
+        if origin is not None and not unit.loose:
+            self._known.setdefault(id(origin), (origin, []))[1].append(rows)
+
+    def rewritten(self, wanted: str) -> Element:
+        """Return the view changed so that its Markdown is *wanted*."""
+        labels = _footnotes(self._forms)
+        seen = [markdown.parse(rows, labels, part=True).children for rows in self._rows]
+        goal = markdown.parse(wanted).children
+        children = _carried(self._view, self._units, seen, goal, self._tokens)
+        return Element(None, {}, children)
+
+    def require(self, view: Element, wanted: str) -> None:
+        """Return when *view*, which this one becomes, says what *wanted* says.
+
+        Raises:
+            CannotHold: It does not; names the first line that differs.
+        """
+        if Reading(view, self._known).text == wanted:
+            return
+        reads, goal = Reading(view).text, markdown.parse(wanted)
+        if key_of(markdown.parse(reads)) == key_of(goal):
+            return
+        rows, others = markdown.render(goal).split("\n"), reads.split("\n")
+        pairs = enumerate(zip(rows, others, strict=False))
+        at = next((at for at, (one, other) in pairs if one != other), min(len(rows), len(others)))
+        raise CannotHold(WOULD_READ_OTHERWISE, f"line {at + 1}")
+
+
+def _top(unit: Unit) -> Element:
+    """Return the child of the document that a unit is, or is in."""
+    return unit.around[0] if unit.around else unit.block
 
 
 def _footnotes(blocks: Sequence[Node]) -> list[str]:
@@ -54,29 +125,6 @@ def _footnotes(blocks: Sequence[Node]) -> list[str]:
         for block in blocks
         if isinstance(block, Element) and block.type == names.FOOTNOTE
     ]
-
-
-def require_reading(view: Element, wanted: str) -> None:
-    """Return when the Markdown of *view* says what *wanted* says.
-
-    Raises:
-        CannotHold: It does not; names the first line that differs.
-    """
-    goal = markdown.parse(wanted)
-    reads = render(view)
-    if reads == wanted or key_of(markdown.parse(reads)) == key_of(goal):
-        return
-    would = markdown.render(goal)
-    rows, others = would.split("\n"), reads.split("\n")
-    at = next(
-        (at for at, (one, other) in enumerate(zip(rows, others, strict=False)) if one != other),
-        min(len(rows), len(others)),
-    )
-    raise CannotHold(
-        "The editor of this scene has no place for this; the scene would read otherwise than what"
-        " was sent.",
-        f"line {at + 1}",
-    )
 
 
 class _Tokens:
@@ -206,7 +254,7 @@ def _carried(
     """Return the new children of *element*, whose *units* show as *seen* and shall as *wanted*."""
     owners = [at for at, blocks in enumerate(seen) for _ in blocks]
     flat = [one for blocks in seen for one in blocks]
-    pairs = align.equal_pairs([key_of(one) for one in flat], [key_of(one) for one in wanted])
+    pairs = equal_pairs(flat, wanted)
     equal = {k for _, k in pairs}
     becomes = {k: i for i, k in [*pairs, *merge.alike(pairs, flat, wanted)]}
     # What Markdown does not show, such as an empty paragraph, stays where it is.

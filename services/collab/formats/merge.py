@@ -11,7 +11,7 @@ from typing import Any
 
 from services.collab import align, textdiff
 from services.collab.formats.names import PARAGRAPH
-from services.collab.formats.tree import Element, Leaf, Node, joined, key_of, text_of
+from services.collab.formats.tree import Element, Leaf, Node, equal_pairs, equals, joined, text_of
 
 type Back = Callable[[Element], Element]
 """Translate names of the format into those of the document."""
@@ -22,7 +22,7 @@ OBJECT = "\ufffc"
 
 def merge(native: Element, seen: Element, wanted: Element, back: Back) -> Element:
     """Return what the document must hold."""
-    if key_of(wanted) == key_of(seen):
+    if equals(wanted, seen):
         return native
     kind, attrs = _heading(native, seen, wanted, back)
     children = _children(native, seen, wanted, back)
@@ -86,7 +86,7 @@ def blocks(
     native: Sequence[Node], seen: Sequence[Node], wanted: Sequence[Node], back: Back
 ) -> list[Node]:
     """Merge children that are elements; *native* and *seen* are parallel."""
-    pairs = align.equal_pairs([key_of(one) for one in seen], [key_of(one) for one in wanted])
+    pairs = equal_pairs(seen, wanted)
     becomes = {new: old for old, new in [*pairs, *alike(pairs, seen, wanted)]}
     found: list[Node] = []
     for at, one in enumerate(wanted):

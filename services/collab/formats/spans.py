@@ -10,7 +10,7 @@ from pycrdt import Map, Text, XmlElement, XmlText
 from services.collab import align, offsets, textdiff
 from services.collab.formats import layout, tree
 from services.collab.formats.flatten import flat
-from services.collab.formats.tree import EMBED, Element, Leaf, Node, key_of
+from services.collab.formats.tree import EMBED, Element, Leaf, Node, equal_pairs
 
 type Update = Callable[[Element, Element], None]
 type Fill = Callable[[Any, Element], None]
@@ -155,10 +155,7 @@ def _element_pairs(old: Sequence[Node], new: Sequence[Node]) -> list[tuple[int, 
     if not here or not there:
         return []
 
-    def key(node: Node) -> str:
-        return key_of(flat(node) if isinstance(node, Element) else node)
-
-    pairs = align.equal_pairs([key(old[at]) for at in here], [key(new[at]) for at in there])
+    pairs = equal_pairs([flat(one) for one in tree.elements(old)], list(tree.elements(new)))
 
     def score(i: int, k: int) -> float:
         was, becomes = old[here[i]], new[there[k]]

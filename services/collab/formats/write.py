@@ -19,8 +19,16 @@ from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 from services.collab import align
 from services.collab.formats import shared, spans
 from services.collab.formats.flatten import flat, grouped
-from services.collab.formats.layout import RUN, Layout, Written
-from services.collab.formats.tree import CannotHold, Element, Leaf, Node, key_of, text_of
+from services.collab.formats.layout import NAMELESS, RUN, Layout, Written
+from services.collab.formats.tree import (
+    CannotHold,
+    Element,
+    Leaf,
+    Node,
+    equal_pairs,
+    equals,
+    text_of,
+)
 
 
 def write(doc: Doc[Any], roots: Sequence[Written], targets: Sequence[list[Node]]) -> bytes | None:
@@ -61,7 +69,7 @@ def _root(root: Written, children: list[Node]) -> None:
 
 def update(old: Element, new: Element) -> None:
     """Make *old*, which is in a document, equal to *new*."""
-    if _key(old) == key_of(new):
+    if equals(flat(old), new):
         return
     handle = old.handle
     wanted = _all_attributes(new) if isinstance(handle, XmlText) else new.attrs
@@ -122,7 +130,7 @@ def _paired(
     old: Sequence[Element], new: Sequence[Element], *, across: bool
 ) -> list[tuple[int, int]]:
     """Return which old element becomes which new one; *across*: also one of another type."""
-    pairs = align.equal_pairs([_key(one) for one in old], [key_of(one) for one in new])
+    pairs = equal_pairs([flat(one) for one in old], new)
     score = _scorer(old, new, across=across)
     found = list(pairs)
     for gap in align.gaps(pairs, len(old), len(new)):
@@ -143,7 +151,7 @@ def _scorer(
 
     def score(i: int, k: int) -> float:
         same = _kind(old[i]) == _kind(new[k])
-        if not same and not across:
+        if not same and not (across and old[i].type != NAMELESS != new[k].type):
             return 0.0
         return 0.2 * same + 0.1 + 0.7 * align.likeness(text(old, i), text(new, k))
 
@@ -181,10 +189,6 @@ def fill(made: Any, element: Element) -> None:
     if isinstance(made, XmlElement):
         for at, child in enumerate(grouped(element.children)):
             insert(made, at, child)
-
-
-def _key(element: Element) -> str:
-    return key_of(flat(element))
 
 
 def _all_attributes(element: Element) -> dict[str, Any]:

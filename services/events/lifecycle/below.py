@@ -5,7 +5,8 @@ it is about) goes with that. What may name something, such as the scene that rev
 and names nothing afterwards.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from libs.postgres import Connection
@@ -31,6 +32,14 @@ def mentions_of(kind: str) -> Iterator[tuple[Aggregate, str]]:
         for name, named in _references(about):
             if named == kind and not _is_required(about, name):
                 yield about, name
+
+
+def calls_of(kind: str) -> Iterator[tuple[Aggregate, str]]:
+    """Yield the kinds that may call something of *kind* by its name, and by which field."""
+    for about in AGGREGATES.values():
+        for field, named in about.named.items():
+            if named.kind == kind:
+                yield about, field
 
 
 async def directly_below(
@@ -64,15 +73,40 @@ async def all_below(
 
 
 async def mentioning(
-    connection: Connection, project_id: UUID, kind: str, ids: Sequence[UUID]
+    connection: Connection,
+    project_id: UUID,
+    kind: str,
+    ids: Sequence[UUID],
+    called: Collection[str] = (),
 ) -> Mapping[UUID, tuple[Aggregate, tuple[str, ...]]]:
-    """Return what names some things of one kind and stays, with the fields that may do so."""
+    """Return what names some things of one kind and stays, with the fields that may do so.
+
+    They are named by their *ids*, or by what they are *called*.
+    """
+    queries: list[tuple[Aggregate, str, str, Collection[Any]]] = [
+        (about, name, filled("naming", about.kind, name), ids) for about, name in mentions_of(kind)
+    ]
+    if called:
+        queries += [
+            (about, name, filled("calling", about.kind, name), called)
+            for about, name in calls_of(kind)
+        ]
     found: dict[UUID, tuple[Aggregate, tuple[str, ...]]] = {}
-    for about, name in mentions_of(kind):
-        for row in await connection.fetch(filled("naming", about.kind, name), project_id, ids):
+    for about, name, query, wanted in queries:
+        for row in await connection.fetch(query, project_id, list(wanted)):
             _, names = found.get(row["id"], (about, ()))
             found[row["id"]] = about, (*names, name)
     return found
+
+
+async def names_that_end(
+    connection: Connection, project_id: UUID, kind: str, ids: Sequence[UUID]
+) -> frozenset[str]:
+    """Return the names under which nothing can be found any more once these things are gone."""
+    if not any(calls_of(kind)):
+        return frozenset()
+    rows = await connection.fetch(filled("names_that_end", kind), project_id, ids)
+    return frozenset(row["name"] for row in rows)
 
 
 def _references(about: Aggregate) -> Iterator[tuple[str, str]]:

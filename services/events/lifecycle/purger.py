@@ -20,7 +20,7 @@ from libs import errors
 from libs.contracts.lifecycle import PurgeReason, PurgeState
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.lifecycle.below import all_below, directly_below, mentioning
+from services.events.lifecycle.below import all_below, directly_below, mentioning, names_that_end
 from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
 from services.events.model.actions import PURGED
 from services.events.model.aggregate import Aggregate
@@ -180,7 +180,8 @@ class Purger:
         self, tx: Transaction, project_id: UUID, about: Aggregate, ids: Sequence[UUID]
     ) -> list[Draft] | dict[UUID, Aggregate]:
         """Return what happens to things and to what names them; or what has to go before them."""
-        named_by = await mentioning(tx.connection, project_id, about.kind, ids)
+        called = await names_that_end(tx.connection, project_id, about.kind, ids)
+        named_by = await mentioning(tx.connection, project_id, about.kind, ids, called)
         wanted = dict.fromkeys(ids, about) | {key: kind for key, (kind, _) in named_by.items()}
         held, _ = await tx.lock_all(wanted)
         # An insert below one of these that is under way ends before this, and is seen after it.
@@ -192,7 +193,7 @@ class Purger:
         for key, (kind, names) in named_by.items():
             row = held.get(key)
             if row is not None:
-                cleared = {name: None for name in names if row[name] in ids}
+                cleared = {name: None for name in names if row[name] in {*ids, *called}}
                 drafts += field_changes(kind, key, row, cleared)
         for key in ids:
             head = tx.head_of(key)

@@ -96,6 +96,16 @@ SELECT id FROM {table} WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE;
 -- Rows of one kind that name some ids in a column.
 SELECT id FROM {table} WHERE project_id = $1 AND {column} = ANY ($2::uuid[]);
 
+-- name: calling
+-- Rows of one kind that call something by one of these names in a column.
+SELECT id FROM {table}_read WHERE project_id = $1 AND {column} = ANY ($2::text[]);
+
+-- name: names_that_end
+-- The names of these that no other of the kind has, not even a deleted one.
+SELECT DISTINCT t.name FROM {table} t
+WHERE t.project_id = $1 AND t.id = ANY ($2::uuid[]) AND NOT EXISTS (
+    SELECT FROM {table} o WHERE o.project_id = $1 AND o.name = t.name AND o.id <> ALL ($2::uuid[]));
+
 -- name: due
 -- What is deleted since before a time, of one kind; not in archived projects, where nothing changes,
 -- nor in deleted ones, which go as a whole; nor what is on its way already.

@@ -91,6 +91,12 @@ async def furnished(world: World, mark: str = MARK) -> dict[str, Json]:
         persona_id=made["persona"]["id"],
         context_rule_id=made["context_rule"]["id"],
     )
+    definition: Json = {"kind": "text", "root": mark}
+    made["editor_definition"] = await world.create(
+        "editor_definition", project, name=mark, definition=definition
+    )
+    for kind in ("book", "scene"):
+        made[kind] = await world.change(kind, made[kind]["id"], editor=mark)
     return made
 
 

@@ -103,6 +103,28 @@ async def test_what_names_it_is_told_by_an_event(
     ]
 
 
+async def test_what_calls_it_by_its_name_names_nothing(
+    world: World, ending: Ending, owner: Pool, pool: Pool
+) -> None:
+    """Unless something else of that name is there, in the trash or not."""
+    made = await furnished(world)
+    own, scene = made["editor_definition"], made["scene"]["id"]
+    await world.remove("editor_definition", own["id"])
+    again = await world.create(
+        "editor_definition", world.project_id, name=own["name"], definition=own["definition"]
+    )
+
+    await finish(pool, (await ending.purge("editor_definition", own["id"])).id)
+    assert (await world.read("scene", scene))["editor"] == own["name"]
+    await world.remove("editor_definition", again["id"])
+    await finish(pool, (await ending.purge("editor_definition", again["id"])).id)
+
+    assert (await world.read("scene", scene))["editor"] is None
+    assert (await world.read("book", made["book"]["id"]))["editor"] is None
+    assert (await world.read("project", world.project_id))["editor"] == "tiptap"
+    await require_equal(owner)
+
+
 async def test_nothing_comes_back(world: World, ending: Ending, owner: Pool, pool: Pool) -> None:
     """From the order on it cannot be restored; later its id is refused, and undo finds nothing."""
     book = await world.book()

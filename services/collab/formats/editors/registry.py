@@ -3,13 +3,17 @@
 from functools import cache, lru_cache
 
 from libs.contracts.editors import BuiltIn, EditorDefinition, SceneEditor
-from services.collab.formats.editors import Editor, detect
+from services.collab.formats.editors import Editor, detect, detect_texts
 from services.collab.formats.editors.blocknote import BlockNoteEditor
+from services.collab.formats.editors.lexical import Lexical
 from services.collab.formats.editors.plain import Plain
+from services.collab.formats.editors.plate import Plate
 from services.collab.formats.editors.prosemirror import ProseMirrorEditor, definition_of
 from services.collab.formats.editors.quill import Quill
 from services.collab.formats.editors.slate import Slate
+from services.collab.formats.editors.slate_rules import SlateRules
 from services.collab.formats.layout import Layout, Written
+from services.collab.formats.tree import Element
 
 DEFINITIONS_MAX = 100
 """Definitions of teams that are kept ready in one process."""
@@ -25,9 +29,13 @@ def built_in(name: BuiltIn) -> Editor:
             return BlockNoteEditor(name, definition_of(name))
         case BuiltIn.SLATE:
             return Slate()
+        case BuiltIn.PLATE:
+            return Plate()
+        case BuiltIn.LEXICAL:
+            return Lexical()
         case BuiltIn.QUILL:
             return Quill()
-        case _:
+        case BuiltIn.PLAIN:
             return Plain()
 
 
@@ -45,16 +53,17 @@ def _defined(name: str, definition: str) -> Editor:
         case "prosemirror":
             return ProseMirrorEditor(name, found, strict=True)
         case "slate":
-            return Slate()
+            return SlateRules(name, found)
         case "text":
             return Plain(found.root)
 
 
-def of(root: Written, editor: SceneEditor | None) -> Editor:
+def of(root: Written, native: Element, editor: SceneEditor | None) -> Editor:
     """Return the lens through which *root* is seen: that of the scene's editor, or what wrote it.
 
     Args:
         root: A root of a document.
+        native: What it holds, without runs of text.
         editor: The editor that the scene names; it counts where it lays out as the root is.
     """
     known = named(editor) if editor else None
@@ -63,19 +72,18 @@ def of(root: Written, editor: SceneEditor | None) -> Editor:
     fitting = known if known and known.layout is root.layout else None
     if fitting and editor and editor.definition:
         return fitting
-    match root.layout:
-        case Layout.XML:
-            found = detect.detect(root.tree.children)
-            # Most of what is written is called the same in both.
-            if found is BuiltIn.TIPTAP and fitting:
-                return fitting
-        case Layout.SLATE:
-            found = BuiltIn.SLATE
-        case Layout.PLAIN | Layout.EMPTY:
-            found = BuiltIn.QUILL if root.root == "quill" else BuiltIn.PLAIN
-    if found is BuiltIn.BLOCKNOTE or not fitting:
-        return built_in(found)
-    return fitting if found is not BuiltIn.PROSEMIRROR else built_in(found)
+    found = detect_texts.detect(root.layout, root.root, native)
+    if found is None:
+        found = detect.detect(native.children)
+    if found is BuiltIn.PLATE and not fitting:
+        # Other editors made with Slate use its names, too; only who names it gets ours for them.
+        found = BuiltIn.SLATE
+    # What is called the same in several editors tells nothing.
+    return fitting if fitting and found in _COMMON else built_in(found)
+
+
+_COMMON = frozenset({BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.PLATE, BuiltIn.PLAIN})
+"""Editors that are found where nothing points to another one."""
 
 
 def by_layout(layout: Layout) -> Editor:

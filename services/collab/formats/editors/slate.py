@@ -47,9 +47,12 @@ class Slate:
 
 
 def show(native: Element) -> Element:
-    """Return *native* and all in it, each with itself as origin."""
-    children = [one if isinstance(one, Leaf) else show(one) for one in native.children]
-    return Element(native.type, native.attrs, children, None, native)
+    """Return *native* itself: each element in it is its own origin."""
+    native.origin = native
+    for child in native.children:
+        if isinstance(child, Element):
+            show(child)
+    return native
 
 
 class _Builder:

@@ -62,7 +62,7 @@ def _last(token: Token, before: str) -> str:
             return token.content[-1:] or before
         case "softbreak" | "hardbreak":
             return "\n"
-        case "code_inline" | "image" | "link_close" | "footnote_ref":
+        case "code_inline" | "html_inline" | "image" | "link_close" | "footnote_ref":
             return "x"
         case _:
             return "*"

@@ -12,8 +12,8 @@ from services.collab.formats.tree import Element, Leaf, Node, is_inline, text_of
 
 SCENE_HEADING_LEVEL = 2
 """A scene heading shows as this heading; other blocks of a screenplay show as paragraphs."""
-NUMBER_MAX = 10**8
-"""CommonMark reads at most nine digits as the number of a list item."""
+NUMBER_MAX = 999_999_999
+"""CommonMark reads at most nine digits as the number of an item; only the first one counts."""
 
 _LABEL = re.compile(r"(?!\^)(?:[^\s\[\]\\]|\\.|[ ](?=\S)){1,999}")
 _BLOCKS = frozenset(
@@ -151,10 +151,10 @@ class _Siblings:
         first, second = (".", ")") if ordered else ("-", "*")
         marker = second if self._above == first else first
         start = block.attrs.get("start")
-        number = start if isinstance(start, int) and 0 <= start < NUMBER_MAX else 1
+        number = start if isinstance(start, int) and 0 <= start <= NUMBER_MAX else 1
         rows: list[str] = []
         for at, item in enumerate(block.children or [Element(names.LIST_ITEM)]):
-            bullet = f"{number + at}{marker} " if ordered else f"{marker} "
+            bullet = f"{min(number + at, NUMBER_MAX)}{marker} " if ordered else f"{marker} "
             rows += _indented(bullet, list(self._item(item, marker)))
         self._above = marker
         return rows

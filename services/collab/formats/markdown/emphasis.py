@@ -101,20 +101,23 @@ class Emphasis:
             outer, inner = inner, outer
         changed = False
         if escape.is_space(inner):
-            self._spell(at, inside=True)
+            changed = self._spell(at, inside=True)
             inner = "&"
-            changed = True
         beside_letter = not escape.is_space(outer) and not escape.is_punctuation(outer)
         if beside_letter and (escape.is_punctuation(inner) or part.source == _UNDERSCORE):
-            self._spell(at, inside=False)
-            changed = True
+            changed |= self._spell(at, inside=False)
         return changed
 
-    def _spell(self, at: int, *, inside: bool) -> None:
-        if self._parts[at].opens == inside:
-            self._parts[at + 1].spell_first = True
+    def _spell(self, at: int, *, inside: bool) -> bool:
+        """Write the character beside the delimiter at *at* as a reference, unless it is already."""
+        is_after = self._parts[at].opens == inside
+        part = self._parts[at + 1 if is_after else at - 1]
+        was = part.spell_first if is_after else part.spell_last
+        if is_after:
+            part.spell_first = True
         else:
-            self._parts[at - 1].spell_last = True
+            part.spell_last = True
+        return not was
 
     def _written(self, at: int) -> str:
         part = self._parts[at]

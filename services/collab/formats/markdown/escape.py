@@ -12,9 +12,11 @@ from markdown_it.common.utils import (
 
 from services.collab.formats.markdown import autolinks
 
-SEPARATOR = "[](<>)"
-"""Reads as nothing. Stands beside characters that must be kept apart from what is around them and
-have no character reference."""
+SCHEME = "scriptorium:"
+"""Links with this scheme stand for what Markdown cannot show."""
+SEPARATOR = f"[]({SCHEME})"
+"""Reads as nothing, as the link that stands for nothing. It keeps characters that have no character
+reference apart from what is beside them."""
 
 _SPECIAL = re.compile(
     r"""
@@ -41,11 +43,6 @@ def reference(character: str) -> str:
     """Return *character* written in a way that is punctuation to what is beside it."""
     code = ord(character)
     return f"&#{code};" if isValidEntityCode(code) else SEPARATOR + character + SEPARATOR
-
-
-def has_reference(character: str) -> bool:
-    """Whether there is a character reference for *character*."""
-    return isValidEntityCode(ord(character))
 
 
 def is_space(character: str) -> bool:

@@ -7,17 +7,16 @@ have a character each and never end one another.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any, cast
 
 from services.collab.formats import names
-from services.collab.formats.markdown import escape
+from services.collab.formats.markdown import escape, spaces
 from services.collab.formats.markdown.emphasis import Emphasis, Part
 from services.collab.formats.markdown.grammar import is_safe
-from services.collab.formats.markdown.parse import SCHEME
-from services.collab.formats.tree import Element, Leaf, Node
+from services.collab.formats.tree import Element, Leaf, Node, joined
 
 FOOTNOTE_LABEL = re.compile(r"[^\s\]]+")
 _RUN_OF_TICKS = re.compile(r"`+")
@@ -25,8 +24,9 @@ _NOT_IN_CODE = re.compile(r"([\n\r]+)")
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,31}:[^<>\x00-\x20]*")
 _MAIL = re.compile(r"[a-zA-Z0-9.+_-]+@[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?")
 _BREAKS = (names.HARD_BREAK, "hardBreak")
-_MARKS = ("strikethrough", "bold", "italic")
-_SPACES = " \n"
+_ELEMENTS = ("image", names.TOKEN, names.FOOTNOTE_REFERENCE)
+_MARKS = frozenset({"strikethrough", "bold", "italic"})
+_SHOWN = _MARKS | {"code", "link"}
 
 type Link = tuple[str, str]
 
@@ -58,39 +58,46 @@ def single(nodes: Sequence[Node]) -> str:
 
 
 def _written(nodes: Sequence[Node], *, single: bool) -> str:
-    pieces = _trimmed(_inherited(_joined(_pieces(nodes, None))))
+    line = spaces.unmarked(joined(_flat(nodes, None)))
+    pieces = _inherited(_joined(_pieces(line)))
     _write_breaks(pieces, single=single)
-    return _composed(_linked(pieces), single=single)
+    return _composed(_linked(pieces, single=single), single=single)
 
 
-def _pieces(nodes: Iterable[Node], link: Link | None) -> Iterable[_Piece]:
+def _flat(nodes: Iterable[Node], link: Link | None) -> Iterator[Node]:
+    """Yield the text of elements that Markdown does not show in their place, with its marks."""
     for node in nodes:
         if isinstance(node, Leaf):
-            yield from _leaf(node, link)
-        elif node.type in _BREAKS:
-            yield _Piece("", is_break=True)
+            marks = {name: value for name, value in node.marks.items() if name in _SHOWN}
+            wanted = _given_link(marks.pop("link", None)) or link
+            more = {"link": wanted} if wanted else {}
+            kept = {name: True for name, value in marks.items() if value not in (None, False)}
+            yield Leaf(node.text.replace("\0", "\ufffd"), kept | more)
         elif node.type == "link":
             address = node.attrs.get("url") or node.attrs.get("href")
-            yield from _pieces(node.children, _link(address, None) or link)
+            yield from _flat(node.children, _link(address, None) or link)
+        elif node.type in _BREAKS or node.type in _ELEMENTS:
+            yield node
+        else:
+            yield from _flat(node.children, link)
+
+
+def _pieces(nodes: Iterable[Node]) -> Iterator[_Piece]:
+    for node in nodes:
+        if isinstance(node, Leaf):
+            shown = frozenset(node.marks.keys() & _MARKS)
+            link = node.marks.get("link")
+            if "code" not in node.marks:
+                yield _Piece(node.text, shown, link)
+                continue
+            for at, part in enumerate(_NOT_IN_CODE.split(node.text)):
+                yield _Piece(part, shown, link, code=at % 2 == 0)
+        elif node.type in _BREAKS:
+            yield _Piece("", is_break=True)
         elif (source := _element(node)) is not None:
             yield _Piece("", source=source)
-        elif node.type == "image":
-            yield _Piece(f"![{node.attrs.get('alt') or ''}]({node.attrs.get('src') or ''})")
         else:
-            yield from _pieces(node.children, link)
-
-
-def _leaf(leaf: Leaf, link: Link | None) -> Iterable[_Piece]:
-    marks = leaf.marks
-    link = _given_link(marks.get("link")) or link
-    shown = frozenset(name for name in _MARKS if marks.get(name) not in (None, False))
-    text = leaf.text.replace("\0", "\ufffd")
-    if marks.get("code") in (None, False):
-        yield _Piece(text, shown, link)
-        return
-    for at, part in enumerate(_NOT_IN_CODE.split(text)):
-        if part:
-            yield _Piece(part, shown, link, code=at % 2 == 0)
+            yield _Piece(f"![{node.attrs.get('alt') or ''}]({node.attrs.get('src') or ''})")
 
 
 def _given_link(value: Any) -> Link | None:
@@ -121,7 +128,7 @@ def _element(element: Element) -> str | None:
             return f"[{shown}]({escape.target(*link)})" if link else shown
         case names.TOKEN:
             label = single([Leaf(str(attrs.get("label") or ""))])
-            return f"[{label}]({escape.target(SCHEME + str(attrs.get('key', '')))})"
+            return f"[{label}]({escape.target(escape.SCHEME + str(attrs.get('key', '')))})"
         case names.FOOTNOTE_REFERENCE:
             label = str(attrs.get("label") or "")
             return f"[^{label}]" if FOOTNOTE_LABEL.fullmatch(label) else escape.text(f"[^{label}]")
@@ -158,72 +165,19 @@ def _inherited(pieces: list[_Piece]) -> list[_Piece]:
     return pieces
 
 
-def _trimmed(pieces: list[_Piece]) -> list[_Piece]:
-    """Take bold and italic off spaces at the edges of what they mark, unless it is all spaces."""
-    for mark in ("bold", "italic"):
-        if not any(mark in piece.marks for piece in pieces):
-            continue
-        found: list[_Piece] = []
-        run: list[_Piece] = []
-        for piece in [*pieces, None]:
-            if piece is not None and mark in piece.marks:
-                run.append(piece)
-                continue
-            found += _without_edges(run, mark)
-            run = []
-            if piece is not None:
-                found.append(piece)
-        pieces = _joined(found)
-    return pieces
-
-
-def _without_edges(run: list[_Piece], mark: str) -> list[_Piece]:
-    if not any(_fixed(piece) or piece.text.strip(_SPACES) for piece in run):
-        return run
-    lead = _edge(run, mark, str.lstrip)
-    trail = _edge(run[::-1], mark, str.rstrip)
-    return [*lead[1], *run[lead[0] : len(run) - trail[0]], *trail[1][::-1]] if run else run
-
-
-def _fixed(piece: _Piece) -> bool:
-    """Whether spaces in *piece* are held by something else than by the text itself."""
-    return piece.source is not None or piece.is_break or piece.code or piece.link is not None
-
-
-def _edge(run: list[_Piece], mark: str, strip: Any) -> tuple[int, list[_Piece]]:
-    """Return how many pieces of *run* the edge takes whole, and the pieces that it becomes."""
-    found: list[_Piece] = []
-    for at, piece in enumerate(run):
-        kept = piece.text if _fixed(piece) else strip(piece.text, _SPACES)
-        if len(kept) == len(piece.text):
-            return at, found
-        spaces = replace(
-            piece,
-            text=piece.text[: len(piece.text) - len(kept)]
-            if strip is str.lstrip
-            else piece.text[len(kept) :],
-            marks=piece.marks - {mark},
-        )
-        found.append(spaces)
-        if kept:
-            piece.text = kept
-            return at, found
-    return len(run), found
-
-
 def _write_breaks(pieces: list[_Piece], *, single: bool) -> None:
     for at, piece in enumerate(pieces):
         if piece.is_break:
             piece.source = "<br>" if single or at == len(pieces) - 1 else "\\\n"
 
 
-def _linked(pieces: Sequence[_Piece]) -> list[_Piece]:
+def _linked(pieces: Sequence[_Piece], *, single: bool) -> list[_Piece]:
     """Return *pieces* with what has one link made the finished source of that link."""
     found: list[_Piece] = []
     group: list[_Piece] = []
     for piece in [*pieces, _Piece("")]:
         if group and piece.link != group[0].link:
-            found.append(_one_link(group))
+            found.append(_one_link(group, single=single))
             group = []
         if piece.link is None:
             found.append(piece)
@@ -232,7 +186,7 @@ def _linked(pieces: Sequence[_Piece]) -> list[_Piece]:
     return found[:-1]
 
 
-def _one_link(group: list[_Piece]) -> _Piece:
+def _one_link(group: list[_Piece], *, single: bool) -> _Piece:
     assert group[0].link is not None
     href, title = group[0].link
     common = group[0].marks
@@ -243,10 +197,10 @@ def _one_link(group: list[_Piece]) -> _Piece:
     if not title and (is_address or (href == f"mailto:{text}" and _MAIL.fullmatch(text))):
         return _Piece("", common, source=f"<{text}>")
     inner = [replace(piece, link=None, marks=piece.marks - common) for piece in group]
-    if not all(escape.has_reference(letter) for piece in inner for letter in piece.text):
-        # What keeps such characters apart elsewhere is a link itself.
-        inner = [replace(piece, marks=frozenset[str]()) for piece in inner]
-    shown = _composed(inner, single=False)
+    shown = _composed(inner, single=single)
+    if escape.SEPARATOR in shown:
+        # It is a link itself, and there is none in a link: such a rare mark has to go.
+        shown = _composed([replace(piece, marks=frozenset()) for piece in inner], single=single)
     return _Piece("", common, source=f"[{shown}]({escape.target(href, title)})")
 
 

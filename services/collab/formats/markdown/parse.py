@@ -9,13 +9,12 @@ from markdown_it.common.utils import unescapeAll
 from markdown_it.token import Token
 
 from services.collab.formats import names
-from services.collab.formats.markdown import grammar
+from services.collab.formats.markdown import grammar, spaces
+from services.collab.formats.markdown.escape import SCHEME
 from services.collab.formats.tree import Element, Leaf, Node, joined, text_of
 
 EMPTY = "&nbsp;"
 """An empty paragraph in Markdown, as Tiptap writes it."""
-SCHEME = "scriptorium:"
-"""Links with this scheme stand for what Markdown cannot show."""
 
 _parser = grammar.reader()
 _MARKS = {"em": "italic", "strong": "bold", "s": "strikethrough"}
@@ -241,7 +240,7 @@ def _inline(tokens: Sequence[Token]) -> list[Node]:
     line = _Line()
     for token in tokens:
         line.add(token)
-    return joined(line.found)
+    return spaces.unmarked(joined(line.found))
 
 
 class _Line:
@@ -292,16 +291,17 @@ class _Line:
             self._link_from = len(self.found)
             return
         href: str = self._marks["link"]["href"]
+        without_link = {key: value for key, value in self._marks.items() if key != "link"}
         inside = joined(self.found[self._link_from :])
         if href.startswith(SCHEME):
             label = "".join(text_of(node) for node in inside)
             key = href.removeprefix(SCHEME)
-            inside = [Element(names.TOKEN, {"key": key, "label": label})]
-        elif not inside and href:
+            inside = [Element(names.TOKEN, {"key": key, "label": label})] if key or label else []
+        elif not inside:
             # Nobody could see or follow it otherwise.
-            inside = [Leaf(href, self._marks)]
+            inside = [Leaf(href, self._marks)] if href else [Leaf("[]()", without_link)]
         self.found[self._link_from :] = inside
-        self._marks = {key: value for key, value in self._marks.items() if key != "link"}
+        self._marks = without_link
 
 
 def _link(token: Token) -> dict[str, Any]:
