@@ -9,9 +9,11 @@ import pytest
 from libs.contracts.editors import BuiltIn
 from services.collab.formats.editors.blocknote import BlockNoteEditor
 from services.collab.formats.editors.prosemirror import ProseMirrorEditor, definition_of
+from services.collab.formats.layout import Layout
 from services.collab.formats.tree import CannotHold, Element, text_of
+from tests.clients.editors.documents import state_of
 from tests.clients.editors.opening import RealEditors
-from tests.clients.editors.trees import Native, Words, edited, ours, state_of
+from tests.clients.editors.trees import Native, Words, edited, ours
 
 DOCUMENTS = 200
 DOCUMENTS_LONG = 10_000
@@ -74,7 +76,7 @@ def hold(
             refused += KINDS[seed % len(KINDS)] != "new"
             continue
         editor.check(children)
-        opened = editors.open(module, state_of(editor.root, children))
+        opened = editors.open(module, state_of(Layout.XML, editor.root, children))
         shown, written = _letters(opened.text), _letters(text_of(wanted))
         assert (opened.changed, shown) == (False, written), f"seed {seed}: {wanted} as {children}"
     assert refused <= len(seeds) // 10

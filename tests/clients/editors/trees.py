@@ -4,13 +4,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from pycrdt import Doc
-
 from services.collab.formats.editors.expressions import START
 from services.collab.formats.editors.schema import TEXT, NodeType, Schema
-from services.collab.formats.layout import Layout, Written
 from services.collab.formats.tree import Element, Leaf, Node, joined
-from services.collab.formats.write import write
 
 DEPTH_MAX = 3
 WORDS = ("ice", "sea 𝄞", "Walton", "é—", "north", "a", "letter")
@@ -188,12 +184,3 @@ def _with(root: Element, holder: Element, children: list[Node]) -> Element:
         return Element(root.type, root.attrs, children, None, root.origin)
     inner = [_with(c, holder, children) if isinstance(c, Element) else c for c in root.children]
     return Element(root.type, root.attrs, inner, None, root.origin)
-
-
-def state_of(root: str, children: list[Node], onto: bytes | None = None) -> bytes:
-    """Return the state of a document whose fragment *root* holds *children*."""
-    doc: Doc[Any] = Doc()
-    if onto:
-        doc.apply_update(onto)
-    write(Written(doc, root, Layout.XML, Element(None)), children)
-    return doc.get_update()

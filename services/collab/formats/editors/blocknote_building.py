@@ -174,9 +174,8 @@ class Containers(Building):
         """Return the containers of a block whose text is its first paragraph."""
         container = _origin(block)
         text, rest = self._first_line(block)
-        was = content_of(container) if container is not None else None
         attrs = text.attrs | block.attrs | (more or {})
-        content = self._content_of(text, kind, attrs, was)
+        content = self._content_of(text, kind, attrs, container)
         return self._contained(content, block, container, rest)
 
     def _first_line(self, block: Element) -> tuple[Element, list[Node]]:
@@ -195,10 +194,12 @@ class Containers(Building):
         return line, [*text.children[end:], *rest]
 
     def _content_of(
-        self, text: Element, kind: str, attrs: dict[str, Any], was: Element | None
+        self, text: Element, kind: str, attrs: dict[str, Any], container: Element | None
     ) -> Element:
+        was = content_of(container) if container is not None else None
         children = self.children(text, was)
-        own = {key: value for key, value in attrs.items() if key != "id"}
+        had = container.attrs if container is not None else {}
+        own = {key: value for key, value in attrs.items() if key != "id" and key not in had}
         if was is not None and was.type == kind and own == _shown_attributes(was):
             if same(children, was.children):
                 return was
@@ -285,6 +286,8 @@ def _origin(block: Element) -> Element | None:
 
 def _shown_attributes(block: Element) -> dict[str, Any]:
     """Return what the view shows of the attributes of *block* and its list."""
+    if block.type != "numberedListItem":
+        return block.attrs
     return {key: value for key, value in block.attrs.items() if key != "start" or value is not None}
 
 

@@ -34,6 +34,21 @@ HOLDERS = {one.theirs: one.ours for one in ITEMS} | {
 """Blocks whose text is a paragraph in ours, beside the blocks below it."""
 OURS_HOLDING = frozenset({"list-item", "task-item", "quote", "toggleListItem"})
 
+BLOCKS = frozenset(
+    {
+        *HOLDERS, *OURS_HOLDING, *PARTS, "paragraph", "heading", "codeBlock", "code-block",
+        "divider", "image", "video", "audio", "file", "table", "list", "task-list",
+    }
+)  # fmt: skip
+"""What stands in no line of text, by both our names and BlockNote's."""
+_NO_CONTENT = frozenset(
+    {
+        GROUP, CONTAINER, CELL_TEXT, *PARTS, "tableRow", "tableCell", "tableHeader", "doc", "text",
+        "list", "task-list", "list-item", "task-item", "code-block", "hard-break", "hardBreak",
+    }
+)  # fmt: skip
+"""What is no block of its own there."""
+
 
 def only_group(native: Element) -> Element | None:
     """Return the group that is all of a document, as BlockNote has it."""
@@ -42,19 +57,47 @@ def only_group(native: Element) -> Element | None:
 
 
 def content_of(container: Node) -> Element | None:
-    """Return the block in *container*; None when this is none, or holds it otherwise."""
+    """Return the block in *container*; None when this is none, or is not as BlockNote has it."""
     if isinstance(container, Leaf) or container.type != CONTAINER:
         return None
     match container.children:
-        case [Element() as block] if block.type not in (GROUP, CONTAINER):
-            return block
-        case [Element() as block, Element(type="blockGroup")] if block.type not in (
-            GROUP,
-            CONTAINER,
-        ):
-            return block
+        case [Element() as block] | [Element() as block, Element(type="blockGroup")]:
+            return block if _is_proper(container, block) else None
         case _:
             return None
+
+
+def _is_proper(container: Element, block: Element) -> bool:
+    """Whether the view can show both as one, and tell again what was whose."""
+    if block.type in _NO_CONTENT or "id" in block.attrs:
+        return False
+    if not container.attrs.keys().isdisjoint(block.attrs):
+        return False
+    if block.type == "table":
+        return all(_is_row(row) for row in block.children)
+    return _is_line(block)
+
+
+def _is_row(row: Node) -> bool:
+    return isinstance(row, Element) and row.type == "tableRow" and all(map(_is_cell, row.children))
+
+
+def _is_cell(cell: Node) -> bool:
+    return (
+        isinstance(cell, Element)
+        and cell.type in ("tableCell", "tableHeader")
+        and all(
+            isinstance(text, Element) and text.type == CELL_TEXT and _is_line(text)
+            for text in cell.children
+        )
+    )
+
+
+def _is_line(block: Element) -> bool:
+    return not any(
+        isinstance(child, Element) and (child.type in BLOCKS or child.type in _NO_CONTENT)
+        for child in block.children
+    )
 
 
 def group_of(container: Element) -> Element:

@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from services.collab.formats.editors.blocknote_layout import CELL_TEXT, CELLS
+from services.collab.formats.editors.blocknote_layout import BLOCKS, CELL_TEXT, CELLS
 from services.collab.formats.editors.building import place_of
 from services.collab.formats.names import HARD_BREAK, INLINE, PARAGRAPH
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node, is_inline
@@ -59,7 +59,7 @@ class TableParts:
         if isinstance(node, Leaf) or node.type == HARD_BREAK:
             return
         beside_text = any(isinstance(one, Leaf) for one in siblings)
-        if node.type not in _BLOCKS and (node.origin is not None or beside_text):
+        if node.type not in BLOCKS and (node.origin is not None or beside_text):
             return
         if is_inline(node, INLINE - {"image"}) and not node.children:
             return
@@ -67,14 +67,6 @@ class TableParts:
             f"BlockNote's cells hold lines of text, no {node.type!r}; write paragraphs.",
             place_of(self._wanted, node) or "content",
         )
-
-
-_BLOCKS = frozenset(
-    {
-        "heading", "quote", "list", "list-item", "task-list", "task-item", "code-block", "divider",
-        "image", "table", ROW, *CELLS,
-    }
-)  # fmt: skip
 
 
 def _is_cell(node: Node) -> bool:
