@@ -19,7 +19,7 @@ from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 from services.collab import align
 from services.collab.formats import shared, spans
 from services.collab.formats.flatten import flat, grouped
-from services.collab.formats.layout import RUN, Layout, Written
+from services.collab.formats.layout import NAMELESS, RUN, Layout, Written
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node, key_of, text_of
 
 
@@ -143,7 +143,7 @@ def _scorer(
 
     def score(i: int, k: int) -> float:
         same = _kind(old[i]) == _kind(new[k])
-        if not same and not across:
+        if not same and not (across and old[i].type != NAMELESS != new[k].type):
             return 0.0
         return 0.2 * same + 0.1 + 0.7 * align.likeness(text(old, i), text(new, k))
 

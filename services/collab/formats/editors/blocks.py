@@ -1,9 +1,10 @@
 """What is common to our vocabulary: which elements are blocks, and which stand in a line."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from services.collab.formats import names
-from services.collab.formats.tree import CannotHold, Element, Leaf, Node, is_inline
+from services.collab.formats.tree import CannotHold, Element, Leaf, Node, is_inline, joined
 
 BLOCKS = frozenset(
     {
@@ -72,6 +73,29 @@ def _end_line(line: list[Node], found: list[Element], like: Element | None) -> N
         line.clear()
 
 
+def dissolved(children: Iterable[Node], alone: frozenset[str] = BLOCKS) -> list[Node]:
+    """Return *children*, which stand in a line, with blocks among them replaced by their words."""
+    found: list[Node] = []
+    for child in children:
+        if isinstance(child, Leaf):
+            found.append(child)
+        elif child.type in alone:
+            found += dissolved(child.children, alone)
+        else:
+            inner = dissolved(child.children, alone)
+            found.append(Element(child.type, child.attrs, inner, None, child.origin))
+    return joined(found)
+
+
+def leaves(children: Iterable[Node]) -> list[Leaf]:
+    """Return all text in *children*."""
+    return [
+        leaf
+        for child in children
+        for leaf in ([child] if isinstance(child, Leaf) else leaves(child.children))
+    ]
+
+
 def only_paragraph(children: Sequence[Node]) -> Element | None:
     """Return the one plain paragraph that *children* are."""
     only = children[0] if len(children) == 1 else None
@@ -100,4 +124,47 @@ def each(children: Iterable[Node], place: str, made: Made) -> list[Node]:
             found.append(child)
         else:
             found += made(child, f"{place}[{at}]")
+    return found
+
+
+HOUSES = {
+    names.LIST_ITEM: "list",
+    "task-item": "task-list",
+    "table-row": "table",
+    "table-cell": "table-row",
+    "table-header": "table-row",
+}
+"""What an element must be in."""
+
+
+def housed(children: Iterable[Element]) -> list[Element]:
+    """Return *children* with each run of items, rows or cells put into what such must be in."""
+    found: list[Element] = []
+    for house, group in groupby(children, lambda one: HOUSES.get(one.type or "")):
+        run = list(group)
+        found += run if house is None else housed([Element(house, {}, list[Node](run))])
+    return found
+
+
+def rows(table: Element) -> list[Element]:
+    """Return the rows of *table*; what is none is put into one."""
+    found: list[Element] = []
+    for child in as_blocks(table.children):
+        if child.type == "table-row":
+            found.append(child)
+        else:
+            found.append(Element("table-row", {}, [child]))
+    return found or [Element("table-row")]
+
+
+def cells(row: Element) -> list[Element]:
+    """Return the cells of *row*, each with blocks in it; what is none is put into one."""
+    found: list[Element] = []
+    for child in as_blocks(row.children) or [Element("table-cell")]:
+        inner = child if HOUSES.get(child.type or "") == "table-row" else None
+        if inner is None:
+            inner = Element("table-cell", {}, [child])
+        if not inner.children:
+            inner = Element(inner.type, inner.attrs, [paragraph(())], None, inner.origin)
+        found.append(inner)
     return found

@@ -108,7 +108,8 @@ def _blocks(rows: list[Element], *without: str) -> list[Node]:
             goes_on.children += [Element(names.HARD_BREAK), *inline(row.children)]
             assert goes_on.origin is not None
             goes_on.origin.children += [Leaf("\n", goes_on.origin.attrs), *row.children]
-            goes_on.origin.attrs = row.attrs
+            begins = {key: value for key, value in goes_on.origin.attrs.items() if key == HOLDER}
+            goes_on.origin.attrs = row.attrs | begins
         if row.attrs.get(SOFT) is not True:
             goes_on = None
     return found
