@@ -13,6 +13,7 @@ import pytest
 from services.collab.formats.editors import Editor
 from services.collab.formats.editors.lexical import Lexical
 from services.collab.formats.editors.plain import Plain
+from services.collab.formats.editors.plate import Plate
 from services.collab.formats.editors.quill import Quill
 from services.collab.formats.editors.slate import Slate
 from services.collab.formats.slate import blocks
@@ -74,6 +75,7 @@ def slates(nodes: list[Node]) -> list[Node]:
 
 CASES = {
     "slate": Case(Slate(), "slate", slates),
+    "plate": Case(Plate(), "plate", slates),
     "quill": Case(Quill(), "quill"),
     "lexical": Case(Lexical(), "lexical"),
     "plain": Case(Plain(), "codemirror"),

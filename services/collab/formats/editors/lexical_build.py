@@ -50,7 +50,9 @@ def build(wanted: Element) -> list[Node]:
     seen = Seen(lexical_view.show)
     if wanted.origin is not None and seen.untouched(wanted):
         return wanted.origin.children
-    return _Builder(wanted.origin, seen).blocks(wanted.children)
+    made = _Builder(wanted.origin, seen).blocks(wanted.children)
+    # Lexical puts a paragraph into a document that is empty.
+    return made or [_made("paragraph", Element(None), {}, {}, [])]
 
 
 class _Builder:
@@ -150,13 +152,10 @@ class _Builder:
             child = Element(names.LIST_ITEM, {}, [child])
         attrs = dict(child.attrs)
         shown = {"__checked": attrs.pop("checked", False) is True} if check else {}
-        if (
-            child.origin is not None
-            and (child.origin.attrs.get("__checked") is True) == shown.get("__checked", False)
-            and self._seen.untouched(
-                Element(names.LIST_ITEM, attrs, child.children, None, child.origin)
-            )
-        ):
+        # A list in it is not in the native item, but beside it.
+        alone = not any(one.type in blocks.LISTS for one in elements(child.children))
+        same = (child.type == "task-item") == check and self._seen.untouched(child)
+        if child.origin is not None and alone and same:
             return [child.origin]
         content = blocks.as_blocks(child.children)
         count = next(
