@@ -27,9 +27,10 @@ TEXTS = ("ice", "sea 😀", "Walton", "é—", "north", "שלום", "a, b.", " "
 class Author:
     """Writes documents; numbers every word, so that none is lost unnoticed."""
 
-    def __init__(self, pick: Random) -> None:
-        """Draw everything from *pick*."""
+    def __init__(self, pick: Random, *, pictures: bool = True) -> None:
+        """Draw everything from *pick*; *pictures* stand in lines or, except in wild ones, nowhere."""
         self.pick = pick
+        self._pictures = pictures
         self._words = 0
 
     def document(self, *, wild: bool = False) -> Element:
@@ -45,7 +46,7 @@ class Author:
         for _ in range(self.pick.randint(0, 3)):
             if self.pick.random() < 0.1:
                 found.append(Element("hard-break"))
-            elif self.pick.random() < 0.1:
+            elif self.pick.random() < 0.1 and self._pictures:
                 found.append(self._picture())
             else:
                 found.append(self._word())

@@ -6,6 +6,7 @@ import { BaseIndentPlugin } from '@platejs/indent'
 import { BaseLinkPlugin } from '@platejs/link'
 import { BaseListPlugin } from '@platejs/list'
 import { BaseImagePlugin } from '@platejs/media'
+import { BaseMentionPlugin } from '@platejs/mention'
 import { BaseTablePlugin } from '@platejs/table'
 import { createSlateEditor } from 'platejs'
 import * as Y from 'yjs'
@@ -13,7 +14,7 @@ import { openSlate } from './slate.mjs'
 
 export const plugins = [
   BaseBasicBlocksPlugin, BaseBasicMarksPlugin, BaseCodeBlockPlugin, BaseIndentPlugin, BaseLinkPlugin, BaseListPlugin,
-  BaseImagePlugin, BaseTablePlugin
+  BaseImagePlugin, BaseMentionPlugin, BaseTablePlugin
 ]
 
 export const open = async (doc) =>

@@ -16,6 +16,7 @@ from services.collab.formats.editors.plate_view import (
     INDENT,
     INLINE,
     NUMBER,
+    POLITE,
     RESTART,
     START,
     STYLE,
@@ -74,7 +75,8 @@ class _Builder:
             made = [*before]
             self._items(block, place, made, 1)
             return made[len(before) :]
-        if block.origin is not None and self._seen.untouched(block):
+        fits = not self._in_table or "table" not in _types(Element(None, {}, [block]))
+        if block.origin is not None and fits and self._seen.untouched(block):
             return [block.origin]
         attrs = dict(block.attrs)
         inner = f"{place}.children"
@@ -108,7 +110,7 @@ class _Builder:
             isinstance(one, Leaf) or one.type == "image" for one in block.children
         ):
             made = [*before]
-            for part in blocks.as_blocks(block.children, ALONE, like=block):
+            for part in blocks.housed(blocks.as_blocks(block.children, ALONE, like=block)):
                 made += self._block(part, place, made)
             return made[len(before) :]
         return [Element(kind, attrs, self.blocks(block.children, inner))]
@@ -134,8 +136,9 @@ class _Builder:
             return [Leaf("\n"), *self._line(node.children, place)]
         if node.type == "link":
             inner = self._line(node.children, f"{place}.children")
-            return [Element("a", _link(node.attrs), inner)]
-        if node.type in IN_LINES or node.type in self._types:
+            # Plate removes a link that shows nothing.
+            return [Element("a", _link(node.attrs), inner)] if inner else []
+        if (node.type in IN_LINES and not blocks.leaves(node.children)) or node.type in self._types:
             return [Element(node.type, node.attrs, self._line(node.children, f"{place}.children"))]
         held = {INLINE: {"type": node.type} | node.attrs}
         if texts := blocks.leaves(node.children):
@@ -161,12 +164,12 @@ class _Builder:
             own = dict(item.attrs)
             indent = own.pop(INDENT, depth)
             checked = own.pop(CHECKED, False) is True
-            content = blocks.housed(blocks.as_blocks(item.children, ALONE))
+            content = blocks.housed(_apart(item.children))
             if not content or not _can_be_item(content[0]):
                 content = [blocks.paragraph(()), *content]
             mine = {INDENT: indent, STYLE: style} | ({CHECKED: checked} if style == TODO else {})
             first = self._content(content[0], here, own | mine)
-            _number(first, made, start if begins else None)
+            start = _number(first, made, start, begins=begins) + 1
             made.append(first)
             begins = False
             for nth, one in enumerate(content[1:], 1):
@@ -176,7 +179,9 @@ class _Builder:
                 else:
                     for part in self._block(one, inner, []):
                         assert isinstance(part, Element)
-                        extra = {INDENT: indent, IN_ITEM: True}
+                        # Only paragraphs may be indented in every editor.
+                        extra = {INDENT: indent} if part.type == "p" else {}
+                        extra |= {IN_ITEM: indent}
                         made.append(Element(part.type, part.attrs | extra, part.children))
 
     def _content(self, block: Element, place: str, attrs: dict[str, Any]) -> Element:
@@ -245,8 +250,21 @@ def _has_items(element: Element | None) -> bool:
     )
 
 
+def _apart(children: Sequence[Node]) -> list[Element]:
+    """Return *children* as blocks, with pictures between the lines that they stood in."""
+    return [
+        part
+        for one in blocks.as_blocks(children, ALONE)
+        for part in (
+            blocks.as_blocks(one.children, ALONE, like=one)
+            if one.type in _LINES and not blocks.holds_text(one.children, ALONE)
+            else [one]
+        )
+    ]
+
+
 def _can_be_item(block: Element) -> bool:
-    return block.type in _LINES and blocks.holds_text(block.children, ALONE)
+    return block.type == names.PARAGRAPH and blocks.holds_text(block.children, ALONE)
 
 
 def _code(block: Element, attrs: dict[str, Any]) -> Element:
@@ -290,22 +308,27 @@ def _unlinked(leaf: Leaf) -> dict[str, Any]:
     return {key: value for key, value in leaf.marks.items() if key != "link"}
 
 
-def _number(item: Element, before: list[Node], start: Any) -> None:
-    """Give *item* the number that Plate will: one more than the item of its list before it.
+def _number(item: Element, before: list[Node], wanted: Any, *, begins: bool) -> int:
+    """Give *item* the number *wanted*, which Plate counts by itself; return it.
 
     Args:
         item: A new item.
         before: What comes before it in its parent.
-        start: With which number its list begins, when it is the first in that; else None.
+        wanted: Its number.
+        begins: Whether it is the first of its list.
     """
+    number = wanted if isinstance(wanted, int) and wanted > 0 else 1
     found = _same_list(item, before)
-    number = 1 if found is None else (found.attrs.get(START) or 1) + 1
+    counted = 1 if found is None else (found.attrs.get(START) or 1) + 1
     bullets = item.attrs[STYLE] in BULLETS
-    if isinstance(start, int) and (found is not None or (start != 1 and not bullets)):
+    if begins and (found is not None or (number != counted and not bullets)):
         # Without this it would go on with the list before, or with 1.
-        number = item.attrs[RESTART] = max(start, 1)
+        item.attrs[RESTART] = number
+    elif number != counted and not bullets:
+        item.attrs[POLITE if found is None else RESTART] = number
     if number > 1 and not bullets:
         item.attrs[START] = number
+    return number
 
 
 def _same_list(item: Element, before: list[Node]) -> Element | None:

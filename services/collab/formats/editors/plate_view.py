@@ -1,9 +1,9 @@
 """A document of Plate as our blocks.
 
 Plate is Slate with names of its own. Lists come in two forms: today's, paragraphs that have
-`indent` and `listStyleType`, and the classic one of `ul`, `ol`, `li` and `lic`. `inItem` marks a
-block that belongs to the list item before it, `inline` is the mark that keeps an element of a line
-which Plate has no plugin for.
+`indent` and `listStyleType`, and the classic one of `ul`, `ol`, `li` and `lic`. `inItem`, an indent,
+marks a block that belongs to the list item before it; the mark `inline` keeps an element of
+a line which Plate has no plugin for.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ def _children(element: Element) -> list[Node]:
     for child in element.children:
         if isinstance(child, Element) and is_item(child):
             _add_item(child, open_lists, found)
-        elif isinstance(child, Element) and child.attrs.get(IN_ITEM) is True and open_lists:
+        elif isinstance(child, Element) and IN_ITEM in child.attrs and open_lists:
             _continue(child, open_lists)
         else:
             open_lists.clear()
@@ -136,7 +136,7 @@ def _content(child: Element, *hidden: str) -> Element:
 
 
 def _continue(child: Element, open_lists: list[tuple[int, Element]]) -> None:
-    depth = child.attrs.get(INDENT, 1)
+    depth = child.attrs[IN_ITEM]
     while len(open_lists) > 1 and isinstance(depth, int) and open_lists[-1][0] > depth:
         open_lists.pop()
     item = open_lists[-1][1].children[-1]
