@@ -24,11 +24,19 @@ MARKS: tuple[dict[str, Any], ...] = (
 TEXTS = ("ice", "sea 😀", "Walton", "é—", "north", "שלום", "a, b.", " ")
 
 
+LINES = ("paragraph", "paragraph", "heading", "scene-heading", "action", "code-block", "divider")
+ANY = (
+    *("paragraph", "heading", "quote", "list", "list-item", "task-list", "task-item", "code-block"),
+    *("divider", "table", "table-row", "table-cell", "table-header", "image", "link", "mention"),
+    *("hard-break", "scene-heading"),
+)
+
+
 class Author:
     """Writes documents; numbers every word, so that none is lost unnoticed."""
 
     def __init__(self, pick: Random, *, pictures: bool = True) -> None:
-        """Draw everything from *pick*; *pictures* stand in lines or, except in wild ones, nowhere."""
+        """Draw everything from *pick*; *pictures* may stand in lines."""
         self.pick = pick
         self._pictures = pictures
         self._words = 0
@@ -63,7 +71,7 @@ class Author:
         return Element("paragraph", {}, self.line())
 
     def _block(self, depth: int) -> Element:
-        kinds = "paragraph paragraph heading scene-heading action code-block divider".split()
+        kinds = list(LINES)
         if depth < DEPTH_MAX:
             kinds += ["list", "list", "task-list", "quote", "table"]
         return self.block(self.pick.choice(kinds), depth)
@@ -77,10 +85,12 @@ class Author:
                 return Element(kind)
             case "code-block":
                 language = self.pick.choice(({}, {"language": "python"}))
-                return Element(kind, language, self._code())
+                return Element(kind, dict(language), self._code())
             case "list" | "task-list":
                 ordered = kind == "list" and self.pick.random() < 0.4
-                items = [self._item(kind, depth) for _ in range(self.pick.randint(1, 3))]
+                items: list[Node] = [
+                    self._item(kind, depth) for _ in range(self.pick.randint(1, 3))
+                ]
                 return Element(kind, {"ordered": True} if ordered else {}, items)
             case "quote":
                 return Element(
@@ -89,7 +99,7 @@ class Author:
             case "table":
                 width = self.pick.randint(1, 3)
                 rows = [self._row(width, at) for at in range(self.pick.randint(1, 3))]
-                return Element(kind, {}, rows)
+                return Element(kind, {}, list[Node](rows))
             case _:
                 return Element(kind, {}, self.line())
 
@@ -107,18 +117,13 @@ class Author:
 
     def _row(self, width: int, at: int) -> Element:
         kind = "table-cell" if at else self.pick.choice(("table-cell", "table-header"))
-        return Element(
-            "table-row", {}, [Element(kind, {}, [self._paragraph()]) for _ in range(width)]
-        )
+        cells: list[Node] = [Element(kind, {}, [self._paragraph()]) for _ in range(width)]
+        return Element("table-row", {}, cells)
 
     def _anything(self, depth: int) -> Node:
         if self.pick.random() < 0.3:
             return self._word()
-        kinds = (
-            "paragraph heading quote list list-item task-list task-item code-block divider table"
-            " table-row table-cell table-header image link mention hard-break scene-heading"
-        ).split()
-        kind = self.pick.choice(kinds)
+        kind = self.pick.choice(ANY)
         attrs = {"link": {"url": "https://example.org"}, "heading": {"level": 2}}.get(kind, {})
         if kind in ("divider", "image", "hard-break"):
             return Element(kind, {"src": "https://example.org/a.png"} if kind == "image" else {})

@@ -100,7 +100,8 @@ class _Builder:
             case "code-block":
                 language = attrs.pop("language", None)
                 shown = {"__language": language} if language else {}
-                return _made("code", block, attrs, shown, self._line(block))
+                held = list(self._inline(blocks.dissolved(block.children), {}))
+                return _made("code", block, attrs, shown, held)
             case "divider" if not block.children:
                 return Element(NAMELESS, {TYPE: "horizontalrule"} | attrs)
             case "table":

@@ -1,8 +1,8 @@
 """A document of Plate as our blocks.
 
 Plate is Slate with names of its own. Lists come in two forms: today's, paragraphs that have
-`indent` and `listStyleType`, and the classic one of `ul`, `ol`, `li` and `lic`. `inItem`, an indent,
-marks a block that belongs to the list item before it; the mark `inline` keeps an element of
+`indent` and `listStyleType`, and the classic one of `ul`, `ol`, `li` and `lic`. `inItem`, an
+indent, marks a block that belongs to the list item before it; the mark `inline` keeps an element of
 a line which Plate has no plugin for.
 """
 
