@@ -7,6 +7,7 @@ Facts measured on pycrdt 0.14.13 that this page rests on:
 - pycrdt may raise PanicException, a BaseException, so each call here catches that.
 - Merging is quadratic in its operands and holds the interpreter lock: merge in small groups.
 - Valid updates applied out of order can lose text; merged first they cannot.
+- yrs does not cut surrogate pairs as Yjs does; `surrogates` takes care of that.
 """
 
 from collections.abc import Generator, Sequence
@@ -18,6 +19,7 @@ from pycrdt import Doc, get_state, get_update, merge_updates
 
 from libs.contracts.yprotocol import EMPTY_UPDATE, NO_STRUCTS, Malformed, read_varuint
 from services.collab.nesting import DEPTH_MAX, too_deep
+from services.collab.surrogates import replaced
 
 EMPTY = EMPTY_UPDATE
 
@@ -55,6 +57,10 @@ def merge(updates: Sequence[bytes]) -> bytes:
     Raises:
         BadUpdate: One of them cannot be decoded, or the result cannot.
     """
+    return _merge(replaced(updates))
+
+
+def _merge(updates: Sequence[bytes]) -> bytes:
     level = list(updates)
     try:
         while len(level) > 1:
@@ -130,7 +136,8 @@ def integrate(updates: Sequence[bytes]) -> tuple[bytes, bytes]:
     """
     if not updates:
         return EMPTY, b"\x00"
-    state, vector = _in_chunks(updates) or _at_once(merge(updates))
+    updates = replaced(updates)
+    state, vector = _in_chunks(updates) or _at_once(_merge(updates))
     # Some documents take a hostile update and cannot be read back from their own encoding.
     if read_state_vector(reached(state)) != read_state_vector(vector):
         raise BadUpdate("the state does not survive its encoding")
@@ -156,14 +163,14 @@ def _in_chunks(updates: Sequence[bytes]) -> tuple[bytes, bytes] | None:
         doc: Doc[Any] = Doc()
         deleted: list[bytes] = []
         for start in range(0, len(updates), CHUNK_ROWS):
-            merged = merge(updates[start : start + CHUNK_ROWS])
+            merged = _merge(updates[start : start + CHUNK_ROWS])
             doc.apply_update(merged)
             rest = get_update(merged, doc.get_state())
             if not rest.startswith(NO_STRUCTS):
                 return None
             if rest != EMPTY:
                 deleted.append(rest)
-        return merge([doc.get_update(), *deleted]), doc.get_state()
+        return _merge([doc.get_update(), *deleted]), doc.get_state()
 
 
 def reached(update: bytes) -> bytes:

@@ -26,7 +26,7 @@ from services.collab.formats.editors.lexical_view import (
 )
 from services.collab.formats.editors.seen import Seen
 from services.collab.formats.layout import MAP, NAMELESS
-from services.collab.formats.tree import Element, Leaf, Node, elements
+from services.collab.formats.tree import Element, Leaf, Node, elements, joined
 
 ELEMENT: dict[str, Any] = {
     FORMAT: 0,
@@ -37,6 +37,7 @@ ELEMENT: dict[str, Any] = {
     "__textStyle": "",
 }
 """Attributes that every element of Lexical begins with."""
+_HOLLOW = frozenset({names.HARD_BREAK, "hardBreak", "image"})
 LISTS = {"bullet": "ul", "number": "ol", "check": "ul"}
 LINK: dict[str, Any] = {"__target": None, "__rel": None}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -199,7 +200,7 @@ class _Builder:
         return list(self._inline(block.children, known))
 
     def _inline(self, children: Sequence[Node], known: dict[Any, dict[str, Any]]) -> Iterable[Node]:
-        for key, group in groupby(children, _link_key):
+        for key, group in groupby(_spread(children), _link_key):
             nodes = list(group)
             if key:
                 target = json.loads(key)
@@ -216,7 +217,6 @@ class _Builder:
             yield origin
         elif node.type in (names.HARD_BREAK, "hardBreak"):
             yield origin or Element(MAP, {TYPE: "linebreak"})
-            yield from self._inline(blocks.dissolved(node.children), {})
         elif origin is not None and origin.type == MAP:
             yield Element(MAP, node.attrs)
         elif node.type == "link":
@@ -236,7 +236,6 @@ class _Builder:
             shown = Leaf(str(node.attrs.get("alt") or source or "image"))
             made = _link({"href": source}, list(_texts(shown)), {})
             yield Element(None, made.attrs | {INLINE: held}, made.children)
-            yield from self._inline(blocks.dissolved(node.children), {})
             return
         texts = blocks.leaves(node.children)
         if not texts:
@@ -245,6 +244,18 @@ class _Builder:
         for text in texts:
             yield Element(MAP, _look(text.marks) | {INLINE: held, DETAIL: UNMERGEABLE})
             yield Leaf(text.text)
+
+
+def _spread(children: Sequence[Node]) -> list[Node]:
+    """Return *children* with what line breaks and pictures hold beside them."""
+    found: list[Node] = []
+    for child in children:
+        if isinstance(child, Element) and child.type in _HOLLOW and child.children:
+            found.append(Element(child.type, child.attrs, [], None, child.origin))
+            found += _spread(blocks.dissolved(child.children))
+        else:
+            found.append(child)
+    return joined(found)
 
 
 def _would_merge(one: Element, other: Element) -> bool:
