@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from libs.contracts.editors import BuiltIn, EditorDefinition
-from services.collab.formats.markdown import parse as parse_markdown
 from services.collab.formats.editors.detect import detect
 from services.collab.formats.editors.prosemirror import ProseMirrorEditor, definition_of
+from services.collab.formats.markdown import parse as parse_markdown
 from services.collab.formats.tree import CannotHold, Element, Leaf, Node
 
 TIPTAP = ProseMirrorEditor("tiptap", definition_of(BuiltIn.TIPTAP))
