@@ -16,6 +16,9 @@ from services.collab.formats import (
 )
 from services.collab.formats.document import Document
 from services.collab.formats.editors import registry
+from services.collab.formats.editors.plate import Plate
+from services.collab.formats.editors.slate import Slate
+from services.collab.formats.editors.slate_rules import SlateRules
 from services.collab.formats.flatten import flat
 from services.collab.formats.inline import retexted, text_of_line, unified
 from services.collab.formats.layout import CONTENT, FRAGMENT, Layout
@@ -54,7 +57,13 @@ def _render(read: Document, form: ContentFormat) -> bytes:
         case _:
             from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
 
-            return markup.render(read.view()).encode()
+            reading = markup.Reading(read.view(), line_feeds=_has_line_feeds(read))
+            return reading.text.encode()
+
+
+def _has_line_feeds(read: Document) -> bool:
+    """Whether line breaks are characters in the document, as slate-yjs has them."""
+    return isinstance(read.lens, Slate | SlateRules | Plate)
 
 
 def _is_text(read: Document) -> bool:
@@ -184,7 +193,7 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
     if form is ContentFormat.MARKDOWN:
         from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
 
-        reading = markup.Reading(view)
+        reading = markup.Reading(view, line_feeds=_has_line_feeds(read))
         # Some of what blocks tell apart reads the same: two lists side by side are one.
         found = view if reading.text == text else reading.rewritten(text)
         targets = _built(read, found.children)

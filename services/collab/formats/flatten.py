@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from services.collab.formats import names
-from services.collab.formats.layout import RUN
+from services.collab.formats.layout import MAP, RUN
 from services.collab.formats.tree import EMBED, CannotHold, Element, Leaf, Node, joined
 
 
@@ -96,7 +96,7 @@ def plain(root: Element) -> list[Node]:
 
 def _in_line(children: Iterable[Node], place: str) -> Iterable[Node]:
     for at, child in enumerate(children):
-        if isinstance(child, Leaf) or child.type == EMBED:
+        if isinstance(child, Leaf) or child.type in (EMBED, MAP):
             yield child
         elif child.type in (names.HARD_BREAK, "hardBreak"):
             yield Leaf("\n")

@@ -9,8 +9,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from services.collab.formats import inline, markdown, merge, names, portable
+from services.collab.formats import inline, markdown, merge, names
 from services.collab.formats.layout import says_something
+from services.collab.formats.portable import Portable
 from services.collab.formats.tree import (
     WOULD_READ_OTHERWISE,
     CannotHold,
@@ -33,11 +34,6 @@ _SHOWN_BLOCKS = frozenset(
 )
 
 
-def render(view: Element) -> str:
-    """Return *view* as Markdown."""
-    return Reading(view).text
-
-
 type _Known = tuple[Element, list[str]]
 """The origin of a child of a document, which keeps its id from being used again, and its rows."""
 
@@ -45,9 +41,23 @@ type _Known = tuple[Element, list[str]]
 class Reading:
     """A view, and what it reads as in Markdown."""
 
-    def __init__(self, view: Element, known: "Mapping[int, _Known] | None" = None) -> None:
-        """Read *view*; the rows of what is *known* need not be made again."""
-        self._view = portable.from_view(view)
+    def __init__(
+        self,
+        view: Element,
+        *,
+        line_feeds: bool = False,
+        known: "Mapping[int, _Known] | None" = None,
+    ) -> None:
+        """Read *view*.
+
+        Args:
+            view: A document in our vocabulary.
+            line_feeds: Whether its editor writes line breaks as characters.
+            known: What was read before; its rows need not be made again.
+        """
+        self._line_feeds = line_feeds
+        self._portable = Portable(line_feeds=line_feeds)
+        self._view = self._portable.from_view(view)
         self._tokens = _Tokens()
         self._units: list[Unit] = []
         self._rows: list[str] = []
@@ -94,7 +104,7 @@ class Reading:
         seen = [markdown.parse(rows, labels, part=True).children for rows in self._rows]
         goal = markdown.parse(wanted).children
         children = _carried(self._view, self._units, seen, goal, self._tokens)
-        return portable.to_view(Element(None, {}, children))
+        return self._portable.to_view(Element(None, {}, children))
 
     def require(self, view: Element, wanted: str) -> None:
         """Return when *view*, which this one becomes, says what *wanted* says.
@@ -102,10 +112,11 @@ class Reading:
         Raises:
             CannotHold: It does not; names the first line that differs.
         """
-        if Reading(view, self._known).text == wanted:
+        if Reading(view, line_feeds=self._line_feeds, known=self._known).text == wanted:
             return
-        reads, goal = Reading(view).text, markdown.parse(wanted)
-        if key_of(markdown.parse(reads)) == key_of(goal):
+        reads, goal = Reading(view, line_feeds=self._line_feeds).text, markdown.parse(wanted)
+        alike = self._portable.read_alike
+        if key_of(alike(markdown.parse(reads))) == key_of(alike(goal)):
             return
         rows, others = markdown.render(goal).split("\n"), reads.split("\n")
         pairs = enumerate(zip(rows, others, strict=False))

@@ -17,19 +17,118 @@ _NEWLINE = Element("line-feed")
 _DEFINITION = re.compile(r'\[((?:[^\]\\]|\\.)*)\]: (\S*)(?: "((?:[^"\\]|\\.)*)")?')
 
 
-def from_view(view: Element) -> Element:
-    """Return *view* in the vocabulary of Markdown; what is the same there is not copied."""
-    children: list[Node] = [
-        child if isinstance(child, Leaf) else _block_from(child, first=at == 0)
-        for at, child in enumerate(view.children)
-    ]
-    return Element(view.type, view.attrs, children, origin=view.origin)
+class Portable:
+    """The way between a view and the vocabulary of Markdown."""
 
+    def __init__(self, *, line_feeds: bool) -> None:
+        """Prepare for an editor.
 
-def to_view(tree: Element) -> Element:
-    """Return *tree*, in the vocabulary of Markdown, as every editor can hold it."""
-    children = [child if isinstance(child, Leaf) else _block_to(child) for child in tree.children]
-    return Element(tree.type, tree.attrs, children, origin=tree.origin)
+        Args:
+            line_feeds: Whether it writes line breaks as characters, as slate-yjs does. There a
+                line end that Markdown reads as white space is written as a space.
+        """
+        self._line_feeds = line_feeds
+
+    def from_view(self, view: Element) -> Element:
+        """Return *view* in the vocabulary of Markdown; what is the same there is not copied."""
+        children: list[Node] = [
+            child if isinstance(child, Leaf) else self._block_from(child, first=at == 0)
+            for at, child in enumerate(view.children)
+        ]
+        return Element(view.type, view.attrs, children, origin=view.origin)
+
+    def to_view(self, tree: Element) -> Element:
+        """Return *tree*, in the vocabulary of Markdown, as the editor can hold it."""
+        children = [
+            child if isinstance(child, Leaf) else self._block_to(child) for child in tree.children
+        ]
+        return Element(tree.type, tree.attrs, children, origin=tree.origin)
+
+    def read_alike(self, tree: Element) -> Element:
+        """Return *tree* with what reads the same in this editor written the same."""
+        return self.to_view(tree) if self._line_feeds else tree
+
+    def _block_from(self, block: Element, *, first: bool = False) -> Element:
+        if block.type == names.CODE_BLOCK:
+            return _code_from(block, first=first)
+        children = list(self._line_from(block.children))
+        found = _copy(block, children)
+        if found.type not in (names.PARAGRAPH, "quote"):
+            return found
+        line = found if found.type == names.PARAGRAPH else found.children[0] if children else None
+        if not isinstance(line, Element) or not line.children:
+            return found
+        head, *rest = line.children
+        label = _linked(head, _TEXT)
+        if label is None or not rest or not isinstance(rest[0], Leaf) or rest[0].text[0] != " ":
+            return found
+        text = joined([Leaf(rest[0].text[1:], rest[0].marks), *rest[1:]])
+        opening = Element(names.PARAGRAPH, {}, text)
+        more = found.children[1:] if found.type == "quote" else []
+        return Element(names.FOOTNOTE, {"label": label}, [opening, *more], origin=block.origin)
+
+    def _line_from(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        for node in nodes:
+            if isinstance(node, Element):
+                yield self._block_from(node)
+                continue
+            label = _linked(node, _REFERENCE)
+            if label is not None:
+                yield Element(names.FOOTNOTE_REFERENCE, {"label": label})
+                continue
+            if "\n" not in node.text or not self._line_feeds:
+                yield node
+                continue
+            start, *rows = node.text.split("\n")
+            if start:
+                yield Leaf(start, node.marks)
+            for row in rows:
+                yield Element(names.HARD_BREAK, origin=_NEWLINE)
+                if row:
+                    yield Leaf(row, node.marks)
+
+    def _block_to(self, block: Element) -> Element:
+        match block.type:
+            case names.FRONT_MATTER:
+                return _code(names.FRONT_MATTER, block.children, block)
+            case names.LINK_DEFINITION:
+                return _code(names.LINK_DEFINITION, [Leaf(_definition(block))], block)
+            case names.FOOTNOTE:
+                return self._footnote(block)
+            case names.CODE_BLOCK:
+                return block
+            case _:
+                return _copy(
+                    block, _joined_if_changed(block.children, list(self._line_to(block.children)))
+                )
+
+    def _line_to(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        for node in nodes:
+            if isinstance(node, Leaf):
+                feed = self._line_feeds and "\n" in node.text
+                yield Leaf(node.text.replace("\n", " "), node.marks) if feed else node
+            elif node.type == names.FOOTNOTE_REFERENCE:
+                label = str(node.attrs.get("label"))
+                yield Leaf(label, {"link": {"href": _REFERENCE + label}})
+            elif node.type == names.HARD_BREAK and node.origin is _NEWLINE:
+                yield Leaf("\n")
+            else:
+                yield self._block_to(node)
+
+    def _footnote(self, block: Element) -> Element:
+        """A footnote of one paragraph is a paragraph, a longer one a quotation."""
+        label = str(block.attrs.get("label"))
+        children = list(self.to_view(block).children)
+        opening = children[0] if children else None
+        line: list[Node] = [Leaf(label, {"link": {"href": _TEXT + label}}), Leaf(" ")]
+        if isinstance(opening, Element) and opening.type == names.PARAGRAPH:
+            line += opening.children
+            children = children[1:]
+        paragraph = Element(names.PARAGRAPH, {}, joined(line))
+        if not children:
+            paragraph.origin = block.origin
+            return paragraph
+        return Element("quote", {}, [paragraph, *children], origin=block.origin)
 
 
 def _copy(block: Element, children: list[Node]) -> Element:
@@ -37,26 +136,6 @@ def _copy(block: Element, children: list[Node]) -> Element:
         one is other for one, other in zip(children, block.children, strict=True)
     )
     return block if same else Element(block.type, block.attrs, children, origin=block.origin)
-
-
-def _block_from(block: Element, *, first: bool = False) -> Element:
-    if block.type == names.CODE_BLOCK:
-        return _code_from(block, first=first)
-    children = list(_line_from(block.children))
-    found = _copy(block, children)
-    if found.type not in (names.PARAGRAPH, "quote"):
-        return found
-    line = found if found.type == names.PARAGRAPH else found.children[0] if children else None
-    if not isinstance(line, Element) or not line.children:
-        return found
-    head, *rest = line.children
-    label = _linked(head, _TEXT)
-    if label is None or not rest or not isinstance(rest[0], Leaf) or rest[0].text[0] != " ":
-        return found
-    text = joined([Leaf(rest[0].text[1:], rest[0].marks), *rest[1:]])
-    opening = Element(names.PARAGRAPH, {}, text)
-    more = found.children[1:] if found.type == "quote" else []
-    return Element(names.FOOTNOTE, {"label": label}, [opening, *more], origin=block.origin)
 
 
 def _code_from(block: Element, *, first: bool) -> Element:
@@ -75,27 +154,6 @@ def _code_from(block: Element, *, first: bool) -> Element:
     return Element(names.LINK_DEFINITION, attrs, [], origin=block.origin)
 
 
-def _line_from(nodes: Iterable[Node]) -> Iterator[Node]:
-    for node in nodes:
-        if isinstance(node, Element):
-            yield _block_from(node)
-            continue
-        label = _linked(node, _REFERENCE)
-        if label is not None:
-            yield Element(names.FOOTNOTE_REFERENCE, {"label": label})
-            continue
-        if "\n" not in node.text:
-            yield node
-            continue
-        start, *rows = node.text.split("\n")
-        if start:
-            yield Leaf(start, node.marks)
-        for row in rows:
-            yield Element(names.HARD_BREAK, origin=_NEWLINE)
-            if row:
-                yield Leaf(row, node.marks)
-
-
 def _linked(node: Node, begins: str) -> str | None:
     """Return the label of a footnote that *node* leads to, and nothing else."""
     link = node.marks.get("link") if isinstance(node, Leaf) else None
@@ -105,51 +163,10 @@ def _linked(node: Node, begins: str) -> str | None:
     return None
 
 
-def _block_to(block: Element) -> Element:
-    match block.type:
-        case names.FRONT_MATTER:
-            return _code(names.FRONT_MATTER, block.children, block)
-        case names.LINK_DEFINITION:
-            return _code(names.LINK_DEFINITION, [Leaf(_definition(block))], block)
-        case names.FOOTNOTE:
-            return _footnote(block)
-        case _:
-            return _copy(block, _joined_if_changed(block.children, list(_line_to(block.children))))
-
-
 def _joined_if_changed(before: list[Node], after: list[Node]) -> list[Node]:
     """Return *after* in normal form; itself when nothing was changed."""
     same = len(before) == len(after) and all(map(lambda one, other: one is other, before, after))
     return after if same else joined(after)
-
-
-def _line_to(nodes: Iterable[Node]) -> Iterator[Node]:
-    for node in nodes:
-        if isinstance(node, Leaf):
-            yield node
-        elif node.type == names.FOOTNOTE_REFERENCE:
-            label = str(node.attrs.get("label"))
-            yield Leaf(label, {"link": {"href": _REFERENCE + label}})
-        elif node.type == names.HARD_BREAK and node.origin is _NEWLINE:
-            yield Leaf("\n")
-        else:
-            yield _block_to(node)
-
-
-def _footnote(block: Element) -> Element:
-    """A footnote of one paragraph is a paragraph, a longer one a quotation."""
-    label = str(block.attrs.get("label"))
-    children = list(to_view(block).children)
-    opening = children[0] if children else None
-    line: list[Node] = [Leaf(label, {"link": {"href": _TEXT + label}}), Leaf(" ")]
-    if isinstance(opening, Element) and opening.type == names.PARAGRAPH:
-        line += opening.children
-        children = children[1:]
-    paragraph = Element(names.PARAGRAPH, {}, joined(line))
-    if not children:
-        paragraph.origin = block.origin
-        return paragraph
-    return Element("quote", {}, [paragraph, *children], origin=block.origin)
 
 
 def _code(language: str, children: list[Node], block: Element) -> Element:

@@ -161,8 +161,8 @@ _MARKDOWN = ("{}", "**{}**", "- {}", "> {}", "## {}", "1. {}\n2. *more*", "- [x]
 
 def _edited_blocks(children: list[Any], author: Author, form: ContentFormat) -> None:
     pick = author.pick
-    paragraph: Callable[[str], Any] = (
-        lambda text: {"type": "paragraph", "children": [{"text": text}]}
+    paragraph: Callable[[str], Any] = lambda text: (
+        {"type": "paragraph", "children": [{"text": text}]}
         if form is ContentFormat.BLOCKS
         else {"type": "paragraph", "content": [{"type": "text", "text": text}]}
     )
@@ -189,4 +189,3 @@ def _reword(value: Any, author: Author) -> bool:
         value["text"] = _WORD.sub(lambda _: author.next_word(), text, count=1)
         return True
     return any(_reword(value.get(key), author) for key in ("children", "content"))  # pyright: ignore[reportUnknownMemberType]
-

@@ -236,7 +236,7 @@ class _Builder:
     def _cell(self, cell: Element, place: str) -> Element:
         kind = NAMES[cell.type or ""]
         held = self.blocks(cell.children, f"{place}.children")
-        return Element(kind, _theirs(kind, cell.attrs), held)
+        return Element(kind, _theirs(kind, cell.attrs), held or [Element("p")])
 
 
 def _types(element: Element) -> set[str]:
