@@ -16,9 +16,6 @@ from services.collab.formats import (
 )
 from services.collab.formats.document import Document
 from services.collab.formats.editors import registry
-from services.collab.formats.editors.plate import Plate
-from services.collab.formats.editors.slate import Slate
-from services.collab.formats.editors.slate_rules import SlateRules
 from services.collab.formats.flatten import flat
 from services.collab.formats.inline import retexted, text_of_line, unified
 from services.collab.formats.layout import CONTENT, FRAGMENT, Layout
@@ -62,8 +59,8 @@ def _render(read: Document, form: ContentFormat) -> bytes:
 
 
 def _has_line_feeds(read: Document) -> bool:
-    """Whether line breaks are characters in the document, as slate-yjs has them."""
-    return isinstance(read.lens, Slate | SlateRules | Plate)
+    """Whether every line feed in a text is a line break: so it is but in ProseMirror's editors."""
+    return read.lens.layout is not Layout.XML
 
 
 def _is_text(read: Document) -> bool:
@@ -196,7 +193,7 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
         reading = markup.Reading(view, line_feeds=_has_line_feeds(read))
         # Some of what blocks tell apart reads the same: two lists side by side are one.
         found = view if reading.text == text else reading.rewritten(text)
-        targets = _built(read, found.children)
+        targets = read.built(found.children)
         reading.require(read.viewed(targets), text)
         return targets
     found = view
@@ -204,7 +201,7 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
     for _ in range(2):
         if lines.render(found) != text:
             found = lines.rewrite(found, text, breaks=read.lens.layout is not Layout.PLAIN)
-    targets = _built(read, found.children)
+    targets = read.built(found.children)
     lines.require(read.viewed(targets), text)
     return targets
 
@@ -225,7 +222,7 @@ def _structured(read: Document, form: ContentFormat, parsed: Element) -> list[li
     """
     view = read.view()
     wanted = merge.merge(view, _shown(view, form), parsed, _back(form))
-    targets = _built(read, wanted.children)
+    targets = read.built(wanted.children)
     would = read.viewed(targets)
     if form is ContentFormat.BLOCKS and likeness.says_the_same(would, parsed):
         return targets
@@ -261,14 +258,6 @@ def _natively(read: Document, parsed: Element) -> list[list[Node]]:
         for lens, one, native in zip(read.lenses[1:], others, read.natives[1:], strict=True)
     ]
     return [here, *built]
-
-
-def _built(read: Document, children: list[Node]) -> list[list[Node]]:
-    parts = read.parted(children)
-    return [
-        lens.build(Element(None, {}, part, origin=native))
-        for lens, part, native in zip(read.lenses, parts, read.natives, strict=True)
-    ]
 
 
 def _same(element: Element) -> Element:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pycrdt import Array, Doc, Map, Text
 
-from libs.contracts.editors import SceneEditor
-from services.collab.formats import layout
+from libs.contracts.editors import BuiltIn, SceneEditor
+from services.collab.formats import layout, screenplay
 from services.collab.formats.editors import Editor, registry
 from services.collab.formats.flatten import flat
 from services.collab.formats.layout import CONTENT, Layout, Written
@@ -21,6 +21,9 @@ from services.collab.formats.tree import CannotHold, Element, Node, key_of, numb
 
 FIRST = ("default", "prosemirror", CONTENT)
 """Roots that come first where several hold something and the scene's editor says nothing."""
+
+_STOCK = frozenset({BuiltIn.TIPTAP, BuiltIn.PROSEMIRROR, BuiltIn.BLOCKNOTE})
+"""Editors that delete nodes of a type that they do not know."""
 
 
 @dataclass(slots=True)
@@ -57,8 +60,30 @@ class Document:
         return self._view([Element(None, {}, children) for children in targets])
 
     def _view(self, natives: list[Element]) -> Element:
-        shown = [lens.view(native) for lens, native in zip(self.lenses, natives, strict=True)]
+        shown = [
+            screenplay.shown(lens.view(native)) if lens.name in _STOCK else lens.view(native)
+            for lens, native in zip(self.lenses, natives, strict=True)
+        ]
         return Element(None, {}, [*shown[0].children, *self._others(shown)])
+
+    def built(self, children: list[Node]) -> list[list[Node]]:
+        """Return what each root must hold so that the document shows *children*.
+
+        Raises:
+            CannotHold: An editor has no place for a part of it.
+        """
+        return [
+            self._built(at, Element(None, {}, part, origin=native))
+            for at, (part, native) in enumerate(
+                zip(self.parted(children), self.natives, strict=True)
+            )
+        ]
+
+    def _built(self, at: int, wanted: Element) -> list[Node]:
+        lens, native = self.lenses[at], self.natives[at]
+        if lens.name in _STOCK:
+            wanted = screenplay.hidden(wanted, screenplay.types_in(native))
+        return lens.build(wanted)
 
     def _others(self, shown: list[Element]) -> list[Node]:
         return [

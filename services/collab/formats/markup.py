@@ -52,7 +52,7 @@ class Reading:
 
         Args:
             view: A document in our vocabulary.
-            line_feeds: Whether its editor writes line breaks as characters.
+            line_feeds: Whether a line feed in it is a line break.
             known: What was read before; its rows need not be made again.
         """
         self._line_feeds = line_feeds

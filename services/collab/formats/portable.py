@@ -24,8 +24,8 @@ class Portable:
         """Prepare for an editor.
 
         Args:
-            line_feeds: Whether it writes line breaks as characters, as slate-yjs does. There a
-                line end that Markdown reads as white space is written as a space.
+            line_feeds: Whether a line feed is a line break in it, as in slate-yjs. There a line
+                end that Markdown reads as white space is written as a space.
         """
         self._line_feeds = line_feeds
 

@@ -6,7 +6,7 @@ PUT was refused; and the real editor changes not a byte of it and shows every wo
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -106,8 +106,14 @@ def _begun(author: Author, named: SceneEditor) -> bytes:
     if named.name == BuiltIn.PLAIN:
         body = "\n".join(f"line {number}w" for number in range(5)).encode()
         return formats.rewrite(updates.EMPTY, ContentFormat.TEXT, body, named) or updates.EMPTY
-    body = slate.render(author.document())
-    return formats.rewrite(updates.EMPTY, ContentFormat.BLOCKS, body, named) or updates.EMPTY
+    while True:
+        body = slate.render(author.document())
+        try:
+            begun = formats.rewrite(updates.EMPTY, ContentFormat.BLOCKS, body, named)
+        except CannotHold:
+            continue
+        if begun is not None:
+            return begun
 
 
 def _same(got: bytes, sent: bytes, form: ContentFormat) -> bool:
@@ -161,17 +167,15 @@ _MARKDOWN = ("{}", "**{}**", "- {}", "> {}", "## {}", "1. {}\n2. *more*", "- [x]
 
 def _edited_blocks(children: list[Any], author: Author, form: ContentFormat) -> None:
     pick = author.pick
-    paragraph: Callable[[str], Any] = lambda text: (
-        {"type": "paragraph", "children": [{"text": text}]}
-        if form is ContentFormat.BLOCKS
-        else {"type": "paragraph", "content": [{"type": "text", "text": text}]}
-    )
+    key = "children" if form is ContentFormat.BLOCKS else "content"
+    leaf = {} if form is ContentFormat.BLOCKS else {"type": "text"}
+    new = {"type": "paragraph", key: [leaf | {"text": f"new {author.next_word()}"}]}
     at = pick.randrange(len(children) + 1)
     match pick.randrange(4):
         case 0 if len(children) > 1:
             children.pop(at - 1)
         case 1:
-            children.insert(at, paragraph(f"new {author.next_word()}"))
+            children.insert(at, new)
         case 2 if children:
             children.insert(at, children.pop(pick.randrange(len(children))))
         case _:

@@ -22,7 +22,8 @@ from tests.collab.formats.contents import (
 
 EXAMPLES = 15
 _EMPTY: Json = {"type": "scene-heading", "children": []}
-_ITEM: Json = {"type": "list-item", "children": [{"type": "paragraph", "children": []}]}
+_PARAGRAPH: Json = {"type": "paragraph", "children": []}
+_ITEM: Json = {"type": "list-item", "children": [_PARAGRAPH]}
 _LIST: Json = {"type": "list", "children": [_ITEM]}
 TWO_LISTS: Json = [_EMPTY, _LIST, _LIST]
 """Markdown has no way to say that one list ends where another begins."""
