@@ -16,6 +16,7 @@ from libs.contracts.events import Source
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.rpc import Method
+from libs.contracts.values import JsonValue
 from libs.contracts.wire import Wire
 
 OPERATIONS_MAX = 10_000
@@ -97,8 +98,8 @@ class SetField(OneOperation):
 
     op: Literal["set"]
     path: Path
-    value: Any
-    old_value: Any = None
+    value: JsonValue
+    old_value: JsonValue = None
     base_version: Version | None = None
 
 
@@ -108,7 +109,7 @@ class CreateOne(OneOperation):
     op: Literal["create"]
     parent_id: UUID | None = None
     index: Place | None = None
-    fields: dict[str, Any] = Field(default_factory=dict)
+    fields: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class DeleteOne(OneOperation):
@@ -214,7 +215,7 @@ class Resolution(Wire):
     aggregate: Target
     field: Path
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
 
 
 class Commit(Sparse):

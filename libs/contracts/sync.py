@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 from libs.contracts.bundles import Committed, Sparse
 from libs.contracts.events import Announcement
 from libs.contracts.rpc import Method
+from libs.contracts.values import JsonValue
 from libs.contracts.wire import Wire
 
 CHECKPOINT_OPERATIONS_MAX = 100
@@ -39,7 +40,9 @@ class Push(Sparse):
 
     session_id: UUID
     checkpoint: Number
-    operations: list[dict[str, Any]] = Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
+    operations: list[dict[str, JsonValue]] = Field(
+        min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX
+    )
     checksum: Digest
     may: frozenset[str]
 
@@ -140,7 +143,7 @@ class Resolve(Sparse):
     command_id: UUID
     conflict_id: UUID
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
     may: frozenset[str]
 
 

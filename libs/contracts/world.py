@@ -5,7 +5,7 @@ A change of an entity lays the members that it names over what is there (as in R
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -144,7 +144,7 @@ class Entity(Resource):
     slug: str | None
     description: str | None
     aliases: list[str]
-    traits: JsonObject
+    traits: dict[str, Any]
     preview: str | None
     file: FileReference | None
     task: Task | None

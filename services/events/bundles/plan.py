@@ -17,6 +17,7 @@ from services.events.bundles.siblings import Siblings
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
+from services.events.model.equality import same
 from services.events.model.log import Draft
 from services.events.model.merge import field_changes
 
@@ -177,7 +178,7 @@ class Plan:
                 if not changes:
                     continue
                 base, event = changes[0].data["from"], changes[-1]
-            if theirs not in (base, yours):
+            if not (same(theirs, base) or same(theirs, yours)):
                 found.append(
                     Clash(number, step, "changed", to_camel(name), base, theirs, yours, event)
                 )

@@ -26,6 +26,7 @@ from services.events.integrity.quarantine import Decisions, set_aside
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.log import fold
+from services.events.model.page import fitting
 
 STEP_EVENTS = 5000
 """Covered by one answer, so that a person sees the work move on."""
@@ -147,7 +148,8 @@ class Operations:
             question.limit,
             timeout=SEARCH_S_MAX,
         )
-        return c.Found(events=[event_of(each) for each in stored_rows(rows)])
+        events = [event_of(each) for each in stored_rows(rows)]
+        return c.Found(events=events[: fitting(len(each.to_wire()) for each in events)])
 
     async def activity(self, question: c.Activity, actor: Actor) -> c.Hours:
         """Count the events of the actor's project by the hour."""
@@ -177,6 +179,8 @@ async def _chapters(
 ) -> list[c.Chapter]:
     decided = (await decisions_of(connection, [aggregate_id])).get(aggregate_id, {})
     rows = stored_rows(await connection.fetch(SQL.events_of, [aggregate_id]))
+    newest = rows[: -limit - 1 : -1]
+    count = fitting(len(event_of(each).to_wire()) for each in newest)
     return [
         c.Chapter.model_validate(
             {
@@ -185,7 +189,7 @@ async def _chapters(
                 "state": decided[each.version].state if each.version in decided else None,
             }
         )
-        for each in rows[-limit:]
+        for each in reversed(newest[:count])
     ]
 
 

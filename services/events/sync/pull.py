@@ -21,7 +21,7 @@ from libs.contracts.sync import (
 from services.events.handlers.action import require_visible
 from services.events.integrity import screened
 from services.events.model.aggregates import PROJECT
-from services.events.model.page import cursor_after, key_of
+from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
@@ -50,7 +50,7 @@ class Pulls:
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
-            items = await announcements_of(reader, project_id, page)
+            items, end = cut(await announcements_of(reader, project_id, page))
             horizon = await forgotten_after(reader.connection, project_id, question.after)
             if horizon is not None:
                 raise errors.Gone(
@@ -60,8 +60,8 @@ class Pulls:
                 )
             return Pulled(
                 items=items,
-                next=page[-1]["position"] if page else question.after,
-                more=more,
+                next=end or (page[-1]["position"] if page else question.after),
+                more=more or end is not None,
                 checksum=checksum_of(items),
             )
 
@@ -85,8 +85,15 @@ class Pulls:
 
         rows = await self._store.read(work, project_id=project_id)
         items = [kept(row) for row in rows[: question.limit]]
-        end = cursor_after(str(items[-1].id)) if len(rows) > question.limit else None
+        items = items[: fitting(len(item.to_wire()) for item in items)]
+        end = cursor_after(str(items[-1].id)) if len(items) < len(rows) else None
         return Conflicts(items=items, next_cursor=end)
+
+
+def cut(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
+    """Return as many events as fit on a page, and where to go on when those are not all."""
+    count = fitting(len(item.to_wire()) for item in items)
+    return [*items[:count]], items[count - 1].position if count < len(items) else None
 
 
 def checksum_of(items: Sequence[Announcement]) -> str:

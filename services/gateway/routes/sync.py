@@ -1,6 +1,6 @@
 """Sync over HTTP: what an offline peer pushes, pulls, and leaves to be decided."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed, Sparse
 from libs.contracts.rpc import Method
 from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX, CONFLICTS_PAGE_MAX, Digest, Number
+from libs.contracts.values import JsonValue
 from libs.contracts.wire import Wire
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route
 from services.gateway.limits import LimitClass
@@ -33,7 +34,7 @@ class SyncPush(Wire):
     session_id: UUID
     checkpoint: Number
     operations: Annotated[
-        list[dict[str, Any]], Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
+        list[dict[str, JsonValue]], Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
     ]
     checksum: Digest
 
@@ -42,7 +43,7 @@ class SyncResolve(Sparse):
     """What to do about a conflict; `value` for a field that is to hold something else."""
 
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
 
 
 class After(Query):
