@@ -214,7 +214,8 @@ async def _run[Q: Wire, A: Wire](
 
 
 def _written(code: str, detail: str, data: Mapping[str, Any]) -> bytes:
-    return json.dumps({"code": code, "detail": detail, "data": data}, default=str).encode()
+    said = {"code": code, "detail": detail, "data": data}
+    return json.dumps(said, default=str, ensure_ascii=False).encode()
 
 
 def _fits(client: Client, body: bytes) -> bool:

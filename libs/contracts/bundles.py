@@ -17,7 +17,7 @@ from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.rpc import Method
 from libs.contracts.values import JsonValue
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Sparse, Wire
 
 OPERATIONS_MAX = 10_000
 """Of one bundle, or staged for one job."""
@@ -53,14 +53,6 @@ PLACE = "place"
 """What a conflict, a resolution or a cherry-pick calls the parent and index of an aggregate."""
 DELETED = "deleted"
 """What they call whether an aggregate is deleted; `created` turns it false."""
-
-
-class Sparse(Wire):
-    """A message that keeps what was left out apart from what is null."""
-
-    def to_wire(self) -> bytes:
-        """Encode as compact JSON, without what was not given."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 
 class BundleType(StrEnum):

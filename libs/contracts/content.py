@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Base64Bytes
 
 from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Sparse, Wire
 
 
 class ContentFormat(StrEnum):
@@ -38,17 +38,19 @@ class Content(Wire):
     body: Base64Bytes
 
 
-class WriteContent(Wire):
+class WriteContent(Sparse):
     """Make the scene read `body`, by the smallest edit.
 
     With `base_state_vector` the edit is the difference from that older state and merges with what
-    was written since; without it, from the state of now.
+    was written since; without it, from the state of now. With `expected_seqs` the log of the scene
+    must stand at one of them, else PreconditionFailed and nothing is written.
     """
 
     scene_id: UUID
     format: ContentFormat
     body: Base64Bytes
     base_state_vector: Base64Bytes | None = None
+    expected_seqs: tuple[int, ...] | None = None
 
 
 class Written(Wire):

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.actor import Role
-from libs.contracts.resources import Index, Kind, Member, Scene
+from libs.contracts.resources import Expected, Index, Kind, Member, Scene
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -133,7 +133,7 @@ class Change(Wire):
     id: UUID
     command_id: UUID
     fields: dict[str, Any]
-    expected_version: int | None = None
+    expected_version: Expected = None
     base_version: int | None = None
 
 
@@ -146,7 +146,7 @@ class Remove(Wire):
     kind: Kind
     id: UUID
     command_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class Restore(Wire):
@@ -165,7 +165,7 @@ class Move(Wire):
     command_id: UUID
     parent_id: UUID | None = None
     index: Index
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class ListMembers(Wire):
@@ -182,7 +182,7 @@ class PutMember(Wire):
     command_id: UUID
     user_id: UUID
     role: Role
-    expected_version: int | None = None
+    expected_version: Expected = None
     """Of their membership, which must be there then."""
 
 
@@ -191,7 +191,7 @@ class RemoveMember(Wire):
 
     command_id: UUID
     user_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class ReadMember(Wire):

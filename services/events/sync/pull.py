@@ -40,12 +40,18 @@ class Pulls:
 
         Raises:
             errors.NotFound: The project is not there, or deleted.
-            errors.Gone: What came next was forgotten; `position` is where to go on.
+            errors.Gone: What came next was forgotten, and `position` is where to go on; or the log
+                never came so far, as after a back-up was restored.
         """
         project_id = actor.scope()
 
         async def work(reader: Reader) -> Pulled:
             require_visible(await reader.row(PROJECT, project_id))
+            if await reader.connection.fetchval(SQL.is_ahead, question.after):
+                raise errors.Gone(
+                    "The log has no such position: load the project as it is, and pull from the"
+                    " beginning."
+                )
             rows = await reader.connection.fetch(
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )

@@ -21,11 +21,10 @@ from libs.contracts.bundles import (
     Label,
     Operations,
     Resolution,
-    Sparse,
 )
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Sparse, Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route

@@ -8,11 +8,11 @@ from pydantic import Field
 from libs.bus import Caller
 from libs.contracts import sync
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed, Sparse
+from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed
 from libs.contracts.rpc import Method
 from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX, CONFLICTS_PAGE_MAX, Digest, Number
 from libs.contracts.values import JsonValue
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Sparse, Wire
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.bundles import Cursor, allowed
@@ -28,7 +28,7 @@ _REFUSALS = ("CONFLICT", "CONCURRENCY_CONFLICT", "UNKNOWN_NAME", "IDEMPOTENCY_KE
 class SyncPush(Wire):
     """A checkpoint: operations as in a bundle, each with an `id` of the peer's own.
 
-    `checksum` is the SHA-256 of the canonical JSON of `operations`.
+    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785).
     """
 
     session_id: UUID
