@@ -66,6 +66,7 @@ class BundleRequests:
         project_id, after = actor.scope(), _place(question.cursor)
 
         async def work(reader: Reader) -> Bundles:
+            require_visible(await reader.row(PROJECT, project_id))
             found = await bundle_store.page(reader, project_id, question, after)
             items, more = found[: question.limit], len(found) > question.limit
             end = cursor_after(_key(items[-1].created_at, items[-1].id)) if more else None
@@ -79,6 +80,7 @@ class BundleRequests:
         after = int(key) if (key := key_of(question.cursor)) and key.isdecimal() else 0
 
         async def work(reader: Reader) -> BundleDetail:
+            require_visible(await reader.row(PROJECT, project_id))
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             events = await bundle_store.events_of_bundle(reader, bundle)
             end = after + question.limit

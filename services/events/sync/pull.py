@@ -83,6 +83,7 @@ class Pulls:
             raise refused("cursor", "not a cursor of this list") from None
 
         async def work(reader: Reader) -> list[asyncpg.Record]:
+            require_visible(await reader.row(PROJECT, project_id))
             page = project_id, after, question.limit + 1
             if question.resolved == "false":
                 return await reader.connection.fetch(SQL.open_conflicts, *page)

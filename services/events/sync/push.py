@@ -47,6 +47,7 @@ class Pushes:
         project_id = actor.scope()
 
         async def work(reader: Reader) -> int:
+            require_visible(await reader.row(PROJECT, project_id))
             return (
                 await reader.connection.fetchval(
                     SQL.last_checkpoint, project_id, question.session_id, actor.user_id

@@ -280,7 +280,7 @@ class PathRoutes:
             sha256=body.sha256,
             file_name=body.file_name,
             asset_type=body.asset_type,
-            base_version=await self._base(call, body.base_version),
+            base_version=await self._base(call, path, body.base_version),
         )
         found = await self._blobs.caller.ask(PUT_PATH, question, call.actor, deadline_s=DEADLINE_S)
         return Answer.json(found, 200, {"ETag": _tag(found)})
@@ -293,12 +293,12 @@ class PathRoutes:
         question = DeletePath(
             path=call.query.path,
             reason=call.query.reason,
-            base_version=await self._base(call, None),
+            base_version=await self._base(call, call.query.path, None),
         )
         await self._blobs.caller.ask(DELETE_PATH, question, call.actor, deadline_s=DEADLINE_S)
         return Answer(204)
 
-    async def _base[B, Q: Named](self, call: Call[B, Q], given: int | None) -> int | None:
+    async def _base(self, call: AnyCall, path: str, given: int | None) -> int | None:
         """Return the version that the caller means; If-Match wins.
 
         Raises:
@@ -307,7 +307,7 @@ class PathRoutes:
         versions = etags.path_versions(call.header("if-match"))
         if versions is None or len(versions) == 1:
             return versions[0] if versions else given
-        question = ReadPath(path=call.query.path)
+        question = ReadPath(path=path)
         now = await self._blobs.caller.ask(READ_PATH, question, call.actor)
         if now.version not in versions:
             raise errors.PreconditionFailed(currentVersion=now.version)
