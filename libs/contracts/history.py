@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, Field, StringConstraints
 
 from libs.contracts.content import Content, ContentFormat
-from libs.contracts.resources import Name, Summary
+from libs.contracts.resources import NormalName, Summary
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -180,7 +180,7 @@ class NamedSnapshots(Wire):
 class SnapshotCreate(Wire):
     """A name for a version; without `at` for the one of now."""
 
-    name: Name
+    name: NormalName
     description: Summary | None = None
     at: At | None = None
 
@@ -188,7 +188,7 @@ class SnapshotCreate(Wire):
 class SnapshotPatch(Wire):
     """Fields to change; absent fields stay, a null description clears it."""
 
-    name: Name = ""
+    name: NormalName = ""
     description: Summary | None = None
 
 

@@ -223,7 +223,7 @@ def _fields(about: Aggregate, row: Row, copies: Mapping[UUID, UUID]) -> dict[str
 
 
 async def _tags_there(tx: Transaction, found: Rows, target: UUID) -> dict[UUID, UUID]:
-    names = {key: row["name"].lower() for key, row in found.get(TAG.kind, {}).items()}
+    names = {key: row["name"] for key, row in found.get(TAG.kind, {}).items()}
     rows = await tx.connection.fetch(SQL.tags_called, target, list(names.values()))
     there = {row["name"]: row["id"] for row in rows}
     return {key: there[name] for key, name in names.items() if name in there}
