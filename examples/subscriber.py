@@ -1,7 +1,7 @@
 """Copies every event into SQLite, once each, whatever happens: python subscriber.py FILE.
 
-SCRIPTORIUM_NATS_URL names the bus and this system's user there. `python -m libs.bus.declare` made the
-durable consumer of that name, and the server remembers how far it has come; what comes twice is
+SCRIPTORIUM_NATS_URL names the bus and this system's user there. `python -m libs.bus.declare` made
+the durable consumer of that name, and the server remembers how far it has come; what comes twice is
 known by its id, and noted with its effect.
 """
 

@@ -6,22 +6,31 @@ from typing import Any, cast
 def same(one: Any, other: Any) -> bool:
     """Return whether two values are the same JSON: `true` is not `1`, and `1` is `1.0`.
 
-    Ids and times of rows are compared as what they are.
+    A whole number with an exponent is the one that the database writes out for it. Ids and times of
+    rows are compared as what they are.
     """
-    # What Python takes for different is different; only what it takes for equal needs a look.
-    return one == other and _agree_on_booleans(one, other)
-
-
-def _agree_on_booleans(one: Any, other: Any) -> bool:
-    """Return whether equal values have their booleans at the same places."""
-    match one:
-        case str():
-            return True
-        case dict():
-            members = cast("dict[str, Any]", one)
-            return all(_agree_on_booleans(value, other[name]) for name, value in members.items())
-        case list():
-            pairs = zip(cast("list[Any]", one), cast("list[Any]", other), strict=True)
-            return all(_agree_on_booleans(*pair) for pair in pairs)
+    if type(one) is str:
+        return one == other
+    match one, other:
+        case dict(), dict():
+            these, those = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+            return these.keys() == those.keys() and all(
+                same(value, those[name]) for name, value in these.items()
+            )
+        case list(), list():
+            left, right = cast("list[Any]", one), cast("list[Any]", other)
+            return len(left) == len(right) and all(map(same, left, right))
+        case (bool(), _) | (_, bool()):
+            return one is other
+        case (int(), float()) | (float(), int()):
+            return _double(one) == _double(other)
         case _:
-            return isinstance(one, bool) is isinstance(other, bool)
+            return one == other
+
+
+def _double(number: float) -> float | None:
+    """Return a number as JSON's numbers are read by most; None when it is too large for that."""
+    try:
+        return float(number)
+    except OverflowError:
+        return None
