@@ -13,6 +13,7 @@ from libs.contracts.rpc import Method
 from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX, CONFLICTS_PAGE_MAX, Digest, Number
 from libs.contracts.values import JsonValue
 from libs.contracts.wire import Sparse, Wire
+from services.gateway.authority import Authority
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.bundles import Cursor, allowed
@@ -63,9 +64,10 @@ class ConflictPage(Query):
 class SyncRoutes:
     """Handlers for offline peers."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Ask events over *caller*."""
+    def __init__(self, caller: Caller, authority: Authority) -> None:
+        """Ask events over *caller*; *authority* keeps what a push may change."""
         self._caller = caller
+        self._authority = authority
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -156,7 +158,7 @@ class SyncRoutes:
             checksum=body.checksum,
             may=allowed(call.access),
         )
-        return await self._ask(sync.PUSH, question, call.actor)
+        return await self._ask_and_doubt(sync.PUSH, question, call.actor)
 
     async def resume(self, call: Call[NoBody]) -> Answer:
         """Tell the last checkpoint."""
@@ -182,7 +184,16 @@ class SyncRoutes:
             value=call.body.value,
             may=allowed(call.access),
         )
-        return await self._ask(sync.RESOLVE, question, call.actor)
+        return await self._ask_and_doubt(sync.RESOLVE, question, call.actor)
+
+    async def _ask_and_doubt[Q: Wire, A: Wire](
+        self, method: Method[Q, A], question: Q, actor: Actor
+    ) -> Answer:
+        """Ask for something that may delete things, or raise the schema of scenes."""
+        answer = await self._ask(method, question, actor)
+        # Here at once, for whoever asks next; the other gateways hear of it.
+        self._authority.doubt()
+        return answer
 
     async def _ask[Q: Wire, A: Wire](
         self, method: Method[Q, A], question: Q, actor: Actor
