@@ -216,7 +216,7 @@ async def test_a_bundle_is_believed_at_once(manuscript: Manuscript, mary: Person
     """The gateway that told of it lets nobody write by what it had seen before."""
     scene = manuscript.scene["id"]
     path = f"/api/scenes/{scene}/content"
-    body = {"format": "blocks", "content": [], "schemaVersion": 1}
+    body: Json = {"format": "blocks", "content": [], "schemaVersion": 1}
     assert (await mary.ask("PUT", path, json=body)).status_code == 200
 
     await commit(mary, manuscript, put("scene", scene, "schemaVersion", 2))
