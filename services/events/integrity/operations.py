@@ -1,5 +1,6 @@
 """What an operator may ask about the log: verify it, read it, export what it says."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -91,7 +92,7 @@ class Operations:
                 last = head
                 if row is not None:
                     items.append(_exported(AGGREGATES[head.aggregate_type], row))
-                    size += len(str(items[-1]))
+                    size += len(json.dumps(items[-1], default=str, ensure_ascii=False).encode())
                 if size > EXPORT_BYTES_MAX:
                     break
         return c.Exported(
