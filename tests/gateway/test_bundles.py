@@ -240,3 +240,17 @@ async def test_a_number_that_no_client_reads_is_refused(
 
     assert is_problem(answer, 400, "VALIDATION_FAILED")
     assert (await mary.get(f"/api/entities/{entity['id']}")).json() == entity
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "yesterday"],
+)
+async def test_a_time_that_is_none_is_refused(
+    manuscript: Manuscript, mary: Person, moment: str
+) -> None:
+    """Of another age, or without an offset, as in the audit trail."""
+    for name in ("since", "until"):
+        path = f"/api/projects/{manuscript.project['id']}/bundles"
+        answer = await mary.get(path, params={name: moment})
+        assert is_problem(answer, 400, "VALIDATION_FAILED")

@@ -1,6 +1,5 @@
 """Bundles over HTTP: commit, list, read, undo, redo, cherry-pick, and the staging of jobs."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from libs.contracts.bundles import (
 )
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.rpc import Method
+from libs.contracts.values import Moment
 from libs.contracts.wire import Sparse, Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
@@ -92,8 +92,8 @@ class BundleFilter(Query):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Page(Query):
