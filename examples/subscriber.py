@@ -1,7 +1,8 @@
 """Copies every event into SQLite, once each, whatever happens: python subscriber.py FILE.
 
-SCRIPTORIUM_NATS_URL names the bus and this system's user there. The server remembers how far the
-durable consumer has come; what comes twice is known by its id, and noted with its effect.
+SCRIPTORIUM_NATS_URL names the bus and this system's user there. `python -m libs.bus.declare` made
+the durable consumer of that name, and the server remembers how far it has come; what comes twice is
+known by its id, and noted with its effect.
 """
 
 import asyncio
@@ -13,10 +14,8 @@ import sys
 import nats
 import nats.errors
 import nats.js.errors
-from nats.js.api import ConsumerConfig
 
 NAME = "subscriber"
-FACTS = "scriptorium.v1.events.>"
 
 
 async def main(path: str) -> None:
@@ -26,8 +25,7 @@ async def main(path: str) -> None:
     url, inbox = os.environ["SCRIPTORIUM_NATS_URL"], f"_INBOX_{NAME}".encode()
     client = await nats.connect(url, inbox_prefix=inbox, max_reconnect_attempts=-1)
     jetstream = client.jetstream()
-    config = ConsumerConfig(ack_wait=10, max_ack_pending=1000, max_deliver=-1)
-    facts = await jetstream.pull_subscribe(FACTS, durable=NAME, stream="EVENTS", config=config)
+    facts = await jetstream.pull_subscribe_bind(consumer=NAME, stream="EVENTS")
     while True:
         try:
             messages = await facts.fetch(100, timeout=5)

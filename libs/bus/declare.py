@@ -1,18 +1,40 @@
 """Make the NATS server agree with `libs.contracts.streams`: `python -m libs.bus.declare`.
 
 Run once before services start, with a user that may create streams. Idempotent: what exists is
-updated in place, nothing is deleted.
+updated in place, and nothing is deleted but a subscriber's consumer that pushes.
+
+Systems inside that hear events may make no consumer themselves (`libs.contracts.subjects`); each
+has one of its own name made here. `SCRIPTORIUM_SUBSCRIBERS` lists them, separated by commas, each
+with the subjects that it hears if that is not all: `search=scriptorium.v1.events.entity.>`.
 """
 
 import asyncio
 import os
+import re
+from collections.abc import Mapping
 
 import nats
 from nats.aio.client import Client
-from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    KeyValueConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
 from nats.js.errors import BadRequestError, NotFoundError
 
-from libs.contracts.streams import BUCKETS, STREAMS, Bucket, Stream
+from libs.contracts.streams import BUCKETS, EVENTS, STREAMS, Bucket, Stream
+from libs.contracts.subjects import FACTS, SUBSCRIBER
+
+SUBSCRIBER_ACK_WAIT_S = 10.0
+SUBSCRIBER_ACKS_PENDING_MAX = 1_000
+
+_SUBSCRIBERS = {SUBSCRIBER: f"{FACTS}.events.>"}
+"""The subscribers of a system that says nothing about them: one, which hears everything."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def _config(stream: Stream, replicas: int) -> StreamConfig:
@@ -32,8 +54,15 @@ def _config(stream: Stream, replicas: int) -> StreamConfig:
     )
 
 
-async def declare(client: Client, *, replicas: int = 1) -> None:
-    """Create or update every stream and bucket.
+async def declare(
+    client: Client, *, replicas: int = 1, subscribers: Mapping[str, str] = _SUBSCRIBERS
+) -> None:
+    """Create or update every stream and bucket, and the consumers of subscribers.
+
+    Args:
+        client: A connection that may do it.
+        replicas: How many copies there are of each.
+        subscribers: Systems that hear events, by the names of their users, and what they hear.
 
     Raises:
         nats.js.errors.APIError: The server refuses a change, such as of the storage type.
@@ -49,6 +78,45 @@ async def declare(client: Client, *, replicas: int = 1) -> None:
             await jetstream.update_stream(config)
     for bucket in BUCKETS:
         await _declare_bucket(client, bucket, replicas)
+    for name, subject in subscribers.items():
+        await _declare_subscriber(jetstream, name, subject)
+
+
+async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: str) -> None:
+    """Let a system have its consumer: one that is there stays as it is, if it is pulled from."""
+    try:
+        info = await jetstream.consumer_info(EVENTS.name, name)
+    except NotFoundError:
+        pass
+    else:
+        if not info.config.deliver_subject:
+            return
+        await jetstream.delete_consumer(EVENTS.name, name)
+    config = ConsumerConfig(
+        name=name,
+        durable_name=name,
+        filter_subject=subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=SUBSCRIBER_ACK_WAIT_S,
+        max_ack_pending=SUBSCRIBER_ACKS_PENDING_MAX,
+        max_deliver=-1,
+    )
+    await jetstream.add_consumer(EVENTS.name, config)
+
+
+def subscribers_of(listed: str) -> dict[str, str]:
+    """Return subscribers and what they hear from a list such as `search=<subject>,billing`.
+
+    Raises:
+        ValueError: A name is none that a user and a consumer may have.
+    """
+    found: dict[str, str] = {}
+    for each in filter(None, (part.strip() for part in listed.split(","))):
+        name, _, subject = each.partition("=")
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"SCRIPTORIUM_SUBSCRIBERS: {name!r} is not a name")
+        found[name] = subject or _SUBSCRIBERS[SUBSCRIBER]
+    return found
 
 
 async def _declare_bucket(client: Client, bucket: Bucket, replicas: int) -> None:
@@ -72,9 +140,12 @@ async def _declare_bucket(client: Client, bucket: Bucket, replicas: int) -> None
 
 async def main() -> None:
     """Declare everything at `SCRIPTORIUM_NATS_URL`, with `SCRIPTORIUM_NATS_REPLICAS` copies."""
+    listed = os.environ.get("SCRIPTORIUM_SUBSCRIBERS")
+    subscribers = _SUBSCRIBERS if listed is None else subscribers_of(listed)
     client = await nats.connect(os.environ["SCRIPTORIUM_NATS_URL"], connect_timeout=5)
     try:
-        await declare(client, replicas=int(os.environ.get("SCRIPTORIUM_NATS_REPLICAS", "1")))
+        replicas = int(os.environ.get("SCRIPTORIUM_NATS_REPLICAS", "1"))
+        await declare(client, replicas=replicas, subscribers=subscribers)
     finally:
         await client.close()
 

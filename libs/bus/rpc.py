@@ -29,6 +29,8 @@ from libs.telemetry import inject, remote_context, server_span, tracer
 
 log = structlog.get_logger(__name__)
 
+HEADERS_BYTES_MAX = 64 * 1024
+"""Of a message's headers: the server counts them as part of what a message may carry."""
 WORKERS_MAX = 64
 """Requests of one method that a replica works on at once; the rest wait in its queue."""
 
@@ -67,6 +69,7 @@ class Caller:
 
         Raises:
             AppError: What the service raised.
+            TooLarge: The question, or the answer, is more than a message carries.
             Unavailable: Nobody serves the method now; nothing happened.
             DeadlineExceeded: No answer within *deadline_s*; a command may have happened.
         """
@@ -77,9 +80,14 @@ class Caller:
                 _ACTOR: actor.to_wire().decode(),
                 _DEADLINE: str(int(deadline_s * 1000)),
             }
+            body = question.to_wire()
+            if not _fits(self._client, body):
+                raise errors.TooLarge(
+                    "The request is more than a message between services carries."
+                )
             try:
                 reply = await self._client.request(
-                    method.subject, question.to_wire(), timeout=deadline_s, headers=headers
+                    method.subject, body, timeout=deadline_s, headers=headers
                 )
             except nats.errors.NoRespondersError as error:
                 raise errors.Unavailable(f"The {method.service} service is away.") from error
@@ -170,6 +178,9 @@ async def _answer[Q: Wire, A: Wire](
         code, body = await _run(method, handler, headers, request.data)
         if code != "OK":
             span.set_status(Status(StatusCode.ERROR, code))
+        if not _fits(request._client, body):  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+            log.error("answer too large", method=method.name, code=code, bytes=len(body))
+            code, body = _in_few_words(code, body)
         # What `respond` sends back as headers are those of the message.
         request.headers = {_STATUS: "ok" if code == "OK" else "error"}
         try:
@@ -199,9 +210,27 @@ async def _run[Q: Wire, A: Wire](
         failure = errors.Internal()
     else:
         return "OK", answer.to_wire()
-    payload: dict[str, Any] = {
-        "code": failure.code,
-        "detail": failure.detail,
-        "data": failure.data,
-    }
-    return failure.code, json.dumps(payload, default=str).encode()
+    return failure.code, _written(failure.code, failure.detail, failure.data)
+
+
+def _written(code: str, detail: str, data: Mapping[str, Any]) -> bytes:
+    said = {"code": code, "detail": detail, "data": data}
+    return json.dumps(said, default=str, ensure_ascii=False).encode()
+
+
+def _fits(client: Client, body: bytes) -> bool:
+    """Return whether a message may carry *body*; one that may not would never be sent."""
+    return len(body) + HEADERS_BYTES_MAX <= client.max_payload
+
+
+def _in_few_words(code: str, body: bytes) -> tuple[str, bytes]:
+    """Return what is said instead of an answer that no message carries: never nothing.
+
+    Handlers keep their answers below the limit; this is for the one that was forgotten.
+    """
+    if code == "OK":
+        failure = errors.TooLarge(
+            "The answer is more than a message carries; ask for less at once."
+        )
+        return failure.code, _written(failure.code, failure.detail, {})
+    return code, _written(code, json.loads(body)["detail"], {"shortened": True})

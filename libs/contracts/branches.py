@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.contracts.editors import ForEditor
 from libs.contracts.history import At, OfScene, OneOfScene
-from libs.contracts.resources import Name
+from libs.contracts.resources import NormalName
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -55,7 +55,7 @@ class Branches(Wire):
 class BranchCreate(Wire):
     """A branch from a version; without `at` from the one of now."""
 
-    name: Name
+    name: NormalName
     at: At | None = None
 
 

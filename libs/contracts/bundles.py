@@ -16,7 +16,8 @@ from libs.contracts.events import Source
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
+from libs.contracts.values import JsonValue, Moment
+from libs.contracts.wire import Sparse, Wire
 
 OPERATIONS_MAX = 10_000
 """Of one bundle, or staged for one job."""
@@ -54,14 +55,6 @@ DELETED = "deleted"
 """What they call whether an aggregate is deleted; `created` turns it false."""
 
 
-class Sparse(Wire):
-    """A message that keeps what was left out apart from what is null."""
-
-    def to_wire(self) -> bytes:
-        """Encode as compact JSON, without what was not given."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
-
-
 class BundleType(StrEnum):
     """What sort of action a bundle is."""
 
@@ -97,8 +90,8 @@ class SetField(OneOperation):
 
     op: Literal["set"]
     path: Path
-    value: Any
-    old_value: Any = None
+    value: JsonValue
+    old_value: JsonValue = None
     base_version: Version | None = None
 
 
@@ -108,7 +101,7 @@ class CreateOne(OneOperation):
     op: Literal["create"]
     parent_id: UUID | None = None
     index: Place | None = None
-    fields: dict[str, Any] = Field(default_factory=dict)
+    fields: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class DeleteOne(OneOperation):
@@ -214,7 +207,7 @@ class Resolution(Wire):
     aggregate: Target
     field: Path
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
 
 
 class Commit(Sparse):
@@ -236,8 +229,8 @@ class ListBundles(Wire):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class ReadBundle(Wire):

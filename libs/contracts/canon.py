@@ -1,13 +1,22 @@
 """What is true in a story and how it is told: facts, guides, and what an author asks AI with."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from libs.contracts.resources import Name, Pov, Resource, SceneStatus, Tense
-from libs.contracts.values import Confidence, JsonObject, Moment, Note, Prompt, Statement, Text
+from libs.contracts.values import (
+    Confidence,
+    Flag,
+    JsonObject,
+    Moment,
+    Note,
+    Prompt,
+    Statement,
+    Text,
+)
 from libs.contracts.wire import Wire
 
 RAG_K_MAX = 100
@@ -81,7 +90,7 @@ class StyleGuide(Resource):
 
     project_id: UUID
     name: str
-    guide: JsonObject
+    guide: dict[str, Any]
 
 
 class StyleGuideCreate(Wire):
@@ -123,9 +132,9 @@ class ContextRuleCreate(Wire):
     """A new context rule."""
 
     name: Name
-    enabled: bool = True
-    structure: bool = True
-    kb: bool = True
+    enabled: Flag = True
+    structure: Flag = True
+    kb: Flag = True
     rag_k: RagK = 8
     max_input_tokens: InputTokens | None = None
     style_guide_id: UUID | None = None
@@ -135,9 +144,9 @@ class ContextRulePatch(Wire):
     """Fields to change; absent fields stay, null clears an optional one."""
 
     name: Name = ""
-    enabled: bool = True
-    structure: bool = True
-    kb: bool = True
+    enabled: Flag = True
+    structure: Flag = True
+    kb: Flag = True
     rag_k: RagK = 8
     max_input_tokens: InputTokens | None = None
     style_guide_id: UUID | None = None
@@ -177,7 +186,7 @@ class PromptPreset(Resource):
     persona_id: UUID | None
     context_rule_id: UUID | None
     model_profile_ref: str | None
-    constraints: JsonObject
+    constraints: dict[str, Any]
 
 
 class PromptPresetCreate(Wire):

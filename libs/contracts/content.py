@@ -43,13 +43,15 @@ class WriteContent(ForEditor):
     """Make the scene read `body`, by the smallest edit.
 
     With `base_state_vector` the edit is the difference from that older state and merges with what
-    was written since; without it, from the state of now.
+    was written since; without it, from the state of now. With `expected_seqs` the log of the scene
+    must stand at one of them, else PreconditionFailed and nothing is written.
     """
 
     scene_id: UUID
     format: ContentFormat
     body: Base64Bytes
     base_state_vector: Base64Bytes | None = None
+    expected_seqs: tuple[int, ...] | None = None
 
 
 class ConvertScene(Wire):

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from libs.contracts.content_expressions import require_expression, words
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Sparse, Wire
 
 EDITOR_NAME_CHARS_MAX = 100
 
@@ -211,7 +211,7 @@ class SceneEditor(Wire):
         return cls(name=name) if name in list(BuiltIn) else None
 
 
-class ForEditor(Wire):
+class ForEditor(Sparse):
     """A request in which the server reads or writes the text of a scene in a format.
 
     `editor` is the editor of that scene; null when none is named. A release that does not know
@@ -221,9 +221,10 @@ class ForEditor(Wire):
     editor: SceneEditor | None = None
 
     def to_wire(self) -> bytes:
-        """Encode as compact JSON, without an editor when none is named."""
+        """Encode as compact JSON, without what was not given, and without an editor when null."""
         left_out = {"editor"} if self.editor is None else None
-        return self.model_dump_json(by_alias=True, exclude=left_out).encode()
+        dumped = self.model_dump_json(by_alias=True, exclude_unset=True, exclude=left_out)
+        return dumped.encode()
 
 
 class EditorInUse(Wire):

@@ -19,8 +19,11 @@ from uuid import UUID
 
 from libs.contracts.wire import Wire
 
-DATA_BYTES_MAX = 64 * 1024
-"""Event data above this is refused (SPEC, Events: limits)."""
+DATA_BYTES_MAX = 512 * 1024
+"""Of an event's data: the largest thing that a client may make, one field after the other, and the
+largest change, which holds the old value and the new one. Both fit whatever they are written in, so
+that what was accepted can be changed, copied, exported and imported; a test computes it.
+"""
 
 
 class Source(StrEnum):

@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 
 from libs.contracts.blobs import Sha256, Size
 from libs.contracts.manuscript import Create, Document
+from libs.contracts.resources import Expected
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 from libs.contracts.world import PREVIEW_CHARS_MAX, FileType
@@ -73,7 +74,7 @@ class AttachFile(Wire):
     command_id: UUID
     claim_id: UUID
     file: StoredFile
-    expected_version: int | None = None
+    expected_version: Expected = None
     base_version: int | None = None
 
 
@@ -82,7 +83,7 @@ class DetachFile(Wire):
 
     id: UUID
     command_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
     base_version: int | None = None
 
 

@@ -13,7 +13,7 @@ from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
 PAGE_EVENTS_MAX = 100
-"""Of 64 KiB of data each at most: a page stays below what the bus carries at once."""
+"""Or fewer: a page ends before it is more than the bus carries at once."""
 POSITION_MAX = 2**63 - 1
 
 

@@ -14,7 +14,7 @@ from pydantic import Base64Bytes, Field, StringConstraints
 
 from libs.contracts.content import Content, ContentFormat
 from libs.contracts.editors import ForEditor
-from libs.contracts.resources import Name, Summary
+from libs.contracts.resources import NormalName, Summary
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -181,7 +181,7 @@ class NamedSnapshots(Wire):
 class SnapshotCreate(Wire):
     """A name for a version; without `at` for the one of now."""
 
-    name: Name
+    name: NormalName
     description: Summary | None = None
     at: At | None = None
 
@@ -189,7 +189,7 @@ class SnapshotCreate(Wire):
 class SnapshotPatch(Wire):
     """Fields to change; absent fields stay, a null description clears it."""
 
-    name: Name = ""
+    name: NormalName = ""
     description: Summary | None = None
 
 

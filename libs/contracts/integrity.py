@@ -113,7 +113,7 @@ class Search(Wire):
 
 
 class Found(Wire):
-    """Events as they are stored, sound or not."""
+    """Events as they are stored, sound or not: the newest, as many as one answer carries."""
 
     events: list[Event]
 
@@ -142,7 +142,7 @@ class ListQuarantine(Wire):
 
 
 class Quarantine(Wire):
-    """The oldest QUARANTINED_MAX."""
+    """The oldest QUARANTINED_MAX, or as many as one answer carries."""
 
     items: list[Quarantined]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.manuscript import Document
-from libs.contracts.resources import Kind
+from libs.contracts.resources import Expected, Kind
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -49,7 +49,7 @@ class Purge(Wire):
     command_id: UUID
     kind: Kind
     id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class PurgeProgress(Wire):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from libs.contracts.actor import Role
 from libs.contracts.editors import EditorInUse
-from libs.contracts.resources import Index, Kind, Member, Scene
+from libs.contracts.resources import Expected, Index, Kind, Member, Scene
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -136,7 +136,7 @@ class Change(Wire):
     id: UUID
     command_id: UUID
     fields: dict[str, Any]
-    expected_version: int | None = None
+    expected_version: Expected = None
     base_version: int | None = None
 
 
@@ -149,7 +149,7 @@ class Remove(Wire):
     kind: Kind
     id: UUID
     command_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class Restore(Wire):
@@ -168,7 +168,7 @@ class Move(Wire):
     command_id: UUID
     parent_id: UUID | None = None
     index: Index
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class ListMembers(Wire):
@@ -185,7 +185,7 @@ class PutMember(Wire):
     command_id: UUID
     user_id: UUID
     role: Role
-    expected_version: int | None = None
+    expected_version: Expected = None
     """Of their membership, which must be there then."""
 
 
@@ -194,7 +194,7 @@ class RemoveMember(Wire):
 
     command_id: UUID
     user_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 class ReadMember(Wire):

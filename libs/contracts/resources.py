@@ -1,11 +1,12 @@
 """Projects, members, books, chapters and scenes as clients see them."""
 
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from libs.contracts.actor import Role
 from libs.contracts.editors import BuiltIn, EditorName
@@ -26,11 +27,38 @@ Name = Annotated[
         strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=_PRINTABLE
     ),
 ]
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+NormalName = Annotated[Name, AfterValidator(_nfc)]
+"""A name that only one may have, in the normal form in which such names are compared."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+type Expected = int | tuple[int, ...] | None
+"""The version that a thing must have, or several of which it must have one; None for any.
+
+Services of earlier releases know one version only: several are refused by them, and one is sent as
+it always was.
+"""
+
 SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
 """Which editor schema a text is written in; a newer one has a larger number."""
+
+
+def name_key(name: str) -> str:
+    """Return what two names are compared by: not how they are typed, nor their case."""
+    return _nfc(name).casefold()
+
+
+def is_expected(version: int, expected: Expected) -> bool:
+    """Return whether a version is one that a thing may have."""
+    if isinstance(expected, tuple):
+        return version in expected
+    return expected in (None, version)
 
 
 class BookKind(StrEnum):

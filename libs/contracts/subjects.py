@@ -185,13 +185,14 @@ def subscriber_permissions(name: str) -> Permissions:
     """What a system may do that consumes events with the durable consumer *name*.
 
     It can neither see nor stop another's consumer, and buries what it gives up under its own name.
+    It makes no consumer: where one delivers is in the body of the request, which permissions do not
+    read, so that it could let the server send messages to any subject. `libs.bus.declare` makes one
+    for it, which is pulled from.
     """
     return Permissions(
         publish=(
             "$JS.API.INFO",
             "$JS.API.STREAM.INFO.EVENTS",
-            f"$JS.API.CONSUMER.CREATE.EVENTS.{name}.>",
-            f"$JS.API.CONSUMER.CREATE.EVENTS.{name}",
             f"$JS.API.CONSUMER.INFO.EVENTS.{name}",
             f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{name}",
             f"$JS.ACK.EVENTS.{name}.>",

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from libs.contracts.bundles import Committed, Sparse
+from libs.contracts.bundles import Committed
 from libs.contracts.events import Announcement
 from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
+from libs.contracts.values import JsonValue
+from libs.contracts.wire import Sparse, Wire
 
 CHECKPOINT_OPERATIONS_MAX = 100
 """Of a push, and events of a pull."""
@@ -34,12 +35,14 @@ class Push(Sparse):
 
     Each operation is one of `libs.contracts.bundles` with an `id` of the peer's own, which becomes
     the id of its event; a `set` says by `oldValue` or `baseVersion` what the peer had seen.
-    `checksum` is the SHA-256 of the canonical JSON of `operations`, as sent.
+    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785), as sent.
     """
 
     session_id: UUID
     checkpoint: Number
-    operations: list[dict[str, Any]] = Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
+    operations: list[dict[str, JsonValue]] = Field(
+        min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX
+    )
     checksum: Digest
     may: frozenset[str]
 
@@ -61,6 +64,7 @@ class Pushed(Wire):
 
     `applied` now, or `repeated`: applied before, answered the same (without results when that was
     long ago), or `expected`: not applied, because another one comes first, `last_checkpoint` + 1.
+    `conflicts_left_out` of the conflicts are more than an answer carries; all of them are listed.
     """
 
     status: Literal["applied", "repeated", "expected"]
@@ -68,6 +72,7 @@ class Pushed(Wire):
     bundle_id: UUID | None = None
     results: list[OperationResult] = Field(default_factory=list[OperationResult])
     conflicts: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    conflicts_left_out: int = 0
 
 
 class Resume(Wire):
@@ -140,7 +145,7 @@ class Resolve(Sparse):
     command_id: UUID
     conflict_id: UUID
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
     may: frozenset[str]
 
 

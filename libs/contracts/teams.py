@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from libs.contracts.actor import Role
 from libs.contracts.manuscript import Done
-from libs.contracts.resources import Resource
+from libs.contracts.resources import Expected, Resource
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -55,7 +55,7 @@ class PutGrant(Wire):
     command_id: UUID
     team_id: UUID
     role: TeamRole
-    expected_version: int | None = None
+    expected_version: Expected = None
     """Of its grant, which must be there then."""
 
 
@@ -64,7 +64,7 @@ class RemoveGrant(Wire):
 
     command_id: UUID
     team_id: UUID
-    expected_version: int | None = None
+    expected_version: Expected = None
 
 
 LIST_GRANTS = Method("events", "list_grants", ListGrants, TeamGrants)

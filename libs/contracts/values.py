@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
@@ -11,10 +12,17 @@ TEXT_CHARS_MAX = 10_000
 NOTE_CHARS_MAX = 2_000
 PROMPT_CHARS_MAX = 20_000
 OBJECT_BYTES_MAX = 28 * 1024
-"""Of a free JSON object, as compact UTF-8: its old and new value together still fit an event."""
+"""Of a free JSON object, as compact UTF-8 with each number in its shortest form."""
+OBJECT_WRITTEN_BYTES_MAX = 64 * 1024
+"""The same with whole numbers written out, as they are stored: `1e300` has 301 digits there."""
 OBJECT_DEPTH_MAX = 10
+VALUE_DEPTH_MAX = 100
+"""Of any JSON value that a request carries, before it is known what for."""
 YEARS = (1000, 9000)
 """Which years a time may be of; PostgreSQL and every client can hold these in any time zone."""
+
+_WITH_EXPONENT_FROM = 1e16
+"""Python writes floats from here on with an exponent."""
 
 _TEXT = r"^[^\x00]*$"
 
@@ -28,8 +36,10 @@ Statement = Annotated[
 ]
 Prompt = Annotated[str, StringConstraints(max_length=PROMPT_CHARS_MAX, pattern=_TEXT)]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
-Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Confidence = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 """How sure something is: from 0, not at all, to 1."""
+Flag = Annotated[bool, Field(strict=True)]
+"""`true` or `false`, and nothing that only resembles them."""
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -48,9 +58,23 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 def _bounded(value: dict[str, Any]) -> dict[str, Any]:
     _require_storable(value, OBJECT_DEPTH_MAX)
-    size = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-    if size > OBJECT_BYTES_MAX:
+    shortest = written = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    # Storing writes numbers out: the value has to be of the same size before and after that.
+    for number in _large_numbers(value):
+        said = len(repr(number))
+        shortest += _length_in_short(number) - said
+        written += len(str(int(number))) - said
+    if shortest > OBJECT_BYTES_MAX:
         raise ValueError(f"may have {OBJECT_BYTES_MAX} bytes at most")
+    if written > OBJECT_WRITTEN_BYTES_MAX:
+        raise ValueError(
+            f"may have {OBJECT_WRITTEN_BYTES_MAX} bytes at most with its numbers written out"
+        )
+    return value
+
+
+def _any(value: Any) -> Any:
+    _require_storable(value, VALUE_DEPTH_MAX)
     return value
 
 
@@ -58,7 +82,7 @@ def _require_storable(value: object, depth: int) -> None:
     """Return when jsonb can hold *value* and gives back the same."""
     match value:
         case dict() | list() if depth == 0:
-            raise ValueError(f"may be nested {OBJECT_DEPTH_MAX} deep at most")
+            raise ValueError("is nested too deep")
         case dict():
             for key, inner in cast("dict[str, object]", value).items():
                 _require_storable(key, depth)
@@ -74,5 +98,29 @@ def _require_storable(value: object, depth: int) -> None:
             pass
 
 
+def _large_numbers(value: object) -> Iterator[int | float]:
+    """Yield the whole numbers that may be written in full or with an exponent."""
+    match value:
+        case dict():
+            for inner in cast("dict[str, object]", value).values():
+                yield from _large_numbers(inner)
+        case list():
+            for inner in cast("list[object]", value):
+                yield from _large_numbers(inner)
+        case int() | float() if abs(value) >= _WITH_EXPONENT_FROM:
+            yield value
+        case _:
+            pass
+
+
+def _length_in_short(number: float) -> int:
+    try:
+        return len(repr(float(number)))
+    except OverflowError:
+        return len(repr(number))
+
+
 JsonObject = Annotated[dict[str, Any], AfterValidator(_bounded)]
 """A free JSON object, bounded in size and depth."""
+JsonValue = Annotated[Any, AfterValidator(_any)]
+"""Any JSON value that can be stored and sent on as it is: `1e400` would arrive as null."""

@@ -27,3 +27,11 @@ class Wire(BaseModel):
     def to_wire(self) -> bytes:
         """Encode as compact JSON."""
         return self.model_dump_json(by_alias=True).encode()
+
+
+class Sparse(Wire):
+    """A message that keeps what was left out apart from what is null."""
+
+    def to_wire(self) -> bytes:
+        """Encode as compact JSON, without what was not given."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()

@@ -5,12 +5,12 @@ A change of an entity lays the members that it names over what is there (as in R
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from libs.contracts.resources import Name, Resource, Slug
+from libs.contracts.resources import Name, Resource, Slug, name_key
 from libs.contracts.values import Colour, JsonObject, Moment, Note, Text
 from libs.contracts.wire import Wire
 
@@ -89,7 +89,7 @@ class AppearanceRole(StrEnum):
 
 
 def _distinct(names: list[str]) -> list[str]:
-    if len({name.casefold() for name in names}) != len(names):
+    if len({name_key(name) for name in names}) != len(names):
         raise ValueError("names one twice")
     return names
 
@@ -144,7 +144,7 @@ class Entity(Resource):
     slug: str | None
     description: str | None
     aliases: list[str]
-    traits: JsonObject
+    traits: dict[str, Any]
     preview: str | None
     file: FileReference | None
     task: Task | None
@@ -232,7 +232,7 @@ class RelationFilter(Wire):
 
 
 class Tag(Resource):
-    """A word that entities are marked with; two of a project differ in more than case."""
+    """A word that entities are marked with; two of a project differ not in case alone."""
 
     project_id: UUID
     name: str

@@ -72,11 +72,20 @@ class ContentHandlers:
         A large edit is committed piece by piece, so that what people type goes in between. When
         that is cut short some pieces are in the scene and nothing was acknowledged; the same
         content again adds what is missing.
+
+        The edit is made from a state that the writer may have expected. What others write while it
+        is being made merges with it, as with every edit, and is not overwritten.
+
+        Raises:
+            errors.PreconditionFailed: The log stands at none of the expected places.
         """
         if len(question.body) > self._settings.scene_bytes_max:
             raise errors.TooLarge(limitBytes=self._settings.scene_bytes_max)
         scene = question.scene_id.bytes
         state = await self._state(scene)
+        expected = question.expected_seqs
+        if expected is not None and state.upto not in expected:
+            raise errors.PreconditionFailed(currentSeq=state.upto)
         if question.format is ContentFormat.YJS:
             pieces = await self._beyond(question.body, state)
         else:

@@ -361,15 +361,15 @@ ORDER BY v.{key} {direction} NULLS LAST, v.id {direction} LIMIT $3;
 v.{column} = {value};
 
 -- name: where_ignoring_case
--- The column is in lower case already.
-v.{column} = lower({value}::text);
+-- The column is a name_key already.
+v.{column} = name_key({value}::text);
 
 -- name: where_prefix
--- The column is in lower case already, and sorts by bytes, so that an index finds it.
-starts_with(v.{column}, lower({value}::text));
+-- The column is a name_key already, and sorts by bytes, so that an index finds it.
+starts_with(v.{column}, name_key({value}::text));
 
 -- name: where_contains
-strpos(lower(v.{column}), lower({value}::text)) > 0;
+strpos(name_key(v.{column}), name_key({value}::text)) > 0;
 
 -- name: where_before
 v.{column} < {value};
@@ -378,12 +378,13 @@ v.{column} < {value};
 v.{column} >= {value};
 
 -- name: where_holds
-EXISTS (SELECT FROM unnest(v.{column}) AS each (text) WHERE lower(each.text) = lower({value}::text));
+EXISTS (SELECT FROM unnest(v.{column}) AS each (text)
+    WHERE name_key(each.text) = name_key({value}::text));
 
 -- name: where_called
-(v.{column} = lower({value}::text)
+(v.{column} = name_key({value}::text)
     OR EXISTS (SELECT FROM unnest(v.aliases) AS each (text)
-        WHERE lower(each.text) = lower({value}::text)));
+        WHERE name_key(each.text) = name_key({value}::text)));
 
 -- name: where_tagged
 EXISTS (SELECT FROM taggings g JOIN tags t ON t.id = g.tag_id

@@ -152,7 +152,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *PathRoutes(blobs).routes(),
             *TicketRoutes(blobs).routes(),
             *BundleRoutes(caller, authority).routes(),
-            *SyncRoutes(caller).routes(),
+            *SyncRoutes(caller, authority).routes(),
             *Members(caller, authority, people).routes(),
             *TeamRoutes(teams, authority).routes(),
             *GrantRoutes(caller, authority, teams).routes(),

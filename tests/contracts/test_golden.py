@@ -8,6 +8,7 @@ import pytest
 
 from libs.contracts.events import Announcement
 from libs.stack import Stack
+from services.events.bundles.names import operation
 from services.events.catalogue.files import SCHEMAS, objections, there, wanted
 from services.events.catalogue.schemas import document
 from services.events.catalogue.types import EventType, event_types
@@ -114,3 +115,16 @@ class TestDocuments:
         assert any("wordCount is gone" in each for each in objections(files, without))
         assert all("may not vanish" in each for each in objections(files, scarce))
         assert len(objections(files, scarce)) > 5
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_every_event_reads_as_an_operation(name: str) -> None:
+    """Whatever a bundle holds is told in words: the list shows none that cannot be read."""
+    for message in KEPT[name]:
+        event = Announcement.model_validate(message).event
+
+        said = operation(event, None)
+
+        subject, _, words = said.what.partition(": ")
+        assert subject and words
+        assert said.version == event.version

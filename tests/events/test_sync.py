@@ -13,6 +13,7 @@ from libs.bus import Relay, connect_broker
 from libs.bus.declare import declare
 from libs.contracts.ids import new_id
 from libs.contracts.sync import LIST_CONFLICTS, ListConflicts, Pushed
+from libs.contracts.values import PROMPT_CHARS_MAX
 from libs.postgres import Connection, Pool
 from libs.stack import Stack
 from libs.telemetry import CAUSATION
@@ -399,3 +400,60 @@ async def _settled(peer: Peer, copy: Copy) -> Copy:
     count = sum(each.operations for each in (await Bundling(peer.world).list()).items)
     await _until_seen(peer, copy, count)
     return copy
+
+
+@pytest.mark.usefixtures("relayed")
+async def test_a_place_ahead_of_the_log_is_told(world: World, peer: Peer) -> None:
+    """After a back-up was restored a peer is ahead: what is written up to there it would miss."""
+    scene, copy = await world.scene(), Copy()
+
+    async def has_all() -> bool:
+        return UUID(scene["id"]) in (await peer.pull_all(copy)).rows
+
+    await until(has_all, 20)
+    for ahead in (2**62, 2**63 - 1):
+        with pytest.raises(errors.Gone):
+            await peer.pull(ahead)
+    end = await peer.pull(copy.after)
+    assert (end.items, end.next, end.more) == ([], copy.after, False)
+    assert [each.event.id for each in (await peer.pull(-(2**63))).items] == copy.ids
+
+
+class TestLarge:
+    """Checkpoints and lists of long texts end before they are more than a message carries."""
+
+    PROMPT = "\x01" * PROMPT_CHARS_MAX
+
+    @pytest.mark.usefixtures("relayed")
+    async def test_events_and_conflicts(self, world: World, peer: Peer) -> None:
+        bundling, ids = Bundling(world), [new_id() for _ in range(90)]
+        for start in range(0, len(ids), 30):
+            some = ids[start : start + 30]
+            await bundling.commit(
+                *(create("persona", each, name="p", prompt=self.PROMPT) for each in some)
+            )
+
+        pushed = await peer.push(
+            1, *(put("persona", each, "prompt", "mine", oldValue="seen") for each in ids)
+        )
+
+        assert statuses(pushed) == ["conflict"] * len(ids)
+        told = fields_in(pushed.conflicts)
+        assert 0 < len(told) < len(ids)
+        assert len(told) + pushed.conflicts_left_out == len(ids)
+        kept: list[UUID] = []
+        cursor: str | None = None
+        while True:
+            question = ListConflicts(limit=500, cursor=cursor)
+            page = await world.caller.ask(LIST_CONFLICTS, question, world.actor)
+            kept += [each.id for each in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert kept == [each.conflict_id for each in pushed.results]
+        copy = Copy()
+
+        async def has_all() -> bool:
+            return set(ids) <= (await peer.pull_all(copy)).rows.keys()
+
+        await until(has_all, 60)

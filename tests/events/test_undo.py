@@ -302,10 +302,16 @@ async def test_a_place_whose_chapter_is_gone_is_not_gone_back_to(
     done = bundle_of(await bundling.commit(move("scene", scene["id"], 0, two["id"])))
     await world.remove("chapter", one["id"], expected=1)
 
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.Conflict) as refusal:
         await bundling.undo(done.id)
 
+    [conflict] = fields_in(refusal.value.data["conflicts"])
+    assert (conflict["reason"], conflict["field"]) == ("gone", "place")
+    assert conflict["yours"]["parentId"] == one["id"]
     assert (await world.read("scene", scene["id"]))["chapterId"] == two["id"]
+    await world.restore("chapter", one["id"])
+    await bundling.undo(done.id)
+    assert (await world.read("scene", scene["id"]))["chapterId"] == one["id"]
 
 
 async def test_single_edits_are_bundles_too(world: World, bundling: Bundling) -> None:

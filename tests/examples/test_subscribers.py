@@ -14,7 +14,10 @@ from uuid import uuid4
 import httpx
 import nats
 import pytest
+from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig
 
+from libs.bus.declare import declare, subscribers_of
 from libs.contracts.subjects import SUBSCRIBER, fact
 from libs.stack import Stack
 from libs.stack.services import ROOT
@@ -181,7 +184,15 @@ async def test_a_subscriber_may_do_no_more(stack: Stack) -> None:
     client = await nats.connect(
         stack.nats_url(SUBSCRIBER), error_cb=failed, inbox_prefix=f"_INBOX_{SUBSCRIBER}".encode()
     )
+    own = f"EVENTS.{SUBSCRIBER}"
     for subject in (
+        # Its own consumer neither: one that pushes would deliver to any subject.
+        f"$JS.API.CONSUMER.CREATE.{own}",
+        f"$JS.API.CONSUMER.CREATE.{own}.scriptorium.v1.events.>",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{own}",
+        f"$JS.API.CONSUMER.DELETE.{own}",
+        "$JS.API.CONSUMER.CREATE.EVENTS",
+        "$JS.API.CONSUMER.CREATE.EVENTS.another",
         "$JS.API.CONSUMER.DELETE.EVENTS.gateway-permissions",
         "$JS.API.CONSUMER.CREATE.EVENTS.gateway-permissions",
         "$JS.API.CONSUMER.MSG.NEXT.EVENTS.gateway-permissions",
@@ -201,6 +212,41 @@ async def test_a_subscriber_may_do_no_more(stack: Stack) -> None:
         async with asyncio.timeout(5):
             await refused.wait()
     await client.close()
+
+
+async def test_its_consumer_is_made_for_it(stack: Stack) -> None:
+    """One that is pulled from. One that pushes goes, and a filter that was set stays."""
+    async with nats_of(stack, "admin") as admin:
+        jetstream = admin.jetstream()
+        info = await jetstream.consumer_info("EVENTS", SUBSCRIBER)
+        assert (info.config.deliver_subject, info.config.ack_policy) == (None, "explicit")
+        pushing = ConsumerConfig(
+            durable_name="pusher", deliver_subject="rpc.events.read", ack_policy=AckPolicy.EXPLICIT
+        )
+        await jetstream.add_consumer("EVENTS", pushing)
+        others = subscribers_of("pusher, search=scriptorium.v1.events.entity.>,")
+        await declare(admin, subscribers=others)
+        await declare(admin, subscribers={"search": "scriptorium.v1.events.>"})
+        made = [await jetstream.consumer_info("EVENTS", name) for name in ("pusher", "search")]
+        for name in ("pusher", "search"):
+            await jetstream.delete_consumer("EVENTS", name)
+
+    assert [each.config.deliver_subject for each in made] == [None, None]
+    assert [each.config.filter_subject for each in made] == [
+        "scriptorium.v1.events.>",
+        "scriptorium.v1.events.entity.>",
+    ]
+    with pytest.raises(ValueError, match="not a name"):
+        subscribers_of("a.b")
+
+
+@asynccontextmanager
+async def nats_of(stack: Stack, user: str) -> AsyncGenerator[Client]:
+    client = await nats.connect(stack.nats_url(user), max_reconnect_attempts=-1)
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 def noted(table: Path) -> list[tuple[int, str, str]]:

@@ -1,5 +1,7 @@
 """Bundles and sync through the public door: permissions of what is done, limits, shapes."""
 
+import json
+
 import pytest
 
 from libs.contracts.actor import Role
@@ -188,3 +190,67 @@ async def test_a_checkpoint_has_a_hundred_operations_at_most(
     )
     assert taken.json()["status"] == "applied"
     assert (await mary.get(f"/api/scenes/{scene}")).json()["title"] == "99"
+
+
+async def test_every_bundle_of_the_list_can_be_read(manuscript: Manuscript, mary: Person) -> None:
+    """Those by which a project was archived and opened again, too."""
+    project = f"/api/projects/{manuscript.project['id']}"
+    for verb in ("archive", "unarchive"):
+        assert (await mary.post(f"{project}/{verb}")).status_code == 200
+    listed = (await mary.get(f"{project}/bundles")).json()["items"]
+
+    told = [(await mary.get(f"/api/bundles/{each['id']}")) for each in listed]
+
+    assert {answer.status_code for answer in told} == {200}
+    opened, archived = (answer.json()["items"][0] for answer in told[:2])
+    assert (opened["what"], opened["op"]) == ("Project “Frankenstein”: unarchived", "unarchive")
+    assert (archived["what"], archived["op"]) == ("Project “Frankenstein”: archived", "archive")
+    assert [archived[name] for name in ("field", "oldValue", "newValue")] == [
+        "archived",
+        False,
+        True,
+    ]
+
+
+async def test_a_bundle_is_believed_at_once(manuscript: Manuscript, mary: Person) -> None:
+    """The gateway that told of it lets nobody write by what it had seen before."""
+    scene = manuscript.scene["id"]
+    path = f"/api/scenes/{scene}/content"
+    body: Json = {"format": "blocks", "content": [], "schemaVersion": 1}
+    assert (await mary.ask("PUT", path, json=body)).status_code == 200
+
+    await commit(mary, manuscript, put("scene", scene, "schemaVersion", 2))
+    assert is_problem(await mary.ask("PUT", path, json=body), 409, "SCHEMA_OUTDATED")
+    await commit(mary, manuscript, delete("scene", scene))
+    assert is_problem(await mary.get(path), 404, "NOT_FOUND")
+
+
+async def test_a_number_that_no_client_reads_is_refused(
+    manuscript: Manuscript, mary: Person
+) -> None:
+    """It arrived as null, which was stored."""
+    path = f"/api/projects/{manuscript.project['id']}"
+    entity = await mary.made(f"{path}/entities", {"type": "item", "name": "n", "traits": {"x": 1}})
+    operation = put("entity", entity["id"], "traits", {"x": "HUGE"})
+    raw = json.dumps({"operations": [operation]}).replace('"HUGE"', "1e400")
+
+    answer = await mary.ask(
+        "POST", f"{path}/bundles", content=raw, headers={"Content-Type": "application/json"}
+    )
+
+    assert is_problem(answer, 400, "VALIDATION_FAILED")
+    assert (await mary.get(f"/api/entities/{entity['id']}")).json() == entity
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "yesterday"],
+)
+async def test_a_time_that_is_none_is_refused(
+    manuscript: Manuscript, mary: Person, moment: str
+) -> None:
+    """Of another age, or without an offset, as in the audit trail."""
+    for name in ("since", "until"):
+        path = f"/api/projects/{manuscript.project['id']}/bundles"
+        answer = await mary.get(path, params={name: moment})
+        assert is_problem(answer, 400, "VALIDATION_FAILED")

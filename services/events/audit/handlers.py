@@ -14,6 +14,7 @@ from libs.contracts.audit import AuditFilter, AuditLine, AuditTrail, HourCount
 from libs.contracts.events import Event
 from services.events.audit.lines import line, place
 from services.events.audit.store import SQL, Asked, Mark, names, page
+from services.events.handlers.action import require_visible
 from services.events.integrity import screened
 from services.events.model.aggregates import PROJECT
 from services.events.model.listing import Key
@@ -62,7 +63,7 @@ class Audit:
         live_from = _hour(datetime.now(UTC)) - timedelta(hours=LIVE_HOURS - 1)
 
         async def work(reader: Reader) -> audit.ProjectActivity:
-            await _require_project(reader, project_id)
+            require_visible(await reader.row(PROJECT, project_id))
             rows = await reader.connection.fetch(
                 SQL.activity,
                 project_id,

@@ -1,21 +1,21 @@
 """Running a bundle: hold, plan, and record it, or say what stands in the way."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs import errors
 from libs.contracts.bundles import OPERATIONS_WARNED, BundleType, Committed
 from libs.contracts.ids import new_id
 from services.events.bundles import store as bundle_store
-from services.events.bundles.conflicts import Told, refusal, told, types_of
+from services.events.bundles.conflicts import Told, blocked, refusal, told, types_of
 from services.events.bundles.plan import Clash, Held, Plan
 from services.events.bundles.siblings import Worn
 from services.events.bundles.steps import Step, references_of
@@ -25,15 +25,14 @@ from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.log import wire_time
 from services.events.model.order import respaced
 from services.events.store import Reader, Transaction
-from services.events.store.violations import REFUSED, meaning
+from services.events.store.violations import REFUSED, is_moving, meaning
 
 log = structlog.get_logger(__name__)
 
 SLICE_OPERATIONS = 500
 """Planned before other requests get their turn."""
-
-_REFUSALS = (*REFUSED, errors.Invalid, errors.Conflict)
-"""What one step of several may be refused for, by the database or by its aggregate."""
+PART_STEPS = 100
+"""Tried together when one of all was refused, before they are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,7 @@ async def carry_out(
     project_id: UUID,
     *,
     partly: bool = False,
+    until_clash: bool = False,
     ids: Mapping[int, UUID] | None = None,
     session_id: UUID | None = None,
     vouched: Vouched | None = None,
@@ -82,6 +82,8 @@ async def carry_out(
         steps: What to do, in order.
         project_id: Where.
         partly: Leave out what clashes instead of refusing everything.
+        until_clash: Of *partly*: when the database refuses something, look no further than what
+            that is.
         ids: An event id for the first event of a step, by the step's number.
         session_id: The sync session whose own events are not somebody else's.
         vouched: The teams of people whom steps name, as the gateway knows them.
@@ -102,22 +104,36 @@ async def carry_out(
     if not partly:
         await doing(numbered, done=done, partly=False)
     else:
-        try:
-            async with tx.attempt():
-                await doing(numbered, done=done)
-        except _REFUSALS:
-            # Which step broke a rule only the database knows: find out one by one.
-            done = _Done()
-            for number, step in numbered.items():
-                try:
-                    async with tx.attempt():
-                        await doing({number: step}, done=done)
-                except _REFUSALS as error:
-                    done.clashes.append(_refused(number, step, error))
+        attempt = await _attempt(tx, doing, numbered)
+        if isinstance(attempt, _Done):
+            done = attempt
+        else:
+            # Which step broke a rule only the database knows: find out.
+            await _do_in_parts(tx, doing, numbered, done, until_clash=until_clash)
     shown = await explained(tx, done.clashes, done.rows, project_id)
     if done.clashes and not partly:
         raise refusal(done.clashes, shown)
     return Outcome(done.events, tuple(done.clashes), shown, frozenset(done.numbers))
+
+
+async def take_back(
+    tx: Transaction, steps: Sequence[Step], project_id: UUID, *, vouched: Vouched | None = None
+) -> None:
+    """Do all steps that nobody sent as operations, or say what stands in their way.
+
+    Args:
+        tx: The transaction, whose cause is the bundle's.
+        steps: What to do, in order.
+        project_id: Where.
+        vouched: The teams of people whom steps name, as the gateway knows them.
+
+    Raises:
+        errors.PeopleUnknown: As `carry_out`.
+        errors.Conflict: With `conflicts`, whatever the reason: what is to be taken back is there.
+    """
+    outcome = await carry_out(tx, steps, project_id, partly=True, until_clash=True, vouched=vouched)
+    if outcome.clashes:
+        raise blocked(outcome.clashes, outcome.told)
 
 
 @dataclass(slots=True)
@@ -128,6 +144,60 @@ class _Done:
     clashes: list[Clash] = field(default_factory=list[Clash])
     numbers: set[int] = field(default_factory=set[int])
     rows: dict[UUID, Row] = field(default_factory=dict[UUID, Row])
+
+    def add(self, other: "_Done") -> None:
+        """Add what became of further steps."""
+        self.events += other.events
+        self.clashes += other.clashes
+        self.numbers |= other.numbers
+        self.rows |= other.rows
+
+
+type _Doing = Callable[..., Awaitable[None]]
+"""`_do` with all that is the same for each attempt."""
+
+
+async def _attempt(
+    tx: Transaction, doing: _Doing, steps: Mapping[int, Step]
+) -> _Done | errors.AppError:
+    """Do steps, and return what became of them; or why none of them was done."""
+    done = _Done()
+    try:
+        async with tx.attempt():
+            await doing(steps, done=done)
+    except REFUSED as error:
+        known = None if is_moving(error) else meaning(error)
+        if known is None:
+            raise
+        return known
+    except (errors.Invalid, errors.Conflict) as error:
+        return error
+    return done
+
+
+async def _do_in_parts(
+    tx: Transaction,
+    doing: _Doing,
+    steps: Mapping[int, Step],
+    done: _Done,
+    *,
+    until_clash: bool,
+) -> None:
+    """Do the steps that are not refused, and note the others as clashes."""
+    for some in batched(steps.items(), PART_STEPS, strict=False):
+        attempt = await _attempt(tx, doing, dict(some))
+        if isinstance(attempt, _Done):
+            done.add(attempt)
+            continue
+        for number, step in some:
+            attempt = await _attempt(tx, doing, {number: step})
+            if isinstance(attempt, _Done):
+                done.add(attempt)
+            else:
+                refused = Clash(number, step, "refused", attempt.code, theirs=attempt.detail)
+                done.clashes.append(refused)
+        if done.clashes and until_clash:
+            return
 
 
 async def _do(
@@ -164,15 +234,6 @@ async def _do(
     await tx.record(plan.drafts, _ids(plan, ids))
     done.events += len(plan.drafts)
     done.numbers |= set(plan.numbers) - {clash.number for clash in plan.clashes}
-
-
-def _refused(number: int, step: Step, error: Exception) -> Clash:
-    known = error if isinstance(error, errors.AppError) else None
-    if isinstance(error, asyncpg.PostgresError):
-        known = meaning(error)
-    if known is None:
-        raise error
-    return Clash(number, step, "refused", known.code, theirs=known.detail)
 
 
 async def _planned(steps: Mapping[int, Step], held: Held) -> Plan:

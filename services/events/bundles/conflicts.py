@@ -1,5 +1,6 @@
 """Conflicts as people and programs read them: by bundle, each with its fields and both sides."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,12 @@ from services.events.bundles.plan import Clash
 from services.events.bundles.steps import snake_of
 from services.events.model.aggregate import Row
 from services.events.model.log import wire_time
+from services.events.model.page import fitting
 
 type Told = list[dict[str, Any]]
+
+_OF_VERSIONS = frozenset({"exists", "version"})
+"""Reasons that tell of an aggregate as a whole: it is not the one that was meant."""
 
 
 def types_of(clash: Clash) -> list[str]:
@@ -87,6 +92,41 @@ def refusal(clashes: Sequence[Clash], shown: Told) -> errors.AppError:
             f"operations.{first.number}: the {kind}, or what it needs, is not there.",
             operation=first.number,
         )
-    if "exists" in reasons or "version" in reasons:
-        return errors.ConcurrencyConflict(conflicts=shown)
-    return errors.Conflict(conflicts=shown)
+    sort = errors.ConcurrencyConflict if reasons.keys() & _OF_VERSIONS else errors.Conflict
+    return sort(**as_fits(shown))
+
+
+def blocked(clashes: Sequence[Clash], shown: Told) -> errors.AppError:
+    """Return the refusal of what is to be taken back: it is there, and something is in its way.
+
+    What nobody sent has no number, and what is not there is a conflict like any other.
+    """
+    for bundle in shown:
+        for each in bundle["fields"]:
+            each["operation"] = 0
+    if {clash.reason for clash in clashes} & _OF_VERSIONS:
+        return errors.ConcurrencyConflict(**as_fits(shown))
+    rules = {clash.field if clash.reason == "refused" else None for clash in clashes}
+    broken = errors.BY_CODE.get(rules.pop() or "") if len(rules) == 1 else None
+    is_conflict = broken is not None and issubclass(broken, errors.Conflict)
+    return (broken if broken and is_conflict else errors.Conflict)(**as_fits(shown))
+
+
+def as_fits(shown: Told) -> dict[str, Any]:
+    """Return conflicts as a refusal tells them: those that fit, and how many are left out."""
+    carried, left_out = cut(shown)
+    return {"conflicts": carried, **({"conflictsLeftOut": left_out} if left_out else {})}
+
+
+def cut(shown: Told) -> tuple[Told, int]:
+    """Return as many conflicts as an answer carries, at least one, and how many are left out."""
+    fields = [each for bundle in shown for each in bundle["fields"]]
+    count = fitting(len(json.dumps(each, ensure_ascii=False).encode()) for each in fields)
+    kept: Told = []
+    left = count
+    for bundle in shown:
+        if left <= 0:
+            break
+        kept.append(bundle | {"fields": bundle["fields"][:left]})
+        left -= len(bundle["fields"])
+    return kept, len(fields) - count

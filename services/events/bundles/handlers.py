@@ -26,7 +26,7 @@ from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.integrity.quarantine import screened
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.page import cursor_after, key_of
+from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused
 from services.events.store import Reader, Store, Transaction
 
@@ -66,6 +66,7 @@ class BundleRequests:
         project_id, after = actor.scope(), _place(question.cursor)
 
         async def work(reader: Reader) -> Bundles:
+            require_visible(await reader.row(PROJECT, project_id))
             found = await bundle_store.page(reader, project_id, question, after)
             items, more = found[: question.limit], len(found) > question.limit
             end = cursor_after(_key(items[-1].created_at, items[-1].id)) if more else None
@@ -79,14 +80,19 @@ class BundleRequests:
         after = int(key) if (key := key_of(question.cursor)) and key.isdecimal() else 0
 
         async def work(reader: Reader) -> BundleDetail:
+            require_visible(await reader.row(PROJECT, project_id))
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             events = await bundle_store.events_of_bundle(reader, bundle)
             end = after + question.limit
             # What does not continue its chain is set aside and not handed out.
             shown = await screened(reader.connection, events[after:end])
+            items = await _operations(reader, shown)
+            count = fitting(len(item.to_wire()) for item in items)
+            if count < len(items):
+                end = _place_in(events, shown[count])
             return BundleDetail(
                 bundle=bundle,
-                items=await _operations(reader, shown),
+                items=items[:count],
                 next_cursor=cursor_after(str(end)) if end < len(events) else None,
             )
 
@@ -121,6 +127,12 @@ async def _operations(reader: Reader, events: list[Event]) -> list[BundleOperati
     for kind, ids in kinds.items():
         rows |= await reader.rows(AGGREGATES[kind], set(ids))
     return [operation(event, rows.get(event.aggregate_id)) for event in events]
+
+
+def _place_in(events: list[Event], wanted: Event) -> int:
+    """Return where an event is, or the one in whose place it was recovered."""
+    place = wanted.aggregate_id, wanted.version
+    return next(n for n, each in enumerate(events) if (each.aggregate_id, each.version) == place)
 
 
 def _key(moment: datetime, bundle_id: UUID) -> str:

@@ -5,7 +5,7 @@ is `deleted` (a creation turns that from true to false). Taking an effect back i
 there is what the bundle left; it is done already when it is what was there before; else somebody
 changed it since, and that is a clash, unless a resolution says what to do. An entity's file needs
 a claim on its bytes, which an undo has not: where it would change that is a clash, which only
-`theirs` resolves.
+`theirs` resolves. So does a scene's schema version, which never falls.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +18,13 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.bundles import DELETED, PLACE, FieldRef, Resolution
 from libs.contracts.events import Event
-from services.events.bundles.plan import Clash
+from services.events.bundles.plan import Clash, Reason
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
 from services.events.model.actions import PURGED
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
+from services.events.model.equality import same
+from services.events.model.merge import falls
 from services.events.model.refusal import refused
 
 type Direction = Literal["undo", "apply"]
@@ -212,9 +214,11 @@ class Inverse:
         resolution = self._resolved.get((each.id, name))
         if resolution and resolution.take == "value":
             values |= _chosen(each.about, own, resolution.value)
-        elif theirs == want or (resolution and resolution.take == "theirs"):
+        elif same(theirs, want) or (resolution and resolution.take == "theirs"):
             return
-        elif own not in each.about.guarded and (theirs == base or resolution):
+        elif falls(each.about, own, theirs, want):
+            self._clash(each, name, (base, theirs, want), reason="refused")
+        elif own not in each.about.guarded and (same(theirs, base) or resolution):
             values[own] = want
         else:
             self._clash(each, name, (base, theirs, want))
@@ -255,7 +259,7 @@ class Inverse:
         since = [
             to_camel(name)
             for name, value in after.items()
-            if each.about.plain(name, row[name]) != value
+            if not same(each.about.plain(name, row[name]), value)
         ]
         if since and not resolution:
             self._clash(each, DELETED, (False, False, True), since)
@@ -294,13 +298,13 @@ class Inverse:
         name: str,
         ends: tuple[Any, Any, Any],
         since: Iterable[str] = (),
+        *,
+        reason: Reason = "changed",
     ) -> None:
         """Note that a field holds what nobody expects: what it should, does, and was to hold."""
         base, theirs, yours = ends
         step = Step(about=each.about, id=each.id)
-        self.clashes.append(
-            Clash(0, step, "changed", name, base, theirs, yours, since=tuple(since))
-        )
+        self.clashes.append(Clash(0, step, reason, name, base, theirs, yours, since=tuple(since)))
 
 
 def _require_known(named: Iterable[Key], known: set[Key], what: str) -> None:

@@ -12,6 +12,9 @@ from services.events.model.aggregates import AGGREGATES
 NAME_CHARS_MAX = 60
 """Of a name within a sentence; the whole one is beside it."""
 
+ARCHIVED = "archived"
+"""What an operation calls whether a project can only be read."""
+
 NAMING = ("title", "name", "fact", "key")
 """Fields by which people know things, the best first."""
 
@@ -22,6 +25,9 @@ _OPS = {
     "removed": "delete",
     "restored": "restore",
     "moved": "move",
+    "archived": "archive",
+    "unarchived": "unarchive",
+    "purged": "purge",
 }
 
 
@@ -55,9 +61,7 @@ def operation(event: Event, row: Row | None) -> BundleOperation:
     action = event.event_type.partition(".")[2]
     op = _OPS.get(action, "set")
     field, old, new = _change(op, action, event.data)
-    words = (
-        to_words(field) if op == "set" and field else op + "d" if op.endswith("e") else op + "ed"
-    )
+    words = to_words(field) if op == "set" and field else f"{op}d"
     return BundleOperation(
         what=f"{subject(about, row)}: {words}",
         op=op,
@@ -82,6 +86,10 @@ def _change(op: str, action: str, data: dict[str, Any]) -> tuple[str | None, Any
             return None, None, data
         case "delete" | "restore":
             return DELETED, op == "restore", op == "delete"
+        case "archive" | "unarchive":
+            return ARCHIVED, op == "unarchive", op == "archive"
+        case "purge":
+            return None, None, None
         case "move":
             return PLACE, data["from"], data["to"]
         case _ if action == "file_uploaded":

@@ -18,8 +18,9 @@ from services.events.bundles.steps import Create, Delete, Move, Restore, Set, St
 from services.events.handlers.references import unknown_name
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
+from services.events.model.equality import same
 from services.events.model.log import Draft
-from services.events.model.merge import field_changes, require_rising
+from services.events.model.merge import field_changes
 
 type Child = tuple[UUID, str, bool]
 """Id, rank, and whether it lives."""
@@ -161,7 +162,6 @@ class Plan:
         full = about.completed(row, step.values, at=self._at)
         if step.exact:
             full |= step.values
-        require_rising(about, row, full)
         drafts = field_changes(about, step.id, row, full)
         if drafts and self._refers_well(number, step, row, full):
             after = row | {name: about.value(name, value) for name, value in full.items()}
@@ -182,7 +182,7 @@ class Plan:
                 if not changes:
                     continue
                 base, event = changes[0].data["from"], changes[-1]
-            if theirs not in (base, yours):
+            if not (same(theirs, base) or same(theirs, yours)):
                 found.append(
                     Clash(number, step, "changed", to_camel(name), base, theirs, yours, event)
                 )

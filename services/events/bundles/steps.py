@@ -146,7 +146,7 @@ def _step(operation: OneOperation, project_id: UUID, at: str) -> Step:
     expected = operation.expected_version
     match operation:
         case SetField():
-            values = about.wanted(_nested(operation.path, operation.value))
+            values = about.wanted(_nested(about, operation.path, operation.value))
             given = "old_value" in operation.model_fields_set
             return Set(
                 about=about,
@@ -209,10 +209,26 @@ def _parent(about: Aggregate, given: UUID | None, project_id: UUID) -> UUID | No
     return own_id(given)
 
 
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    """Return what a change of *path* says: `task.status` is a member of the part `task`."""
-    first, _, rest = path.partition(".")
-    return {first: {rest: value} if rest else value}
+def _nested(about: Aggregate, path: str, value: Any) -> dict[str, Any]:
+    """Return what a change of *path* says: `task.status` is a member of the part `task`.
+
+    Raises:
+        errors.Invalid: The path leads into a field that is one value, such as free JSON: taken as
+            a change of that field it would replace all of it.
+    """
+    first, dot, rest = path.partition(".")
+    if not dot:
+        return {first: value}
+    if _is_one_value(about, first):
+        raise refused("path", f"{first} is one value: set it whole, {path} is no field")
+    return {first: {rest: value}}
+
+
+def _is_one_value(about: Aggregate, name: str) -> bool:
+    """Return whether a name, as clients may write it, is a field without members of its own."""
+    parts = {part.name for part in about.parts}
+    fields = about.patch.model_fields if about.patch else ()
+    return any(name in (own, to_camel(own)) for own in fields if own not in parts)
 
 
 def _olds(about: Aggregate, operation: SetField, values: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +236,7 @@ def _olds(about: Aggregate, operation: SetField, values: dict[str, Any]) -> dict
         return dict.fromkeys(values)
     try:
         # Read like the new one, so that two spellings of a time are the same time.
-        olds = about.wanted(_nested(operation.path, operation.old_value))
+        olds = about.wanted(_nested(about, operation.path, operation.old_value))
     except errors.Invalid:
         # What no field can hold is not there.
         olds = dict.fromkeys(values, operation.old_value)

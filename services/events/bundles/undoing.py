@@ -16,7 +16,7 @@ from libs.contracts.bundles import (
     Undo,
 )
 from services.events.bundles import store as bundle_store
-from services.events.bundles.commit import bundle_metadata, carry_out, committed, explained
+from services.events.bundles.commit import bundle_metadata, committed, explained, take_back
 from services.events.bundles.conflicts import refusal
 from services.events.bundles.handlers import require_bundle
 from services.events.bundles.inverse import Direction, Inverse, effects_of
@@ -160,7 +160,7 @@ class Undoing:
                     raise refusal(inverse.clashes, shown)
                 own = {key for key, row in rows.items() if row.get("deleted_by") == actor.user_id}
                 require_permitted(inverse.steps, question.may, frozenset(own))
-                await carry_out(tx, inverse.steps, project_id, vouched=actor.vouched)
+                await take_back(tx, inverse.steps, project_id, vouched=actor.vouched)
             return await committed(tx, project_id, command_id)
 
         return await self._store.command(cause, work)

@@ -8,7 +8,7 @@ from services.events.handlers.action import require_visible
 from services.events.model.aggregates import PROJECT
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
-from services.events.sync.pull import announcements_of
+from services.events.sync.pull import announcements_of, cut
 
 SQL = load_queries("services.events.following")
 
@@ -46,13 +46,13 @@ class Following:
                 SQL.page, project_id, after, upto, PAGE_EVENTS_MAX + 1
             )
             page, more = rows[:PAGE_EVENTS_MAX], len(rows) > PAGE_EVENTS_MAX
-            items = await announcements_of(reader, project_id, page)
+            items, end = cut(await announcements_of(reader, project_id, page))
             if await forgotten_after(reader.connection, project_id, after) is not None:
                 raise errors.Gone(_GONE)
             return Followed(
                 items=items,
-                upto=page[-1]["position"] if more else max(after, upto),
-                more=more,
+                upto=end or (page[-1]["position"] if more else max(after, upto)),
+                more=more or end is not None,
             )
 
         return await self._store.read(work, project_id=project_id)

@@ -12,7 +12,7 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events import Source
 from libs.contracts.manuscript import Create, Document
-from libs.contracts.resources import Kind
+from libs.contracts.resources import Expected, Kind, is_expected
 from libs.contracts.wire import Wire
 from libs.telemetry import causation
 from services.events.model.aggregate import Aggregate, Row
@@ -76,17 +76,17 @@ def require_visible(row: Row | None) -> Row:
     return row
 
 
-def require_version(row: Row, expected: int | None) -> None:
+def require_version(row: Row, expected: Expected) -> None:
     """Return when the caller meant the version that is there.
 
     Raises:
         errors.PreconditionFailed: It meant another one.
     """
-    if expected is not None and row["version"] != expected:
+    if not is_expected(row["version"], expected):
         raise errors.PreconditionFailed(currentVersion=row["version"])
 
 
-def require_expected(row: Row | None, expected: int | None) -> None:
+def require_expected(row: Row | None, expected: Expected) -> None:
     """Return when the caller meant what is there, or did not say what that is.
 
     Raises:

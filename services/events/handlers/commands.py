@@ -26,8 +26,9 @@ from services.events.handlers.references import require_names, require_reference
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER, PROJECT
 from services.events.model.aggregates.project import slugs
+from services.events.model.equality import same
 from services.events.model.log import Draft
-from services.events.model.merge import field_changes, require_mergeable, require_rising
+from services.events.model.merge import field_changes, require_mergeable
 from services.events.model.order import moved, place_of
 from services.events.model.refusal import refused
 from services.events.store import Repeated, Store, Transaction, TryAgain
@@ -129,10 +130,9 @@ class Commands:
                 since = await tx.field_history(about, question.id, list(wanted), since=base)
                 plain = {name: about.plain(name, value) for name, value in row.items()}
                 require_mergeable(plain, wanted, since, base_version=base)
-            changed = {n: v for n, v in wanted.items() if about.plain(n, row[n]) != v}
+            changed = {n: v for n, v in wanted.items() if not same(about.plain(n, row[n]), v)}
             await require_references(tx, about, changed, actor.vouched)
             await require_names(tx, about, changed)
-            require_rising(about, row, wanted)
             await tx.record(field_changes(about, question.id, row, wanted))
 
         return await self._do(question, actor, actor.scope(), act)

@@ -83,11 +83,15 @@ def _filters(about: Aggregate, given: dict[str, Any]) -> dict[str, Any]:
     return asked.model_dump(exclude_none=True)
 
 
+def fitting_documents(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return as many of the first documents as fit on a page."""
+    sizes = (len(json.dumps(item, ensure_ascii=False).encode()) for item in items)
+    return items[: fitting(sizes)]
+
+
 def _page(about: Aggregate, rows: Sequence[Row], wanted: Wanted) -> Documents:
     """Return a page of rows, of which one more was read than is shown."""
-    items = [wire(about, row) for row in rows[: wanted.limit - 1]]
-    sizes = (len(json.dumps(item, ensure_ascii=False).encode()) for item in items)
-    items = items[: fitting(sizes)]
+    items = fitting_documents([wire(about, row) for row in rows[: wanted.limit - 1]])
     if len(items) == len(rows):
         return Documents(items=items)
     last, key = rows[len(items) - 1], about.listing.keys[wanted.sort]

@@ -20,10 +20,10 @@ from libs.contracts.manuscript import (
 from libs.contracts.resources import Scene
 from libs.contracts.tree import TREE_BYTES_MAX, TREE_SCENES_MAX, ReadTree, WrittenTree
 from services.events.handlers.action import require_project, require_visible, shown, wire
-from services.events.handlers.lists import Lists
+from services.events.handlers.lists import Lists, fitting_documents
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.page import cursor_after, key_of
+from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused
 from services.events.store import Reader, Store
 
@@ -101,7 +101,8 @@ class Reads:
             )
             for row in rows[: question.limit]
         ]
-        return BookScenes(items=items, more=len(rows) > question.limit)
+        items = items[: fitting(len(item.to_wire()) for item in items)]
+        return BookScenes(items=items, more=len(items) < len(rows))
 
     async def _projects(self, question: List, actor: Actor, after: str | None) -> Documents:
         try:
@@ -178,5 +179,6 @@ def _ranks(key: str | None) -> tuple[str, str] | None:
 
 def _page(about: Aggregate, rows: Sequence[Row], limit: int, *, key: str) -> Documents:
     """Return a page of rows, of which one more was read than is shown."""
-    end = cursor_after(str(rows[limit - 1][key])) if len(rows) > limit else None
-    return Documents(items=[wire(about, row) for row in rows[:limit]], next_cursor=end)
+    items = fitting_documents([wire(about, row) for row in rows[:limit]])
+    end = cursor_after(str(rows[len(items) - 1][key])) if len(items) < len(rows) else None
+    return Documents(items=items, next_cursor=end)

@@ -1,5 +1,6 @@
 """What an operator may ask about the log: verify it, read it, export what it says."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from services.events.integrity.quarantine import Decisions, set_aside
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.log import fold
+from services.events.model.page import fitting
 
 STEP_EVENTS = 5000
 """Covered by one answer, so that a person sees the work move on."""
@@ -90,7 +92,7 @@ class Operations:
                 last = head
                 if row is not None:
                     items.append(_exported(AGGREGATES[head.aggregate_type], row))
-                    size += len(str(items[-1]))
+                    size += len(json.dumps(items[-1], default=str, ensure_ascii=False).encode())
                 if size > EXPORT_BYTES_MAX:
                     break
         return c.Exported(
@@ -147,7 +149,8 @@ class Operations:
             question.limit,
             timeout=SEARCH_S_MAX,
         )
-        return c.Found(events=[event_of(each) for each in stored_rows(rows)])
+        events = [event_of(each) for each in stored_rows(rows)]
+        return c.Found(events=events[: fitting(len(each.to_wire()) for each in events)])
 
     async def activity(self, question: c.Activity, actor: Actor) -> c.Hours:
         """Count the events of the actor's project by the hour."""
@@ -177,6 +180,8 @@ async def _chapters(
 ) -> list[c.Chapter]:
     decided = (await decisions_of(connection, [aggregate_id])).get(aggregate_id, {})
     rows = stored_rows(await connection.fetch(SQL.events_of, [aggregate_id]))
+    newest = rows[: -limit - 1 : -1]
+    count = fitting(len(event_of(each).to_wire()) for each in newest)
     return [
         c.Chapter.model_validate(
             {
@@ -185,7 +190,7 @@ async def _chapters(
                 "state": decided[each.version].state if each.version in decided else None,
             }
         )
-        for each in rows[-limit:]
+        for each in reversed(newest[:count])
     ]
 
 

@@ -28,6 +28,7 @@ from services.events.integrity.chain import (
 )
 from services.events.integrity.log import SQL, beginnings_of, examine, sound
 from services.events.model.log import content
+from services.events.model.page import fitting
 from services.events.model.refusal import refused
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,8 @@ class Decisions:
         rows = await self._pool.fetch(
             SQL.quarantined, question.project_id, question.all, QUARANTINED_MAX
         )
-        return Quarantine(items=[_shown(dict(row)) for row in rows])
+        items = [_shown(dict(row)) for row in rows]
+        return Quarantine(items=items[: fitting(len(item.to_wire()) for item in items)])
 
     async def show(self, question: ShowQuarantined, _: object) -> Quarantined:
         """Show one quarantined event and the decisions about it."""

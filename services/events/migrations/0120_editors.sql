@@ -17,7 +17,7 @@ CREATE TABLE editor_definitions (
     CHECK ((deleted_at IS NULL) = (deleted_by IS NULL))
 );
 -- As with tags: the name of a deleted one is free, and restoring it may find the name taken.
-CREATE UNIQUE INDEX editor_definitions_name_exists ON editor_definitions (project_id, lower(name))
+CREATE UNIQUE INDEX editor_definitions_name_exists ON editor_definitions (project_id, name_key(name))
     WHERE deleted_at IS NULL;
 CREATE INDEX editor_definitions_by_name ON editor_definitions (project_id, name);
 CREATE INDEX editor_definitions_by_project ON editor_definitions (project_id, created_at, id);
@@ -26,7 +26,7 @@ CREATE INDEX editor_definitions_deleted ON editor_definitions (deleted_at)
 
 CREATE VIEW editor_definitions_read AS
 SELECT d.*, d.project_id AS parent_id, p.deleted_at IS NOT NULL AS hidden,
-    lower(d.name) COLLATE "C" AS name_key
+    name_key(d.name) COLLATE "C" AS name_key
 FROM editor_definitions d JOIN projects p ON p.id = d.project_id;
 
 ALTER TABLE projects ADD COLUMN editor text CHECK (length(editor) BETWEEN 1 AND 100);

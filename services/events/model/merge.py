@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.events import Event
 from services.events.model.aggregate import Aggregate, Row
+from services.events.model.equality import same
 from services.events.model.log import Draft, wire_time
 from services.events.model.refusal import refused
 
@@ -18,13 +19,18 @@ def field_changes(
 ) -> list[Draft]:
     """Return one draft for each field whose value would change.
 
+    Every change of fields comes by here, whichever way it was asked for, so that all ways obey the
+    same rules.
+
     Raises:
         errors.Invalid: One of them changes by a deed of its own only.
+        errors.AppError: One that only rises would fall; the aggregate names the refusal.
     """
+    _require_rising(about, row, wanted)
     changed = {
         name: (held, value)
         for name, value in wanted.items()
-        if (held := about.plain(name, row[name])) != value
+        if not same(held := about.plain(name, row[name]), value)
     }
     for name in sorted(about.guarded & changed.keys()):
         raise refused(about.path_of(name), "is not changed by itself")
@@ -34,16 +40,20 @@ def field_changes(
     ]
 
 
-def require_rising(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> None:
-    """Return when no field that only rises would fall.
+def falls(about: Aggregate, name: str, held: Any, value: Any) -> bool:
+    """Return whether a field whose level only rises would fall from *held* to *value*."""
+    if name not in about.rising:
+        return False
+    level = about.rising[name].level
+    had, wanted = level(held), level(value)
+    return had is not None and (wanted is None or wanted < had)
 
-    Raises:
-        errors.AppError: What the aggregate names for that field, with both values.
-    """
+
+def _require_rising(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> None:
     for name, rising in about.rising.items():
-        held, value = rising.level(row[name]), rising.level(wanted.get(name, row[name]))
-        if held is not None and (value is None or value < held):
-            raise rising.refusal(current=held, wanted=value)
+        held, value = row[name], wanted.get(name, row[name])
+        if falls(about, name, held, value):
+            raise rising.refusal(current=rising.level(held), wanted=rising.level(value))
 
 
 def require_mergeable(
@@ -73,7 +83,7 @@ def require_mergeable(
     bundles: dict[UUID, dict[str, Any]] = {}
     for name, event in latest.items():
         base, theirs, yours = bases[name], row[name], wanted[name]
-        if theirs in (yours, base):
+        if same(theirs, yours) or same(theirs, base):
             continue
         bundle = bundles.setdefault(
             event.bundle_id,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.postgres import Connection
 from services.events.model.aggregate import Aggregate, Row
+from services.events.model.equality import same
 from services.events.store.statements import SQL
 
 
@@ -52,7 +53,7 @@ async def put_components(
 
 
 def _same(names: Any, old: Row, new: Row) -> bool:
-    return all(old[name] == new[name] for name in names)
+    return all(same(old[name], new[name]) for name in names)
 
 
 @cache

@@ -17,6 +17,7 @@ from libs.contracts.events import Event
 from libs.postgres import Connection
 from libs.telemetry import inject_trace
 from services.events.model.aggregate import Aggregate, Row
+from services.events.model.equality import same
 from services.events.model.log import Cause, Draft, Head, Written
 from services.events.store import guard
 from services.events.store.components import as_text, drop_components, put_components
@@ -189,7 +190,9 @@ def _updates(
         return []
     both = [(old, row) for row in rows if (old := before[row["id"]])]
     changed = tuple(
-        column for column in about.columns if any(old[column] != row[column] for old, row in both)
+        column
+        for column in about.columns
+        if not all(same(old[column], row[column]) for old, row in both)
     )
     text = statement("update_rows", about, changed)
     return [(text, (_as_text(("id", *changed), rows),))]

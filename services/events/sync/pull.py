@@ -21,7 +21,7 @@ from libs.contracts.sync import (
 from services.events.handlers.action import require_visible
 from services.events.integrity import screened
 from services.events.model.aggregates import PROJECT
-from services.events.model.page import cursor_after, key_of
+from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
@@ -40,17 +40,23 @@ class Pulls:
 
         Raises:
             errors.NotFound: The project is not there, or deleted.
-            errors.Gone: What came next was forgotten; `position` is where to go on.
+            errors.Gone: What came next was forgotten, and `position` is where to go on; or the log
+                never came so far, as after a back-up was restored.
         """
         project_id = actor.scope()
 
         async def work(reader: Reader) -> Pulled:
             require_visible(await reader.row(PROJECT, project_id))
+            if await reader.connection.fetchval(SQL.is_ahead, question.after):
+                raise errors.Gone(
+                    "The log has no such position: load the project as it is, and pull from the"
+                    " beginning."
+                )
             rows = await reader.connection.fetch(
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
-            items = await announcements_of(reader, project_id, page)
+            items, end = cut(await announcements_of(reader, project_id, page))
             horizon = await forgotten_after(reader.connection, project_id, question.after)
             if horizon is not None:
                 raise errors.Gone(
@@ -60,8 +66,8 @@ class Pulls:
                 )
             return Pulled(
                 items=items,
-                next=page[-1]["position"] if page else question.after,
-                more=more,
+                next=end or (page[-1]["position"] if page else question.after),
+                more=more or end is not None,
                 checksum=checksum_of(items),
             )
 
@@ -77,6 +83,7 @@ class Pulls:
             raise refused("cursor", "not a cursor of this list") from None
 
         async def work(reader: Reader) -> list[asyncpg.Record]:
+            require_visible(await reader.row(PROJECT, project_id))
             page = project_id, after, question.limit + 1
             if question.resolved == "false":
                 return await reader.connection.fetch(SQL.open_conflicts, *page)
@@ -85,8 +92,15 @@ class Pulls:
 
         rows = await self._store.read(work, project_id=project_id)
         items = [kept(row) for row in rows[: question.limit]]
-        end = cursor_after(str(items[-1].id)) if len(rows) > question.limit else None
+        items = items[: fitting(len(item.to_wire()) for item in items)]
+        end = cursor_after(str(items[-1].id)) if len(items) < len(rows) else None
         return Conflicts(items=items, next_cursor=end)
+
+
+def cut(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
+    """Return as many events as fit on a page, and where to go on when those are not all."""
+    count = fitting(len(item.to_wire()) for item in items)
+    return [*items[:count]], items[count - 1].position if count < len(items) else None
 
 
 def checksum_of(items: Sequence[Announcement]) -> str:

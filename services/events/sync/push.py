@@ -1,6 +1,5 @@
 """Pushing: a checkpoint of a peer's operations, applied whole or not at all, and once."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -21,12 +20,13 @@ from services.events.bundles.commit import (
     carry_out,
     now_as_json,
 )
+from services.events.bundles.conflicts import cut
 from services.events.bundles.steps import Step, read, require_permitted
 from services.events.handlers.action import cause_of, require_visible
 from services.events.model.aggregates import PROJECT
-from services.events.model.log import canonical
 from services.events.model.refusal import refused
 from services.events.store import Reader, Store, Transaction
+from services.events.sync.checksums import checksums_of
 
 SQL = load_queries("services.events.sync")
 
@@ -47,6 +47,7 @@ class Pushes:
         project_id = actor.scope()
 
         async def work(reader: Reader) -> int:
+            require_visible(await reader.row(PROJECT, project_id))
             return (
                 await reader.connection.fetchval(
                     SQL.last_checkpoint, project_id, question.session_id, actor.user_id
@@ -60,7 +61,7 @@ class Pushes:
     async def push(self, question: Push, actor: Actor) -> Pushed:
         """Apply a checkpoint, or say what was said when it was applied."""
         project_id = actor.scope()
-        if hashlib.sha256(canonical(question.operations)).hexdigest() != question.checksum:
+        if question.checksum not in checksums_of(question.operations):
             raise refused("checksum", "is not that of these operations")
         ids, steps = _read(question.operations, project_id)
         require_permitted(steps, question.may)
@@ -90,8 +91,10 @@ class Pushes:
                 vouched=actor.vouched,
             )
             results = _results(ids, list(new), outcome)
-            conflicts = await _keep_conflicts(
-                tx, question, actor, results=results, new=list(new), outcome=outcome
+            conflicts, left_out = cut(
+                await _keep_conflicts(
+                    tx, question, actor, results=results, new=list(new), outcome=outcome
+                )
             )
             pushed = Pushed(
                 status="applied",
@@ -99,6 +102,7 @@ class Pushes:
                 bundle_id=cause.bundle_id if outcome.events else None,
                 results=results,
                 conflicts=conflicts,
+                conflicts_left_out=left_out,
             )
             connection, session_id = tx.connection, question.session_id
             await connection.execute(
@@ -107,7 +111,8 @@ class Pushes:
                 session_id,
                 question.checkpoint,
                 question.checksum,
-                pushed.model_dump(mode="json"),
+                # Without what is not said, so that replicas of the release before can read it.
+                pushed.model_dump(mode="json", exclude_defaults=True),
             )
             await connection.execute(
                 SQL.advance_session, project_id, session_id, question.checkpoint
@@ -168,10 +173,20 @@ async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last
     )
     if known is None:
         return Pushed(status="repeated", last_checkpoint=last)
-    if known["digest"] != question.checksum:
+    # A peer that was renewed meanwhile names the same operations by another form.
+    if known["digest"] not in checksums_of(question.operations):
         raise errors.IdempotencyKeyReused("This checkpoint was pushed with other operations.")
     answer = Pushed.model_validate(known["answer"])
-    return answer.model_copy(update={"status": "repeated", "last_checkpoint": last})
+    # Earlier releases kept more than a message carries.
+    conflicts, left_out = cut(answer.conflicts)
+    return answer.model_copy(
+        update={
+            "status": "repeated",
+            "last_checkpoint": last,
+            "conflicts": conflicts,
+            "conflicts_left_out": answer.conflicts_left_out + left_out,
+        }
+    )
 
 
 async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[UUID]:

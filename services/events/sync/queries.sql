@@ -60,6 +60,12 @@ SELECT * FROM sync_conflicts WHERE project_id = $1 AND conflict_id = $2 FOR UPDA
 UPDATE sync_conflicts SET resolved_at = now(), resolved_by = $3, bundle_id = $4
 WHERE project_id = $1 AND conflict_id = $2;
 
+-- name: is_ahead
+-- Whether a position ($1) is behind the end of the whole log, where no peer was ever sent. A purge
+-- takes positions away, and the outbox keeps the greatest.
+SELECT $1::bigint > greatest(
+    (SELECT max(position) FROM sync_positions), (SELECT max(position) FROM outbox), 0);
+
 -- name: pull
 -- In the order in which the relay placed them, so what committed late is after what was seen.
 WITH page AS (

@@ -8,7 +8,7 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.bundles import BundleType, Committed, Operation
 from libs.contracts.sync import Resolve
-from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
+from services.events.bundles.commit import bundle_metadata, committed, now_as_json, take_back
 from services.events.bundles.steps import read, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
 from services.events.model.aggregates import PROJECT
@@ -53,7 +53,7 @@ class Resolutions:
                 operation = _OPERATION.validate_python(_wanted(row["operation"], question))
                 steps = read([operation], project_id, at=now_as_json())
                 require_permitted(steps, question.may)
-                await carry_out(tx, steps, project_id, vouched=actor.vouched)
+                await take_back(tx, steps, project_id, vouched=actor.vouched)
             done = await committed(tx, project_id, question.command_id)
             await tx.connection.execute(
                 SQL.resolve_conflict,

@@ -17,11 +17,12 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from libs import errors
+from libs.contracts.resources import name_key
 from libs.contracts.values import Moment
 from libs.contracts.wire import camel
 from libs.contracts.world import PREVIEW_CHARS_MAX
 from services.events.model.aggregate import Aggregate, Row
-from services.events.model.aggregates import PROJECT
+from services.events.model.aggregates import ENTITY, PROJECT
 from services.events.model.part import Part
 from services.events.workspaces.attached import Attached
 from services.events.workspaces.numbering import KINDS, Numbering
@@ -128,12 +129,30 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
         raise _unknown(number, min(said))
     for name, kind in about.references.items():
         _replace(given, about.path_of(name), kind, number, numbering)
+    if about is ENTITY:
+        given = _without_spellings(given)
     try:
         fields = about.initial(given, at=at)
     except errors.Invalid as error:
         raise type(error)(f"thing {number}: {error.detail}", at=number, **error.data) from None
     fields |= _derived_of(about, derived, fields, number)
     return Item(about, number, above, fields, file)
+
+
+def _without_spellings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return fields without aliases that are another spelling of one before.
+
+    Earlier releases took both; what a project holds can be copied.
+    """
+    aliases: Any = given.get("aliases")
+    if not isinstance(aliases, list) or not all(isinstance(each, str) for each in aliases):  # pyright: ignore[reportUnknownVariableType]
+        return given
+    kept: dict[str, str] = {}
+    for alias in cast("list[str]", aliases):
+        first = kept.setdefault(name_key(alias), alias)
+        if first.casefold() == alias.casefold() and first is not alias:
+            return given  # twice the same was never taken
+    return given | {"aliases": [*kept.values()]}
 
 
 def _is_required(about: Aggregate, name: str) -> bool:

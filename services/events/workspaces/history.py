@@ -12,12 +12,13 @@ from services.events.handlers.action import require_visible
 from services.events.integrity import screened
 from services.events.integrity.chain import Stored, content_bytes, stored_of
 from services.events.model.aggregates import PROJECT
+from services.events.model.page import fitting
 from services.events.store import Reader, Store, of_events
 from services.events.workspaces.store import SQL
 
 THINGS_AT_ONCE = 100
 EVENTS_AT_ONCE = 100
-"""Of 64 KiB of data each at most: a page is compressed, and the bus carries it."""
+"""Or fewer: a page ends before it is more than the bus carries at once, compressed or not."""
 ZSTD_LEVEL = 3
 
 
@@ -42,9 +43,13 @@ class History:
                 SQL.log_page, ids, question.after, question.version, EVENTS_AT_ONCE
             )
             events = await screened(reader.connection, of_events(rows))
-            body = zstandard.compress(b"".join(map(_line, map(stored_of, events))), ZSTD_LEVEL)
+            lines = [_line(stored_of(event)) for event in events]
+            count = fitting(map(len, lines))
+            body = zstandard.compress(b"".join(lines[:count]), ZSTD_LEVEL)
             after, version = None, 0
-            if len(rows) == EVENTS_AT_ONCE:
+            if count < len(events):
+                after, version = events[count - 1].aggregate_id, events[count - 1].version
+            elif len(rows) == EVENTS_AT_ONCE:
                 after, version = rows[-1]["aggregate_id"], rows[-1]["version"]
             elif len(ids) < len(heads) or len(heads) == THINGS_AT_ONCE:
                 # All of these; others come after the last.

@@ -226,7 +226,7 @@ async def _names_there(tx: Transaction, found: Rows, target: UUID) -> dict[UUID,
     """Return what the target has under the name of something that would be copied, by that."""
     same: dict[UUID, UUID] = {}
     for about in (TAG, EDITOR_DEFINITION):
-        names = {key: row["name"].lower() for key, row in found.get(about.kind, {}).items()}
+        names = {key: row["name"] for key, row in found.get(about.kind, {}).items()}
         query = statement("called", about)
         rows = await tx.connection.fetch(query, target, list(names.values()))
         there = {row["name"]: row["id"] for row in rows}

@@ -1,6 +1,7 @@
 """Planting a package: a new project with fresh ids, all of it in one transaction."""
 
 import hashlib
+import unicodedata
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,10 +11,11 @@ import zstandard
 
 from libs import errors
 from libs.contracts.actor import Role
+from libs.contracts.resources import NAME_CHARS_MAX
 from libs.contracts.workspaces import PAGE_BYTES, PAGE_BYTES_MAX, Head
 from libs.postgres import Connection
 from services.events.bundles.commit import now_as_json
-from services.events.model.aggregates import MEMBER, PROJECT
+from services.events.model.aggregates import MEMBER, PROJECT, TAG
 from services.events.model.aggregates.project import slugs
 from services.events.model.files import NO_FILE, require_current, uploaded
 from services.events.model.log import Cause, Draft
@@ -173,10 +175,13 @@ class _Ranks:
         self._project_id = project_id
         self._ids = ids
         self._last: dict[tuple[str, UUID], tuple[int, str]] = {}
+        self._tags: dict[str, str] = {}
 
     def draft(self, item: Item) -> Draft:
         about = item.about
         fields = dict(item.fields)
+        if about is TAG:
+            fields["name"] = self._distinct(fields["name"])
         for name, number in item.references():
             fields[name] = str(self._ids(number))
         data = about.born(fields)
@@ -187,6 +192,19 @@ class _Ranks:
             self._last[about.kind, above] = index + 1, rank
             data |= place(above, index + 1, rank)
         return Draft(about, self._ids(item.number), "created", data)
+
+    def _distinct(self, name: str) -> str:
+        """Return a tag's name, with a number when it is another spelling of one before.
+
+        Earlier releases took both; what a project holds can be copied.
+        """
+        key, number = unicodedata.normalize("NFC", name).lower(), 2
+        if self._tags.setdefault(key, name.lower()) == name.lower():
+            return name
+        while f"{key} ({number})" in self._tags:
+            number += 1
+        self._tags[f"{key} ({number})"] = ""
+        return f"{name[: NAME_CHARS_MAX - len(f' ({number})')]} ({number})"
 
 
 async def begin_project(

@@ -255,9 +255,10 @@ SELECT * FROM events_of($1::uuid[]) WHERE (aggregate_id, version) > ($2, $3)
 ORDER BY aggregate_id, version LIMIT $4;
 
 -- name: called
--- What lives under these names, which are in lower case.
-SELECT id, lower(name) AS name FROM {table}
-WHERE project_id = $1 AND deleted_at IS NULL AND lower(name) = ANY ($2);
+-- What lives under one of these names, whichever way it is spelled.
+SELECT wanted.name, t.id FROM unnest($2::text[]) AS wanted (name)
+JOIN {table} t ON t.project_id = $1 AND t.deleted_at IS NULL
+    AND name_key(t.name) = name_key(wanted.name);
 
 -- name: slugs_taken
 SELECT slug FROM entities WHERE project_id = $1 AND slug = ANY ($2);

@@ -9,7 +9,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.manuscript import Done
 from libs.contracts.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
 from libs.postgres import Connection, Pool
-from services.events.model.page import cursor_after, key_of
+from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused
 from services.events.workspaces.store import SQL, within
 
@@ -33,11 +33,12 @@ class TemplateRequests:
             rows = await connection.fetch(
                 SQL.templates, actor.user_id, after, question.limit + 1, question.team_ids
             )
-            shown = rows[: question.limit]
-            more = len(rows) > question.limit
+            items = [_template(row) for row in rows[: question.limit]]
+            items = items[: fitting(len(item.to_wire()) for item in items)]
+            more = len(items) < len(rows)
             return Templates(
-                items=[_template(row) for row in shown],
-                next_cursor=cursor_after(str(shown[-1]["template_id"])) if more else None,
+                items=items,
+                next_cursor=cursor_after(str(items[-1].id)) if more else None,
             )
 
         return await within(self._pool, work)

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.resources import Resource
+from libs.contracts.resources import Expected, Resource
 
-HEADER_CHARS_MAX = 1000
+HEADER_CHARS_MAX = 64 * 1024
+"""Of one that lists tags; what comes after that is not read."""
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-_VERSION = re.compile(r"v(\d{1,10})")
+_VERSION = r"v([0-9]{1,18})"
 
 
 def etag(kind: str, thing_id: object, version: object) -> str:
@@ -32,24 +33,40 @@ def is_known(if_none_match: str | None, current: str) -> bool:
     return _opaque(current)[0] in _opaque(if_none_match)
 
 
-def expected_version(if_match: str | None, kind: str, thing_id: UUID) -> int | None:
+def expected_version(if_match: str | None, kind: str, thing_id: UUID) -> Expected:
     """Return the version that If-Match names; None when any will do (`*`) or none is named.
 
+    Several, when it names several: it holds when the thing is at one of them (RFC 9110, 13.1.1).
+
     Raises:
-        PreconditionFailed: It names no version of this thing, or several.
+        PreconditionFailed: It names no version of this thing.
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    tags = _opaque(if_match)
-    prefix = f"{kind}-{thing_id}-"
-    for tag in tags:
-        version = _VERSION.fullmatch(tag.removeprefix(prefix))
-        if tag.startswith(prefix) and version and len(tags) == 1:
-            return int(version[1])
-    raise errors.PreconditionFailed("If-Match names no version of this.")
+    return _one_or_several(_versions(if_match, re.escape(f"{kind}-{thing_id}-")))
 
 
-def expected_if_there(if_match: str | None, kind: str, thing: Resource | None) -> int | None:
+def expected_seqs(if_match: str | None, document_id: UUID) -> tuple[int, ...] | None:
+    """Return the places in a document's log that If-Match names by tags of its content.
+
+    A tag of any format counts: they all tell of the same text.
+
+    Raises:
+        PreconditionFailed: It names no version of this document's content.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    return _versions(if_match, rf"content-{document_id}-[a-z]{{1,20}}-")
+
+
+def path_versions(if_match: str | None) -> tuple[int, ...] | None:
+    """Return the versions of a file's path that If-Match names; as `expected_version`."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    return _versions(if_match, "path-")
+
+
+def expected_if_there(if_match: str | None, kind: str, thing: Resource | None) -> Expected:
     """Return the version that If-Match names of something that is not known by its id.
 
     Raises:
@@ -60,6 +77,18 @@ def expected_if_there(if_match: str | None, kind: str, thing: Resource | None) -
     if thing is None:
         raise errors.PreconditionFailed("If-Match names no version of this.")
     return expected_version(if_match, kind, thing.id)
+
+
+def _versions(if_match: str, prefix: str) -> tuple[int, ...]:
+    pattern = re.compile(prefix + _VERSION)
+    named = {int(found[1]) for tag in _opaque(if_match) if (found := pattern.fullmatch(tag))}
+    if not named:
+        raise errors.PreconditionFailed("If-Match names no version of this.")
+    return tuple(sorted(named))
+
+
+def _one_or_several(versions: tuple[int, ...]) -> Expected:
+    return versions[0] if len(versions) == 1 else versions
 
 
 def _opaque(header: str) -> list[str]:

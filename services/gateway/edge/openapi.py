@@ -150,7 +150,9 @@ def _parameters(route: AnyRoute) -> list[dict[str, Any]]:
     if route.idempotent_by_key:
         found.append(_header("Idempotency-Key", "Sent twice, it happens once.", _KEY))
     if route.needs_version or "PRECONDITION_FAILED" in route.problems:
-        found.append(_header("If-Match", "The ETag of the version that you mean."))
+        found.append(
+            _header("If-Match", "The ETag of the version that you mean; of several one must be.")
+        )
     if route.etag and route.method == "GET":
         found.append(_header("If-None-Match", "The ETag of the version that you have."))
     return found

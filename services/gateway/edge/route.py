@@ -135,8 +135,9 @@ class Call[B, Q: Query = NoQuery]:
         permissions.require(self.access, action)
 
     def header(self, name: str) -> str | None:
-        """Return a request header."""
-        return self.request.headers.get(name)
+        """Return a request header; of one that came in several lines all of them, as one list."""
+        lines = self.request.headers.getall(name, [])
+        return ", ".join(lines) if lines else None
 
 
 type AnyCall = Call[Any, Any]

@@ -8,7 +8,7 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts import manuscript
 from libs.contracts.actor import Actor
-from libs.contracts.resources import Kind
+from libs.contracts.resources import Expected, Kind
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 from services.gateway import permissions
@@ -182,8 +182,8 @@ class Aggregate:
         )
         return self._answer(await self._ask(manuscript.MOVE, question, call.actor))
 
-    def _expected(self, call: Call[Any, Any], base_version: int | None) -> int | None:
-        """Return the version that If-Match names.
+    def _expected(self, call: Call[Any, Any], base_version: int | None) -> Expected:
+        """Return the version that If-Match names, or several of which one is meant.
 
         Raises:
             PreconditionRequired: Neither it nor a base version is given.

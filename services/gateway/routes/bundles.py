@@ -1,6 +1,5 @@
 """Bundles over HTTP: commit, list, read, undo, redo, cherry-pick, and the staging of jobs."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,15 +16,19 @@ from libs.contracts.bundles import (
     PARTS_MAX,
     RESOLUTIONS_MAX,
     BundleType,
+    DeleteOne,
     FieldRef,
     Label,
+    OneOperation,
     Operations,
     Resolution,
-    Sparse,
+    RestoreOne,
+    SetField,
 )
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
+from libs.contracts.values import Moment
+from libs.contracts.wire import Sparse, Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route
@@ -89,8 +92,8 @@ class BundleFilter(Query):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Page(Query):
@@ -245,7 +248,10 @@ class BundleRoutes:
             operations=body.operations,
             may=allowed(call.access),
         )
-        return await self._ask(bundles.COMMIT, question, call.actor)
+        answer = await self._ask(bundles.COMMIT, question, call.actor)
+        if any(map(_is_doubtful, body.operations)):
+            self._authority.doubt()
+        return answer
 
     async def list(self, call: Call[NoBody, BundleFilter]) -> Answer:
         """List bundles."""
@@ -264,13 +270,13 @@ class BundleRoutes:
         """Undo a bundle."""
         actor, access = await self._enter(call, "bundle.undo")
         question = bundles.Undo(**_undo(call, access))
-        return await self._ask(bundles.UNDO, question, actor)
+        return await self._ask_and_doubt(bundles.UNDO, question, actor)
 
     async def redo(self, call: Call[BundleUndo]) -> Answer:
         """Redo a bundle."""
         actor, access = await self._enter(call, "bundle.undo")
         question = bundles.Redo(**_undo(call, access))
-        return await self._ask(bundles.REDO, question, actor)
+        return await self._ask_and_doubt(bundles.REDO, question, actor)
 
     async def cherry_pick(self, call: Call[BundlePick]) -> Answer:
         """Undo or apply some fields."""
@@ -278,7 +284,7 @@ class BundleRoutes:
         question = bundles.CherryPick(
             **_undo(call, access), fields=call.body.fields, direction=call.body.direction
         )
-        return await self._ask(bundles.CHERRY_PICK, question, actor)
+        return await self._ask_and_doubt(bundles.CHERRY_PICK, question, actor)
 
     async def stage(self, call: Call[JobPart]) -> Answer:
         """Stage a part."""
@@ -299,7 +305,7 @@ class BundleRoutes:
             label=call.body.label,
             may=allowed(call.access),
         )
-        return await self._ask(bundles.COMMIT_JOB, question, call.actor)
+        return await self._ask_and_doubt(bundles.COMMIT_JOB, question, call.actor)
 
     async def abandon(self, call: Call[NoBody]) -> Answer:
         """Abandon a job."""
@@ -332,6 +338,22 @@ class BundleRoutes:
     ) -> Answer:
         answer = await self._caller.ask(method, question, actor, deadline_s=COMMIT_DEADLINE_S)
         return Answer.json(answer)
+
+    async def _ask_and_doubt[Q: Wire, A: Wire](
+        self, method: Method[Q, A], question: Q, actor: Actor
+    ) -> Answer:
+        """Ask for something that may delete things, or raise the schema of scenes."""
+        answer = await self._ask(method, question, actor)
+        # Here at once, for whoever asks next; the other gateways hear of it.
+        self._authority.doubt()
+        return answer
+
+
+def _is_doubtful(operation: OneOperation) -> bool:
+    """Return whether an operation changes what the authority keeps about things."""
+    if isinstance(operation, SetField):
+        return operation.aggregate.kind == "scene"
+    return isinstance(operation, DeleteOne | RestoreOne)
 
 
 def allowed(access: Access) -> frozenset[str]:

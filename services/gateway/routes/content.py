@@ -164,7 +164,8 @@ class ContentRoutes:
                     " own. A plain text scene refuses blocks that it cannot hold with CONFLICT."
                     " A scene that names a schema version takes blocks, prosemirror and yjs only"
                     " from who declares that one or a newer (`schemaVersion`), and nothing from who"
-                    " declares an older one."
+                    " declares an older one. With If-Match (the ETag of a GET, in any format)"
+                    " nothing is written when the text is another one by now."
                 ),
                 tag="Content",
                 body=bytes,
@@ -180,6 +181,7 @@ class ContentRoutes:
                     "CONFLICT",
                     "BRANCH_CLOSED",
                     "SCHEMA_OUTDATED",
+                    "PRECONDITION_FAILED",
                 ),
                 deleted_matters=True,
                 examples=_EXAMPLES,
@@ -221,6 +223,7 @@ class ContentRoutes:
     async def write(self, call: Call[bytes, ToWrite]) -> Answer:
         """Apply new content."""
         document = await document_of(self._caller, call, call.query.branch, writing=True)
+        expected = etags.expected_seqs(call.header("if-match"), document)
         form, body, base, declared = _read(call)
         if form in _EDITORS_FORMATS or declared is not None:
             require_schema(call.access.schema_version, declared)
@@ -235,6 +238,8 @@ class ContentRoutes:
                 body=b64encode(body),
                 base_state_vector=b64encode(base) if base is not None else None,
                 editor=await self._editors.of(call.access.editor, call.actor),
+                # Unsaid when it is not asked for: replicas of the release before do not know it.
+                **({"expected_seqs": expected} if expected is not None else {}),
             ),
             call.actor,
             deadline_s=DEADLINE_S,

@@ -8,6 +8,7 @@ from libs.bus import Caller
 from libs.contracts import manuscript
 from libs.contracts.blobs import BLOB_BYTES_MAX, OPEN_BLOB, Blob, OpenBlob, Sha256
 from libs.contracts.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile
+from libs.contracts.resources import Expected
 from libs.contracts.wire import Wire
 from libs.contracts.world import Entity, EntityType
 from services.gateway.blobs import DEADLINE_S, Blobs
@@ -225,7 +226,7 @@ class FileRoutes:
         return (await self._caller.ask(manuscript.READ, question, call.actor)).resource
 
 
-def _expected(call: AnyCall) -> int | None:
+def _expected(call: AnyCall) -> Expected:
     return etags.expected_version(call.header("if-match"), "entity", call.path["id"])
 
 

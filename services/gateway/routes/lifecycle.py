@@ -3,7 +3,7 @@
 from libs import errors
 from libs.bus import Caller
 from libs.contracts import lifecycle
-from libs.contracts.resources import Project
+from libs.contracts.resources import Expected, Project
 from services.gateway.authority import Authority
 from services.gateway.edge import etags
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
@@ -115,7 +115,7 @@ class LifecycleRoutes:
         return Answer.json(await self._caller.ask(lifecycle.READ_PURGE, question, call.actor))
 
 
-def _version_meant(call: Call[NoBody, Basis], shape: Shape) -> int:
+def _version_meant(call: Call[NoBody, Basis], shape: Shape) -> Expected:
     """Return the version that is to go; any one (`*`) will not do.
 
     Raises:

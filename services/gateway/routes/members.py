@@ -18,7 +18,7 @@ from libs.contracts.manuscript import (
     ReadMember,
     RemoveMember,
 )
-from libs.contracts.resources import Member
+from libs.contracts.resources import Expected, Member
 from libs.contracts.wire import Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
@@ -186,7 +186,7 @@ class Members:
         await self._forget(project_id, user_id)
         return Answer(204)
 
-    async def _expected(self, if_match: str | None, user_id: UUID, actor: Actor) -> int | None:
+    async def _expected(self, if_match: str | None, user_id: UUID, actor: Actor) -> Expected:
         if if_match is None:
             return None
         try:

@@ -280,7 +280,7 @@ class PathRoutes:
             sha256=body.sha256,
             file_name=body.file_name,
             asset_type=body.asset_type,
-            base_version=_base(call, body.base_version),
+            base_version=await self._base(call, path, body.base_version),
         )
         found = await self._blobs.caller.ask(PUT_PATH, question, call.actor, deadline_s=DEADLINE_S)
         return Answer.json(found, 200, {"ETag": _tag(found)})
@@ -291,10 +291,27 @@ class PathRoutes:
         if not _is_own(call, call.query.path):
             call.require("blob.delete")
         question = DeletePath(
-            path=call.query.path, reason=call.query.reason, base_version=_base(call, None)
+            path=call.query.path,
+            reason=call.query.reason,
+            base_version=await self._base(call, call.query.path, None),
         )
         await self._blobs.caller.ask(DELETE_PATH, question, call.actor, deadline_s=DEADLINE_S)
         return Answer(204)
+
+    async def _base(self, call: AnyCall, path: str, given: int | None) -> int | None:
+        """Return the version that the caller means; If-Match wins.
+
+        Raises:
+            PreconditionFailed: If-Match names none, or only others than the one that is there.
+        """
+        versions = etags.path_versions(call.header("if-match"))
+        if versions is None or len(versions) == 1:
+            return versions[0] if versions else given
+        question = ReadPath(path=path)
+        now = await self._blobs.caller.ask(READ_PATH, question, call.actor)
+        if now.version not in versions:
+            raise errors.PreconditionFailed(currentVersion=now.version)
+        return now.version
 
     async def _read[Q: Named](self, call: Call[NoBody, Q]) -> BlobPath:
         question = ReadPath(path=call.query.path, version=call.query.version)
@@ -307,18 +324,3 @@ def _is_own(call: AnyCall, path: str) -> bool:
 
 def _tag(found: BlobPath) -> str:
     return f'W/"path-v{found.version}"'
-
-
-def _base(call: AnyCall, given: int | None) -> int | None:
-    """Return the version that the caller means; If-Match wins.
-
-    Raises:
-        PreconditionFailed: If-Match names none.
-    """
-    if_match = call.header("if-match")
-    if if_match is None or if_match.strip() == "*":
-        return given
-    version = if_match.strip().removeprefix('W/"path-v').removesuffix('"')
-    if not (version.isascii() and version.isdecimal() and len(version) <= 10):
-        raise errors.PreconditionFailed("If-Match names no version of this.")
-    return int(version)

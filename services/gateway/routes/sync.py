@@ -1,6 +1,6 @@
 """Sync over HTTP: what an offline peer pushes, pulls, and leaves to be decided."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -8,10 +8,12 @@ from pydantic import Field
 from libs.bus import Caller
 from libs.contracts import sync
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed, Sparse
+from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed
 from libs.contracts.rpc import Method
 from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX, CONFLICTS_PAGE_MAX, Digest, Number
-from libs.contracts.wire import Wire
+from libs.contracts.values import JsonValue
+from libs.contracts.wire import Sparse, Wire
+from services.gateway.authority import Authority
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Query, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.bundles import Cursor, allowed
@@ -27,13 +29,13 @@ _REFUSALS = ("CONFLICT", "CONCURRENCY_CONFLICT", "UNKNOWN_NAME", "IDEMPOTENCY_KE
 class SyncPush(Wire):
     """A checkpoint: operations as in a bundle, each with an `id` of the peer's own.
 
-    `checksum` is the SHA-256 of the canonical JSON of `operations`.
+    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785).
     """
 
     session_id: UUID
     checkpoint: Number
     operations: Annotated[
-        list[dict[str, Any]], Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
+        list[dict[str, JsonValue]], Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
     ]
     checksum: Digest
 
@@ -42,7 +44,7 @@ class SyncResolve(Sparse):
     """What to do about a conflict; `value` for a field that is to hold something else."""
 
     take: Literal["mine", "theirs", "value"]
-    value: Any = None
+    value: JsonValue = None
 
 
 class After(Query):
@@ -62,9 +64,10 @@ class ConflictPage(Query):
 class SyncRoutes:
     """Handlers for offline peers."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Ask events over *caller*."""
+    def __init__(self, caller: Caller, authority: Authority) -> None:
+        """Ask events over *caller*; *authority* keeps what a push may change."""
         self._caller = caller
+        self._authority = authority
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -155,7 +158,7 @@ class SyncRoutes:
             checksum=body.checksum,
             may=allowed(call.access),
         )
-        return await self._ask(sync.PUSH, question, call.actor)
+        return await self._ask_and_doubt(sync.PUSH, question, call.actor)
 
     async def resume(self, call: Call[NoBody]) -> Answer:
         """Tell the last checkpoint."""
@@ -181,7 +184,16 @@ class SyncRoutes:
             value=call.body.value,
             may=allowed(call.access),
         )
-        return await self._ask(sync.RESOLVE, question, call.actor)
+        return await self._ask_and_doubt(sync.RESOLVE, question, call.actor)
+
+    async def _ask_and_doubt[Q: Wire, A: Wire](
+        self, method: Method[Q, A], question: Q, actor: Actor
+    ) -> Answer:
+        """Ask for something that may delete things, or raise the schema of scenes."""
+        answer = await self._ask(method, question, actor)
+        # Here at once, for whoever asks next; the other gateways hear of it.
+        self._authority.doubt()
+        return answer
 
     async def _ask[Q: Wire, A: Wire](
         self, method: Method[Q, A], question: Q, actor: Actor

@@ -8,7 +8,7 @@ from nats.js.errors import Error as StreamError
 from pydantic import BaseModel
 
 from libs import errors
-from libs.contracts.resources import Name
+from libs.contracts.resources import Expected, Name
 from libs.contracts.wire import Wire
 from services.gateway.authority import Authority
 from services.gateway.edge import etags
@@ -243,7 +243,7 @@ def page(found: Sequence[BaseModel], ids: Sequence[UUID], limit: int) -> Answer:
     return Answer.json({"items": items, "nextCursor": cursor})
 
 
-def _expected(call: Call[TeamChange] | Call[NoBody, Basis], base_version: int | None) -> int | None:
+def _expected(call: Call[TeamChange] | Call[NoBody, Basis], base_version: int | None) -> Expected:
     """Return the version that If-Match or `baseVersion` names."""
     if_match = call.header("if-match")
     if if_match is None and base_version is None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from libs import errors
+from libs.contracts.resources import Expected, is_expected
 from libs.contracts.teams import TEAMS_PER_PERSON_MAX
 from libs.postgres import Connection, Pool, load_queries
 from services.gateway.teams.model import (
@@ -52,7 +53,7 @@ class TeamStore:
         """
         return await _seen(self._pool, team_id, user_id)
 
-    async def rename(self, team_id: UUID, by: UUID, name: str, expected: int | None) -> Team:
+    async def rename(self, team_id: UUID, by: UUID, name: str, expected: Expected) -> Team:
         """Give a team another name.
 
         Raises:
@@ -65,7 +66,7 @@ class TeamStore:
                 await connection.execute(SQL.rename, team_id, name)
             return await _seen(connection, team_id, by)
 
-    async def delete(self, team_id: UUID, by: UUID, expected: int | None) -> list[UUID]:
+    async def delete(self, team_id: UUID, by: UUID, expected: Expected) -> list[UUID]:
         """Delete a team; returns who was in it. Raises as `rename`."""
         async with self._held(team_id, by, expected) as (connection, team):
             _require_owner(team)
@@ -135,14 +136,14 @@ class TeamStore:
 
     @asynccontextmanager
     async def _held(
-        self, team_id: UUID, by: UUID, expected: int | None
+        self, team_id: UUID, by: UUID, expected: Expected
     ) -> AsyncGenerator[tuple[Connection, Team]]:
         """Hold a team in a transaction, as *by* sees it now."""
         async with self._pool.acquire() as connection, connection.transaction():
             # Read once it is held: whoever was before us may have put us out.
             await connection.fetchval(SQL.lock, team_id)
             team = await _seen(connection, team_id, by)
-            if expected is not None and team.version != expected:
+            if not is_expected(team.version, expected):
                 raise errors.PreconditionFailed(currentVersion=team.version)
             yield connection, team
 

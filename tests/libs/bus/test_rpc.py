@@ -242,3 +242,41 @@ async def test_so_many_are_worked_on_at_once_and_the_rest_wait(
 
     assert [each.result().doubled for each in asked] == [2 * n for n in range(len(asked))]
     assert most == WORKERS_MAX
+
+
+class Say(Wire):
+    """A question, and its answer, of any length."""
+
+    text: str
+
+
+SAY = Method("events", "test_say", Say, Say)
+
+
+async def test_an_answer_that_no_message_carries_is_refused_at_once(
+    asking: Side, answering: Side
+) -> None:
+    """Neither it nor a refusal of that size is left to the deadline."""
+    most = asking[1].max_payload
+
+    async def at_length(question: Say, _: Actor) -> Say:
+        if question.text == "refuse":
+            raise errors.SlugTaken("Taken by another.", slug="x" * most)
+        return Say(text="x" * most)
+
+    serve(answering[0], SAY, at_length)
+    await started(answering)
+    caller = Caller(asking[1])
+
+    with pytest.raises(errors.TooLarge):
+        await caller.ask(SAY, Say(text="tell"), ME, deadline_s=20)
+    with pytest.raises(errors.SlugTaken) as refusal:
+        await caller.ask(SAY, Say(text="refuse"), ME, deadline_s=20)
+    assert refusal.value.detail == "Taken by another."
+    assert refusal.value.data == {"shortened": True}
+
+
+async def test_a_question_that_no_message_carries_is_not_sent(asking: Side) -> None:
+    """Asking again would not help, so it is no outage."""
+    with pytest.raises(errors.TooLarge):
+        await Caller(asking[1]).ask(SAY, Say(text="x" * asking[1].max_payload), ME)
