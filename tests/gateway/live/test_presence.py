@@ -8,7 +8,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.yprotocol import read_bytes
 from services.gateway.live.audience import Audience, Dialect
 from services.gateway.live.connection import YProtocol
-from services.gateway.live.presence import NULL, Presence, decode, encode
+from services.gateway.live.presence import NULL, RENEWAL_INTERVAL_S, Presence, decode, encode
 from services.gateway.live.seat import Json
 
 CLIENT = 7
@@ -24,6 +24,16 @@ class Socket:
         self.badge: dict[str, Any] = {"id": person, "name": person.title()}
         self.presences: set[int] = set()
         self.heard: dict[int, Any] = {}
+        self.asked: list[tuple[int, int]] = []
+        self.put_out = False
+
+    def announce_again(self, client: int, clock: int) -> None:
+        """Remember that it was asked."""
+        self.asked.append((client, clock))
+
+    def replaced(self) -> None:
+        """Remember that another socket took its client."""
+        self.put_out = True
 
     def send(self, message: bytes) -> None:
         """Take in an awareness message."""
@@ -78,6 +88,7 @@ async def test_somebody_back_on_another_socket_is_seen_at_once() -> None:
     await settled()
 
     assert ben.heard[CLIENT]["cursor"] == 2
+    assert (old.put_out, new.put_out) == (True, False)
 
 
 async def test_nobody_speaks_for_another() -> None:
@@ -92,6 +103,39 @@ async def test_nobody_speaks_for_another() -> None:
     await settled()
 
     assert ben.heard[CLIENT]["cursor"] == 1
+
+
+async def test_who_repeats_what_it_heard_takes_nothing() -> None:
+    """A provider without a state of its own still repeats, and may be behind."""
+    ada, ben = Socket("ada"), Socket("ben")
+    presence = room(ada, ben)
+    presence.said(ada, state(5, cursor=1))
+    await settled()
+    repeated = encode([(CLIENT, 5, json.dumps(ben.heard[CLIENT]).encode())])
+    presence.said(ada, state(6, cursor=2))
+
+    presence.said(ben, repeated)
+    await settled()
+
+    assert ben.heard[CLIENT]["cursor"] == 2
+    assert not (ada.put_out or ben.put_out)
+
+
+async def test_who_comes_back_announces_itself_above_what_others_saw() -> None:
+    """They saw it leave at clock 2, and would ignore what is not above; so would it, of them."""
+    ada, again, ben = Socket("ada"), Socket("ada"), Socket("ben")
+    presence = room(ada, again, ben)
+    presence.said(ben, encode([(8, 4, b"{}")]))
+    presence.said(ada, state(1, cursor=1))
+    presence.left(ada)
+    await settled()
+    ben.asked.clear()
+
+    presence.said(again, state(1, cursor=1))
+    await asyncio.sleep(RENEWAL_INTERVAL_S + 0.2)
+
+    assert (CLIENT, 2) in again.asked
+    assert (8, 4) in ben.asked
 
 
 async def test_who_leaves_is_gone_at_once() -> None:
