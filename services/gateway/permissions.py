@@ -106,12 +106,6 @@ _OPEN_IN_ARCHIVE = frozenset(
 )
 """What may be done in an archived project besides reading: to all of it, and to who may come in."""
 
-_INCLUDED: Mapping[str, frozenset[str]] = {
-    Scope.READ: frozenset({Scope.READ}),
-    Scope.WRITE: frozenset({Scope.READ, Scope.WRITE}),
-    Scope.ADMIN: frozenset(Scope),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -180,7 +174,7 @@ def require_scope(identity: Identity, action: Action) -> None:
 
 def _require_scope(scopes: frozenset[str] | None, action: Action) -> None:
     needed = scope_of(action)
-    if scopes is None or any(needed in _INCLUDED.get(scope, ()) for scope in scopes):
+    if scopes is None or any(needed in Scope(each).included for each in scopes):
         return
     raise errors.Forbidden(
         f"This token needs the scope {needed} for {action}.", action=action, scope=needed
