@@ -1,6 +1,5 @@
 """Bundles over HTTP: commit, list, read, undo, redo, cherry-pick, and the staging of jobs."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from libs.contracts.bundles import (
 )
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.rpc import Method
+from libs.contracts.values import Instant
 from libs.contracts.wire import Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
@@ -89,8 +89,8 @@ class BundleFilter(Query):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Page(Query):
