@@ -190,10 +190,14 @@ UPDATE workspace_jobs SET status = 'done', step = 'finishing', done = total, upd
 WHERE job_id = $1;
 
 -- name: fail_job
--- The project that never came to be may have bytes by now.
+-- The project that never came to be may have bytes by now; nobody needs the package any more, and
+-- it keeps one of its owner's places.
 WITH failed AS (
     UPDATE workspace_jobs SET status = 'failed', error = $2, updated_at = now()
-    WHERE job_id = $1 AND status = 'running' RETURNING kind, target_id
+    WHERE job_id = $1 AND status = 'running' RETURNING kind, target_id, package_id
+), dropped AS (
+    DELETE FROM packages p USING failed f WHERE p.package_id = f.package_id
+        AND NOT EXISTS (SELECT FROM templates t WHERE t.package_id = p.package_id)
 )
 INSERT INTO released_places (place) SELECT target_id FROM failed WHERE kind <> 'template'
 ON CONFLICT DO NOTHING;
