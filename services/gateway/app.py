@@ -181,7 +181,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *EventRoutes(streams, Catalogue(caller)).routes(),
             *WorkspaceRoutes(caller, authority).routes(),
             *ExchangeRoutes(caller, blobs).routes(),
-            *LibraryRoutes(caller).routes(),
+            *LibraryRoutes(caller, authority).routes(),
             *LifecycleRoutes(caller, authority).routes(),
             *public.routes(),
         ]
