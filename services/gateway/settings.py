@@ -78,7 +78,7 @@ class Settings(ProcessSettings):
         " before; each of those has as many of its own.",
     )
     sockets_per_person_max: PositiveInt = Field(
-        default=200, description="Sockets that one person may have open at one gateway."
+        default=1000, description="Sockets that one person may have open at one gateway."
     )
     limit_read_per_minute: PositiveInt = 1200
     limit_write_per_minute: PositiveInt = 600

@@ -22,7 +22,7 @@ from services.gateway.live.admission import Admission
 from services.gateway.live.application import Application
 from services.gateway.live.connection import Connection, Guest
 from services.gateway.live.member import Member
-from services.gateway.live.places import Places
+from services.gateway.live.places import FULL_RETRY_S, Places
 from services.gateway.live.rooms import HEAD_POLL_S, Rooms
 from services.gateway.live.socket import RESTARTING, TOKEN_ENDED, Socket, subprotocols
 from services.gateway.settings import Settings
@@ -100,10 +100,11 @@ class Live:
         if not self._origin_allowed(request):
             return _refuse(403, b"origin not allowed")
         caller = caller_of(None, self._address(request, peer))
-        if (wait_s := self._places.wait_s(caller)) is not None:
-            return _refuse(429, b"too many sockets or wrong tokens", {"Retry-After": str(wait_s)})
         kind = Application if path == b"/ws" else Connection
         socket = kind(self, request, caller)
+        if not self._places.has_room(socket):
+            later = {"Retry-After": str(FULL_RETRY_S)}
+            return _refuse(429, b"too many sockets that have not said whose they are", later)
         chosen = [name for name in subprotocols(request) if not name.startswith("bearer.")]
         headers = {"Sec-WebSocket-Protocol": chosen[0]} if chosen else {}
         response = WSUpgradeResponse.create_101_response(headers)

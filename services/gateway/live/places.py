@@ -1,6 +1,5 @@
 """Who holds how many sockets of this gateway: a network address until they are known, a person."""
 
-import time
 from collections import Counter
 from typing import Protocol
 from uuid import UUID
@@ -8,10 +7,11 @@ from uuid import UUID
 from libs import errors
 from services.gateway.limits import LimitClass, Limits
 
-ANONYMOUS_SOCKETS_MAX = 200
-"""Sockets of one network address at one gateway that have not authenticated yet."""
-GUESSERS_MAX = 10_000
-"""Addresses that are kept out for a while; more than that are forgotten."""
+ANONYMOUS_SOCKETS_MAX = 1000
+"""Sockets of one network address at one gateway that have not authenticated yet: an office whose
+editors all come back at once."""
+SILENT_SOCKETS_MAX = 100
+"""Of those, the ones that came without a token and have not said anything about it yet."""
 FULL_RETRY_S = 5
 
 
@@ -21,6 +21,11 @@ class Caller(Protocol):
     @property
     def caller(self) -> str:
         """The network address it comes from, as limits name it."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """The token that it came with; empty without one."""
         ...
 
 
@@ -33,22 +38,22 @@ class Places:
         self._per_person_max = per_person_max
         self._anonymous: dict[Caller, str] = {}
         self._of_address = Counter[str]()
+        self._silent = Counter[str]()
         self._known: dict[Caller, UUID] = {}
         self._of_person = Counter[UUID]()
-        self._kept_out: dict[str, float] = {}
 
-    def wait_s(self, caller: str) -> int | None:
-        """Return for how long an address may open no further socket; None when it may."""
-        until = self._kept_out.get(caller, 0.0)
-        if (left := until - time.monotonic()) > 0:
-            return int(left) + 1
-        self._kept_out.pop(caller, None)
-        return FULL_RETRY_S if self._of_address[caller] >= ANONYMOUS_SOCKETS_MAX else None
+    def has_room(self, socket: Caller) -> bool:
+        """Return whether a socket may be opened, beside the others of its address."""
+        if self._of_address[socket.caller] >= ANONYMOUS_SOCKETS_MAX:
+            return False
+        return bool(socket.token) or self._silent[socket.caller] < SILENT_SOCKETS_MAX
 
     def opened(self, socket: Caller) -> None:
         """Count a socket of somebody unknown."""
         self._anonymous[socket] = socket.caller
         self._of_address[socket.caller] += 1
+        if not socket.token:
+            self._silent[socket.caller] += 1
 
     def recognise(self, socket: Caller, user_id: UUID) -> None:
         """Count a socket for the person it turned out to be of.
@@ -72,23 +77,20 @@ class Places:
             _take(self._of_person, user_id)
 
     async def guessed(self, caller: str) -> None:
-        """Count a token that is not valid, as a wrong password is counted.
+        """Count a token that is not valid, as a wrong password is, and beside those.
+
+        Good tokens go on being good: others may come from the same address.
 
         Raises:
-            RateLimited: The address has guessed too often, and is kept out for a while.
+            RateLimited: The address has tried too many in this minute.
         """
-        spent = await self._limits.count(LimitClass.AUTH, caller)
-        try:
-            spent.require(None)
-        except errors.RateLimited:
-            if len(self._kept_out) >= GUESSERS_MAX:
-                self._kept_out.clear()
-            self._kept_out[caller] = time.monotonic() + spent.reset_s
-            raise
+        (await self._limits.count(LimitClass.AUTH, f"{caller}-tokens")).require(None)
 
     def _no_longer_anonymous(self, socket: Caller) -> None:
         if (caller := self._anonymous.pop(socket, None)) is not None:
             _take(self._of_address, caller)
+            if not socket.token:
+                _take(self._silent, caller)
 
 
 def _take[K](counter: Counter[K], key: K) -> None:
