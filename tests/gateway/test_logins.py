@@ -55,23 +55,22 @@ async def test_guesses_from_everywhere_are_counted_together(
     assert (await login(narrow, mary.email, PASSWORD, home)).status_code == 200
     spellings = (mary.email, mary.email.upper(), f" {mary.email} ")
     answers = [
-        await login(narrow, spellings[n % 3], "wrong", f"203.0.113.{n}")
-        for n in range(FAILURES + 2)
+        await login(narrow, spellings[n % 3], "wrong", f"192.0.2.{n}") for n in range(FAILURES + 2)
     ]
 
     assert [each.status_code for each in answers] == [401] * FAILURES + [429] * 2
     assert is_problem(answers[-1], 429, "RATE_LIMITED")
     assert 0 < int(answers[-1].headers["retry-after"]) <= WINDOW_S
-    assert (await login(narrow, mary.email, PASSWORD, "203.0.113.99")).status_code == 429
+    assert (await login(narrow, mary.email, PASSWORD, "192.0.2.99")).status_code == 429
     assert (await login(narrow, mary.email, PASSWORD, home)).status_code == 200
-    nobody = await login(narrow, "nobody-at-all@example.org", "wrong", "203.0.113.1")
+    nobody = await login(narrow, "nobody-at-all@example.org", "wrong", "192.0.2.1")
     assert nobody.status_code == 401
 
 
 @pytest.mark.usefixtures("minute")
 async def test_many_tries_at_once_are_not_one(narrow: httpx.AsyncClient, mary: Person):
     answers = await asyncio.gather(
-        *(login(narrow, mary.email, "wrong", f"203.0.113.{n}") for n in range(FAILURES * 2))
+        *(login(narrow, mary.email, "wrong", f"192.0.2.{n}") for n in range(FAILURES * 2))
     )
 
     assert sorted(each.status_code for each in answers) == [401] * FAILURES + [429] * FAILURES
@@ -80,7 +79,7 @@ async def test_many_tries_at_once_are_not_one(narrow: httpx.AsyncClient, mary: P
 @pytest.mark.usefixtures("minute")
 async def test_logins_that_succeed_do_not_count(narrow: httpx.AsyncClient, mary: Person):
     answers = [
-        await login(narrow, mary.email, PASSWORD, f"203.0.113.{n}") for n in range(FAILURES * 2)
+        await login(narrow, mary.email, PASSWORD, f"192.0.2.{n}") for n in range(FAILURES * 2)
     ]
 
     assert {each.status_code for each in answers} == {200}
