@@ -252,6 +252,19 @@ class TestWhatNobodyTold:
         assert held.open == [identities[2]]
         assert [endings.includes(each) for each in identities] == [True, True, False]
 
+    async def test_who_was_let_in_while_it_was_heard_goes_with_the_next_look(
+        self, endings: Endings, held: Held, people: IdentityStore, mary: Person, pool: Pool
+    ):
+        """Their token was good when it was looked at, and is known to have ended since."""
+        session_id = await self.opened(people, mary)
+        await pool.execute("UPDATE sessions SET revoked_at = now() WHERE id = $1", session_id)
+        endings.note([session_id])
+        held.open = [Identity(UUID(mary.id), "", "", session_id=session_id)]
+
+        await endings.look()
+
+        assert held.open == []
+
     async def test_a_session_that_ended_before_a_start_is_known_after_it(
         self, people: IdentityStore, mary: Person, pool: Pool
     ):

@@ -78,7 +78,7 @@ class Endings:
             self._ended.popitem(last=False)
         _ended.inc(len(fresh))
         if fresh:
-            self._end(frozenset(fresh))
+            self._end()
 
     async def began(self, connection: Connection) -> None:
         """Read what ended while nobody listened."""
@@ -115,12 +115,13 @@ class Endings:
             some = asked[start : start + ASKED_AT_ONCE]
             living = await self._store.living(some)
             self.note([each for each in some if each not in living])
-        self._end(frozenset())
+        self._end()
 
-    def _end(self, ended: frozenset[UUID]) -> None:
+    def _end(self) -> None:
+        # By all that is known: somebody may have been let in while it was heard.
         now = datetime.now(UTC)
         for connections in self._connections:
-            connections.end_where(ended, now)
+            connections.end_where(self._ended.keys(), now)
 
     def _is_forgotten(self, noted: float, now: float) -> bool:
         return now - noted > self._remembered_s or len(self._ended) > REMEMBERED_MAX
