@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a request line and all headers together."""
+UPGRADE_BYTES_MAX = 15 * 1024
+"""The same of a request for a WebSocket: picows takes a little more and cuts off what is longer."""
 HEADERS_MAX = 200
 """Of one request."""
 HEAD_WAIT_S = 10.0
@@ -107,6 +109,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over if the request was not refused."""
+        if self._parsed_bytes > UPGRADE_BYTES_MAX:
+            self._refuse(431)
         if not self._refused:
             super().handle_websocket_upgrade()
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,6 +29,32 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "HEAD_WAIT_S", 1.0)
     chosen = choose_port(set())
     server = HttpServer(app, host="127.0.0.1", port=chosen, drain_wait_s=1)
+    await server.start()
+    yield chosen
+    await server.drain()
+
+
+class TakesOver(asyncio.Protocol):
+    """Takes upgraded connections over, says so, and ends them."""
+
+    def __init__(self, **_: Any) -> None:
+        """Begin as uvicorn wants it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).write(b"taken over")
+        transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Ignore the head that is passed on."""
+
+
+@pytest.fixture
+async def upgrading() -> AsyncIterator[int]:
+    """A listener whose upgraded connections go elsewhere."""
+    chosen = choose_port(set())
+    server = HttpServer(
+        app, host="127.0.0.1", port=chosen, drain_wait_s=1, upgrade_protocol=TakesOver
+    )
     await server.start()
     yield chosen
     await server.drain()
@@ -78,6 +104,15 @@ class TestLength:
         assert (await exchange(port, whole)).startswith(b"HTTP/1.1 431 ")
         parts = [whole[at : at + 5000] for at in range(0, len(whole), 5000)]
         assert (await exchange(port, *parts)).startswith(b"HTTP/1.1 431 ")
+
+    async def test_an_upgrade_is_refused_with_a_reason(self, upgrading: int):
+        """Whoever takes it over would cut it off without a word."""
+        upgrade = GET + b"Upgrade: websocket\r\nConnection: Upgrade\r\nX-Long: %s\r\n\r\n"
+        taken = await exchange(upgrading, upgrade % (b"a" * 14_000))
+        refused = await exchange(upgrading, upgrade % (b"a" * protocol.UPGRADE_BYTES_MAX))
+
+        assert taken == b"taken over"
+        assert refused.startswith(b"HTTP/1.1 431 ")
 
     async def test_a_head_without_an_end_is_cut_off(self, port: int):
         """Nothing waits for the end of what is too long already."""
