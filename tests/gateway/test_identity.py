@@ -16,6 +16,7 @@ import pytest
 from libs import errors
 from libs.postgres import Pool
 from libs.stack import Stack
+from services.gateway.identity import Identity
 from services.gateway.identity.access import AccessTokens
 from services.gateway.identity.keys import KEY_REST_S, KeyRing, rotate_keys
 from services.gateway.identity.model import Person as Account
@@ -23,6 +24,7 @@ from services.gateway.identity.model import digest
 from services.gateway.identity.names import normal_email
 from services.gateway.identity.passwords import Passwords
 from services.gateway.identity.store import REFRESH_GRACE_S
+from services.gateway.operators import Operators
 from tests.gateway.support import PASSWORD, Person, is_problem, some_id, until
 
 
@@ -170,6 +172,24 @@ class TestAccounts:
         assert alive.status_code == 200
         assert {each.status_code for each in await asyncio.gather(*storm)} == {200}
         assert waited < 0.5
+
+
+class TestOperators:
+    """They are named by address in the settings, and compared as accounts are."""
+
+    @pytest.mark.parametrize(
+        ("listed", "email", "known"),
+        [
+            ("ops@example.org", "OPS@Example.org", True),
+            ("caf\u00e9@example.org", "cafe\u0301@example.org", True),
+            ("ops@example.org", "op\u017f@example.org", False),
+            ("strasse@example.org", "stra\u00dfe@example.org", False),
+            ("fine@example.org", "\ufb01ne@example.org", False),
+            ("ops@example.org", "", False),
+        ],
+    )
+    def test_look_alikes_are_none(self, listed: str, email: str, known: bool):
+        assert Operators([listed]).known(Identity(some_id(), "", email)) is known
 
 
 class TestSessions:
