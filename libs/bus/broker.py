@@ -15,6 +15,10 @@ log = structlog.get_logger(__name__)
 RECONNECT_WAIT_S = 0.1
 PING_INTERVAL_S = 5
 HEARD_WAIT_S = 5.0
+PING_ANSWER_S = 0.8
+"""How long a server may take to answer the PING of a readiness check."""
+PONG_WAIT_S = 24 * 3600
+"""How long an unanswered PING is kept; nats-py drops the connection after some of them."""
 PENDING_BYTES_MAX = 32 << 20
 """What a client may buffer while the server is away; past it a publish waits."""
 
@@ -26,10 +30,26 @@ class Disconnected(Exception):
 
 
 def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
-    """Return a readiness check of *client*."""
+    """Return a readiness check of *client*: it passes when the server answers a PING.
+
+    A connection alone says little: it stands while the server hangs.
+    """
+    asked: tuple[int, asyncio.Task[None]] | None = None
 
     async def check() -> None:
+        nonlocal asked
         if not client.is_connected:
+            raise Disconnected
+        connection: int = client.stats["reconnects"]
+        if asked is None or asked[0] != connection or asked[1].done():
+            # nats-py forgets unanswered PINGs when it reconnects. They must not be given up
+            # earlier: its reader fails on a PONG whose PING was cancelled.
+            if asked:
+                asked[1].cancel()
+            asked = connection, asyncio.create_task(client.flush(PONG_WAIT_S))
+        task = asked[1]
+        done, _ = await asyncio.wait({task}, timeout=PING_ANSWER_S)
+        if not done or task.cancelled() or task.exception():
             raise Disconnected
 
     return check

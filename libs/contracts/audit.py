@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from libs.contracts.events import Source
 from libs.contracts.rpc import Method
@@ -82,8 +82,8 @@ class AuditTrail(Wire):
 class ReadActivity(Wire):
     """Count the events of the actor's project by the hour, from the hour of *since* to *until*."""
 
-    since: AwareDatetime
-    until: AwareDatetime
+    since: Moment
+    until: Moment
 
 
 class HourCount(Wire):

@@ -16,7 +16,7 @@ from libs.contracts.events import Source
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import INDEX_MAX
 from libs.contracts.rpc import Method
-from libs.contracts.values import JsonValue, Moment
+from libs.contracts.values import Instant, JsonValue
 from libs.contracts.wire import Sparse, Wire
 
 OPERATIONS_MAX = 10_000
@@ -229,8 +229,8 @@ class ListBundles(Wire):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class ReadBundle(Wire):

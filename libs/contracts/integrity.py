@@ -8,6 +8,7 @@ from pydantic import Field
 
 from libs.contracts.events import Event
 from libs.contracts.rpc import Method
+from libs.contracts.values import Instant, Moment
 from libs.contracts.wire import Wire
 
 REASON_CHARS_MAX = 2000
@@ -107,8 +108,8 @@ class Search(Wire):
     user_id: UUID | None = None
     type: str | None = None
     text: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     limit: int = Field(default=50, ge=1, le=SEARCH_EVENTS_MAX)
 
 
@@ -171,7 +172,7 @@ class Decide(Wire):
 class Republish(Wire):
     """Announce once more what happened since a time."""
 
-    since: datetime | None = None
+    since: Instant | None = None
 
 
 class Republished(Wire):
@@ -187,8 +188,8 @@ class RefillLeft(Wire):
 class Activity(Wire):
     """Events of the actor's project by the hour."""
 
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
 
 
 class Hour(Wire):

@@ -17,8 +17,11 @@ from libs.contracts.wire import Wire
 
 GRANTS_MAX = 100
 """Teams that have a role in one project."""
-TEAMS_PER_PERSON_MAX = 100
-"""Teams that one person is in; named in each question about what they may do."""
+TEAMS_ACCEPTED_MAX = 100
+"""Teams that one person has made or accepted; named in each question about what they may do."""
+TEAMS_UNASKED_MAX = 100
+"""Teams that others brought one person into and that open something to them before they accept;
+named likewise. Further ones wait to be accepted."""
 
 
 def _below_owner(role: Role) -> Role:

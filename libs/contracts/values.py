@@ -42,11 +42,20 @@ Flag = Annotated[bool, Field(strict=True)]
 """`true` or `false`, and nothing that only resembles them."""
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _instant(moment: datetime) -> datetime:
     try:
-        moment = moment.astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("a time of another age") from None
+        raise ValueError("the year in UTC must be 1 to 9999") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_instant)]
+"""A time with its offset, in UTC, of any year that has a place in the calendar: a bound, such as
+the begin of a period or the end of a token's life."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    moment = _instant(moment)
     if not YEARS[0] <= moment.year <= YEARS[1]:
         raise ValueError(f"the year must be {YEARS[0]} to {YEARS[1]}")
     return moment

@@ -46,7 +46,13 @@ class ProcessSettings(BaseSettings):
         description="Connections of this replica; each costs the server about 5 MB.",
     )
     nats_url: str = Field(description="nats://user:password@host:port")
-    ops_host: str = "127.0.0.1"
+    ops_host: str = Field(
+        default="127.0.0.1",
+        description="Address, IPv4 or IPv6, that the listener of SCRIPTORIUM_OPS_PORT is bound to."
+        " The default is reached from the same machine alone; where probes and scrapers come over"
+        " the network, as in Kubernetes, name the process's own address, or 0.0.0.0 or :: behind"
+        " rules that keep everybody else out.",
+    )
     ops_port: int = Field(description="Port of /healthz, /readyz and /metrics; not public.")
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

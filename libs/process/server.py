@@ -7,6 +7,8 @@ from typing import Any
 
 import uvicorn
 
+from libs.process.protocol import BoundedProtocol
+
 START_WAIT_S = 10.0
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -37,7 +39,7 @@ class HttpServer:
                 app,
                 host=host,
                 port=port,
-                http="httptools",
+                http=BoundedProtocol,
                 ws=upgrade_protocol,
                 lifespan="off",
                 log_config=None,

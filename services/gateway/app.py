@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,6 +25,7 @@ from services.gateway.facts import Facts
 from services.gateway.idempotency import Idempotency
 from services.gateway.identity import Identities
 from services.gateway.identity.access import AccessTokens
+from services.gateway.identity.endings import Endings
 from services.gateway.identity.keys import KeyRing
 from services.gateway.identity.oidc import OidcIssuer
 from services.gateway.identity.passwords import Passwords
@@ -33,7 +33,9 @@ from services.gateway.identity.store import IdentityStore
 from services.gateway.limits import LimitClass, Limits
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
+from services.gateway.logins import LoginLimits
 from services.gateway.maintenance import keep_clean
+from services.gateway.notices import Notices
 from services.gateway.operators import Operators
 from services.gateway.routes.audit import AuditRoutes
 from services.gateway.routes.blobs import BlobRoutes
@@ -108,19 +110,34 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
         keys = await asyncio.to_thread(KeyRing, settings.keys_dir)
         people = IdentityStore(pool)
-        identities = _identities(settings, people, passwords, keys, web)
+        endings = Endings(people, access_token_life_s=settings.access_token_life_s)
+        identities = Identities(
+            store=people,
+            passwords=passwords,
+            access=_access_tokens(settings, keys),
+            endings=endings,
+            oidc=_oidc(settings, web),
+            refresh_token_life_s=settings.refresh_token_life_s,
+            session_life_s=settings.session_life_s,
+            clock=lambda: datetime.now(UTC),
+        )
         caller = Caller(client)
         teams = TeamStore(pool)
         authority = Authority(client=client, caller=caller, identities=identities, teams=teams)
+        limits = Limits(client, _per_minute(settings))
         live = Live(
             client=client,
             caller=caller,
             authority=authority,
+            limits=limits,
             settings=settings,
             replica=settings.replica,
         )
         streams = Streams(client, caller, authority)
         lives += [live, streams]
+        endings.watch(live, streams)
+        # Before anybody is let in: an access token of a session that has ended is good for nobody.
+        await endings.look()
         facts = Facts(authority, live, streams)
         facts.subscribe(broker, client)
         await facts.listen(client)
@@ -136,14 +153,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         idempotency = Idempotency(pool)
         pipeline = Pipeline(
             authority=authority,
-            limits=Limits(client, _per_minute(settings)),
+            limits=limits,
             idempotency=idempotency,
-            trusted_proxies=_networks(settings),
+            trusted_proxies=settings.trusted_networks,
         )
         health = Health(bus=is_connected(client), database=_answers(pool))
         public = Public(keys, health)
         routes = [
-            *IdentityRoutes(identities).routes(),
+            *IdentityRoutes(identities, LoginLimits(limits, identities)).routes(),
             *manuscript_routes(caller, authority),
             *world_routes(caller, authority, blobs),
             *FileRoutes(caller, blobs).routes(),
@@ -168,7 +185,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *EventRoutes(streams, Catalogue(caller)).routes(),
             *WorkspaceRoutes(caller, authority).routes(),
             *ExchangeRoutes(caller, blobs).routes(),
-            *LibraryRoutes(caller).routes(),
+            *LibraryRoutes(caller, authority).routes(),
             *LifecycleRoutes(caller, authority).routes(),
             *public.routes(),
         ]
@@ -182,7 +199,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         chores = [
             tasks.create_task(keys.watch()),
-            tasks.create_task(TeamChanges(pool, authority, live, streams).run()),
+            tasks.create_task(Notices(pool, endings, TeamChanges(authority, live, streams)).run()),
             tasks.create_task(keep_clean(people.clean, idempotency.clean)),
         ]
         await server.start()
@@ -210,45 +227,30 @@ async def _until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
             wait.cancel()
 
 
-def _identities(
-    settings: Settings,
-    people: IdentityStore,
-    passwords: Passwords,
-    keys: KeyRing,
-    web: httpx.AsyncClient,
-) -> Identities:
-    oidc = None
-    if settings.oidc_issuer and settings.oidc_audience:
-        oidc = OidcIssuer(settings.oidc_issuer, settings.oidc_audience, web)
-    access = AccessTokens(
+def _access_tokens(settings: Settings, keys: KeyRing) -> AccessTokens:
+    return AccessTokens(
         keys,
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         life_s=settings.access_token_life_s,
     )
-    return Identities(
-        store=people,
-        passwords=passwords,
-        access=access,
-        oidc=oidc,
-        refresh_token_life_s=settings.refresh_token_life_s,
-        session_life_s=settings.session_life_s,
-        clock=lambda: datetime.now(UTC),
-    )
+
+
+def _oidc(settings: Settings, web: httpx.AsyncClient) -> OidcIssuer | None:
+    if settings.oidc_issuer and settings.oidc_audience:
+        return OidcIssuer(settings.oidc_issuer, settings.oidc_audience, web)
+    return None
 
 
 def _per_minute(settings: Settings) -> dict[LimitClass, int]:
     return {
         LimitClass.AUTH: settings.limit_auth_per_minute,
+        LimitClass.ACCOUNT: settings.limit_account_per_minute,
         LimitClass.READ: settings.limit_read_per_minute,
         LimitClass.WRITE: settings.limit_write_per_minute,
         LimitClass.CONTENT: settings.limit_content_per_minute,
         LimitClass.AI: settings.limit_ai_per_minute,
     }
-
-
-def _networks(settings: Settings) -> list[IPv4Network | IPv6Network]:
-    return list(settings.trusted_proxies)
 
 
 def _answers(pool: Pool) -> Callable[[], Awaitable[None]]:

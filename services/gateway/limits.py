@@ -39,6 +39,7 @@ class LimitClass(StrEnum):
     """Routes that draw from one allowance."""
 
     AUTH = "auth"
+    ACCOUNT = "account"
     READ = "read"
     WRITE = "write"
     CONTENT = "content"
@@ -116,16 +117,16 @@ class Limits:
         self._own: dict[str, int] = {}
         self._own_window = 0
 
-    async def count(self, limit_class: LimitClass, caller: str) -> Spent:
-        """Count one request of *caller*; never fails."""
+    async def count(self, limit_class: LimitClass, caller: str, by: int = 1) -> Spent:
+        """Count one request of *caller*, or one less with -1; never fails."""
         now = self._clock()
         window = int(now // WINDOW_S)
         subject = f"limits.{limit_class}.{caller}.{window}"
         count = None
         if self._client.is_connected and time.monotonic() >= self._away_until:
-            count = await self._count_together(subject)
+            count = await self._count_together(subject, by)
         if count is None:
-            count = self._count_alone(subject, window)
+            count = self._count_alone(subject, window, by)
         return Spent(
             limit_class,
             count,
@@ -133,10 +134,10 @@ class Limits:
             max(1, int((window + 1) * WINDOW_S - now)),
         )
 
-    async def _count_together(self, subject: str) -> int | None:
+    async def _count_together(self, subject: str, by: int) -> int | None:
         try:
             reply = await self._client.request(
-                subject, b"", timeout=COUNT_WAIT_S, headers={"Nats-Incr": "1"}
+                subject, b"", timeout=COUNT_WAIT_S, headers={"Nats-Incr": f"{by:+d}"}
             )
             return int(json.loads(reply.data)["val"])
         except (nats.errors.Error, TimeoutError, ValueError, KeyError) as error:
@@ -144,12 +145,12 @@ class Limits:
             self._away_until = time.monotonic() + AWAY_PAUSE_S
             return None
 
-    def _count_alone(self, subject: str, window: int) -> int:
+    def _count_alone(self, subject: str, window: int, by: int) -> int:
         _local.inc()
         if window != self._own_window or len(self._own) >= LOCAL_CALLERS_MAX:
             self._own_window = window
             self._own.clear()
-        self._own[subject] = self._own.get(subject, 0) + 1
+        self._own[subject] = self._own.get(subject, 0) + by
         return self._own[subject]
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from libs import errors
 from services.gateway.identity.model import Identity
+from services.gateway.identity.names import normal_email
 
 EVERYBODY = "*"
 
@@ -27,7 +28,7 @@ class Operators:
             if each == EVERYBODY:
                 self._everybody = True
             elif "@" in each:
-                self._emails.add(each.casefold())
+                self._emails.add(normal_email(each))
             else:
                 self._ids.add(UUID(each))
 
@@ -49,5 +50,5 @@ class Operators:
         return (
             self._everybody
             or identity.user_id in self._ids
-            or identity.email.casefold() in self._emails
+            or normal_email(identity.email) in self._emails
         )

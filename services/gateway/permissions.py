@@ -114,12 +114,6 @@ _OPEN_IN_ARCHIVE = frozenset(
 )
 """What may be done in an archived project besides reading: to all of it, and to who may come in."""
 
-_INCLUDED: Mapping[str, frozenset[str]] = {
-    Scope.READ: frozenset({Scope.READ}),
-    Scope.WRITE: frozenset({Scope.READ, Scope.WRITE}),
-    Scope.ADMIN: frozenset(Scope),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -190,7 +184,7 @@ def require_scope(identity: Identity, action: Action) -> None:
 
 def _require_scope(scopes: frozenset[str] | None, action: Action) -> None:
     needed = scope_of(action)
-    if scopes is None or any(needed in _INCLUDED.get(scope, ()) for scope in scopes):
+    if scopes is None or any(needed in Scope(each).included for each in scopes):
         return
     raise errors.Forbidden(
         f"This token needs the scope {needed} for {action}.", action=action, scope=needed
@@ -219,6 +213,34 @@ def document() -> str:
         "and READERs. The same holds for roles of teams ([teams](teams.md)), none of which is",
         "OWNER; the strongest of a person's roles counts. Personal access tokens are narrowed",
         "further by their scopes: `write` includes `read`, `admin` includes both.",
+        "",
+        "What is copied from one project to another is allowed in both, at that moment: by the",
+        "role that the person has in each, and by the scope of the token.",
+        "",
+        "## Tokens and sessions",
+        "",
+        "A login opens a session. Its access tokens are good for 15 minutes, its refresh token",
+        "for the next pair. A refresh token that was just spent may come again for ten seconds,",
+        "while its successor was not used: two windows refresh at once, or an answer was lost.",
+        "Later, or once a successor was used, it is taken for stolen: 401 `REFRESH_TOKEN_REUSED`,",
+        "and the session is closed.",
+        "",
+        "A session ends with its logout, that of all sessions (`everywhere`), a stolen refresh",
+        "token, or after 90 days; a personal token when it is deleted or expires. From then on",
+        "requests are refused, and within seconds, at every gateway, the sockets are closed",
+        "(4401) and the event streams ended that were opened with it. A socket does not end with",
+        "its access token: it lives as long as the session. Of a token of an external issuer no",
+        "session is known, so what it opened ends when it expires.",
+        "",
+        "A personal token that is made with another one has no more scopes than that, ends no",
+        "later, and is deleted with it. Addresses are compared in lower case, passwords as they",
+        "are, both in the normal form of RFC 8265, however a keyboard writes an accent.",
+        "",
+        "Logins are limited by network address, and failed ones by account as well; a network",
+        "that the person logged in from before has an allowance of its own there, so that nobody",
+        "is kept out by those who guess at their password.",
+        "",
+        "## The matrix",
         "",
         f"| action | {' | '.join(roles)} | scope |",
         f"|---|{'|'.join(':-:' for _ in roles)}|---|",

@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 from libs import errors
 from libs.errors import AppError
+from libs.process.protocol import HEAD_BYTES_MAX, HEAD_WAIT_S, HEADERS_MAX
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +140,10 @@ def document() -> str:
         "`status`, `detail`, `instance`, `code`, `traceId` and what belongs to its code. The",
         "`code` never changes; `detail` is for people. Refused input names each mistake in",
         "`errors`, a list of `{field, detail}`. A 429 and a 503 carry `Retry-After`.",
+        "",
+        "Two answers come without a body, before a request is known: 431 when its line and",
+        f"headers are longer than {HEAD_BYTES_MAX >> 10} KiB or there are more than {HEADERS_MAX}",
+        f"headers, 408 when they take longer than {HEAD_WAIT_S:.0f} s. The connection is closed.",
         "",
         "| code | status | meaning |",
         "|---|---|---|",

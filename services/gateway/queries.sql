@@ -1,11 +1,22 @@
 -- name: register
--- No row returned: the address has an account already.
-INSERT INTO users (id, email, display_name, password_hash) VALUES ($1, $2, $3, $4)
-ON CONFLICT (lower(email)) DO NOTHING
+-- No row returned: the address has an account already, in whatever form it is written.
+INSERT INTO users (id, email, email_normal, display_name, password_hash)
+SELECT $1, $2, $3, $4, $5
+WHERE NOT EXISTS (SELECT FROM users WHERE email_normal = $3 OR lower(email) = lower($2))
+ON CONFLICT DO NOTHING
 RETURNING id, email, display_name;
 
 -- name: find_login
-SELECT id, email, display_name, password_hash FROM users WHERE lower(email) = lower($1);
+-- Of two older accounts whose addresses have one normal form, each is found by its own.
+SELECT id, email, display_name, password_hash FROM users
+WHERE lower(email) = lower($1) OR email_normal = $2
+ORDER BY lower(email) = lower($1) DESC LIMIT 1;
+
+-- name: was_here
+-- Whether a person has logged in from a network address while their sessions are remembered.
+SELECT EXISTS (
+    SELECT FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE (lower(u.email) = lower($1) OR u.email_normal = $2) AND s.opened_from = $3);
 
 -- name: find_user
 SELECT id, email, display_name, created_at FROM users WHERE id = $1;
@@ -22,10 +33,13 @@ WHERE e.issuer = $1 AND e.subject = $2;
 
 -- name: add_external_user
 -- An address that somebody here already uses is not taken over: that would be their account.
-INSERT INTO users (id, email, display_name)
-VALUES ($1, (SELECT $2::text WHERE NOT EXISTS (
-    SELECT FROM users WHERE lower(email) = lower($2::text))), $3)
-ON CONFLICT (lower(email)) DO NOTHING
+WITH free AS (
+    SELECT $2::text AS email, $3::text AS normal WHERE NOT EXISTS (
+        SELECT FROM users WHERE email_normal = $3::text OR lower(email) = lower($2::text))
+)
+INSERT INTO users (id, email, email_normal, display_name)
+VALUES ($1, (SELECT email FROM free), (SELECT normal FROM free), $4)
+ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: add_external
@@ -34,28 +48,54 @@ INSERT INTO external_identities (issuer, subject, user_id) VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING RETURNING user_id;
 
 -- name: open_session
-INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + $3::interval);
+INSERT INTO sessions (id, user_id, expires_at, opened_from)
+VALUES ($1, $2, now() + $3::interval, $4);
 
 -- name: issue_refresh
-INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
-VALUES ($1, $2, now() + $3::interval);
+INSERT INTO refresh_tokens (token_hash, session_id, expires_at, parent_hash)
+VALUES ($1, $2, now() + $3::interval, $4);
 
 -- name: lock_refresh
--- The row lock makes two uses of one token take turns: the second sees it spent.
+-- The row lock makes two uses of one token take turns: the second sees it spent. A token that was
+-- spent a moment ago, and none of whose successors was, may be `repeated`.
 SELECT r.session_id, r.spent_at IS NOT NULL AS spent, r.expires_at <= now() AS expired,
+       r.spent_at > now() - $2::interval AND NOT EXISTS (
+           SELECT FROM refresh_tokens n WHERE n.parent_hash = r.token_hash
+               AND n.spent_at IS NOT NULL) AS repeated,
        s.revoked_at IS NOT NULL OR s.expires_at <= now() AS closed,
        u.id, u.email, u.display_name
 FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id JOIN users u ON u.id = s.user_id
 WHERE r.token_hash = $1 FOR UPDATE OF r, s;
 
 -- name: spend_refresh
-UPDATE refresh_tokens SET spent_at = now() WHERE token_hash = $1;
+-- A token that comes again was spent when it came first.
+UPDATE refresh_tokens SET spent_at = now() WHERE token_hash = $1 AND spent_at IS NULL;
 
 -- name: close_session
-UPDATE sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL;
+-- Every gateway is told at the commit.
+WITH closed AS (
+    UPDATE sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id
+)
+SELECT id, pg_notify('credentials_ended', id::text) FROM closed;
 
 -- name: close_all_sessions
-UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL;
+WITH closed AS (
+    UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL RETURNING id
+)
+SELECT id, pg_notify('credentials_ended', id::text) FROM closed;
+
+-- name: ended_sessions
+-- Those that were closed in the last while.
+SELECT id FROM sessions WHERE revoked_at > now() - $1::interval
+ORDER BY revoked_at DESC LIMIT $2;
+
+-- name: living_credentials
+-- Which of these are sessions that go on, or personal tokens that are good.
+SELECT id FROM sessions
+WHERE id = ANY ($1::uuid[]) AND revoked_at IS NULL AND expires_at > now()
+UNION ALL
+SELECT id FROM personal_tokens
+WHERE id = ANY ($1::uuid[]) AND (expires_at IS NULL OR expires_at > now());
 
 -- name: drop_sessions
 -- Spent and revoked tokens stay until their session would have ended, to recognise reuse.
@@ -63,8 +103,8 @@ DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE expires_at < now() ORDER BY expires_at LIMIT $1);
 
 -- name: add_token
-INSERT INTO personal_tokens (id, user_id, name, token_hash, scopes, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO personal_tokens (id, user_id, name, token_hash, scopes, expires_at, made_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash
     WHERE personal_tokens.user_id = excluded.user_id
 RETURNING id, name, scopes, created_at, expires_at, last_used_at;
@@ -78,7 +118,15 @@ SELECT id, name, scopes, created_at, expires_at, last_used_at FROM personal_toke
 WHERE user_id = $1 AND id = $2;
 
 -- name: drop_token
-DELETE FROM personal_tokens WHERE user_id = $1 AND id = $2 RETURNING id;
+-- With all that it made, and what those made; every gateway is told at the commit.
+WITH RECURSIVE doomed AS (
+    SELECT id FROM personal_tokens WHERE user_id = $1 AND id = $2
+    UNION
+    SELECT t.id FROM personal_tokens t JOIN doomed d ON t.made_by = d.id
+), dropped AS (
+    DELETE FROM personal_tokens WHERE id IN (SELECT id FROM doomed) RETURNING id
+)
+SELECT id, pg_notify('credentials_ended', id::text) FROM dropped;
 
 -- name: use_token
 SELECT t.id AS token_id, t.scopes, t.expires_at, u.id, u.email, u.display_name,

@@ -1,5 +1,6 @@
 """What an operator may set of a gateway; each is `SCRIPTORIUM_<NAME>` in the environment."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 from uuid import UUID
@@ -71,6 +72,14 @@ class Settings(ProcessSettings):
     limit_auth_per_minute: PositiveInt = Field(
         default=60, description="Registrations and logins per IP address."
     )
+    limit_account_per_minute: PositiveInt = Field(
+        default=20,
+        description="Failed logins per account, from networks that its person did not log in from"
+        " before; each of those has as many of its own.",
+    )
+    sockets_per_person_max: PositiveInt = Field(
+        default=1000, description="Sockets that one person may have open at one gateway."
+    )
     limit_read_per_minute: PositiveInt = 1200
     limit_write_per_minute: PositiveInt = 600
     limit_content_per_minute: PositiveInt = 600
@@ -90,6 +99,11 @@ class Settings(ProcessSettings):
             if each != "*" and "@" not in each:
                 UUID(each)
         return value
+
+    @property
+    def trusted_networks(self) -> list[IPv4Network | IPv6Network]:
+        """The networks whose X-Forwarded-For is believed."""
+        return list(self.trusted_proxies)
 
     @model_validator(mode="after")
     def _oidc_whole(self) -> Self:

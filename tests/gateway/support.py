@@ -19,7 +19,7 @@ from libs.stack.ports import choose_port
 
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[2]
-READY_WAIT_S = 20.0
+READY_WAIT_S = 90.0
 
 _numbers = itertools.count(1)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import struct
 import zipfile
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -12,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import errors
+from libs.contracts.workspaces import JOBS_OPEN_MAX, PACKAGES_OPEN_MAX
 from libs.errors import AppError
 from libs.stack import Stack
 from services.gateway.exchange import unpacking
 from services.gateway.exchange.unpacking import Unpacking
-from services.gateway.exchange.uploads import UPLOAD_BYTES_MAX
+from services.gateway.exchange.uploads import UPLOAD_BYTES_MAX, Uploads
 from tests.gateway.exchange import (
     RICH,
     done,
@@ -28,7 +30,7 @@ from tests.gateway.exchange import (
     vouched,
     zipped,
 )
-from tests.gateway.support import Manuscript, Person, is_problem
+from tests.gateway.support import Manuscript, Person, is_problem, some_id, until
 
 
 async def test_there_and_back(mary: Person, percy: Person, manuscript: Manuscript) -> None:
@@ -233,3 +235,89 @@ async def test_too_large_is_said_before_it_is_sent(stack: Stack, mary: Person) -
 
     assert b" 413 " in answer
     writer.close()
+
+
+class TestPlaces:
+    """What came to nothing keeps none of the places that a person has for exports and imports."""
+
+    async def test_refused_imports_leave_none(self, mary: Person, manuscript: Manuscript) -> None:
+        """Whatever they are refused for, before, while and after they are sent."""
+        told = STATE.replace(b'"scene":1', b'"scene":2')
+        refusals = [zipped(vouched({"state.ndjson": told}))] + [
+            BAD[name][0] for name in ("text of no scene", "wrong checksum", "flipped")
+        ]
+        for file in [refusals[0]] * (PACKAGES_OPEN_MAX + 1) + refusals * 6:
+            assert is_problem(await imported(mary, file), 400, "PACKAGE_DAMAGED")
+
+        await done(mary, await imported(mary, zipped(vouched(GOOD))))
+        assert await exported(mary, manuscript.project["id"])
+
+    async def test_jobs_that_failed_leave_none(self, mary: Person, manuscript: Manuscript) -> None:
+        """A text that is none is found by the job, when the import was answered long ago."""
+        file = zipped(vouched(GOOD | {"scenes/000003.yjs": b"no yjs"}))
+        for _ in range(PACKAGES_OPEN_MAX // JOBS_OPEN_MAX + 1):
+            jobs = [await imported(mary, file) for _ in range(JOBS_OPEN_MAX)]
+            for each in jobs:
+                assert (await ended(mary, each))["status"] == "failed"
+
+        assert await exported(mary, manuscript.project["id"])
+
+    async def test_exports_that_nobody_reads_leave_none(
+        self, mary: Person, manuscript: Manuscript
+    ) -> None:
+        """Whoever asks and leaves."""
+        url = httpx.URL(str(mary.http.base_url))
+        head = (
+            f"GET /api/projects/{manuscript.project['id']}/export HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {mary.access_token}\r\n\r\n"
+        ).encode()
+        for number in range(PACKAGES_OPEN_MAX + 5):
+            _, writer = await asyncio.open_connection(url.host, url.port)
+            writer.write(head)
+            await writer.drain()
+            await asyncio.sleep(0.002 * number)
+            writer.transport.abort()
+
+        async def works() -> bool:
+            path = f"/api/projects/{manuscript.project['id']}/export"
+            return (await mary.get(path)).status_code == 200
+
+        await until(works, 10)
+
+
+def test_what_is_read_is_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file that inflates a thousand times is given up; each reading of it counts."""
+    path = tmp_path / "x.zip"
+    path.write_bytes(zipped(vouched({"state.ndjson": HEAD, "files/x": bytes(1 << 20)})))
+    monkeypatch.setattr(unpacking, "INFLATED_BYTES_FREE", 1 << 19)
+    with path.open("rb") as file, pytest.raises(errors.TooLarge) as refused:
+        for _ in Unpacking(file).chunks("files/x"):
+            pass
+    assert refused.value.data["at"] == "files/x"
+    monkeypatch.setattr(unpacking, "INFLATED_BYTES_FREE", 3 << 19)
+    with path.open("rb") as file:
+        opened = Unpacking(file)
+        assert sum(map(len, opened.chunks("files/x"))) == 1 << 20
+        with pytest.raises(errors.TooLarge):
+            list(opened.chunks("files/x"))
+
+
+async def test_nobody_takes_all_places_for_files() -> None:
+    """The files that one person sends, however slowly, leave room for those of others."""
+    uploads, one, other = Uploads(), some_id(), some_id()
+
+    def body() -> Any:
+        class Nothing:
+            async def parts(self) -> AsyncGenerator[bytes]:
+                yield b"x"
+
+        return Nothing()
+
+    async with uploads.receive(body(), one), uploads.receive(body(), one):
+        with pytest.raises(errors.RateLimited):
+            async with uploads.receive(body(), one):
+                pass
+        async with uploads.receive(body(), other):
+            pass
+    async with uploads.receive(body(), one):
+        pass

@@ -3,19 +3,28 @@
 import asyncio
 import os
 import time
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 import jwt
 import pytest
 
 from libs import errors
+from libs.postgres import Pool
 from libs.stack import Stack
+from services.gateway.identity import Identity
 from services.gateway.identity.access import AccessTokens
 from services.gateway.identity.keys import KEY_REST_S, KeyRing, rotate_keys
 from services.gateway.identity.model import Person as Account
+from services.gateway.identity.model import digest
+from services.gateway.identity.names import normal_email
+from services.gateway.identity.passwords import Passwords
+from services.gateway.identity.store import REFRESH_GRACE_S
+from services.gateway.operators import Operators
 from tests.gateway.support import PASSWORD, Person, is_problem, some_id, until
 
 
@@ -34,14 +43,77 @@ class TestAccounts:
         me = await http.get("/api/me", headers={"Authorization": f"Bearer {body['accessToken']}"})
         assert me.json() == body["user"]
 
-    async def test_an_address_has_one_account_in_any_case_of_letters(
-        self, http: httpx.AsyncClient, mary: Person
+    @pytest.mark.parametrize(
+        ("given", "typed"),
+        [
+            ("mary@example.org", "MARY@Example.ORG"),
+            ("caf\u00e9@example.org", "cafe\u0301@example.org"),
+            ("cafe\u0301@example.org", "CAFE\u0301@example.org"),
+            ("\u00c9LAN@example.org", "\u00e9lan@example.org"),
+            ("mary@example.org", "\uff4d\uff41\uff52\uff59@example.org"),
+            ("\u03a3\u03a3@example.org", "\u03c3\u03c2@example.org"),
+            ("\u212a@example.org", "k@example.org"),
+        ],
+    )
+    async def test_an_address_has_one_account_however_it_is_written(
+        self, http: httpx.AsyncClient, given: str, typed: str
     ):
-        again = {"email": mary.email.upper(), "password": PASSWORD, "displayName": "M"}
+        """In any case, composed or not, in any width; RFC 8265 says which."""
+        stem = uuid4().hex
+        body = {"email": f"{stem}{given}", "password": PASSWORD, "displayName": "M"}
+        made = await http.post("/api/auth/register", json=body)
+        assert made.status_code == 201, made.text
+        assert made.json()["user"]["email"] == body["email"]
+        again = {**body, "email": f"{stem}{typed}"}
 
         assert is_problem(await http.post("/api/auth/register", json=again), 409, "EMAIL_TAKEN")
-        login = {"email": mary.email.upper(), "password": PASSWORD}
-        assert (await http.post("/api/auth/login", json=login)).json()["user"]["id"] == mary.id
+        del again["displayName"]
+        login = await http.post("/api/auth/login", json=again)
+        assert login.json()["user"] == made.json()["user"]
+
+    async def test_look_alikes_are_other_accounts(self, http: httpx.AsyncClient):
+        """What folds to the same letters is not the same address."""
+        stem = uuid4().hex
+        for each in ("s", "\u017f", "ss", "\u00df"):
+            body = {"email": f"{stem}{each}@example.org", "password": PASSWORD, "displayName": "S"}
+            assert (await http.post("/api/auth/register", json=body)).status_code == 201
+
+    async def test_an_account_from_before_is_found_by_its_own_address_and_password(
+        self, http: httpx.AsyncClient, pool: Pool
+    ):
+        """Addresses and passwords were once kept as they were typed, twins included."""
+        stem, password = uuid4().hex, "pa\u0308ssword enough"
+        twins = [f"{stem}caf\u00e9@example.org", f"{stem}cafe\u0301@example.org"]
+        hashed = Passwords()._hasher.hash(password)  # pyright: ignore[reportPrivateUsage]
+        ids = [uuid4(), uuid4()]
+        for user_id, email in zip(ids, twins, strict=True):
+            await pool.execute(
+                "INSERT INTO users (id, email, email_normal, display_name, password_hash)"
+                " VALUES ($1, $2, $3, 'T', $4)",
+                user_id,
+                email,
+                normal_email(email) if email is twins[0] else None,
+                hashed,
+            )
+
+        for user_id, email in zip(ids, twins, strict=True):
+            typed = {"email": email, "password": password}
+            first = await http.post("/api/auth/login", json=typed)
+            assert first.json()["user"]["id"] == str(user_id)
+            other = {"email": email, "password": unicodedata.normalize("NFC", password)}
+            assert (await http.post("/api/auth/login", json=other)).status_code == 200
+
+    async def test_a_password_is_one_however_it_is_typed(self, http: httpx.AsyncClient):
+        stem, password = uuid4().hex, "p\u00e4ssw\u00f6rt\u00a0geheim"
+        body = {"email": f"{stem}@example.org", "password": password, "displayName": "M"}
+        assert (await http.post("/api/auth/register", json=body)).status_code == 201
+        del body["displayName"]
+
+        for typed in (unicodedata.normalize("NFD", password), password.replace("\u00a0", " ")):
+            answer = await http.post("/api/auth/login", json={**body, "password": typed})
+            assert answer.status_code == 200
+        upper = await http.post("/api/auth/login", json={**body, "password": password.upper()})
+        assert is_problem(upper, 401, "UNAUTHENTICATED")
 
     @pytest.mark.parametrize(
         "body",
@@ -102,6 +174,24 @@ class TestAccounts:
         assert waited < 0.5
 
 
+class TestOperators:
+    """They are named by address in the settings, and compared as accounts are."""
+
+    @pytest.mark.parametrize(
+        ("listed", "email", "known"),
+        [
+            ("ops@example.org", "OPS@Example.org", True),
+            ("caf\u00e9@example.org", "cafe\u0301@example.org", True),
+            ("ops@example.org", "op\u017f@example.org", False),
+            ("strasse@example.org", "stra\u00dfe@example.org", False),
+            ("fine@example.org", "\ufb01ne@example.org", False),
+            ("ops@example.org", "", False),
+        ],
+    )
+    def test_look_alikes_are_none(self, listed: str, email: str, known: bool):
+        assert Operators([listed]).known(Identity(some_id(), "", email)) is known
+
+
 class TestSessions:
     async def refresh(self, http: httpx.AsyncClient, token: str) -> httpx.Response:
         return await http.post("/api/auth/refresh", json={"refreshToken": token})
@@ -116,25 +206,63 @@ class TestSessions:
         tokens = {mary.refresh_token, first.json()["refreshToken"], second.json()["refreshToken"]}
         assert len(tokens) == 3
 
-    async def test_reuse_closes_the_whole_family(self, http: httpx.AsyncClient, mary: Person):
-        """A second use means that a thief has it, or had it before us: both lose it."""
+    async def later(self, pool: Pool, token: str) -> None:
+        """Let it be as if a token had been spent a while ago."""
+        past = timedelta(seconds=REFRESH_GRACE_S)
+        await pool.execute(
+            "UPDATE refresh_tokens SET spent_at = spent_at - $2::interval WHERE token_hash = $1",
+            digest(token),
+            past,
+        )
+
+    async def test_reuse_closes_the_whole_family(
+        self, http: httpx.AsyncClient, mary: Person, pool: Pool
+    ):
+        """A second use, later, means that a thief has it, or had it before us: both lose it."""
         heir = (await self.refresh(http, mary.refresh_token)).json()["refreshToken"]
+        await self.later(pool, mary.refresh_token)
         stolen = await self.refresh(http, mary.refresh_token)
 
         assert is_problem(stolen, 401, "REFRESH_TOKEN_REUSED")
         assert is_problem(await self.refresh(http, heir), 401, "UNAUTHENTICATED")
 
-    async def test_two_uses_at_once_make_one_pair_at_most(
-        self, http: httpx.AsyncClient, http2: httpx.AsyncClient, mary: Person
+    async def test_an_ancestor_is_stolen_however_soon_it_comes(
+        self, http: httpx.AsyncClient, mary: Person
     ):
+        """Whoever has its successor has used that: the first one is nobody's any more."""
+        heir = (await self.refresh(http, mary.refresh_token)).json()["refreshToken"]
+        third = (await self.refresh(http, heir)).json()["refreshToken"]
+        stolen = await self.refresh(http, mary.refresh_token)
+
+        assert is_problem(stolen, 401, "REFRESH_TOKEN_REUSED")
+        assert is_problem(await self.refresh(http, third), 401, "UNAUTHENTICATED")
+
+    async def test_windows_that_refresh_at_once_all_go_on(
+        self, http: httpx.AsyncClient, http2: httpx.AsyncClient, mary: Person, pool: Pool
+    ):
+        """Each has a pair that works, and whose reuse is noticed as any other's."""
         answers = await asyncio.gather(
             *(self.refresh(each, mary.refresh_token) for each in (http, http2) * 4)
         )
+        heirs = [each.json()["refreshToken"] for each in answers]
 
-        assert [a.status_code for a in answers].count(200) == 1
-        winner = next(a for a in answers if a.status_code == 200)
-        after = await self.refresh(http, winner.json()["refreshToken"])
-        assert is_problem(after, 401, "UNAUTHENTICATED")
+        assert [each.status_code for each in answers] == [200] * 8
+        assert len(set(heirs)) == 8
+        next_ones = [await self.refresh(http, heir) for heir in heirs]
+        assert [each.status_code for each in next_ones] == [200] * 8
+        await self.later(pool, heirs[3])
+        assert is_problem(await self.refresh(http2, heirs[3]), 401, "REFRESH_TOKEN_REUSED")
+        last = next_ones[0].json()["refreshToken"]
+        assert is_problem(await self.refresh(http, last), 401, "UNAUTHENTICATED")
+
+    async def test_a_closed_session_is_not_opened_again_by_the_grace(
+        self, http: httpx.AsyncClient, mary: Person
+    ):
+        await self.refresh(http, mary.refresh_token)
+        await http.post("/api/auth/logout", json={"refreshToken": mary.refresh_token})
+
+        again = await self.refresh(http, mary.refresh_token)
+        assert is_problem(again, 401, "UNAUTHENTICATED")
 
     async def test_logout_ends_this_session_only(self, http: httpx.AsyncClient, mary: Person):
         login = {"email": mary.email, "password": PASSWORD}

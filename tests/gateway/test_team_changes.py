@@ -20,8 +20,8 @@ from libs.postgres import Pool
 from libs.postgres import connect as connect_pool
 from libs.stack import Stack
 from services.gateway.authority import Authority
+from services.gateway.notices import POLL_INTERVAL_S
 from services.gateway.teams import TeamStore
-from services.gateway.teams.changes import POLL_INTERVAL_S
 from tests.gateway.support import Json, Manuscript, Person, is_problem, until
 from tests.gateway.teams import delete, grant, join, leave, team_of, withdraw
 from tests.gateway.test_authority import Nobody, identity_of

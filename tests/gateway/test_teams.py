@@ -7,12 +7,14 @@ import httpx
 import pytest
 
 from libs import errors
+from libs.contracts.actor import Role
 from libs.contracts.ids import new_id
+from libs.contracts.teams import TEAMS_UNASKED_MAX
 from libs.postgres import Pool
 from services.gateway.teams import TeamStore
 from services.gateway.teams.model import TeamPlace
-from tests.gateway.support import Person, is_problem, some_id, until
-from tests.gateway.teams import join, leave, team_of
+from tests.gateway.support import Manuscript, Person, is_problem, some_id, until
+from tests.gateway.teams import grant, join, leave, team_of
 
 
 class TestTeams:
@@ -170,8 +172,9 @@ class TestTeams:
         with pytest.raises(errors.LimitReached):
             await store.put_member(team, me, him, TeamPlace.MEMBER)
         monkeypatch.setattr("services.gateway.teams.store.TEAM_MEMBERS_MAX", 500)
-        monkeypatch.setattr("services.gateway.teams.store.TEAMS_PER_PERSON_MAX", 1)
+        monkeypatch.setattr("services.gateway.teams.store.TEAMS_ACCEPTED_MAX", 1)
         await store.put_member(team, me, him, TeamPlace.MEMBER)
+        await store.accept(team, him)
 
         refused = new_id()
         made = await asyncio.gather(
@@ -192,3 +195,89 @@ class TestTeams:
         assert is_problem(await reader.post("/api/teams", {"name": "X"}), 403, "FORBIDDEN")
         assert (await writer.post("/api/teams", {"name": "X"})).status_code == 201
         assert is_problem(await writer.ask("PUT", path, json={}), 403, "FORBIDDEN")
+
+
+class TestConsent:
+    """What others do to somebody takes nothing of what they may choose, and can be left."""
+
+    async def test_teams_that_one_did_not_choose_do_not_count(
+        self, mary: Person, percy: Person, store: TeamStore, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("services.gateway.teams.store.TEAMS_ACCEPTED_MAX", 1)
+        him = UUID(percy.id)
+        asked = UUID((await team_of(mary, percy))["id"])
+        for _ in range(3):
+            await join(mary, await team_of(mary), percy, "OWNER")
+
+        mine = await store.create(new_id(), him, "Mine")
+        with pytest.raises(errors.LimitReached):
+            await store.accept(asked, him)
+        await store.delete(mine.id, him, None)
+        assert (await store.accept(asked, him)).accepted
+
+    async def test_only_the_first_open_something_before_they_are_accepted(
+        self, mary: Person, percy: Person, store: TeamStore, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Whoever floods somebody's teams takes nothing away, and hides what comes later only."""
+        monkeypatch.setattr("services.gateway.teams.store.TEAMS_UNASKED_MAX", 2)
+        him = UUID(percy.id)
+        own = UUID((await team_of(percy))["id"])
+        teams = [UUID((await team_of(mary, percy))["id"]) for _ in range(4)]
+        assert set((await store.teams_of(him)).ids) == {own, *teams[:2]}
+
+        before = (await store.teams_of(him)).version
+        accepted = await percy.post(f"/api/teams/{teams[3]}/accept")
+        again = await percy.post(f"/api/teams/{teams[3]}/accept")
+
+        assert (accepted.status_code, accepted.json()["accepted"]) == (200, True)
+        assert again.json() == accepted.json()
+        found = await store.teams_of(him)
+        assert set(found.ids) == {own, *teams[:2], teams[3]}
+        assert found.version == before + 1
+        await store.remove_member(teams[0], him, him)
+        assert set((await store.teams_of(him)).ids) == {own, teams[1], teams[2], teams[3]}
+
+    async def test_one_sees_what_one_has_chosen_and_leaves_the_rest(
+        self, mary: Person, percy: Person, http: httpx.AsyncClient
+    ):
+        team = await team_of(mary, percy)
+        own = await team_of(percy)
+        listed = (await percy.get("/api/teams")).json()["items"]
+        assert {each["id"]: each["accepted"] for each in listed} == {
+            team["id"]: False,
+            own["id"]: True,
+        }
+        members = (await mary.get(f"/api/teams/{team['id']}/members")).json()["items"]
+        assert {each["userId"]: each["accepted"] for each in members} == {
+            mary.id: True,
+            percy.id: False,
+        }
+        stranger = await Person.register(http, "Stranger")
+        refused = await stranger.post(f"/api/teams/{team['id']}/accept")
+        assert is_problem(refused, 404, "NOT_FOUND")
+        reader = await percy.with_scopes("read")
+        refused = await reader.post(f"/api/teams/{team['id']}/accept")
+        assert is_problem(refused, 403, "FORBIDDEN")
+        assert (await leave(percy, team, percy)).status_code == 204
+        assert len((await percy.get("/api/teams")).json()["items"]) == 1
+
+    async def test_a_waiting_team_opens_its_projects_when_it_is_accepted(
+        self, manuscript: Manuscript, percy: Person, pool: Pool
+    ):
+        """At every gateway at once; what was decided before does not linger."""
+        mary = manuscript.owner
+        for number in range(TEAMS_UNASKED_MAX):
+            await pool.execute(
+                "WITH t AS (INSERT INTO teams (id, name) VALUES ($1, $2) RETURNING id)"
+                " INSERT INTO team_members (team_id, user_id, role) SELECT id, $3, 'MEMBER' FROM t",
+                new_id(),
+                f"team {number}",
+                UUID(percy.id),
+            )
+        team = await team_of(mary, percy)
+        assert (await grant(manuscript, team, Role.READER)).status_code == 200
+        project = f"/api/projects/{manuscript.project['id']}"
+        assert is_problem(await percy.get(project), 404, "NOT_FOUND")
+
+        assert (await percy.post(f"/api/teams/{team['id']}/accept")).status_code == 200
+        assert (await percy.get(project)).json()["role"] == "READER"

@@ -3,7 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from tests.gateway.support import Manuscript, Person, is_problem
+import pytest
+
+from services.gateway.identity import Identity, Scope
+from tests.gateway.support import Manuscript, Person, is_problem, some_id
 
 
 async def test_the_secret_is_shown_once(mary: Person):
@@ -56,13 +59,72 @@ async def test_scopes_narrow_what_the_person_may(manuscript: Manuscript, mary: P
     assert (await admin.ask("DELETE", project, params=version)).status_code == 204
 
 
-async def test_a_token_cannot_make_a_mightier_one(mary: Person):
+async def test_a_token_makes_narrower_ones(mary: Person):
+    """`admin` includes `write`, and that `read`."""
     admin = await mary.with_scopes("admin")
 
-    refused = await admin.post("/api/tokens", {"name": "x", "scopes": ["write", "admin"]})
+    for scopes in (["read"], ["write"], ["admin"], ["read", "write", "admin"]):
+        body = {"name": "x", "scopes": scopes}
+        assert (await admin.made("/api/tokens", body))["scopes"] == sorted(scopes)
+    for scope in ("read", "write"):
+        narrow = await mary.with_scopes(scope)
+        refused = await narrow.post("/api/tokens", {"name": "x", "scopes": [scope]})
+        assert is_problem(refused, 403, "FORBIDDEN")
 
+
+def test_a_scope_is_granted_by_those_that_include_it():
+    """The routes ask for `admin` already; this does not rely on it."""
+    writer = Identity(some_id(), "", "", frozenset({"write"}))
+
+    assert writer.may_grant([Scope.READ, Scope.WRITE])
+    assert not writer.may_grant([Scope.READ, Scope.ADMIN])
+    assert Identity(some_id(), "", "").may_grant(Scope)
+
+
+async def test_a_token_makes_none_that_outlives_it(mary: Person):
+    """Neither its time nor its deletion: what a thief made with it goes with it."""
+    now = datetime.now(UTC)
+    soon, later = ((now + timedelta(hours=each)).isoformat() for each in (1, 2))
+    body = {"name": "x", "scopes": ["admin"], "expiresAt": soon}
+    made = await mary.made("/api/tokens", body)
+    maker = Person(mary.http, mary.id, "", made["token"], "")
+
+    endless = await maker.made("/api/tokens", {"name": "x", "scopes": ["admin"]})
+    assert endless["expiresAt"] == made["expiresAt"]
+    refused = await maker.post("/api/tokens", {**body, "expiresAt": later})
     assert is_problem(refused, 403, "FORBIDDEN")
-    assert (await admin.post("/api/tokens", {"name": "x", "scopes": ["admin"]})).is_success
+    heir = Person(mary.http, mary.id, "", endless["token"], "")
+    last = await heir.made("/api/tokens", {"name": "x", "scopes": ["read"]})
+
+    assert (await mary.ask("DELETE", f"/api/tokens/{made['id']}")).status_code == 204
+    for token in (made, endless, last):
+        gone = Person(mary.http, mary.id, "", token["token"], "")
+        assert is_problem(await gone.get("/api/me"), 401, "UNAUTHENTICATED")
+    assert (await mary.get("/api/tokens")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("0001-01-01T00:00:00+14:00", 400),
+        ("9999-12-31T23:59:59-14:00", 400),
+        ("0001-01-01T00:00:00Z", 400),
+        ("9999-12-31T23:59:59Z", 201),
+        ("9999-12-31T23:59:59.999999Z", 201),
+        ("9999-12-31T23:59:59+14:00", 201),
+        ("2099-01-01T00:00:00", 400),
+        ("10000-01-01T00:00:00Z", 400),
+    ],
+)
+async def test_a_token_ends_at_any_time_there_is(mary: Person, moment: str, status: int):
+    body = {"name": "x", "scopes": ["write"], "expiresAt": moment}
+    made = await mary.post("/api/tokens", body)
+
+    assert made.status_code == status, made.text
+    if status == 201:
+        token = Person(mary.http, mary.id, "", made.json()["token"], "")
+        assert (await token.get("/api/me")).status_code == 200
+        assert (await mary.get("/api/tokens")).status_code == 200
 
 
 async def test_tokens_of_others_do_not_exist(mary: Person, percy: Person):

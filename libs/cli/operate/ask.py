@@ -10,6 +10,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from libs.cli.operate.line import Line, line
+from libs.contracts.values import Instant
 
 STYLE: dict[str, Any] = {
     "no_args_is_help": True,
@@ -19,6 +20,8 @@ STYLE: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 """How every group of commands behaves."""
+
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 def run(data_dir: Path, nats_url: str | None, ask: Callable[[Line], Awaitable[None]]) -> None:
@@ -42,6 +45,6 @@ def moment(given: str | None, option: str) -> datetime | None:
         return None
     try:
         found = TypeAdapter(datetime).validate_python(given)
+        return _INSTANT.validate_python(found if found.tzinfo else found.replace(tzinfo=UTC))
     except ValidationError:
         raise typer.BadParameter(f"{given!r} is no time in RFC 3339", param_hint=option) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -190,10 +190,14 @@ UPDATE workspace_jobs SET status = 'done', step = 'finishing', done = total, upd
 WHERE job_id = $1;
 
 -- name: fail_job
--- The project that never came to be may have bytes by now.
+-- The project that never came to be may have bytes by now; nobody needs the package any more, and
+-- it keeps one of its owner's places.
 WITH failed AS (
     UPDATE workspace_jobs SET status = 'failed', error = $2, updated_at = now()
-    WHERE job_id = $1 AND status = 'running' RETURNING kind, target_id
+    WHERE job_id = $1 AND status = 'running' RETURNING kind, target_id, package_id
+), dropped AS (
+    DELETE FROM packages p USING failed f WHERE p.package_id = f.package_id
+        AND NOT EXISTS (SELECT FROM templates t WHERE t.package_id = p.package_id)
 )
 INSERT INTO released_places (place) SELECT target_id FROM failed WHERE kind <> 'template'
 ON CONFLICT DO NOTHING;
@@ -212,10 +216,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 SELECT count(*) FROM templates WHERE owner_id = $1;
 
 -- name: templates
--- A person's own, and those shared with the members of a project where they or one of their teams
--- ($4) are; the newest first.
+-- A person's own, and those shared with the members of a project, which must be there, where they
+-- or one of their teams ($4) are now; the newest first.
 SELECT t.*, p.head FROM templates t JOIN packages p USING (package_id)
-WHERE ($2::uuid IS NULL OR t.template_id < $2) AND (t.owner_id = $1 OR t.shared AND (
+WHERE ($2::uuid IS NULL OR t.template_id < $2) AND (t.owner_id = $1 OR t.shared
+    AND EXISTS (SELECT FROM projects p WHERE p.id = t.project_id AND p.deleted_at IS NULL) AND (
     EXISTS (SELECT FROM members m WHERE m.project_id = t.project_id AND m.user_id = $1)
     OR EXISTS (SELECT FROM team_grants g
         WHERE g.project_id = t.project_id AND g.team_id = ANY ($4::uuid[]))))
@@ -224,7 +229,8 @@ ORDER BY t.template_id DESC LIMIT $3;
 -- name: template
 -- One of those.
 SELECT t.*, p.head FROM templates t JOIN packages p USING (package_id)
-WHERE t.template_id = $2 AND (t.owner_id = $1 OR t.shared AND (
+WHERE t.template_id = $2 AND (t.owner_id = $1 OR t.shared
+    AND EXISTS (SELECT FROM projects p WHERE p.id = t.project_id AND p.deleted_at IS NULL) AND (
     EXISTS (SELECT FROM members m WHERE m.project_id = t.project_id AND m.user_id = $1)
     OR EXISTS (SELECT FROM team_grants g
         WHERE g.project_id = t.project_id AND g.team_id = ANY ($3::uuid[]))));
@@ -233,15 +239,19 @@ WHERE t.template_id = $2 AND (t.owner_id = $1 OR t.shared AND (
 DELETE FROM templates WHERE template_id = $1 AND owner_id = $2 RETURNING package_id;
 
 -- name: library
+-- A project that its person has left is no longer theirs to copy from or to.
 SELECT l.project_id FROM libraries l JOIN projects p ON p.id = l.project_id
+JOIN members m ON m.project_id = p.id AND m.user_id = l.user_id
 WHERE l.user_id = $1 AND p.deleted_at IS NULL;
 
 -- name: name_library
--- Whoever comes second finds the first one's; one that was deleted is replaced.
+-- Whoever comes second finds the first one's; one that was deleted, or left, is replaced.
 INSERT INTO libraries AS known (user_id, project_id) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET project_id = excluded.project_id
 WHERE EXISTS (
     SELECT FROM projects p WHERE p.id = known.project_id AND p.deleted_at IS NOT NULL)
+    OR NOT EXISTS (
+        SELECT FROM members m WHERE m.project_id = known.project_id AND m.user_id = known.user_id)
 RETURNING project_id;
 
 -- name: log_heads

@@ -62,16 +62,29 @@ class Exporting:
         self._history = HistoryOf(caller, actor) if history else None
         self._package_id = new_id()
 
-    async def take(self) -> PackageState:
-        """Put the state of this moment aside; what is wrong with the question is answered now."""
-        question = TakePackage(package_id=self._package_id)
-        return await self._caller.ask(
-            TAKE_PACKAGE, question, self._actor, deadline_s=TAKE_DEADLINE_S
-        )
+    async def begin(self) -> tuple[PackageState, AsyncGenerator[bytes]]:
+        """Put the state of this moment aside; what is wrong with the question is answered now.
 
-    async def stream(self, package: PackageState) -> AsyncGenerator[bytes]:
-        """Yield the zip file bit by bit; it is cut short when something that it needs is away."""
+        Returns it, and the zip file bit by bit, to be closed whether or not it is read: until
+        then the package keeps one of its owner's places.
+        """
+        question = TakePackage(package_id=self._package_id)
         try:
+            package = await self._caller.ask(
+                TAKE_PACKAGE, question, self._actor, deadline_s=TAKE_DEADLINE_S
+            )
+        except BaseException:
+            await asyncio.shield(self._drop())
+            raise
+        stream = self._stream(package)
+        # A generator that was never begun has no end either.
+        await anext(stream)
+        return package, stream
+
+    async def _stream(self, package: PackageState) -> AsyncGenerator[bytes]:
+        """Yield nothing at first, and then the file; cut short when something of it is away."""
+        try:
+            yield b""
             packing = Packing()
             scenes: dict[int, UUID] = {}
             files: dict[str, int] = {}

@@ -5,9 +5,8 @@ Until that word nothing can be seen of it. What is wrong is told with its place 
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Any
 from uuid import UUID
 
 import zstandard
@@ -56,34 +55,38 @@ class Importing:
         self._actor = actor
         self._package_id = package_id
 
-    async def send(self, unpacking: Unpacking) -> None:
-        """Send all that is in a file.
+    async def begin(self, unpacking: Unpacking, job_id: UUID, name: str | None) -> Job:
+        """Send all that is in a file; returns the job that makes a project of it.
+
+        Whatever goes wrong, a client that leaves included, the package leaves no place taken.
 
         Raises:
             errors.AppError: Something in it is not as it must be; `at` says where.
         """
         lines = unpacking.lines()
         head = _head(await asyncio.to_thread(next, lines, b""))
-        await self._put(STATE, OPEN_PACKAGE, OpenPackage(package_id=self._package_id, head=head))
         try:
-            await self._send_pages(lines)
-            for name in unpacking.names:
-                if match := _TEXT.fullmatch(name):
-                    await self._send_text(unpacking, name, int(match[1]))
-                elif (sha256 := name.removeprefix("files/")) in unpacking.blobs:
-                    await self._send_bytes(unpacking, name, sha256)
-                elif name != STATE:
-                    await asyncio.to_thread(_read_through, unpacking, name)
-        except errors.AppError:
-            await self._drop()
+            opening = OpenPackage(package_id=self._package_id, head=head)
+            await self._put(STATE, OPEN_PACKAGE, opening)
+            await self._send(unpacking, lines)
+            question = StartImport(job_id=job_id, package_id=self._package_id, name=name)
+            return await self._caller.ask(START_IMPORT, question, self._actor)
+        except BaseException:
+            # A package that a job has begun with is not dropped by this.
+            await asyncio.shield(self._drop())
             raise
 
-    async def start(self, job_id: UUID, name: str | None) -> Job:
-        """Say that all was sent; returns the job that makes a project of it."""
-        question = StartImport(job_id=job_id, package_id=self._package_id, name=name)
-        return await self._caller.ask(START_IMPORT, question, self._actor)
+    async def _send(self, unpacking: Unpacking, lines: Iterator[bytes]) -> None:
+        await self._send_pages(lines)
+        for name in unpacking.names:
+            if match := _TEXT.fullmatch(name):
+                await self._send_text(unpacking, name, int(match[1]))
+            elif (sha256 := name.removeprefix("files/")) in unpacking.blobs:
+                await self._send_bytes(unpacking, name, sha256)
+            elif name != STATE:
+                await asyncio.to_thread(_read_through, unpacking, name)
 
-    async def _send_pages(self, lines: Any) -> None:
+    async def _send_pages(self, lines: Iterator[bytes]) -> None:
         first = 1
         page = 0
         while some := await asyncio.to_thread(_take, lines):
@@ -147,7 +150,7 @@ def _head(line: bytes) -> Head:
         ) from None
 
 
-def _take(lines: Any) -> list[bytes]:
+def _take(lines: Iterator[bytes]) -> list[bytes]:
     """Return as many lines as fill a page."""
     taken: list[bytes] = []
     size = 0

@@ -26,6 +26,11 @@ FILES_MAX = 6 * AGGREGATES_MAX
 MANIFEST_BYTES_MAX = 64 << 20
 UNPACKED_BYTES_MAX = 16 << 30
 """Of all files together, as they say themselves."""
+INFLATION_MAX = 100
+"""How many times larger all that is read may be than the file that was sent. The text of novels
+shrinks to a tenth; a file that says a thousand times as much is made to keep us busy."""
+INFLATED_BYTES_FREE = 64 << 20
+"""What any file may inflate to."""
 TEXT_UNPACKED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 256 * 1024
 
@@ -80,7 +85,9 @@ class Unpacking:
             errors.TooLarge: It, or something in it, is larger than it may be.
             errors.Unsupported: It is an export of another format.
         """
-        _require_short_contents(file)
+        sent = _require_short_contents(file)
+        self._inflated_max = max(INFLATED_BYTES_FREE, INFLATION_MAX * sent)
+        self._inflated = 0
         try:
             self._zip = zipfile.ZipFile(file)
         except _BROKEN:
@@ -164,6 +171,10 @@ class Unpacking:
         try:
             with self._zip.open(info) as file:
                 while chunk := file.read(CHUNK_BYTES):
+                    # What is read, not what the file says of itself, and each time it is read.
+                    self._inflated += len(chunk)
+                    if self._inflated > self._inflated_max:
+                        raise errors.TooLarge(limitBytes=self._inflated_max, at=name)
                     yield chunk
         except _BROKEN:
             raise errors.PackageDamaged(f"{name} cannot be read.", at=name) from None
@@ -186,8 +197,8 @@ class Unpacking:
         return manifest
 
 
-def _require_short_contents(file: IO[bytes]) -> None:
-    """Return when a zip file's table of contents may be read.
+def _require_short_contents(file: IO[bytes]) -> int:
+    """Return how long a zip file is, when its table of contents may be read.
 
     Raises:
         errors.PackageDamaged: There is none.
@@ -207,3 +218,4 @@ def _require_short_contents(file: IO[bytes]) -> None:
         (size,) = struct.unpack_from("<Q", tail, end + 40)
     if size > CONTENTS_BYTES_MAX:
         raise errors.TooLarge(limitBytes=CONTENTS_BYTES_MAX, at="file")
+    return length

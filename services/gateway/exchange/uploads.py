@@ -2,9 +2,11 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import IO
+from uuid import UUID
 
 from libs import errors
 from services.gateway.edge.incoming import Incoming
@@ -13,6 +15,8 @@ UPLOAD_BYTES_MAX = 4 << 30
 """Of one file; UPLOADS_MAX of them may lie in the temporary folder of a gateway."""
 UPLOADS_MAX = 4
 """Files that one gateway takes in at once."""
+UPLOADS_PER_PERSON_MAX = 2
+"""Of those, so that nobody takes all places."""
 BUSY_RETRY_S = 10
 
 
@@ -22,19 +26,22 @@ class Uploads:
     def __init__(self) -> None:
         """Begin with none."""
         self._free = UPLOADS_MAX
+        self._of_person = Counter[UUID]()
 
     @asynccontextmanager
-    async def receive(self, body: Incoming) -> AsyncGenerator[IO[bytes]]:
-        """Take in a body, as a file that is gone afterwards.
+    async def receive(self, body: Incoming, user_id: UUID) -> AsyncGenerator[IO[bytes]]:
+        """Take in what a person sends, as a file that is gone afterwards.
 
         Raises:
             errors.TooLarge: It is longer than it may be.
-            errors.RateLimited: UPLOADS_MAX files are being taken in.
+            errors.RateLimited: UPLOADS_MAX files are being taken in, or UPLOADS_PER_PERSON_MAX of
+                theirs.
             errors.Invalid: It did not come whole, or too slowly.
         """
-        if not self._free:
+        if not self._free or self._of_person[user_id] >= UPLOADS_PER_PERSON_MAX:
             raise errors.RateLimited("Too many imports at once.", retryAfterS=BUSY_RETRY_S)
         self._free -= 1
+        self._of_person[user_id] += 1
         try:
             with tempfile.TemporaryFile() as file:
                 async for part in body.parts():
@@ -42,3 +49,4 @@ class Uploads:
                 yield file
         finally:
             self._free += 1
+            self._of_person -= Counter((user_id,))

@@ -1,4 +1,7 @@
-"""Our own access tokens: short-lived JWTs, signed with EdDSA, verified without any look-up."""
+"""Our own access tokens: short-lived JWTs, signed with EdDSA, verified without any look-up.
+
+Whether the login session of one has ended meanwhile is for `endings` to say.
+"""
 
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -75,13 +78,14 @@ class AccessTokens:
                 audience=self._audience,
                 issuer=self.issuer,
                 leeway=CLOCK_SKEW_S,
-                options={"require": ["exp", "iat", "sub", "iss", "aud"]},
+                options={"require": ["exp", "iat", "sub", "iss", "aud", "sid"]},
             )
             return Identity(
                 user_id=UUID(claims["sub"]),
                 display_name=str(claims["name"]),
                 email=str(claims["email"]),
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+                session_id=UUID(claims["sid"]),
             )
         except jwt.ExpiredSignatureError:
             raise errors.Unauthenticated("The access token has expired.") from None

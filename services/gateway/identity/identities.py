@@ -8,6 +8,7 @@ import jwt
 
 from libs import errors
 from services.gateway.identity.access import AccessTokens
+from services.gateway.identity.endings import Endings
 from services.gateway.identity.model import (
     PERSONAL_TOKEN_PREFIX,
     TOKEN_CHARS_MAX,
@@ -18,10 +19,11 @@ from services.gateway.identity.model import (
     Register,
     SignedIn,
     TokenCreate,
+    digest,
     new_secret,
 )
 from services.gateway.identity.oidc import OidcIssuer
-from services.gateway.identity.passwords import Passwords
+from services.gateway.identity.passwords import Fit, Passwords
 from services.gateway.identity.store import IdentityStore
 
 _NOT_VALID = "The access token is not valid."
@@ -36,6 +38,7 @@ class Identities:
         store: IdentityStore,
         passwords: Passwords,
         access: AccessTokens,
+        endings: Endings,
         oidc: OidcIssuer | None,
         refresh_token_life_s: int,
         session_life_s: int,
@@ -45,6 +48,7 @@ class Identities:
         self.store = store
         self._passwords = passwords
         self._access = access
+        self._endings = endings
         self._oidc = oidc
         self._refresh_s = refresh_token_life_s
         self._session_s = session_life_s
@@ -59,6 +63,12 @@ class Identities:
         """
         if not token.isascii() or len(token) > TOKEN_CHARS_MAX:
             raise errors.Unauthenticated(_NOT_VALID)
+        identity = await self._identify(token)
+        if self._endings.includes(identity):
+            raise errors.Unauthenticated("The session of this token has ended.")
+        return identity
+
+    async def _identify(self, token: str) -> Identity:
         if token.startswith(PERSONAL_TOKEN_PREFIX):
             identity = await self.store.use_token(token)
             if identity is None:
@@ -71,29 +81,34 @@ class Identities:
             return await self._identify_stranger(self._oidc, token, key_id)
         return self._access.verify(token, key_id)
 
-    async def register(self, asked: Register) -> SignedIn:
-        """Create an account and log it in.
+    async def register(self, asked: Register, origin: str) -> SignedIn:
+        """Create an account and log it in; *origin* names the network that it comes from.
 
         Raises:
             EmailTaken: The address has an account already.
         """
         encoded = await self._passwords.hash(asked.password)
         person = await self.store.register(asked.email, asked.display_name, encoded)
-        return await self._sign_in(person)
+        return await self._sign_in(person, origin)
 
-    async def login(self, asked: Login) -> SignedIn:
-        """Open a session.
+    async def login(self, asked: Login, origin: str) -> SignedIn:
+        """Open a session from the network called *origin*.
 
         Raises:
             Unauthenticated: The address or the password is wrong; which one is not said.
         """
         found = await self.store.find_login(asked.email) if "\0" not in asked.email else None
         person, encoded = found or (None, None)
-        if not await self._passwords.verify(encoded, asked.password) or person is None:
+        fits = await self._passwords.verify(encoded, asked.password)
+        if fits is Fit.NOT or person is None:
             raise errors.Unauthenticated("The email address or the password is wrong.")
-        if encoded and self._passwords.is_outdated(encoded):
+        if fits is Fit.OUTDATED:
             await self.store.rehash(person.id, await self._passwords.hash(asked.password))
-        return await self._sign_in(person)
+        return await self._sign_in(person, origin)
+
+    async def was_here(self, email: str, origin: str) -> bool:
+        """Return whether the person of an address logged in from *origin* before."""
+        return "\0" not in email and await self.store.was_here(email, digest(origin))
 
     async def refresh(self, token: str) -> SignedIn:
         """Spend a refresh token for a new pair.
@@ -103,35 +118,57 @@ class Identities:
             RefreshReused: It was spent before: someone else has it too; its session is closed.
         """
         fresh = new_secret()
-        person, session_id = await self.store.rotate(token, fresh, token_s=self._refresh_s)
-        return self._signed_in(person, session_id, fresh)
+        rotated = await self.store.rotate(token, fresh, token_s=self._refresh_s)
+        if rotated.person is None:
+            self._endings.note(rotated.closed)
+            raise errors.RefreshReused
+        return self._signed_in(rotated.person, rotated.session_id, fresh)
 
     async def logout(self, token: str, *, everywhere: bool) -> None:
         """Close the session of a refresh token, or all of its person."""
-        await self.store.close(token, everywhere=everywhere)
+        self._endings.note(await self.store.close(token, everywhere=everywhere))
 
     async def create_token(
         self, identity: Identity, token_id: UUID, asked: TokenCreate
     ) -> NewPersonalToken:
         """Make a personal access token, no mightier than what *identity* came with.
 
+        One that a personal token makes ends with it at the latest: without an end of its own it
+        has that one's, and it is deleted with it.
+
         Raises:
-            Forbidden: It asks for a scope that the asking token does not have.
+            Forbidden: It asks for a scope that the asking token does not have, or to outlive it.
             Invalid: It would have expired already.
         """
-        scopes = {str(scope) for scope in asked.scopes}
-        if identity.scopes is not None and not scopes <= identity.scopes:
+        if not identity.may_grant(asked.scopes):
             raise errors.Forbidden("A token cannot make one with more scopes than its own.")
         if asked.expires_at and asked.expires_at <= self._clock():
             raise errors.Invalid("expiresAt lies in the past.")
+        expires_at = asked.expires_at
+        if identity.token_id and identity.expires_at:
+            expires_at = expires_at or identity.expires_at
+            if expires_at > identity.expires_at:
+                raise errors.Forbidden(
+                    "A token cannot make one that outlives it.",
+                    expiresAt=identity.expires_at.isoformat(),
+                )
         return await self.store.add_token(
             identity.user_id,
             token_id,
             new_secret(PERSONAL_TOKEN_PREFIX),
             name=asked.name,
-            scopes=scopes,
-            expires_at=asked.expires_at,
+            scopes={str(scope) for scope in asked.scopes},
+            expires_at=expires_at,
+            made_by=identity.token_id,
         )
+
+    async def delete_token(self, user_id: UUID, token_id: UUID) -> None:
+        """Delete a personal access token, with those that it made and what they opened.
+
+        Raises:
+            NotFound: They have no such token.
+        """
+        self._endings.note(await self.store.drop_token(user_id, token_id))
 
     async def _identify_stranger(self, oidc: OidcIssuer, token: str, key_id: str) -> Identity:
         stranger = await oidc.verify(token, key_id)
@@ -143,10 +180,14 @@ class Identities:
             expires_at=stranger.expires_at,
         )
 
-    async def _sign_in(self, person: Person) -> SignedIn:
+    async def _sign_in(self, person: Person, origin: str) -> SignedIn:
         token = new_secret()
         session_id = await self.store.open_session(
-            person.id, token, life_s=self._session_s, token_s=self._refresh_s
+            person.id,
+            token,
+            life_s=self._session_s,
+            token_s=self._refresh_s,
+            opened_from=digest(origin),
         )
         return self._signed_in(person, session_id, token)
 

@@ -2,15 +2,17 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from libs.contracts.resources import Name
+from libs.contracts.values import Instant
 from libs.contracts.wire import Wire
 
 PASSWORD_CHARS_MIN = 10
@@ -43,13 +45,20 @@ class Scope(StrEnum):
     WRITE = "write"
     ADMIN = "admin"
 
+    @property
+    def included(self) -> frozenset["Scope"]:
+        """All scopes that this one is good for."""
+        scopes = tuple(Scope)
+        return frozenset(scopes[: scopes.index(self) + 1])
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A verified person.
 
     `scopes` is None when nothing narrows what they may do; `expires_at` is when the token that
-    proved it ends.
+    proved it ends. `session_id` is the login session of an access token, `token_id` the id of a
+    personal token; a token of an external issuer has neither.
     """
 
     user_id: UUID
@@ -57,6 +66,33 @@ class Identity:
     email: str
     scopes: frozenset[str] | None = None
     expires_at: datetime | None = None
+    session_id: UUID | None = None
+    token_id: UUID | None = None
+
+    @property
+    def credential_id(self) -> UUID | None:
+        """What can be taken back: the login session, or the personal token."""
+        return self.session_id or self.token_id
+
+    @property
+    def connected_until(self) -> datetime | None:
+        """When connections that were opened with the token end by themselves.
+
+        Those of a login session live as long as the session, which its token does not tell.
+        """
+        return None if self.session_id else self.expires_at
+
+    def is_over(self, ended: Collection[UUID], now: datetime) -> bool:
+        """Return whether connections of this identity end *now*, *ended* being no more."""
+        until = self.connected_until
+        return self.credential_id in ended or (until is not None and until <= now)
+
+    def may_grant(self, scopes: Iterable[Scope]) -> bool:
+        """Return whether a token with *scopes* would be no mightier than this person's own."""
+        if self.scopes is None:
+            return True
+        own = (Scope(each).included for each in self.scopes)
+        return frozenset(scopes) <= frozenset[Scope]().union(*own)
 
 
 class Person(Wire):
@@ -109,7 +145,7 @@ class TokenCreate(Wire):
 
     name: Name
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class PersonalToken(Wire):

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs import errors
+from services.gateway.identity.names import normal_password
 
 THREADS = 2
 WAITING_MAX = 200
@@ -17,6 +19,15 @@ WAITING_MAX = 200
 MEMORY_KIB = 46 * 1024
 PASSES = 1
 LANES = 1
+
+
+class Fit(Enum):
+    """Whether a password is the one that was hashed."""
+
+    NOT = auto()
+    WELL = auto()
+    OUTDATED = auto()
+    """It is, and should be hashed anew."""
 
 
 class Passwords:
@@ -31,25 +42,31 @@ class Passwords:
         self._nobody = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
-        """Return the encoded hash of *password*.
+        """Return the encoded hash of *password*, in its normal form.
 
         Raises:
             Unavailable: Too many are waiting already.
         """
-        return await self._run(self._hasher.hash, password)
+        return await self._run(self._hasher.hash, normal_password(password))
 
-    async def verify(self, encoded: str | None, password: str) -> bool:
+    async def verify(self, encoded: str | None, password: str) -> Fit:
         """Return whether *password* is the one; as slow for a missing account (None).
 
+        What was hashed before passwords were brought into a normal form was hashed as it was
+        typed.
+
         Raises:
             Unavailable: Too many are waiting already.
         """
-        matches = await self._run(self._matches, encoded or self._nobody, password)
-        return matches and encoded is not None
-
-    def is_outdated(self, encoded: str) -> bool:
-        """Return whether a hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(encoded)
+        known = encoded or self._nobody
+        normal = normal_password(password)
+        if await self._run(self._matches, known, normal):
+            fits = Fit.OUTDATED if self._hasher.check_needs_rehash(known) else Fit.WELL
+        elif password != normal and await self._run(self._matches, known, password):
+            fits = Fit.OUTDATED
+        else:
+            fits = Fit.NOT
+        return fits if encoded else Fit.NOT
 
     def close(self) -> None:
         """Let the threads end."""

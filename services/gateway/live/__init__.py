@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from libs.bus import Caller
 from libs.contracts import frames
 from services.gateway.authority import Authority
 from services.gateway.identity.model import Identity
+from services.gateway.limits import Limits, caller_of, client_address
 from services.gateway.live.admission import Admission
 from services.gateway.live.application import Application
 from services.gateway.live.connection import Connection, Guest
 from services.gateway.live.member import Member
+from services.gateway.live.places import FULL_RETRY_S, Places
 from services.gateway.live.rooms import HEAD_POLL_S, Rooms
-from services.gateway.live.socket import RESTARTING, Socket, subprotocols
+from services.gateway.live.socket import RESTARTING, TOKEN_ENDED, Socket, subprotocols
 from services.gateway.settings import Settings
 
 __all__ = ["HEAD_POLL_S", "Live"]
@@ -45,12 +48,14 @@ class Live:
         client: Client,
         caller: Caller,
         authority: Authority,
+        limits: Limits,
         settings: Settings,
         replica: str,
     ) -> None:
         """Wire the parts; call `start` inside the running loop before accepting."""
         del replica
         self._settings = settings
+        self._places = Places(limits, per_person_max=settings.sockets_per_person_max)
         self.update_bytes_max = frames.UPDATE_BYTES_MAX
         # Names this process's life, not its replica: a restart must not be taken for its past.
         self._rooms = Rooms(client, gateway=secrets.randbits(31) + 1)
@@ -85,8 +90,8 @@ class Live:
         for task in self._tasks:
             task.cancel()
 
-    def accept(self, request: WSUpgradeRequest) -> Any:
-        """Decide about an upgrade: a listener, or an HTTP refusal."""
+    def accept(self, request: WSUpgradeRequest, peer: str) -> Any:
+        """Decide about an upgrade that *peer* asks for: a listener, or an HTTP refusal."""
         path = request.path.partition(b"?")[0]
         if path != b"/ws" and not path.startswith(b"/collab/"):
             return _refuse(404, b"no such socket")
@@ -94,11 +99,23 @@ class Live:
             return _refuse(503, b"try another gateway")
         if not self._origin_allowed(request):
             return _refuse(403, b"origin not allowed")
-        socket = Application(self, request) if path == b"/ws" else Connection(self, request)
+        caller = caller_of(None, self._address(request, peer))
+        kind = Application if path == b"/ws" else Connection
+        socket = kind(self, request, caller)
+        if not self._places.has_room(socket):
+            later = {"Retry-After": str(FULL_RETRY_S)}
+            return _refuse(429, b"too many sockets that have not said whose they are", later)
         chosen = [name for name in subprotocols(request) if not name.startswith("bearer.")]
         headers = {"Sec-WebSocket-Protocol": chosen[0]} if chosen else {}
         response = WSUpgradeResponse.create_101_response(headers)
         return WSUpgradeResponseWithListener(response, socket)
+
+    def _address(self, request: WSUpgradeRequest, peer: str) -> str:
+        trusted = self._settings.trusted_networks
+        if not trusted:
+            return peer
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        return client_address(peer, [hop for hop in forwarded.split(",") if hop.strip()], trusted)
 
     def _origin_allowed(self, request: WSUpgradeRequest) -> bool:
         # Tokens, not cookies, authenticate, so this only keeps strange pages from trying.
@@ -127,6 +144,16 @@ class Live:
         for member in self._admission.members.values():
             self.spawn(self._admission.look_again(member))
 
+    def identities(self) -> Iterable[Identity]:
+        """Return whose sockets are open, once for each."""
+        return (socket.identity for socket in self._sockets if socket.identity)
+
+    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
+        """Close the sockets that came by what has ended, or whose token has expired by *now*."""
+        for socket in list(self._sockets):
+            if socket.identity and socket.identity.is_over(ended, now):
+                socket.close(*TOKEN_ENDED)
+
     def scene_changed(self, project_id: UUID, scene_id: UUID | None) -> None:
         """A scene (or what is above it) was deleted, or its schema raised: look at who is in it."""
         for member in self._in_project(project_id):
@@ -143,11 +170,13 @@ class Live:
     def connected(self, socket: Socket) -> None:
         """A socket is open."""
         self._sockets.add(socket)
+        self._places.opened(socket)
         self._left.clear()
 
     def disconnected(self, socket: Socket) -> None:
         """A socket is gone."""
         self._sockets.discard(socket)
+        self._places.closed(socket)
         if not self._sockets:
             self._left.set()
 
@@ -156,21 +185,40 @@ class Live:
         self._next_tag = self._next_tag % 0xFFFF_FFFF + 1
         return self._next_tag
 
-    def admit(self, guest: Guest, token: str) -> None:
-        """Find out who this is, and let them in or not; tells the guest what came of it."""
-        self.spawn(self._admit(guest, token))
+    def recognise(self, socket: Socket, identity: Identity) -> None:
+        """Note whose socket it is.
 
-    async def _admit(self, guest: Guest, token: str) -> None:
+        Raises:
+            RateLimited: They have as many as one person may.
+        """
+        if socket in self._sockets:
+            self._places.recognise(socket, identity.user_id)
+
+    def admit(self, socket: Socket, guest: Guest) -> None:
+        """Find out who this is, and let them in or not; tells the guest what came of it."""
+        self.spawn(self._admit(socket, guest))
+
+    async def _admit(self, socket: Socket, guest: Guest) -> None:
         try:
-            identity = await self._admission.identify(token)
+            identity = await self.identify(socket, socket.token)
             if not guest.gone:
+                socket.recognise(identity)
                 await self._admission.enter(guest, identity)
         except errors.AppError as error:
             guest.failed(error)
 
-    async def identify(self, token: str) -> Identity:
-        """Return whom *token* stands for; raises as `Admission.identify`."""
-        return await self._admission.identify(token)
+    async def identify(self, socket: Socket, token: str) -> Identity:
+        """Return whom *token* stands for, told by *socket*.
+
+        Raises:
+            RateLimited: It is not valid, and neither were too many others from that address.
+            Unauthenticated, Unavailable: As for `Admission.identify`.
+        """
+        try:
+            return await self._admission.identify(token)
+        except errors.Unauthenticated:
+            await self._places.guessed(socket.caller)
+            raise
 
     async def require_place(
         self, identity: Identity, project_id: UUID | None, scene_id: UUID | None
@@ -228,6 +276,8 @@ class Live:
             log.error("live task failed", reason=repr(error)[:500], exc_info=error)
 
 
-def _refuse(status: int, body: bytes) -> WSUpgradeResponseWithListener:
-    response = WSUpgradeResponse.create_error_response(status, body)
+def _refuse(
+    status: int, body: bytes, headers: Mapping[str, str] | None = None
+) -> WSUpgradeResponseWithListener:
+    response = WSUpgradeResponse.create_error_response(status, body, headers)
     return WSUpgradeResponseWithListener(response, None)

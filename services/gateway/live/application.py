@@ -35,16 +35,18 @@ from services.gateway.live.messages import (
 )
 from services.gateway.live.seat import Seat
 from services.gateway.live.socket import (
+    NOT_AUTHENTICATED,
+    TOO_BIG,
     TOO_MANY_ERRORS,
-    UNAUTHENTICATED,
+    TRY_AGAIN,
     Socket,
     Sockets,
 )
 
 log = structlog.get_logger(__name__)
 
-HELLO_WAIT_S = 10.0
-"""How long a client may take to say who it is."""
+HELLO_BYTES_MAX = 64 * 1024
+"""The longest message of a client that has not said who it is."""
 SCENES_MAX = 32
 """Scenes that one socket may be in."""
 ERRORS_MAX = 50
@@ -66,8 +68,8 @@ class Lobby(Hall, Sockets, Protocol):
         """Return a name for a member."""
         ...
 
-    async def identify(self, token: str) -> Identity:
-        """Return whom *token* stands for."""
+    async def identify(self, socket: Socket, token: str) -> Identity:
+        """Return whom *token* stands for, told by *socket*."""
         ...
 
     async def require_place(
@@ -91,9 +93,9 @@ class Application(Socket):
     speaks = WSMsgType.TEXT
     message_bytes_max = MESSAGE_BYTES_MAX
 
-    def __init__(self, lobby: Lobby, request: WSUpgradeRequest) -> None:
+    def __init__(self, lobby: Lobby, request: WSUpgradeRequest, caller: str) -> None:
         """Believe nothing yet."""
-        super().__init__(lobby, request)
+        super().__init__(lobby, request, caller)
         self.session_id = new_id()
         self._lobby = lobby
         self._identity: Identity | None = None
@@ -103,24 +105,15 @@ class Application(Socket):
         """The scene that the client named in its hello."""
         self._seats: dict[UUID, Seat] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._deadline: asyncio.TimerHandle | None = None
         self._errors = 0.0
         self._errors_at = 0.0
 
     def begin(self) -> None:
         """Wait for the hello."""
-        loop = asyncio.get_running_loop()
-        self._errors_at = loop.time()
-        self._deadline = loop.call_later(HELLO_WAIT_S, self._late)
-
-    def _late(self) -> None:
-        if self._identity is None:
-            self.close(UNAUTHENTICATED, "not authenticated")
+        self._errors_at = asyncio.get_running_loop().time()
 
     def end(self) -> None:
         """The socket is gone."""
-        if self._deadline:
-            self._deadline.cancel()
         for task in self._tasks:
             task.cancel()
         for seat in list(self._seats.values()):
@@ -168,6 +161,10 @@ class Application(Socket):
 
     def handle(self, message: bytes) -> None:
         """Take one message."""
+        if self._identity is None and len(message) > HELLO_BYTES_MAX:
+            self.fail(errors.TooLarge("Say client.hello first.", limitBytes=HELLO_BYTES_MAX))
+            self.close(TOO_BIG, "message too large")
+            return
         try:
             said = read(message)
         except Unreadable as unreadable:
@@ -209,7 +206,9 @@ class Application(Socket):
         except errors.AppError as error:
             self.fail(error, ref=hello.ref)
             if isinstance(error, errors.Unauthenticated):
-                self.close(UNAUTHENTICATED, "not authenticated")
+                self.close(*NOT_AUTHENTICATED)
+            elif isinstance(error, errors.RateLimited):
+                self.close(TRY_AGAIN, "try again")
         else:
             self._schema_version = hello.schema_version
             self._home = hello.scene_id
@@ -229,10 +228,11 @@ class Application(Socket):
         if hello.e2ee:
             # Going on would show the server what the client believes to be hidden.
             raise errors.NotOffered("End-to-end encryption is not offered here yet.")
-        identity = await self._lobby.identify(hello.token or self.token)
+        identity = await self._lobby.identify(self, hello.token or self.token)
         if identity.user_id != hello.user_id:
             raise errors.Forbidden("userId is not who the token stands for.")
         await self._lobby.require_place(identity, hello.project_id, hello.scene_id)
+        self.recognise(identity)
         return identity
 
     def _join(self, said: JoinScene) -> None:

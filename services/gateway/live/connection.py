@@ -33,9 +33,9 @@ from services.gateway.live.socket import (
     DENIED,
     INVALID,
     NO_SUCH_SCENE,
+    NOT_AUTHENTICATED,
     TOO_BIG,
     TRY_AGAIN,
-    UNAUTHENTICATED,
     Socket,
     Sockets,
 )
@@ -51,7 +51,7 @@ class Entrance(Hall, Sockets, Protocol):
         """Return a name for a member."""
         ...
 
-    def admit(self, guest: "Guest", token: str) -> None:
+    def admit(self, socket: Socket, guest: "Guest") -> None:
         """Find out who this is, and let them in or not; tells the guest what came of it."""
         ...
 
@@ -120,7 +120,7 @@ class Guest(Member):
         """They could not be let in."""
         match error:
             case errors.Unauthenticated():
-                self.put_out(UNAUTHENTICATED, "not authenticated")
+                self.put_out(*NOT_AUTHENTICATED)
             case errors.NotFound():
                 self.put_out(NO_SUCH_SCENE, "no such scene")
             case errors.Forbidden():
@@ -182,9 +182,9 @@ class Connection(Socket):
     speaks = WSMsgType.BINARY
     message_bytes_max = MESSAGE_BYTES_MAX
 
-    def __init__(self, entrance: Entrance, request: WSUpgradeRequest) -> None:
+    def __init__(self, entrance: Entrance, request: WSUpgradeRequest, caller: str) -> None:
         """Read what the upgrade request says; nothing is believed yet."""
-        super().__init__(entrance, request)
+        super().__init__(entrance, request, caller)
         self._entrance = entrance
         self._guest: Guest | None = None
         branch = self.query.get("branch", [""])[0]
@@ -202,7 +202,7 @@ class Connection(Socket):
         if self._guest is None:
             self.close(NO_SUCH_SCENE, "no such scene")
         else:
-            self._entrance.admit(self._guest, self.token)
+            self._entrance.admit(self, self._guest)
 
     def end(self) -> None:
         """The guest has left."""

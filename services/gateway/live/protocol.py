@@ -5,6 +5,7 @@ protocol reads into its own buffer, so those bytes are fed in as if they had jus
 constructor is not documented: the version is pinned and `tests/gateway` covers this.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,8 @@ FRAME_BYTES_MAX = MESSAGE_BYTES_MAX
 before it is read. /collab, which needs less, looks again."""
 READ_BUFFER_BYTES = 4096
 
-type Accept = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener | None]
+type Accept = Callable[[WSUpgradeRequest, str], WSListener | WSUpgradeResponseWithListener | None]
+"""Decides about an upgrade, given the request and the address that the connection comes from."""
 
 _log = logging.getLogger("picows")
 
@@ -35,11 +37,12 @@ def upgrade_protocol(accept: Accept) -> type[Any]:
     class Upgrade(WSProtocol):  # pyright: ignore[reportUntypedBaseClass]
         def __init__(self, config: Any, server_state: Any, app_state: Any) -> None:
             del config, server_state, app_state
+            self._peer = ""
             super().__init__(  # pyright: ignore[reportUnknownMemberType]
                 None,
                 None,
                 False,
-                accept,
+                self._accept,
                 _log,
                 True,
                 HANDSHAKE_TIMEOUT_S,
@@ -52,6 +55,14 @@ def upgrade_protocol(accept: Accept) -> type[Any]:
                 None,
                 READ_BUFFER_BYTES,
             )
+
+        def _accept(self, request: WSUpgradeRequest) -> Any:
+            return accept(request, self._peer)
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            """Note who is at the other end."""
+            self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+            super().connection_made(transport)  # pyright: ignore[reportUnknownMemberType]
 
         def data_received(self, data: bytes) -> None:
             """Take what uvicorn read before it handed the connection over."""

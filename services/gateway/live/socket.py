@@ -8,12 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 from prometheus_client import Counter, Gauge
 
+from services.gateway.identity.model import Identity
+
 WRITE_BUFFER_BYTES_MAX = 1 << 20
 """What a client may leave unread before it is closed; it can sync again."""
 UNACKED_BYTES_MAX = 256 * 1024
 """What a client may have under way before its socket is not read from for a while."""
 EARLY_BYTES_MAX = 256 * 1024
 """What a client may send before it is known who it is; then its socket is not read from."""
+AUTHENTICATE_WAIT_S = 10.0
+"""How long it may be unknown who a client is."""
 CLOSE_WAIT_S = 5.0
 """How long a client may take to answer a close before its connection is ended."""
 
@@ -26,6 +30,9 @@ TOO_MANY_ERRORS = 1008
 TOO_BIG = 1009
 RESTARTING = 1012
 TRY_AGAIN = 1013
+
+NOT_AUTHENTICATED = (UNAUTHENTICATED, "not authenticated")
+TOKEN_ENDED = (UNAUTHENTICATED, "the token has ended")
 
 _CLOSE, _CONTINUATION = WSMsgType.CLOSE, WSMsgType.CONTINUATION
 
@@ -46,6 +53,10 @@ class Sockets(Protocol):
         """A socket is gone."""
         ...
 
+    def recognise(self, socket: "Socket", identity: Identity) -> None:
+        """Note whose socket it is; raises RateLimited when they have too many."""
+        ...
+
 
 class Socket(WSListener):
     """A client's connection, from its upgrade to its end."""
@@ -54,14 +65,21 @@ class Socket(WSListener):
     """The kind of message it sends and takes."""
     message_bytes_max: ClassVar[int]
 
-    def __init__(self, sockets: Sockets, request: WSUpgradeRequest) -> None:
-        """Read what the upgrade request says; nothing is believed yet."""
+    def __init__(self, sockets: Sockets, request: WSUpgradeRequest, caller: str) -> None:
+        """Read what the upgrade request says; nothing is believed yet.
+
+        *caller* is the network address it comes from, as limits name it.
+        """
         url = urlsplit(request.path.decode("latin-1"))
         self.path = url.path
         self.query = parse_qs(url.query)
         self.token = self.query.get("token", [""])[0] or bearer(request)
+        self.caller = caller
+        self.identity: Identity | None = None
+        """Whose socket it is, once that is known."""
         self.closing = False
         self._sockets = sockets
+        self._deadline: asyncio.TimerHandle | None = None
         self._transport: WSTransport | None = None
         self._held: list[bytes] | None = None
         """What came while it is being found out who this is."""
@@ -91,6 +109,25 @@ class Socket(WSListener):
     def handle_other_kind(self) -> None:
         """Take note of a message of the kind that this protocol does not use."""
 
+    # -- who it is
+
+    def recognise(self, identity: Identity) -> None:
+        """Note whose socket it is.
+
+        Raises:
+            RateLimited: They have as many as one person may.
+        """
+        self._sockets.recognise(self, identity)
+        self.identity = identity
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _unknown_for_too_long(self) -> None:
+        """Close the socket of a client who did not say who it is, or of whom we found out late."""
+        if self.identity is None:
+            found_out = self._held is not None
+            self.close(*((TRY_AGAIN, "try again") if found_out else NOT_AUTHENTICATED))
+
     # -- what picows calls
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -98,6 +135,8 @@ class Socket(WSListener):
         _open.inc()
         self._transport = transport
         self._sockets.connected(self)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(AUTHENTICATE_WAIT_S, self._unknown_for_too_long)
         self.begin()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -105,6 +144,8 @@ class Socket(WSListener):
         del transport
         _open.dec()
         self.closing = True
+        if self._deadline:
+            self._deadline.cancel()
         self.end()
         self._sockets.disconnected(self)
 

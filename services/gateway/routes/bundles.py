@@ -27,7 +27,7 @@ from libs.contracts.bundles import (
 )
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.rpc import Method
-from libs.contracts.values import Moment
+from libs.contracts.values import Instant
 from libs.contracts.wire import Sparse, Wire
 from services.gateway import permissions
 from services.gateway.authority import Authority
@@ -92,8 +92,8 @@ class BundleFilter(Query):
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Page(Query):

@@ -1,5 +1,6 @@
 """Projects as files: export and import."""
 
+import asyncio
 from datetime import datetime
 from urllib.parse import quote
 
@@ -95,7 +96,7 @@ class ExchangeRoutes:
         """Stream an export."""
         history = call.query.history
         exporting = Exporting(self._caller, self._blobs, call.actor, history=history)
-        package = await exporting.take()
+        package, parts = await exporting.begin()
         stamp = datetime.now().astimezone().date().isoformat()
         name = quote(f"{package.head.name} {stamp}.scriptorium.zip", safe="")
         headers = {
@@ -103,7 +104,7 @@ class ExchangeRoutes:
                 f"attachment; filename=\"project.scriptorium.zip\"; filename*=UTF-8''{name}"
             )
         }
-        stream = Streamed(exporting.stream(package), EXPORT_S_MAX, EXPORT_IDLE_S_MAX)
+        stream = Streamed(parts, EXPORT_S_MAX, EXPORT_IDLE_S_MAX)
         return Answer(200, media_type=ZIP, headers=headers, stream=stream)
 
     async def import_(self, call: Call[Incoming, ImportQuery]) -> Answer:
@@ -111,6 +112,6 @@ class ExchangeRoutes:
         importing = Importing(
             self._caller, self._blobs, Actor(user_id=call.identity.user_id), call.command_id
         )
-        async with self._uploads.receive(call.body) as file:
-            await importing.send(Unpacking(file))
-        return begun(await importing.start(call.new_id, call.query.name))
+        async with self._uploads.receive(call.body, call.identity.user_id) as file:
+            unpacking = await asyncio.to_thread(Unpacking, file)
+            return begun(await importing.begin(unpacking, call.new_id, call.query.name))

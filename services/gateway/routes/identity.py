@@ -15,16 +15,18 @@ from services.gateway.identity.model import (
     SignedIn,
     TokenCreate,
 )
-from services.gateway.limits import LimitClass
+from services.gateway.limits import LimitClass, caller_of
+from services.gateway.logins import LoginLimits
 from services.gateway.routes.shapes import Page, page_of
 
 
 class IdentityRoutes:
     """Handlers about people and their credentials."""
 
-    def __init__(self, identities: Identities) -> None:
-        """Ask *identities*."""
+    def __init__(self, identities: Identities, logins: LoginLimits) -> None:
+        """Ask *identities*; logins are bounded by *logins*."""
         self._identities = identities
+        self._logins = logins
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -65,8 +67,10 @@ class IdentityRoutes:
                 handler=self.refresh,
                 summary="Spend a refresh token for a new pair",
                 description=(
-                    "Each refresh token is good once. A second use means that somebody else has"
-                    " it too, and closes the whole session."
+                    "Each refresh token is good once; for some seconds, and while its successor"
+                    " was not used, it may come again, because an answer was lost or two windows"
+                    " refresh at once. A later use means that somebody else has it too, and"
+                    " closes the whole session."
                 ),
                 tag="Identity",
                 body=Refresh,
@@ -81,7 +85,10 @@ class IdentityRoutes:
                 path="/api/auth/logout",
                 handler=self.logout,
                 summary="Close the session, or with `everywhere` all sessions",
-                description="Access tokens already issued end by themselves, soon.",
+                description=(
+                    "Its access tokens are refused from then on, and its sockets and event"
+                    " streams end within seconds."
+                ),
                 tag="Identity",
                 body=Logout,
                 query=NoQuery,
@@ -110,7 +117,11 @@ class IdentityRoutes:
                 path="/api/tokens",
                 handler=self.create_token,
                 summary="Create a personal access token",
-                description="The answer is the only place where its secret is ever shown.",
+                description=(
+                    "The answer is the only place where its secret is ever shown. One that is made"
+                    " with a personal token has no more scopes than that, ends no later, and is"
+                    " deleted with it."
+                ),
                 tag="Tokens",
                 body=TokenCreate,
                 query=NoQuery,
@@ -149,7 +160,10 @@ class IdentityRoutes:
                 path="/api/tokens/{id}",
                 handler=self.delete_token,
                 summary="Delete a personal access token",
-                description="It is refused from the next request on.",
+                description=(
+                    "It is refused from the next request on, and so are the tokens that were made"
+                    " with it; sockets and event streams that they opened end within seconds."
+                ),
                 tag="Tokens",
                 body=NoBody,
                 query=NoQuery,
@@ -162,11 +176,12 @@ class IdentityRoutes:
 
     async def register(self, call: Call[Register]) -> Answer:
         """Create an account."""
-        return Answer.json(await self._identities.register(call.body), 201)
+        origin = caller_of(None, call.address)
+        return Answer.json(await self._identities.register(call.body, origin), 201)
 
     async def login(self, call: Call[Login]) -> Answer:
         """Open a session."""
-        return Answer.json(await self._identities.login(call.body))
+        return Answer.json(await self._logins.login(call.body, caller_of(None, call.address)))
 
     async def refresh(self, call: Call[Refresh]) -> Answer:
         """Continue a session."""
@@ -208,5 +223,5 @@ class IdentityRoutes:
 
     async def delete_token(self, call: Call[NoBody]) -> Answer:
         """Delete a token."""
-        await self._identities.store.drop_token(call.identity.user_id, call.path["id"])
+        await self._identities.delete_token(call.identity.user_id, call.path["id"])
         return Answer(204)

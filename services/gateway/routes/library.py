@@ -1,4 +1,10 @@
-"""A person's library, and what is copied there and back."""
+"""A person's library, and what is copied there and back.
+
+A copy reads one project and writes another, so both are asked what the person may do there now: a
+library is a project like any other, whose owner may have let others in, or have left it.
+"""
+
+from uuid import UUID
 
 from libs.bus import Caller
 from libs.contracts import workspaces
@@ -6,11 +12,17 @@ from libs.contracts.actor import Actor
 from libs.contracts.bundles import COMMIT_DEADLINE_S, Committed
 from libs.contracts.wire import Wire
 from libs.contracts.workspaces import Library, Things
+from services.gateway import permissions
+from services.gateway.authority import Authority
 from services.gateway.edge.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.identity import Identity
 from services.gateway.limits import LimitClass
+from services.gateway.permissions import Access
 from services.gateway.routes.bundles import allowed
 
 _TAG = "Library"
+_READ, _WRITE = "project.export", "bundle.create"
+"""What one needs in the project that is copied from, and in the one that is copied to."""
 
 
 class Chosen(Wire):
@@ -22,9 +34,10 @@ class Chosen(Wire):
 class LibraryRoutes:
     """Handlers about libraries."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Ask events over *caller*."""
+    def __init__(self, caller: Caller, authority: Authority) -> None:
+        """Ask events over *caller*, and *authority* about the library."""
         self._caller = caller
+        self._authority = authority
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
@@ -50,12 +63,13 @@ class LibraryRoutes:
                 path="/api/projects/{id}/save-to-library",
                 handler=self.save,
                 summary="Copy things into one's library",
+                description="It needs to be read here, and a token that may write.",
                 tag=_TAG,
                 body=Chosen,
                 query=NoQuery,
                 cost=LimitClass.WRITE,
                 place=("project", "id"),
-                action="project.export",
+                action=_READ,
                 answer=Committed,
                 problems=("CONFLICT",),
             ),
@@ -73,7 +87,7 @@ class LibraryRoutes:
                 query=NoQuery,
                 cost=LimitClass.WRITE,
                 place=("project", "id"),
-                action="bundle.create",
+                action=_WRITE,
                 answer=Committed,
                 problems=("CONFLICT", "ALREADY_EXISTS", "PROJECT_ARCHIVED"),
             ),
@@ -81,12 +95,15 @@ class LibraryRoutes:
 
     async def open(self, call: Call[NoBody]) -> Answer:
         """Find or make the library."""
-        actor = Actor(user_id=call.identity.user_id)
-        answer = await self._caller.ask(workspaces.OPEN_LIBRARY, workspaces.OpenLibrary(), actor)
-        return Answer.json(answer)
+        return Answer.json(Library(project_id=await self._library(call.identity)))
 
     async def save(self, call: Call[Chosen]) -> Answer:
         """Copy into the library."""
+        # Before there is one: a token that may only read does not make it either.
+        permissions.require_scope(call.identity, _WRITE)
+        access = await self._access(call.identity)
+        permissions.require(access, _WRITE)
+        permissions.require_open(access, _WRITE)
         question = workspaces.SaveToLibrary(command_id=call.command_id, things=call.body.things)
         answer = await self._caller.ask(
             workspaces.SAVE_TO_LIBRARY, question, call.actor, deadline_s=COMMIT_DEADLINE_S
@@ -95,6 +112,7 @@ class LibraryRoutes:
 
     async def take_over(self, call: Call[Chosen]) -> Answer:
         """Copy from the library."""
+        permissions.require(await self._access(call.identity), _READ)
         question = workspaces.ImportFromLibrary(
             command_id=call.command_id, things=call.body.things, may=allowed(call.access)
         )
@@ -102,3 +120,12 @@ class LibraryRoutes:
             workspaces.IMPORT_FROM_LIBRARY, question, call.actor, deadline_s=COMMIT_DEADLINE_S
         )
         return Answer.json(answer)
+
+    async def _library(self, identity: Identity) -> UUID:
+        actor = Actor(user_id=identity.user_id)
+        found = await self._caller.ask(workspaces.OPEN_LIBRARY, workspaces.OpenLibrary(), actor)
+        return found.project_id
+
+    async def _access(self, identity: Identity) -> Access:
+        """Return what somebody is to their own library now."""
+        return await self._authority.access(identity, "project", await self._library(identity))

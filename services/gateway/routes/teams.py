@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from libs import errors
 from libs.contracts.resources import Expected, Name
+from libs.contracts.teams import TEAMS_UNASKED_MAX
 from libs.contracts.wire import Wire
 from services.gateway.authority import Authority
 from services.gateway.edge import etags
@@ -86,6 +87,24 @@ class TeamRoutes:
                 etag=True,
             ),
             Route(
+                method="POST",
+                path="/api/teams/{id}/accept",
+                handler=self.accept,
+                summary="Accept a team that somebody brought you into",
+                description=(
+                    "It is one of those that you chose then. Leave the others with"
+                    " `DELETE /api/teams/{id}/members/{userId}`."
+                ),
+                tag=_TAG,
+                body=NoBody,
+                query=NoQuery,
+                cost=LimitClass.WRITE,
+                action="team.accept",
+                answer=Team,
+                problems=("LIMIT_REACHED",),
+                etag=True,
+            ),
+            Route(
                 method="PATCH",
                 path="/api/teams/{id}",
                 handler=self.rename,
@@ -139,7 +158,11 @@ class TeamRoutes:
                 path=f"{path}/{{userId}}",
                 handler=self.put_member,
                 summary="Bring a person into a team, or change what they are there",
-                description="What the team may do in projects they may at once. For its OWNERs.",
+                description=(
+                    "What the team may do in projects they may at once; who was brought into"
+                    f" {TEAMS_UNASKED_MAX} others unasked, as soon as they accept it. For its"
+                    " OWNERs."
+                ),
                 tag=_TAG,
                 body=TeamMemberPut,
                 query=NoQuery,
@@ -183,6 +206,13 @@ class TeamRoutes:
         tag = etags.etag("team", team.id, team.version)
         if etags.is_known(call.header("if-none-match"), tag):
             return Answer(304, headers={"ETag": tag})
+        return _answer(team)
+
+    async def accept(self, call: Call[NoBody]) -> Answer:
+        """Note that the asker chose a team."""
+        user_id = call.identity.user_id
+        team = await self._teams.accept(call.path["id"], user_id)
+        await self._forget([user_id])
         return _answer(team)
 
     async def rename(self, call: Call[TeamChange]) -> Answer:

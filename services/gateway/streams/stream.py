@@ -54,6 +54,7 @@ class Ending(StrEnum):
     PROJECT = "project"
     LOG = "log"
     EXPIRED = "expired"
+    REVOKED = "revoked"
     AGE = "age"
     RESTARTING = "restarting"
 
@@ -64,6 +65,7 @@ _WORDS = {
     Ending.PROJECT: "the project is gone",
     Ending.LOG: "the log has no such position any more; load what you show anew",
     Ending.EXPIRED: "your token has expired; come back with a fresh one",
+    Ending.REVOKED: "your session or token has ended; log in again",
     Ending.AGE: "come back and go on where you were",
     Ending.RESTARTING: "restarting; come back and go on where you were",
 }
@@ -107,6 +109,11 @@ class Stream:
             # Now, because later is too late for a status that says what is wrong with it.
             self._page = await tail.log.page(after, heard=tail.head)
         tail.followers.add(self)
+
+    @property
+    def identity(self) -> Identity:
+        """Who follows."""
+        return self._rights.identity
 
     def stir(self) -> None:
         """There may be something new."""
@@ -183,6 +190,8 @@ class Stream:
             log.warning("event stream waits", reason=type(error).__name__)
             await asyncio.sleep(RETRY_S)
         else:
+            if self._ending is Ending.REVOKED:
+                return b""  # What was read meanwhile is not for them any more.
             if page := self._page:
                 self._page = None
                 return self._written(page.items, page.upto, live=False)

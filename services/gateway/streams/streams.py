@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 from nats.aio.client import Client
@@ -95,6 +96,16 @@ class Streams:
         """Look at all streams again."""
         for stream in self._streams:
             stream.doubt()
+
+    def identities(self) -> Iterable[Identity]:
+        """Return who follows, once for each stream."""
+        return (stream.identity for stream in self._streams)
+
+    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
+        """End the streams that came by what has ended, or whose token has expired by *now*."""
+        for stream in list(self._streams):
+            if stream.identity.is_over(ended, now):
+                stream.end(Ending.REVOKED)
 
     def scene_changed(self, project_id: UUID, scene_id: UUID | None) -> None:
         """Something that was not one scene was deleted: it may be the project."""

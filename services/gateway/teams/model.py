@@ -27,7 +27,10 @@ class Teams:
 
 
 class Team(Wire):
-    """A team; `role` is the reader's own place in it."""
+    """A team; `role` is the reader's own place in it.
+
+    `accepted` says whether they chose it: made it, or accepted that somebody brought them in.
+    """
 
     id: UUID
     name: str
@@ -35,6 +38,7 @@ class Team(Wire):
     created_at: datetime
     updated_at: datetime
     role: TeamPlace
+    accepted: bool
 
 
 class TeamCreate(Wire):
@@ -44,13 +48,14 @@ class TeamCreate(Wire):
 
 
 class TeamMember(Wire):
-    """Somebody's place in a team, and since when."""
+    """Somebody's place in a team, since when, and whether they accepted it."""
 
     team_id: UUID
     user_id: UUID
     display_name: str
     role: TeamPlace
     created_at: datetime
+    accepted: bool
 
 
 class TeamMemberPut(Wire):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.resources import Expected, is_expected
-from libs.contracts.teams import TEAMS_PER_PERSON_MAX
+from libs.contracts.teams import TEAMS_ACCEPTED_MAX, TEAMS_UNASKED_MAX
 from libs.postgres import Connection, Pool, load_queries
 from services.gateway.teams.model import (
     TEAM_MEMBERS_MAX,
@@ -32,12 +32,14 @@ class TeamStore:
         """Create a team with its OWNER; a repeat under the same id finds it.
 
         Raises:
-            LimitReached: They are in TEAMS_PER_PERSON_MAX teams.
+            LimitReached: They have made or accepted TEAMS_ACCEPTED_MAX teams.
             NotFound: The id is another one's team.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(SQL.create, team_id, name):
-                await _add(connection, team_id, user_id, TeamPlace.OWNER)
+                await _hold(connection, user_id)
+                await _require_room(connection, user_id)
+                await connection.execute(SQL.put_member, team_id, user_id, TeamPlace.OWNER, True)
         return await self.read(team_id, user_id)
 
     async def page(self, user_id: UUID, after: UUID | None, limit: int) -> list[Team]:
@@ -83,10 +85,13 @@ class TeamStore:
     ) -> TeamMember:
         """Bring somebody into a team, or change what they are there.
 
+        They need not ask for it, so it takes nothing of what they may choose themselves; see
+        `accept` and `teams_of`.
+
         Raises:
             NotFound, Forbidden: *by* is not in it, or not its OWNER; or there is no such person.
             LastOwner: Nobody else would be its OWNER.
-            LimitReached: TEAM_MEMBERS_MAX are in it, or they in TEAMS_PER_PERSON_MAX teams.
+            LimitReached: TEAM_MEMBERS_MAX are in it.
         """
         async with self._held(team_id, by, None) as (connection, team):
             _require_owner(team)
@@ -94,14 +99,30 @@ class TeamStore:
             if known is None:
                 if await connection.fetchval(SQL.count_members, team_id) >= TEAM_MEMBERS_MAX:
                     raise errors.LimitReached(f"A team has {TEAM_MEMBERS_MAX} members at most.")
-                await _add(connection, team_id, user_id, role)
+                await _hold(connection, user_id)
+                await connection.execute(SQL.put_member, team_id, user_id, role, False)
             elif known["role"] != role:
                 if role is not TeamPlace.OWNER:
                     await _require_other_owner(connection, team_id, user_id)
-                await connection.execute(SQL.put_member, team_id, user_id, role)
+                await connection.execute(SQL.put_member, team_id, user_id, role, False)
             found = await connection.fetchrow(SQL.member, team_id, user_id)
             assert found is not None
             return TeamMember.model_validate(dict(found))
+
+    async def accept(self, team_id: UUID, user_id: UUID) -> Team:
+        """Accept that somebody brought one into a team; once is enough.
+
+        Raises:
+            NotFound: There is no such team, or they are not in it.
+            LimitReached: They have made or accepted TEAMS_ACCEPTED_MAX teams.
+        """
+        async with self._held(team_id, user_id, None) as (connection, team):
+            if team.accepted:
+                return team
+            await _hold(connection, user_id)
+            await _require_room(connection, user_id)
+            await connection.execute(SQL.accept, team_id, user_id)
+            return await _seen(connection, team_id, user_id)
 
     async def remove_member(self, team_id: UUID, by: UUID, user_id: UUID) -> None:
         """Take somebody out of a team; anybody may take themselves.
@@ -121,8 +142,12 @@ class TeamStore:
             await _remove(connection, team_id, user_id)
 
     async def teams_of(self, user_id: UUID) -> Teams:
-        """Return which teams a person is in; none when nobody is called that."""
-        row = await self._pool.fetchrow(SQL.teams_of, user_id)
+        """Return which teams open something to a person; none when nobody is called that.
+
+        Those that they accepted, and the first TEAMS_UNASKED_MAX that others brought them into:
+        nobody can fill what is asked about somebody, nor take from them what they have.
+        """
+        row = await self._pool.fetchrow(SQL.teams_of, user_id, TEAMS_UNASKED_MAX)
         return Teams(row["version"], tuple(row["ids"])) if row else Teams(0, ())
 
     async def members_of(self, team_id: UUID) -> list[UUID]:
@@ -155,13 +180,15 @@ async def _seen(connection: Pool | Connection, team_id: UUID, user_id: UUID) -> 
     return Team.model_validate(dict(row))
 
 
-async def _add(connection: Connection, team_id: UUID, user_id: UUID, role: TeamPlace) -> None:
-    # First, because it holds the person: they may be brought into two teams at once.
+async def _hold(connection: Connection, user_id: UUID) -> None:
+    """Hold a person whose teams are about to change: two changes of theirs take turns."""
     if not await connection.fetch(SQL.changed, [user_id]):
         raise errors.NotFound("There is no such person.")
-    if await connection.fetchval(SQL.count_teams, user_id) >= TEAMS_PER_PERSON_MAX:
-        raise errors.LimitReached(f"A person is in {TEAMS_PER_PERSON_MAX} teams at most.")
-    await connection.execute(SQL.put_member, team_id, user_id, role)
+
+
+async def _require_room(connection: Connection, user_id: UUID) -> None:
+    if await connection.fetchval(SQL.count_accepted, user_id) >= TEAMS_ACCEPTED_MAX:
+        raise errors.LimitReached(f"A person makes and accepts {TEAMS_ACCEPTED_MAX} teams at most.")
 
 
 async def _remove(connection: Connection, team_id: UUID, user_id: UUID | None) -> list[UUID]:

@@ -20,12 +20,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-async def get(port: int, path: str) -> tuple[int, str]:
+async def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     """Status and body."""
 
     def fetch() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -67,3 +67,34 @@ def test_logs_are_json_and_hide_what_looks_like_a_secret() -> None:
     assert line["refresh_token"] == "***"
     assert (line["service"], line["count"]) == ("test", 3)
     structlog.reset_defaults()
+
+
+async def test_a_part_that_does_not_answer_makes_nobody_ready_and_nobody_dead() -> None:
+    """A restart does not help while a database hangs, and probes must not pile questions up."""
+    asked, answers = 0, asyncio.Event()
+
+    async def hangs() -> None:
+        nonlocal asked
+        asked += 1
+        await answers.wait()
+
+    health, port = Health(database=hangs), free_port()
+    close = serve_ops(health, port=port)
+
+    probes = await asyncio.gather(*(get(port, "/readyz") for _ in range(4)))
+    assert probes == [(503, "database: TimeoutError\n")] * 4
+    assert asked == 1
+    assert await get(port, "/healthz") == (200, "ok\n")
+    answers.set()
+    await asyncio.sleep(0)
+    assert await get(port, "/readyz") == (200, "ok\n")
+    close()
+
+
+async def test_it_listens_where_probes_come_from() -> None:
+    """Also over IPv6, as clusters have it."""
+    port = free_port()
+    close = serve_ops(Health(), port=port, host="::1")
+
+    assert await get(port, "/readyz", host="[::1]") == (200, "ok\n")
+    close()
