@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from libs.contracts import names
 from libs.contracts.actor import Role
 from libs.contracts.wire import Wire
 
@@ -15,16 +16,25 @@ SUMMARY_CHARS_MAX = 10_000
 INDEX_MAX = 1_000_000
 SCHEMA_VERSION_MAX = 2**31 - 1
 
-# NUL cannot be stored by PostgreSQL and other control characters have no place in a name.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# NUL cannot be stored by PostgreSQL.
 _TEXT = r"^[^\x00]*$"
 
 Name = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=_PRINTABLE
+        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=names.PATTERN
     ),
 ]
+KnownName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=NAME_CHARS_MAX,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+    ),
+]
+"""A name in what is shown and copied: overrides of direction may stand in older ones."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]

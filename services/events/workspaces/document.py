@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from libs import errors
+from libs.contracts import names
 from libs.contracts.values import Moment
 from libs.contracts.wire import camel
 from libs.contracts.world import PREVIEW_CHARS_MAX
@@ -37,6 +38,9 @@ _DERIVED: Mapping[str, TypeAdapter[Any]] = {
     "word_count": TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]),
 }
 """Fields that no client sets and a copy keeps, with what they may be."""
+
+_NAMES = frozenset({"name", "title", "aliases"})
+"""Fields of any kind that are names."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -128,12 +132,24 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
         raise _unknown(number, min(said))
     for name, kind in about.references.items():
         _replace(given, about.path_of(name), kind, number, numbering)
+    _clean_names(given)
     try:
         fields = about.initial(given, at=at)
     except errors.Invalid as error:
         raise type(error)(f"thing {number}: {error.detail}", at=number, **error.data) from None
     fields |= _derived_of(about, derived, fields, number)
     return Item(about, number, above, fields, file)
+
+
+def _clean_names(given: dict[str, Any]) -> None:
+    """Names that were given before overrides of direction were refused can be copied without."""
+    for member in _NAMES & given.keys():
+        value = given[member]
+        if isinstance(value, str):
+            given[member] = names.cleaned(value)
+        elif isinstance(value, list):
+            several = cast("list[Any]", value)
+            given[member] = [names.cleaned(n) if isinstance(n, str) else n for n in several]
 
 
 def _is_required(about: Aggregate, name: str) -> bool:
