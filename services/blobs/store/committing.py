@@ -115,6 +115,8 @@ def upload_of(row: Row, blob: Row | None) -> Upload:
         offset=row["offset"],
         expires_at=row["expires_at"],
         blob=blob_of(blob) if blob else None,
+        resumable=row["resumable"],
+        metadata=row["metadata"],
         deduplicated=row["deduplicated"],
     )
 
