@@ -35,6 +35,7 @@ _EXPOSED = (
     "Upload-Defer-Length",
     "Upload-Expires",
     "Upload-Length",
+    "Upload-Metadata",
     "Upload-Offset",
     "X-Request-Id",
     "traceparent",

@@ -39,6 +39,10 @@ _SAFE = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _SECRET_PATHS = ("/api/auth/", "/api/tokens", "/api/me")
+_UPLOADS = re.compile(r"/api/projects/[^/]+/uploads(/[^/]+)?/?")
+"""Where tus is spoken: clients behind a proxy without PATCH say by a header what they mean."""
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_OVERRIDE = b"x-http-method-override"
 _TICKETS = "/files/"
 """What follows is a secret: whoever has it may read or write."""
 
@@ -60,6 +64,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = _meant(scope)
         headers = _first(scope["headers"])
         with (
             server_span(_trace, "request", outside_context(headers)) as span,
@@ -110,6 +115,17 @@ class Edge:
                 milliseconds=round(seconds * 1000, 2),
                 request_id=always["X-Request-Id"],
             )
+
+
+def _meant(scope: HTTPScope) -> HTTPScope:
+    """Return the request with the method that its client means.
+
+    The server keeps its own record of it: what it may send back depends on what was really asked.
+    """
+    if not _UPLOADS.fullmatch(scope["path"]):
+        return scope
+    meant = dict(scope["headers"]).get(_OVERRIDE, b"").decode("latin-1").strip().upper()
+    return cast("HTTPScope", {**scope, "method": meant}) if _METHOD.fullmatch(meant) else scope
 
 
 def _printable(path: str) -> str:
