@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import structlog
@@ -55,9 +55,13 @@ def extra_headers(scope: Scope) -> dict[str, str]:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Pass everything on to *app*."""
+    def __init__(self, app: ASGIApp, *, of_uploads: Mapping[str, str] | None = None) -> None:
+        """Pass everything on to *app*; an OPTIONS where tus is spoken tells *of_uploads*.
+
+        The framework answers an OPTIONS of another origin by itself, whatever it asks.
+        """
         self._app = app
+        self._of_uploads = of_uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -84,6 +88,8 @@ class Edge:
         status = 500
         path = scope["path"]
         always = _always(path, headers, span)
+        if scope["method"] == "OPTIONS" and _UPLOADS.fullmatch(path):
+            always |= self._of_uploads
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

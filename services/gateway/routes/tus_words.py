@@ -37,6 +37,14 @@ CHECKSUM_MISMATCH = 460
 """tus has a status of its own for this."""
 
 TUS = {"Tus-Resumable": VERSION}
+OFFERED = {
+    **TUS,
+    "Tus-Version": VERSION,
+    "Tus-Max-Size": str(BLOB_BYTES_MAX),
+    "Tus-Extension": EXTENSIONS,
+    "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+}
+"""What this server can do, as OPTIONS tells it."""
 ALWAYS = {**TUS, "Cache-Control": "no-store"}
 """Of every answer about an upload: what it tells is old the next moment."""
 OVERRIDE = "x-http-method-override"

@@ -9,7 +9,6 @@ from libs.contracts.blobs import (
     BLOB_BYTES_MAX,
     CANCEL_UPLOAD,
     CHECKED_BYTES_MAX,
-    CHECKSUM_ALGORITHMS,
     COMPLETE_UPLOAD,
     FIND_UPLOAD,
     BeginUpload,
@@ -52,16 +51,7 @@ class Uploading:
 
     async def options(self, _: Call[NoBody]) -> Answer:
         """Tell what this server can do."""
-        return Answer(
-            204,
-            headers={
-                **words.TUS,
-                "Tus-Version": words.VERSION,
-                "Tus-Max-Size": str(BLOB_BYTES_MAX),
-                "Tus-Extension": words.EXTENSIONS,
-                "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
-            },
-        )
+        return Answer(204, headers=words.OFFERED)
 
     async def create(self, call: Call[Incoming]) -> Answer:
         """Begin an upload of either sort."""
