@@ -142,7 +142,7 @@ class Handlers:
                 self._storages[row["tier"]].presign_get,
                 row["key"],
                 ttl_s=wanted.ttl_s,
-                media_type=content_type(blob.media_type),
+                media_type=content_type(blob.media_type, row["charset"]),
                 disposition=disposition(wanted.file_name, inline=inline),
             )
         return blobs.Opened(

@@ -134,7 +134,7 @@ def _headers(row: Row, grant: Grant) -> dict[str, str]:
     inline = grant.inline and is_inline(media_type)
     return {
         "etag": f'"{row["sha256"]}"',
-        "content-type": content_type(media_type),
+        "content-type": content_type(media_type, row["charset"]),
         "content-disposition": disposition(grant.file_name, inline=inline),
         "accept-ranges": "bytes",
         # Kept by the client alone, and asked about each time, for rights may change.

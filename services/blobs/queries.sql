@@ -9,14 +9,14 @@ SELECT * FROM blobs WHERE project_id = $1 AND sha256 = ANY($2::text[]) ORDER BY 
 
 -- name: put_blob
 -- No row returned: the project has, or had, these bytes.
-INSERT INTO blobs (project_id, sha256, size, stored_size, codec, level, media_type, asset_type, key, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO blobs (project_id, sha256, size, stored_size, codec, level, media_type, asset_type, key, created_by, charset)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (project_id, sha256) DO NOTHING RETURNING *;
 
 -- name: replace_bytes
 -- The bytes are here again, under another key; used as $8, and as before unless they were gone.
 UPDATE blobs SET stored_size = $3, codec = $4, level = $5, key = $6, tier = 'hot', state = 'live',
-    media_type = $7, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL,
+    media_type = $7, charset = $9, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL,
     asset_type = CASE state WHEN 'collected' THEN $8::asset_type ELSE asset_type END,
     used_as = CASE WHEN state = 'collected' THEN '{}' WHEN $8 = ANY (used_as) THEN used_as
         ELSE used_as || $8::asset_type END

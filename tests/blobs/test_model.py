@@ -24,7 +24,7 @@ from services.blobs.model.frames import (
     span,
 )
 from services.blobs.model.keys import KEY, new_key
-from services.blobs.model.media import disposition, sniff
+from services.blobs.model.media import charset_of, content_type, disposition, sniff
 from services.blobs.model.mpeg import is_mpeg_audio
 from services.blobs.model.tickets import Grant, Key, Op, key_of, sign, verify
 
@@ -180,6 +180,21 @@ def test_what_is_declared_is_kept_unless_bytes_speak_against_it(
     head: bytes, declared: str | None, kept: str
 ):
     assert sniff(head, declared) == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "header"),
+    [
+        ("Küste".encode(), "text/plain", "text/plain; charset=utf-8"),
+        (b"", "text/plain", "text/plain; charset=utf-8"),
+        (UTF16.encode("utf-16-be"), "text/csv", "text/csv; charset=utf-16"),
+        (UTF16.encode("utf-32-le"), "text/plain", "text/plain; charset=utf-32"),
+        ("Küste".encode("latin-1"), "text/plain", "text/plain"),
+        ("Küste".encode(), "application/json", "application/json"),
+    ],
+)
+def test_a_text_is_told_in_its_encoding(body: bytes, media_type: str, header: str):
+    assert content_type(media_type, charset_of(body, media_type)) == header
 
 
 @given(st.binary(max_size=200), st.booleans())

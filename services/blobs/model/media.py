@@ -30,6 +30,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks; that of UTF-32 begins like one of UTF-16."""
+UNKNOWN = "unknown"
+"""Instead of a charset, where none is sure."""
 SINGLE_BYTE = "windows-1252"
 """What browsers take texts for that are not UTF-8."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
@@ -129,9 +131,22 @@ def is_inline(media_type: str) -> bool:
     return media_type in INLINE
 
 
-def content_type(media_type: str) -> str:
-    """Return the Content-Type header: text is UTF-8."""
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+def charset_of(head: bytes, media_type: str) -> str | None:
+    """Return in what a text that begins with *head* is written, None when that is UTF-8.
+
+    UNKNOWN is what browsers are better at guessing than we are.
+    """
+    if not media_type.startswith("text/"):
+        return None
+    encoding = encoding_of(head[:HEAD_BYTES])
+    return {"utf-8": None, SINGLE_BYTE: UNKNOWN, None: UNKNOWN}.get(encoding, encoding)
+
+
+def content_type(media_type: str, charset: str | None) -> str:
+    """Return the Content-Type header; *charset* is one of `charset_of`."""
+    if not media_type.startswith("text/") or charset == UNKNOWN:
+        return media_type
+    return f"{media_type}; charset={charset or 'utf-8'}"
 
 
 def disposition(file_name: str | None, *, inline: bool) -> str:
