@@ -95,8 +95,7 @@ class Blob(Wire):
 class Upload(Wire):
     """An upload and how far it is; `blob` when it is done.
 
-    All bytes may be here and no blob yet: then it is being put together and verified, and whoever
-    takes the offset alone for success is wrong.
+    All bytes may be here and no blob yet: the offset alone is no success.
     """
 
     id: UUID
