@@ -184,12 +184,28 @@ class Flaw(Wire):
 
 
 class Verified(Wire):
-    """What was read; go on after `after`, None at the end."""
+    """What was read; go on after `after`, None at the end.
+
+    `flaws` are all blobs in quarantine that were met, `mended` counts those that came out of it.
+    """
 
     blobs: int
     bytes_: int
     flaws: list[Flaw]
     after: Place | None
+    mended: int = 0
+
+
+class Mend(Wire):
+    """Put on record who brings the bytes of a blob again that is damaged or collected, and why.
+
+    The answer tells what they are; they are sent as any upload is.
+    """
+
+    project_id: UUID
+    sha256: Sha256
+    by: By
+    reason: Reason
 
 
 class Archive(Wire):
@@ -291,6 +307,7 @@ UNDELETE = Method("blobs", "undelete", Undelete, Blob)
 INSPECT = Method("blobs", "inspect", Inspect, Inspection)
 QUARANTINE = Method("blobs", "quarantine", ListQuarantined, Quarantine)
 VERIFY = Method("blobs", "verify", Verify, Verified)
+MEND = Method("blobs", "mend", Mend, Blob)
 ARCHIVE = Method("blobs", "archive", Archive, Blob)
 RECONCILE = Method("blobs", "reconcile", Reconcile, Reconciled)
 STATUS = Method("blobs", "status", AskStatus, Status)

@@ -23,6 +23,9 @@ URL_TTL_S_MIN = 10
 URL_TTL_S_MAX = 7 * 86_400
 """How long a presigned URL is good for."""
 
+METADATA_CHARS_MAX = 8_192
+"""Of what the creation of an upload says of it."""
+
 CHECKSUM_ALGORITHMS = ("sha256", "sha1", "md5")
 """Of single requests of a resumable upload; that of a blob is SHA-256."""
 CHECKED_BYTES_MAX = 8 << 20
@@ -60,7 +63,7 @@ class BlobState(StrEnum):
     COLLECTED = "collected"
     """Its bytes are gone for ever; this is what is known of it."""
     QUARANTINED = "quarantined"
-    """Its bytes are damaged; uploading them again mends it."""
+    """Its bytes were found damaged; uploading them again, or finding them sound, mends it."""
 
 
 class Codec(StrEnum):
@@ -90,7 +93,10 @@ class Blob(Wire):
 
 
 class Upload(Wire):
-    """An upload and how far it is; `blob` when it is done."""
+    """An upload and how far it is; `blob` when it is done.
+
+    All bytes may be here and no blob yet: the offset alone is no success.
+    """
 
     id: UUID
     size: Size | None
@@ -99,6 +105,15 @@ class Upload(Wire):
     blob: Blob | None = None
     deduplicated: bool = False
     """The project had these bytes already."""
+    resumable: bool = True
+    """Whether its bytes come in pieces, rather than all at once to an address."""
+    metadata: str | None = None
+    """What the creation said in `Upload-Metadata`, as it said it."""
+
+    @property
+    def is_received(self) -> bool:
+        """Whether all of its pieces are here."""
+        return self.resumable and self.offset == self.size
 
 
 class Ticket(Wire):
@@ -127,6 +142,7 @@ class BeginUpload(Wire):
     media_type: MediaType | None = None
     asset_type: AssetType = AssetType.ATTACHMENT
     resumable: bool = False
+    metadata: Annotated[str, Field(min_length=1, max_length=METADATA_CHARS_MAX)] | None = None
     ttl_s: UrlTtl = URL_TTL_S_DEFAULT
 
 
@@ -154,7 +170,7 @@ class Cancelled(Wire):
 
 
 class CompleteUpload(Wire):
-    """Verify what was sent to a `direct_url`, and make it a blob."""
+    """Verify what was sent, at once or in pieces, and make it a blob; or wait for that."""
 
     upload_id: UUID
 
@@ -295,7 +311,7 @@ class SetQuota(Wire):
 class BlobEvent(Wire):
     """A fact about a blob or a path, as subscribers of the stream BLOBS receive it.
 
-    Types are `blob.{uploaded,rescued,condemned,collected,damaged,archived,restored}`, whose
+    Types are `blob.{uploaded,rescued,condemned,collected,damaged,mended,archived,restored}`, whose
     `aggregate_id` is the SHA-256, and `path.{put,deleted}`, whose is the path. `user_id` None: done
     by the system.
     """

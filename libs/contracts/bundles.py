@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from libs.contracts import names
 from libs.contracts.events import Source
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
 from libs.contracts.resources import INDEX_MAX
@@ -43,7 +44,7 @@ Label = Annotated[
         strip_whitespace=True,
         min_length=1,
         max_length=LABEL_CHARS_MAX,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
+        pattern=names.PATTERN,
     ),
 ]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=PATH_CHARS_MAX)]

@@ -3,6 +3,7 @@
 import unicodedata
 from uuid import UUID
 
+from libs.contracts import names
 from libs.contracts.files import StoredFile
 from libs.contracts.world import EntityType, FileType
 
@@ -12,7 +13,6 @@ ENDING_CHARS_MAX = 16
 NAMELESS = "file"
 
 _FOLDERS = {EntityType.NOTE: "notes", EntityType.TASK: "tasks"}
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def stored_file(
@@ -37,10 +37,12 @@ def stored_file(
         sha256: Its bytes.
         size: How many.
         sort: What it is to people.
-        name: What its uploader calls it.
+        name: What its uploader calls it; a text without a name is called after its entity.
         preview: Its first words, when it is a text.
     """
     folder = _FOLDERS.get(entity_type)
+    if name is None and sort is FileType.MARKDOWN:
+        name = f"{entity_id}.md"
     if folder and sort is FileType.MARKDOWN:
         place = f"{folder}/{entity_id}.md"
     else:
@@ -64,9 +66,7 @@ def name_in(path: str, entity_id: UUID) -> str | None:
 def segment(file_name: str | None) -> str:
     """Return a file's name as the last part of a path; what a path may not hold becomes `_`."""
     text = unicodedata.normalize("NFC", file_name or NAMELESS)
-    safe = "".join(
-        "_" if each in "/\\" or unicodedata.category(each) in _FORBIDDEN else each for each in text
-    ).strip()
+    safe = names.cleaned(text, "_").replace("/", "_").replace("\\", "_").strip()
     if not safe.strip(". "):
         return NAMELESS
     stem, dot, ending = safe.rpartition(".")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
+from libs.contracts import names
 from libs.contracts.blobs import Sha256, Size
 from libs.contracts.manuscript import Create, Document
 from libs.contracts.resources import Expected
@@ -20,14 +21,13 @@ from libs.contracts.world import PREVIEW_CHARS_MAX, FileType
 PATH_CHARS_MAX = 1024
 URL_CHARS_MAX = 4096
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _TEXT = r"^[^\x00]*$"
 
 FilePath = Annotated[
-    str, StringConstraints(min_length=1, max_length=PATH_CHARS_MAX, pattern=_PRINTABLE)
+    str, StringConstraints(min_length=1, max_length=PATH_CHARS_MAX, pattern=names.PATTERN)
 ]
 FileUrl = Annotated[
-    str, StringConstraints(min_length=1, max_length=URL_CHARS_MAX, pattern=_PRINTABLE)
+    str, StringConstraints(min_length=1, max_length=URL_CHARS_MAX, pattern=names.PATTERN)
 ]
 Preview = Annotated[str, StringConstraints(max_length=PREVIEW_CHARS_MAX, pattern=_TEXT)]
 """The first characters of a text; of other files there is none."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from libs.contracts import names
 from libs.contracts.actor import Role
 from libs.contracts.editors import BuiltIn, EditorName
 from libs.contracts.wire import Wire
@@ -17,16 +18,25 @@ SUMMARY_CHARS_MAX = 10_000
 INDEX_MAX = 1_000_000
 SCHEMA_VERSION_MAX = 2**31 - 1
 
-# NUL cannot be stored by PostgreSQL and other control characters have no place in a name.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# NUL cannot be stored by PostgreSQL.
 _TEXT = r"^[^\x00]*$"
 
 Name = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=_PRINTABLE
+        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=names.PATTERN
     ),
 ]
+KnownName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=NAME_CHARS_MAX,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+    ),
+]
+"""A name in what is shown and copied: overrides of direction may stand in older ones."""
 
 
 def _nfc(name: str) -> str:

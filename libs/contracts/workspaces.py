@@ -15,7 +15,7 @@ from libs.contracts.blobs import Sha256, Size
 from libs.contracts.bundles import Committed
 from libs.contracts.editors import EditorName
 from libs.contracts.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
-from libs.contracts.resources import Name
+from libs.contracts.resources import KnownName, Name
 from libs.contracts.rpc import Method
 from libs.contracts.values import Note
 from libs.contracts.wire import Wire
@@ -164,7 +164,7 @@ class Head(Wire):
     """
 
     format: str
-    name: Name
+    name: KnownName
     kinds: dict[str, Annotated[int, Field(ge=0, le=AGGREGATES_MAX)]]
     editor: EditorName | None = None
 

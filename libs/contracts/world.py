@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from libs.contracts.resources import Name, Resource, Slug, name_key
+from libs.contracts.resources import KnownName, Name, Resource, Slug, name_key
 from libs.contracts.values import Colour, JsonObject, Moment, Note, Text
 from libs.contracts.wire import Wire
 
@@ -95,7 +95,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 Aliases = Annotated[list[Name], Field(max_length=ALIASES_MAX), AfterValidator(_distinct)]
-Goals = Annotated[list[Name], Field(max_length=GOALS_MAX)]
+Goals = Annotated[list[KnownName], Field(max_length=GOALS_MAX)]
 Priority = Annotated[int, Field(strict=True, ge=0, le=PRIORITY_MAX)]
 """From 0, whenever, to 3, now."""
 
@@ -118,7 +118,7 @@ class Task(TaskFields):
 class StoryFields(Wire):
     """What the story bible adds to an entity: its role in the story, what it wants and becomes."""
 
-    role: Name | None = None
+    role: KnownName | None = None
     arc: Text | None = None
     goals: Goals = Field(default_factory=list[str])
     motivation: Text | None = None

@@ -24,6 +24,7 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── ContentMismatch
     ├── RangeNotSatisfiable
     ├── BlobDamaged
+    ├── UploadUnfinished
     ├── RateLimited
     ├── NotOffered
     ├── Unavailable ─ DeadlineExceeded
@@ -275,6 +276,12 @@ class BlobDamaged(AppError):
     """The stored bytes of this blob are damaged; uploading them again mends it."""
 
     code = "BLOB_DAMAGED"
+
+
+class UploadUnfinished(AppError):
+    """All bytes of this upload are here and it is being finished; ask again."""
+
+    code = "UPLOAD_UNFINISHED"
 
 
 class RateLimited(AppError):

@@ -5,17 +5,22 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from libs import errors
 from libs.bus import Relay, connect_broker, drain, heard, is_connected
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.process.server import HttpServer
 from libs.telemetry import Health, serve_ops
+from services.blobs.collection.chores import Chores
+from services.blobs.finishing import Finishing
 from services.blobs.handlers import Handlers, subscribe
 from services.blobs.listener import PATH, Listener
+from services.blobs.marks import Marks
 from services.blobs.operating.room import Room
 from services.blobs.reading import Reading
 from services.blobs.settings import Settings
 from services.blobs.storage import open_storage
+from services.blobs.storage.marked import TRUST_S, Marked
 from services.blobs.store import Store
 from services.blobs.store.committing import READERS_S
 from services.blobs.strays import Strays
@@ -48,12 +53,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             settings.nats_url, service=SERVICE, replica=settings.replica
         )
         stack.push_async_callback(broker.stop)
-        hot = await blocking(open_storage, settings.storage_url, settings.credentials)
-        storages = {"hot": hot}
+        storages = {"hot": await blocking(_open, "hot", settings.storage_url, settings)}
         if settings.cold_url:
-            storages["cold"] = await blocking(open_storage, settings.cold_url, settings.credentials)
+            storages["cold"] = await blocking(_open, "cold", settings.cold_url, settings)
+        hot = storages["hot"]
         store = Store(pool, quota_bytes=settings.quota_bytes)
-        uploads = Uploads(store, hot)
+        marks, chores = Marks(store.database, storages), Chores(pool)
+        finishing = Finishing(store, hot, chores)
+        uploads = Uploads(store, hot, finishing)
         tickets = Tickets(store, settings.bytes_url.rstrip("/") + PATH)
         reading = Reading(store, storages)
         room = Room(
@@ -63,6 +70,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             storages=storages,
             reading=reading,
             uploads=uploads,
+            chores=chores,
             settings=settings,
         )
         subscribe(
@@ -70,11 +78,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             Handlers(
                 store,
                 storages,
-                uploads,
+                finishing,
                 tickets,
                 life_s=float(settings.upload_life_s),
                 direct_s=min(READERS_S, settings.readers_wait_s),
                 on_read=room.uses.note,
+                recheck=room.verifier.recheck_for_reader,
             ),
         )
         room.serve(broker, client)
@@ -91,12 +100,19 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         async def storage() -> None:
             await blocking(hot.check)
 
-        health = Health(postgres=database, bus=is_connected(client), storage=storage)
+        async def cold() -> None:
+            # What is hot can be served without it, but a start on a wrong one is a mistake.
+            if not all(each.was_right for each in storages.values()):
+                raise errors.Unavailable("The cold storage of files is not the one that is known.")
+
+        health = Health(postgres=database, bus=is_connected(client), storage=storage, cold=cold)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        chores = [
+        background = [
+            tasks.create_task(marks.run(), name="marks"),
+            tasks.create_task(finishing.run(), name="finishing"),
             tasks.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
             tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
-            tasks.create_task(Strays(store, room.chores, storages).run(), name="strays"),
+            tasks.create_task(Strays(store, chores, storages).run(), name="strays"),
             *room.start(tasks),
         ]
         await broker.start()
@@ -112,10 +128,16 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             health.draining = True
             await drain(broker, client)
             await server.drain()
-            await uploads.stop()
-            for chore in chores:
-                chore.cancel()
+            await finishing.stop()
+            for task in background:
+                task.cancel()
     log.info("blobs stopped")
+
+
+def _open(tier: str, url: str, settings: Settings) -> Marked:
+    # A file is looked at for nothing, an object in a bucket costs a request.
+    trust_s = TRUST_S if url.startswith("s3:") else 0.0
+    return Marked(tier, open_storage(url, settings.credentials), trust_s=trust_s)
 
 
 async def _until_stopped(stop: asyncio.Event, server: HttpServer) -> None:

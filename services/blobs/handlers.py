@@ -1,7 +1,7 @@
 """What blobs answers on the bus: all that it listens to, on one page."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from faststream.nats import NatsBroker
@@ -11,6 +11,7 @@ from libs.bus import serve
 from libs.contracts import blobs
 from libs.contracts.actor import Actor
 from libs.contracts.blobs import BlobState, Codec
+from services.blobs.finishing import Finishing
 from services.blobs.model.keys import new_key
 from services.blobs.model.media import content_type, disposition, is_inline
 from services.blobs.model.paths import require_file_name, require_path, require_prefix
@@ -19,7 +20,6 @@ from services.blobs.reading import RETURN_S, Storages
 from services.blobs.store import Row, Store, blob_of, require_bytes
 from services.blobs.threads import blocking
 from services.blobs.tickets import Tickets
-from services.blobs.uploads import Uploads
 
 CLAIM_AGE_S_MAX = 86_400
 CLAIM_AHEAD_S_MAX = 300
@@ -51,25 +51,29 @@ class Handlers:
         self,
         store: Store,
         storages: Storages,
-        uploads: Uploads,
+        finishing: Finishing,
         tickets: Tickets,
         *,
         life_s: float,
         direct_s: float,
         on_read: Callable[[UUID, str], None],
+        recheck: Callable[[Row], Awaitable[Row]],
     ) -> None:
         """Answer from *store*; an upload may take *life_s*; *on_read* hears what is read.
+
+        *recheck* looks again at a blob that was found damaged, for whoever wants to read it.
 
         For at most *direct_s* somebody is sent to storage itself: so long an object outlives its
         blob, or a move to another tier.
         """
         self._store = store
         self._storages = storages
-        self._uploads = uploads
+        self._finishing = finishing
         self._tickets = tickets
         self._life_s = life_s
         self._direct_s = direct_s
         self._on_read = on_read
+        self._recheck = recheck
 
     async def begin_upload(self, wanted: blobs.BeginUpload, actor: Actor) -> blobs.Begun:
         """Begin an upload."""
@@ -106,7 +110,7 @@ class Handlers:
         """Verify what was sent, and make it a blob."""
         row, _ = await self._store.uploads.find(actor.scope(), wanted.upload_id)
         _require_own(row, actor)
-        return await self._uploads.complete(actor.scope(), wanted.upload_id)
+        return await self._finishing.finish(actor.scope(), wanted.upload_id)
 
     async def stat_blob(self, wanted: blobs.StatBlob, actor: Actor) -> blobs.Blob:
         """Tell what is known of a blob."""
@@ -115,7 +119,8 @@ class Handlers:
     async def open_blob(self, wanted: blobs.OpenBlob, actor: Actor) -> blobs.Opened:
         """Give leave to read a blob, or have it brought back."""
         require_file_name(wanted.file_name)
-        row = require_bytes(await self._store.blob(actor.scope(), wanted.sha256))
+        row = await self._recheck(await self._store.blob(actor.scope(), wanted.sha256))
+        row = require_bytes(row)
         blob = blob_of(row)
         if blob.state in {BlobState.ARCHIVED, BlobState.RESTORING}:
             await self._store.ask_return(actor.scope(), wanted.sha256)
@@ -137,7 +142,7 @@ class Handlers:
                 self._storages[row["tier"]].presign_get,
                 row["key"],
                 ttl_s=wanted.ttl_s,
-                media_type=content_type(blob.media_type),
+                media_type=content_type(blob.media_type, row["charset"]),
                 disposition=disposition(wanted.file_name, inline=inline),
             )
         return blobs.Opened(

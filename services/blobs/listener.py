@@ -2,7 +2,8 @@
 
     PUT   all bytes of an upload                                     -> 200 Upload
     PATCH the next bytes from `Upload-Offset`                        -> 200 Upload
-    GET   a blob or a range of it; HEAD the same without the bytes   -> 200, 206, 304, 416
+    GET   a blob or a range of it                                    -> 200, 206, 304, 416
+    HEAD  what GET tells of all of it                                -> 200, 304
 
 Failures are `{"code", "detail", "data"}`, as on the bus; a 202 says that the blob is on its way
 from the cold tier, and when to come again. What fails behind the first byte ends the connection.
@@ -85,9 +86,14 @@ class Listener:
             if op is Op.PUT:
                 upload = await self._uploads.put(grant.project_id, subject, body)
             else:
-                start = request.offset()
-                checksum = request.checksum()
-                upload = await self._uploads.patch(grant.project_id, subject, start, body, checksum)
+                upload = await self._uploads.patch(
+                    grant.project_id,
+                    subject,
+                    request.offset(),
+                    body,
+                    checksum=request.checksum(),
+                    size=request.length(),
+                )
         await answer.tell(200, upload, offset=upload.offset)
 
     async def _get(self, grant: Grant, request: "Request", answer: "Answer") -> None:
@@ -101,7 +107,9 @@ class Listener:
             await answer.start(304, headers)
             await answer.end()
             return
-        wanted = parse_range(request.range(headers["etag"]), row["size"])
+        # Only a GET has ranges (RFC 9110, 14.2).
+        asked = None if request.is_head else request.range(headers["etag"])
+        wanted = parse_range(asked, row["size"])
         start, length = wanted or (0, row["size"])
         headers["content-length"] = str(length)
         if wanted:
@@ -126,7 +134,7 @@ def _headers(row: Row, grant: Grant) -> dict[str, str]:
     inline = grant.inline and is_inline(media_type)
     return {
         "etag": f'"{row["sha256"]}"',
-        "content-type": content_type(media_type),
+        "content-type": content_type(media_type, row["charset"]),
         "content-disposition": disposition(grant.file_name, inline=inline),
         "accept-ranges": "bytes",
         # Kept by the client alone, and asked about each time, for rights may change.

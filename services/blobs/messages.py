@@ -33,10 +33,12 @@ _STATUS = {
     "CONFLICT": 409,
     "CONCURRENCY_CONFLICT": 409,
     "LIMIT_REACHED": 409,
+    "GONE": 410,
     "BLOB_UNAVAILABLE": 410,
     "TOO_LARGE": 413,
     "RANGE_NOT_SATISFIABLE": 416,
     "CONTENT_MISMATCH": 422,
+    "UPLOAD_UNFINISHED": 423,
     "RATE_LIMITED": 429,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 503,
@@ -66,10 +68,14 @@ class Request:
 
     def offset(self) -> int:
         """Return `Upload-Offset`; raises errors.Invalid when it is no number."""
-        text = self._headers.get("upload-offset", "")
-        if not text.isascii() or not text.isdigit() or len(text) > 19:
+        offset = self._number("upload-offset")
+        if offset is None:
             raise errors.Invalid(errors=[{"field": "Upload-Offset", "detail": "is required"}])
-        return int(text)
+        return offset
+
+    def length(self) -> int | None:
+        """Return `Upload-Length`, if it is sent; raises errors.Invalid when it is no number."""
+        return self._number("upload-length")
 
     def checksum(self) -> Checksum | None:
         """Return `Upload-Checksum`, if it is sent; raises errors.Invalid when it is none."""
@@ -84,6 +90,15 @@ class Request:
         return known.strip() == "*" or etag in {
             each.strip().removeprefix("W/") for each in known.split(",")
         }
+
+    def _number(self, name: str) -> int | None:
+        text = self._headers.get(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and len(text) < 19):
+            detail = "is no number of bytes"
+            raise errors.Invalid(errors=[{"field": name.title(), "detail": detail}])
+        return int(text)
 
     def range(self, etag: str) -> str | None:
         """Return the range that is asked for, unless it is one of something else."""
@@ -165,7 +180,7 @@ class Answer:
             log.warning("answer truncated", code=failure.code)
             return
         headers = {"content-type": "application/json", "connection": "close"}
-        if failure.code in {"UNAVAILABLE", "RATE_LIMITED"}:
+        if failure.code in {"UNAVAILABLE", "RATE_LIMITED", "UPLOAD_UNFINISHED"}:
             headers["retry-after"] = str(failure.data.get("retryAfterS", RETRY_AFTER_S))
         if failure.code == "RANGE_NOT_SATISFIABLE":
             headers["content-range"] = f"bytes */{failure.data.get('size', '*')}"

@@ -23,4 +23,27 @@ upload_seconds = Histogram(
     "From the first byte of an upload to its blob.",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
+unfinished = Gauge(
+    "scriptorium_blobs_uploads_unfinished",
+    "Uploads of which all bytes are here, and that could not be finished at the first try.",
+)
+storage_usable = Gauge(
+    "scriptorium_blobs_storage_usable",
+    "1 while the storage of a tier can be reached and has the mark that this database knows.",
+    ["tier"],
+)
 doomed = Gauge("scriptorium_blobs_doomed", "Keys that are due to be deleted from storage.")
+
+REFUSALS = (
+    "CONTENT_MISMATCH",
+    "TOO_LARGE",
+    "QUOTA_EXCEEDED",
+    "BLOB_DAMAGED",
+    "STORAGE_FULL",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+)
+for _outcome in ("stored", "deduplicated", *REFUSALS):
+    uploads.labels(_outcome)
+for _reason in ("missing", "short", "digest", "codec", "content", "piece"):
+    damage.labels(_reason)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from libs import errors
 from libs.contracts.blobs import BLOB_BYTES_MAX, Codec
 from services.blobs.model.frames import FRAME_BYTES, Frame, choose_codec, encode
-from services.blobs.model.media import HEAD_BYTES, sniff
+from services.blobs.model.media import HEAD_BYTES, charset_of, sniff
 from services.blobs.storage import Storage, Writer
 from services.blobs.store import Stored
 from services.blobs.threads import Turns, blocking
@@ -120,13 +120,15 @@ class _Intake:
         sha256 = self._whole.hexdigest()
         self._declared.require(self._size, sha256)
         self._writer.commit()
+        media_type = sniff(self._head, self._declared.media_type)
         return Stored(
             key=self._key,
             sha256=sha256,
             size=self._size,
             stored_size=self._stored_size,
             codec=self._codec,
-            media_type=sniff(self._head, self._declared.media_type),
+            media_type=media_type,
+            charset=charset_of(self._head, media_type),
             frames=self._frames,
         )
 

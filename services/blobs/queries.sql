@@ -9,14 +9,14 @@ SELECT * FROM blobs WHERE project_id = $1 AND sha256 = ANY($2::text[]) ORDER BY 
 
 -- name: put_blob
 -- No row returned: the project has, or had, these bytes.
-INSERT INTO blobs (project_id, sha256, size, stored_size, codec, level, media_type, asset_type, key, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO blobs (project_id, sha256, size, stored_size, codec, level, media_type, asset_type, key, created_by, charset)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (project_id, sha256) DO NOTHING RETURNING *;
 
 -- name: replace_bytes
 -- The bytes are here again, under another key; used as $8, and as before unless they were gone.
 UPDATE blobs SET stored_size = $3, codec = $4, level = $5, key = $6, tier = 'hot', state = 'live',
-    media_type = $7, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL,
+    media_type = $7, charset = $9, touched_at = now(), condemned_at = NULL, archived_at = NULL, collected_at = NULL,
     asset_type = CASE state WHEN 'collected' THEN $8::asset_type ELSE asset_type END,
     used_as = CASE WHEN state = 'collected' THEN '{}' WHEN $8 = ANY (used_as) THEN used_as
         ELSE used_as || $8::asset_type END
@@ -73,12 +73,12 @@ FROM (
     FROM accounts WHERE project_id = $1
 ) a, (
     SELECT count(*) AS uploads, coalesce(sum("offset"), 0)::bigint AS bytes
-    FROM uploads WHERE project_id = $1 AND blob_sha256 IS NULL
+    FROM uploads WHERE project_id = $1 AND blob_sha256 IS NULL AND refusal IS NULL
 ) p;
 
 -- name: put_upload
-INSERT INTO uploads (id, project_id, user_id, size, sha256, file_name, media_type, asset_type, resumable, direct_key, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $11))
+INSERT INTO uploads (id, project_id, user_id, size, sha256, file_name, media_type, asset_type, resumable, direct_key, expires_at, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $11), $12)
 ON CONFLICT (id) DO NOTHING RETURNING *;
 
 -- name: upload
@@ -93,7 +93,52 @@ UPDATE uploads SET blob_sha256 = $3, size = $4, "offset" = $4, deduplicated = $5
 WHERE id = $1 AND project_id = $2 RETURNING *;
 
 -- name: move_offset
-UPDATE uploads SET "offset" = $3 WHERE id = $1 AND project_id = $2 RETURNING *;
+-- Who sent the last byte has it finished; when nothing came of that after $4 seconds, others do.
+UPDATE uploads SET "offset" = $3, retry_at = now() + make_interval(secs => $4)
+WHERE id = $1 AND project_id = $2 RETURNING *;
+
+-- name: set_size
+UPDATE uploads SET size = $3, retry_at = now() + make_interval(secs => $4)
+WHERE id = $1 AND project_id = $2 RETURNING *;
+
+-- name: refuse_upload
+-- It is over; remembered for a while, to answer who asks again.
+UPDATE uploads SET refusal = $3, expires_at = now() + make_interval(secs => $4)
+WHERE id = $1 AND project_id = $2;
+
+-- name: take_received
+-- Uploads whose bytes are all here and of which nothing has become, the longest due first. Each is
+-- due again later and later, $2 to $3 seconds from now, until it is finished or its time is over.
+UPDATE uploads SET attempts = attempts + 1,
+    retry_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(attempts, 20)))
+WHERE id IN (
+    SELECT id FROM uploads
+    WHERE resumable AND blob_sha256 IS NULL AND refusal IS NULL AND "offset" = size
+        AND coalesce(retry_at, '-infinity'::timestamptz) <= now() AND expires_at > now()
+    ORDER BY coalesce(retry_at, '-infinity'::timestamptz) LIMIT $1 FOR UPDATE SKIP LOCKED
+) RETURNING id, project_id;
+
+-- name: count_received
+SELECT count(*) FROM uploads
+WHERE resumable AND blob_sha256 IS NULL AND refusal IS NULL AND "offset" = size AND attempts > 0;
+
+-- name: put_storage
+INSERT INTO storages (tier, mark) VALUES ($1, $2) ON CONFLICT (tier) DO NOTHING;
+
+-- name: lock_storage
+SELECT mark, adopted_at FROM storages WHERE tier = $1 FOR UPDATE;
+
+-- name: adopt_storage
+UPDATE storages SET mark = $2, adopted_at = now() WHERE tier = $1;
+
+-- name: is_mark_known
+SELECT EXISTS (SELECT FROM storages WHERE mark = $1 AND adopted_at IS NOT NULL);
+
+-- name: sample_keys
+-- Objects that should be in a tier: of the newest blobs, and of open uploads.
+(SELECT key FROM blobs WHERE tier = $1 AND key IS NOT NULL ORDER BY touched_at DESC LIMIT $2)
+UNION ALL
+(SELECT key FROM upload_pieces WHERE $1 = 'hot'::storage_tier LIMIT $2);
 
 -- name: forget_upload
 DELETE FROM uploads WHERE id = $1 AND project_id = $2;
@@ -256,6 +301,12 @@ WHERE project_id = $1 AND sha256 = $2 AND key = $3 AND state <> 'quarantined' RE
 
 -- name: resolve_damage
 UPDATE quarantine SET resolved_at = now() WHERE project_id = $1 AND sha256 = $2 AND resolved_at IS NULL;
+
+-- name: mend_blob
+-- The object of a blob in quarantine is what was stored, after all.
+UPDATE blobs SET state = CASE tier WHEN 'cold' THEN 'archived' ELSE 'live' END::blob_state,
+    touched_at = now()
+WHERE project_id = $1 AND sha256 = $2 AND key = $3 AND state = 'quarantined' RETURNING *;
 
 -- name: put_audit
 INSERT INTO audit (id, project_id, user_id, action, sha256, data) VALUES ($1, $2, $3, $4, $5, $6);

@@ -102,7 +102,13 @@ class Reading:
                 await blocking(reader.close)
 
     async def _damaged(self, blob: Row, frame: int, reason: str) -> errors.AppError:
-        """Set the blob aside; returns what to tell. A blob that was replaced meanwhile is not."""
+        """Set the blob aside; returns what to tell. A blob that was replaced meanwhile is not.
+
+        Raises:
+            errors.Unavailable: The storage is not the one that this database knows: what it says of
+                a blob means nothing.
+        """
+        await blocking(self._storages[blob["tier"]].check)
         if await self._store.put_damage(blob, frame=frame, reason=reason):
             where = {"project_id": str(blob["project_id"]), "sha256": blob["sha256"]}
             log.error("blob is damaged", **where, frame=frame, reason=reason)

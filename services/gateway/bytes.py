@@ -31,7 +31,8 @@ STORING_S_MAX = 900.0
 """Until all of an upload is verified and stored, after its last byte."""
 FAILURE_BYTES_MAX = 64 << 10
 
-READ_HEADERS = ("range", "if-range", "if-none-match")
+RANGES = ("range", "if-range")
+READ_HEADERS = (*RANGES, "if-none-match")
 _BY_STATUS: Mapping[int, type[errors.AppError]] = {
     400: errors.Invalid,
     403: errors.Forbidden,
@@ -102,17 +103,22 @@ class Bytes:
         offset: int,
         length: int | None,
         checksum: str | None = None,
+        size: int | None = None,
     ) -> Upload:
         """Send the next bytes of a resumable upload, as `put` does; what arrived stays.
 
-        With a *checksum*, an algorithm and base64, all of it or nothing does.
+        With a *checksum*, an algorithm and base64, all of it or nothing does. With a *size* that is
+        how many bytes the whole upload will have.
 
         Raises:
+            UploadUnfinished: All bytes are there, and it takes longer to make them a blob.
             ContentMismatch: They do not have it; `checksum` is in its data.
         """
         headers = {"Upload-Offset": str(offset)}
         if checksum is not None:
             headers["Upload-Checksum"] = checksum
+        if size is not None:
+            headers["Upload-Length"] = str(size)
         return await self._send("PATCH", ticket, body, headers, length)
 
     async def read(
@@ -124,6 +130,9 @@ class Bytes:
             AppError: What blobs refused it for.
             Unavailable: Blobs is away.
         """
+        if method == "HEAD":
+            # Only a GET has ranges (RFC 9110, 14.2).
+            headers = {name: value for name, value in headers.items() if name not in RANGES}
         response = await self._ask(method, ticket, headers)
         try:
             await _require_good(response)

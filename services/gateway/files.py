@@ -1,5 +1,6 @@
 """The file of an entity as it is told: its place among the paths, its sort, its first words."""
 
+import codecs
 from uuid import UUID
 
 from libs.contracts import file_paths
@@ -7,9 +8,16 @@ from libs.contracts.blobs import Blob
 from libs.contracts.files import StoredFile
 from libs.contracts.world import PREVIEW_CHARS_MAX, EntityType, FileType
 
-PREVIEW_BYTES = PREVIEW_CHARS_MAX * 4
-"""Enough for the preview of any text in UTF-8."""
+PREVIEW_BYTES = (1 + PREVIEW_CHARS_MAX) * 4
+"""Enough for the preview of any text: a byte order mark, and characters of up to four bytes."""
 
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks; that of UTF-32 begins like one of UTF-16."""
 _TEXTS = ("text/markdown", "text/plain")
 
 
@@ -57,7 +65,21 @@ def is_text(media_type: str) -> bool:
 
 def preview_of(head: bytes) -> str:
     """Return the first PREVIEW_CHARS_MAX characters of a text that begins with *head*."""
-    return words(head[:PREVIEW_BYTES].decode(errors="ignore"))
+    return words(_decoded(head[:PREVIEW_BYTES]))
+
+
+def _decoded(head: bytes) -> str:
+    """Return the text that begins with *head*; a character may be cut at its end.
+
+    A byte order mark tells its encoding; without one it is UTF-8, or else that of older programs.
+    """
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return head.decode(encoding, errors="ignore")
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return head.decode("windows-1252", errors="replace")
 
 
 def words(text: str) -> str:

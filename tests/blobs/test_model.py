@@ -24,7 +24,8 @@ from services.blobs.model.frames import (
     span,
 )
 from services.blobs.model.keys import KEY, new_key
-from services.blobs.model.media import disposition, sniff
+from services.blobs.model.media import charset_of, content_type, disposition, sniff
+from services.blobs.model.mpeg import is_mpeg_audio
 from services.blobs.model.tickets import Grant, Key, Op, key_of, sign, verify
 
 
@@ -116,6 +117,89 @@ def test_any_name_stays_in_its_header(name: str):
     assert said.isascii()
     assert said.isprintable()
     assert said.count('"') == 2
+
+
+def mp3(header: bytes, length: int, count: int) -> bytes:
+    return (header + bytes(length - len(header))) * count
+
+
+UTF16 = "\ufeffErstes Kapitel"
+NOISE = bytes(range(1, 255)) * 4
+OGG = b"OggS\0\2" + bytes(20) + b"\x01\x13OpusHead" + bytes(100)
+WEBM = bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d") + bytes(50)
+OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500)
+XML = b'<?xml version="1.0"?><a/>'
+
+
+@pytest.mark.parametrize(
+    ("head", "declared", "kept"),
+    [
+        # MP3 without a tag: 128 kbit/s at 44.1 kHz, 64 at 22.05, 40 at 11.025, Layer II.
+        (mp3(b"\xff\xfb\x90\x64", 417, 8), "audio/mpeg", "audio/mpeg"),
+        (mp3(b"\xff\xfb\x90\x64", 417, 2), None, "audio/mpeg"),
+        (mp3(b"\xff\xfb\x90\x64", 417, 2), "audio/mp3", "audio/mpeg"),
+        (mp3(b"\xff\xfb\x90\x64", 417, 1), "audio/mpeg", "audio/mpeg"),
+        (mp3(b"\xff\xf3\x80\xc4", 208, 9), "audio/mpeg", "audio/mpeg"),
+        (mp3(b"\xff\xe3\x50\xc4", 261, 9), "audio/mpeg", "audio/mpeg"),
+        (mp3(b"\xff\xfd\x80\x04", 417, 9), "audio/mpeg", "audio/mpeg"),
+        (bytes(500) + mp3(b"\xff\xfb\x90\x64", 417, 3), "audio/mpeg", "audio/mpeg"),
+        (bytes(500) + mp3(b"\xff\xfb\x90\x64", 417, 3), None, "application/octet-stream"),
+        (mp3(b"\xff\xfb\x90\x64", 400, 8), None, "application/octet-stream"),
+        (NOISE, "audio/mpeg", "application/octet-stream"),
+        (b"ID3\4\0\0\0\0\0\0" + bytes(10), "audio/mpeg", "audio/mpeg"),
+        # Text in other encodings.
+        (UTF16.encode("utf-16-le"), "text/plain", "text/plain"),
+        (UTF16.encode("utf-16-be"), "text/csv", "text/csv"),
+        (UTF16.encode("utf-16-le"), None, "text/plain"),
+        (UTF16.encode("utf-32-le"), "text/plain", "text/plain"),
+        ("Die K\u00fcste".encode("latin-1"), "text/plain", "text/plain"),
+        ("Die K\u00fcste;1\n".encode("latin-1"), "text/csv", "text/csv"),
+        ("\u7b2c\u4e00\u7ae0".encode("shift_jis"), "text/plain", "text/plain"),
+        ("Die K\u00fcste".encode("latin-1"), None, "application/octet-stream"),
+        ("Die K\u00fcste".encode("latin-1"), "image/png", "application/octet-stream"),
+        (b"\xfc\0\1", "text/plain", "application/octet-stream"),
+        (b"1\n00:01 --> 00:02\nHi\n", "application/x-subrip", "application/x-subrip"),
+        (b"no image", "image/png", "text/plain"),
+        (b"no pdf", "application/pdf", "text/plain"),
+        (b"# text", "application/octet-stream", "text/plain"),
+        # Formats that hold others; other names of the same one.
+        (OGG, "audio/opus", "audio/opus"),
+        (WEBM, "audio/webm", "audio/webm"),
+        (WEBM, "image/png", "video/webm"),
+        (OLE, "application/vnd.ms-excel", "application/vnd.ms-excel"),
+        (XML, "application/x-final-draft", "application/x-final-draft"),
+        (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), "audio/x-wav", "audio/wav"),
+        # What could run is told by its bytes, whatever is declared.
+        (b"<html><script>", "text/plain", "text/html"),
+        (b"<svg onload=x>", "image/png", "image/svg+xml"),
+        (NOISE, "image/png", "application/octet-stream"),
+        (NOISE, "application/x-own", "application/x-own"),
+    ],
+)
+def test_what_is_declared_is_kept_unless_bytes_speak_against_it(
+    head: bytes, declared: str | None, kept: str
+):
+    assert sniff(head, declared) == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "header"),
+    [
+        ("Küste".encode(), "text/plain", "text/plain; charset=utf-8"),
+        (b"", "text/plain", "text/plain; charset=utf-8"),
+        (UTF16.encode("utf-16-be"), "text/csv", "text/csv; charset=utf-16"),
+        (UTF16.encode("utf-32-le"), "text/plain", "text/plain; charset=utf-32"),
+        ("Küste".encode("latin-1"), "text/plain", "text/plain"),
+        ("Küste".encode(), "application/json", "application/json"),
+    ],
+)
+def test_a_text_is_told_in_its_encoding(body: bytes, media_type: str, header: str):
+    assert content_type(media_type, charset_of(body, media_type)) == header
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_frames_are_looked_for_in_anything(head: bytes, anywhere: bool):
+    assert is_mpeg_audio(b"\xff" + head, anywhere=anywhere) in {True, False}
 
 
 def test_keys_are_spread_and_recognised():

@@ -342,3 +342,19 @@ async def test_tickets_end_and_keys_rotate(desk: Desk, owner: Pool, stack: Stack
         403,
         "This ticket is over; ask for another.",
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("Die Küste".encode(), "text/plain; charset=utf-8"),
+        ("Die Küste".encode("latin-1"), "text/plain"),
+        ("\ufeffDie Küste".encode("utf-16-le"), "text/plain; charset=utf-16"),
+    ],
+)
+async def test_a_text_is_read_in_its_encoding(desk: Desk, body: bytes, told: str):
+    """A browser that is told another one shows other letters."""
+    blob = await desk.upload(body, media_type="text/plain")
+
+    answer = await desk.read(blob.sha256)
+    assert (answer.headers["content-type"], answer.content) == (told, body)

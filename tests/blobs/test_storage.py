@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import threading
 import time
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -25,7 +28,7 @@ PROJECT = UUID(int=7)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     match request.param:
         case "local":
-            url = (tmp_path / "blobs").as_uri()
+            url = tmp_path.as_uri()
         case "rclone":
             url = request.getfixturevalue("bucket")
         case "minio":
@@ -221,6 +224,102 @@ def test_a_storage_that_is_away_is_said_to_be():
         put(storage, b"x")
 
 
+PAGE = b"<html><body>404 Not Found: nginx</body></html>"
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Generator[str]:
+    """Something that answers every request the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT = answer  # noqa: N815 (the library's names)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"s3://bucket?endpoint=http://{LOOPBACK}:{server.server_port}"
+        server.shutdown()
+
+
+def _error(code: str) -> bytes:
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "is_known"),
+    [(PAGE, False), (b"", False), (_error("NoSuchBucket"), False), (_error("NoSuchKey"), True)],
+    ids=["a page", "nothing", "no bucket", "no object"],
+)
+def test_only_storage_itself_says_that_an_object_is_not_there(body: bytes, is_known: bool):
+    """A proxy before it that does not find it answers 404, too; so does one without a bucket."""
+    key = new_key(PROJECT)
+    with answering(404, body) as url:
+        storage = open_storage(url, CREDENTIALS)
+        if is_known:
+            assert storage.size(key) is None
+            assert storage.mark() is None
+            with pytest.raises(Missing):
+                storage.reader(key, 0, 1)
+            with pytest.raises(Missing):
+                storage.reader(key, 0, 0)
+            return
+        for ask in (
+            lambda: storage.size(key),
+            lambda: storage.reader(key, 0, 1),
+            lambda: storage.reader(key, 0, 0),
+            storage.mark,
+            storage.check,
+        ):
+            with pytest.raises(errors.Unavailable):
+                ask()
+
+
+def test_a_bucket_that_is_gone_is_away(s3_endpoint: str):
+    storage = open_storage(f"s3://no-such-bucket?endpoint={s3_endpoint}", CREDENTIALS)
+    for ask in (storage.check, storage.mark, lambda: storage.size(new_key(PROJECT))):
+        with pytest.raises(errors.Unavailable):
+            ask()
+
+
+def test_a_folder_that_is_gone_is_away(tmp_path: Path):
+    """It was moved, as when it is not mounted: that says nothing of what is in it."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    storage = LocalStorage(str(folder))
+    key = put(storage, b"here")
+    folder.rename(tmp_path / "away")
+
+    for ask in (
+        lambda: storage.size(key),
+        lambda: storage.reader(key, 0, 1),
+        storage.list,
+        lambda: storage.delete([key]),
+        lambda: put(storage, b"x"),
+        storage.check,
+    ):
+        with pytest.raises(errors.Unavailable):
+            ask()
+    (tmp_path / "away").rename(folder)
+    assert get(storage, key, 0, 4) == b"here"
+
+
+def test_a_mark_stays_and_is_no_object(storage: Storage):
+    assert storage.mark() in {None, "first", "second"}
+    for mark in ("first", "second"):
+        storage.put_mark(mark)
+        assert storage.mark() == mark
+    assert all(each.key.count("/") == 2 for each in storage.list())
+
+
 def test_links_lead_nowhere(tmp_path: Path):
     """Whoever can make a link in the directory reaches nothing outside with it."""
     outside = tmp_path / "outside"
@@ -230,7 +329,7 @@ def test_links_lead_nowhere(tmp_path: Path):
     key = new_key(PROJECT)
     project, shard, name = key.split("/")
     folder = tmp_path / "blobs" / project
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / shard).symlink_to(outside)
     (outside / name).write_text("secret")
 

@@ -15,6 +15,8 @@ from libs.contracts.blobs import BeginUpload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.blobs import leases
+from services.blobs.collection.chores import Chores
+from services.blobs.finishing import Finishing
 from services.blobs.model.keys import new_key
 from services.blobs.storage import Storage, Taken, open_storage
 from services.blobs.storage.local import LocalStorage
@@ -52,7 +54,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """A storage that can tell."""
     match request.param:
         case "local":
-            return LocalStorage(str(tmp_path / "blobs"))
+            return LocalStorage(str(tmp_path))
         case "s3":
             return open_storage(request.getfixturevalue("heeding_bucket"), CREDENTIALS)
         case _:
@@ -203,7 +205,8 @@ async def test_what_is_taken_is_not_deleted(
     wanted = BeginUpload(upload_id=new_id())
     await store.uploads.begin(project_id, user_id, wanted, life_s=60, direct_key=None)
     with pytest.raises(errors.Unavailable):
-        await Uploads(store, storage).put(project_id, wanted.upload_id, once(b"ours"))
+        finishing = Finishing(store, storage, Chores(pool))
+        await Uploads(store, storage, finishing).put(project_id, wanted.upload_id, once(b"ours"))
 
     assert not await owner.fetch("SELECT FROM doomed WHERE key = $1", key)
     assert read(storage, key) == b"another's"

@@ -152,6 +152,53 @@ async def test_kill_9_in_the_middle(sender: Sender, stack: Stack, part: str, aft
     await sender.require_stored(done)
 
 
+MANY = 20
+
+
+async def _require_honest(sender: Sender, done: dict[str, Any]) -> None:
+    """Fail unless every file that was called successful is there, and those are all files."""
+    assert done["failed"] == []
+    assert len(done["successful"]) == MANY
+    answers = await asyncio.gather(*(sender.fetch(each["sha256"]) for each in done["successful"]))
+    assert {each.status_code for each in answers} == {200}
+
+
+async def test_many_files_at_once(sender: Sender):
+    """More than are put together at once: none is refused, and none is only called stored."""
+    done = await sender.scenario(count=MANY, size=400_000, chunkSize=None)("uppy")
+
+    await _require_honest(sender, done)
+
+
+@pytest.mark.parametrize("part", ["gateway-1", "everything of blobs"])
+async def test_kill_9_while_many_files_are_sent(sender: Sender, stack: Stack, part: str):
+    """Files that Uppy calls successful are there, whatever it met on the way."""
+    parts = ["blobs-1", "blobs-2"] if part == "everything of blobs" else [part]
+    told: dict[str, Any] = {"count": MANY, "size": 1_500_000, "chunkSize": 300_000}
+    patient = [100, 300, 1_000, *[3_000] * 10]
+    async with sender.scenario(**told, retryDelays=patient).begin("uppy") as running:
+        await _until(running.news, lambda news: news.get("progress", 0) > 0)
+        for each in parts:
+            stack.kill(each)
+        done = await running.result()
+    for each in parts:
+        await stack.wait_ready(each)
+
+    await _require_honest(sender, done)
+
+
+async def test_a_stream_whose_length_is_told_at_its_end(sender: Sender):
+    done = await sender.scenario(deferred=True)("tus")
+
+    await sender.require_stored(done)
+
+
+async def test_a_client_behind_a_proxy_that_knows_no_patch(sender: Sender):
+    done = await sender.scenario(overridePatchMethod=True)("tus")
+
+    await sender.require_stored(done)
+
+
 async def _until(news: Callable[[], Any], holds: Callable[[dict[str, Any]], bool]) -> None:
     async with asyncio.timeout(60):
         while not holds(await news()):

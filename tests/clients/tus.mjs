@@ -1,5 +1,6 @@
 // tus-js-client, unmodified: uploads through whatever happens, and goes on where it was.
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import * as tus from 'tus-js-client'
 
 const told = JSON.parse(process.argv[2])
@@ -16,9 +17,12 @@ const sha256 = createHash('sha256').update(body).digest('hex')
 
 const upload = (more) => new Promise((resolve, reject) => {
   const statuses = []
-  const running = new tus.Upload(body, {
+  const source = told.deferred ? Readable.from([body.subarray(0, 999), body.subarray(999)]) : body
+  const running = new tus.Upload(source, {
     endpoint,
     chunkSize: chunkSize ?? Infinity,
+    uploadLengthDeferred: Boolean(told.deferred),
+    overridePatchMethod: Boolean(told.overridePatchMethod),
     retryDelays: [50, 100, 200, 400, 800, 1600, ...Array(20).fill(3200)],
     headers: { Authorization: `Bearer ${token}` },
     metadata: { filename: 'noise ¿ 1.bin', filetype: 'application/octet-stream', ...metadata },

@@ -49,6 +49,14 @@ class TestFetching:
         last = first + len(expected) - 1
         assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(NOISE)}"
 
+    async def test_only_a_get_has_ranges(self, mary: Person, path: str):
+        """A HEAD tells of the whole, also of one of which no byte is in the range."""
+        await stored(mary, path, TEXT)
+        for asked in ("bytes=0-1", f"bytes={len(TEXT)}-"):
+            answer = await mary.ask("HEAD", f"{path}/{sha(TEXT)}", headers={"Range": asked})
+            assert (answer.status_code, answer.headers["content-length"]) == (200, str(len(TEXT)))
+            assert "content-range" not in answer.headers
+
     async def test_a_range_behind_the_end(self, mary: Person, path: str):
         await stored(mary, path, TEXT)
         answer = await mary.get(f"{path}/{sha(TEXT)}", headers={"Range": f"bytes={len(TEXT)}-"})

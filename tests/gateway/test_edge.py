@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from libs import errors
+from libs.contracts.ids import new_id
 from libs.stack import Stack
 from services.gateway import problems
 from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem, until
@@ -121,6 +122,16 @@ class TestHeaders:
                     "Access-Control-Request-Headers": "authorization,idempotency-key",
                 },
             )
+            uploads = f"/api/projects/{new_id()}/uploads"
+            tus = await http.options(uploads, headers={"Origin": origin})
+            patch = await http.options(
+                f"{uploads}/{new_id()}",
+                headers={
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "PATCH",
+                    "Access-Control-Request-Headers": "tus-resumable, x-http-method-override",
+                },
+            )
             refused = await http.get("/api/me", headers={"Origin": origin})
             stranger = await http.get("/api/me", headers={"Origin": "https://evil.example"})
 
@@ -130,6 +141,12 @@ class TestHeaders:
         assert is_problem(refused, 401, "UNAUTHENTICATED")
         assert refused.headers["access-control-allow-origin"] == origin
         assert "etag" in refused.headers["access-control-expose-headers"].lower()
+        assert tus.headers["tus-version"] == "1.0.0"
+        assert "creation-defer-length" in tus.headers["tus-extension"]
+        exposed = tus.headers["access-control-expose-headers"].lower()
+        assert {"tus-version", "upload-metadata", "upload-offset"} <= set(exposed.split(", "))
+        assert "upload-metadata" in refused.headers["access-control-expose-headers"].lower()
+        assert "x-http-method-override" in patch.headers["access-control-allow-headers"]
         assert "access-control-allow-origin" not in stranger.headers
 
 

@@ -16,7 +16,7 @@ from libs.contracts.file_paths import segment
 from libs.contracts.ids import new_id
 from libs.contracts.world import EntityType, FileType
 from libs.stack import Stack
-from services.gateway.files import file_type, stored_file, words
+from services.gateway.files import PREVIEW_BYTES, file_type, preview_of, stored_file, words
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 
 TEXT = "# Night\n\nIt was on a dreary night of November ¿ that I beheld 手紙.\n" * 20
@@ -294,6 +294,21 @@ class TestPlaces:
 
     def test_a_preview_is_of_characters(self):
         assert words("\ufeff" + "手" * 300) == "手" * 200
+
+    @pytest.mark.parametrize(
+        ("encoding", "mark"),
+        [
+            ("utf-8", ""),
+            ("utf-8", "\ufeff"),
+            ("utf-16-le", "\ufeff"),
+            ("utf-16-be", "\ufeff"),
+            ("utf-32-le", "\ufeff"),
+            ("latin-1", ""),
+        ],
+    )
+    def test_a_preview_reads_what_programs_write(self, encoding: str, mark: str):
+        text = "Die Küste hört nie auf. " * 20
+        assert preview_of((mark + text).encode(encoding)[:PREVIEW_BYTES]) == text[:200]
 
 
 def blob() -> BlobModel:

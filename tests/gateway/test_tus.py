@@ -128,10 +128,19 @@ async def test_no_more_than_was_declared(mary: Person, path: str):
     )
 
 
-async def test_a_wrong_whole_is_refused(mary: Person, path: str):
+async def test_a_wrong_whole_is_refused_for_good(mary: Person, path: str):
+    """No client that asks again takes what was refused for stored."""
     url = await begin(mary, path, told=metadata(sha256=sha(b"other")))
 
     assert is_problem(await append(mary, url, 0, BODY), 422, "CONTENT_MISMATCH")
+    for _ in range(2):
+        asked = await mary.ask("HEAD", url, headers=TUS)
+        assert asked.status_code == 410
+        assert "upload-offset" not in asked.headers
+        told = await mary.get(url)
+        assert is_problem(told, 410, "GONE")
+        assert told.json()["refusal"]["code"] == "CONTENT_MISMATCH"
+        assert is_problem(await append(mary, url, len(BODY), b""), 410, "GONE")
     missing = path.replace("/uploads", f"/blobs/{sha(BODY)}")
     assert is_problem(await mary.get(missing), 404, "NOT_FOUND")
 
@@ -205,9 +214,11 @@ async def test_a_wrong_whole_of_right_pieces_is_told_as_such(mary: Person, path:
 async def test_other_versions_and_types_are_refused(mary: Person, path: str):
     url = await begin(mary, path)
     for headers in ({}, {"Tus-Resumable": "0.2.2"}):
-        for method, place in (("POST", path), ("PATCH", url), ("DELETE", url)):
+        for method, place in (("POST", path), ("PATCH", url), ("DELETE", url), ("HEAD", url)):
             answer = await mary.ask(method, place, headers=headers)
-            assert is_problem(answer, 412, "PRECONDITION_FAILED"), (method, headers)
+            assert answer.status_code == 412, (method, headers)
+            if method != "HEAD":
+                assert is_problem(answer, 412, "PRECONDITION_FAILED"), (method, headers)
             assert answer.headers["tus-version"] == "1.0.0"
     wrong = await append(mary, url, 0, b"x", **{"Content-Type": "text/plain"})
     assert is_problem(wrong, 415, "UNSUPPORTED_FORMAT")
@@ -225,6 +236,8 @@ async def test_other_versions_and_types_are_refused(mary: Person, path: str):
         {"Upload-Defer-Length": "2"},
         {"Upload-Length": "1", "Upload-Metadata": "filename !!!"},
         {"Upload-Length": "1", "Upload-Metadata": "filename /w=="},
+        {"Upload-Length": "1", "Upload-Metadata": "a YQ==,a YQ=="},
+        {"Upload-Length": "1", "Upload-Metadata": "\u00fc YQ=="},
         {"Upload-Length": "1", "Upload-Metadata": metadata(sha256="abc")},
         {"Upload-Length": "1", "Upload-Metadata": metadata(assetType="x")},
         {"Upload-Length": "1", "Upload-Metadata": metadata(filename="a\r\nb")},
@@ -249,6 +262,139 @@ async def test_what_is_terminated_is_gone(mary: Person, path: str):
     assert (await mary.ask("HEAD", url, headers=TUS)).status_code == 404
     assert is_problem(await append(mary, url, 1000, BODY[1000:]), 404, "NOT_FOUND")
     assert is_problem(await mary.ask("DELETE", url, headers=TUS), 404, "NOT_FOUND")
+
+
+async def test_what_is_not_finished_is_not_told_as_done(mary: Person, path: str, stack: Stack):
+    """All bytes are here and storage is away: whoever asks is to ask again, until it is a file."""
+    blobs, away = stack.data_dir / "blobs", stack.data_dir / "blobs.away"
+    body = os.urandom(1000)
+    url = await begin(mary, path, len(body))
+    await append(mary, url, 0, body[:-1])
+    # The last piece needs storage, too: it is taken away behind that by a length that ends there.
+    other = await mary.ask("POST", path, headers=TUS | {"Upload-Defer-Length": "1"})
+    late = other.headers["location"]
+    assert (await append(mary, late, 0, body)).status_code == 204
+    blobs.rename(away)
+    blobs.mkdir()
+    try:
+        ended = await append(mary, late, len(body), b"", **{"Upload-Length": str(len(body))})
+        assert is_problem(ended, 503, "UNAVAILABLE")
+        asked = await mary.ask("HEAD", late, headers=TUS)
+        assert asked.status_code == 423
+        assert "upload-offset" not in asked.headers
+        assert asked.headers["retry-after"]
+        shown = await mary.get(late)
+        assert (shown.status_code, shown.json()["blob"]) == (202, None)
+        assert "upload-offset" not in shown.headers
+    finally:
+        blobs.rmdir()
+        away.rename(blobs)
+
+    assert await offset_of(mary, late) == len(body)
+    assert (await mary.get(late)).json()["blob"]["sha256"] == sha(body)
+    assert (await append(mary, url, len(body) - 1, body[-1:])).status_code == 204
+
+
+async def test_a_length_may_come_with_a_later_patch(mary: Person, path: str):
+    begun = await mary.ask("POST", path, headers=TUS | {"Upload-Defer-Length": "1"})
+    assert begun.headers["upload-defer-length"] == "1"
+    url = begun.headers["location"]
+    assert (await append(mary, url, 0, b"hello ")).headers["upload-defer-length"] == "1"
+    for wrong in ("5", "x", str(BLOB_BYTES_MAX + 1)):
+        refused = await append(mary, url, 6, b"", **{"Upload-Length": wrong})
+        assert refused.status_code in (400, 413), wrong
+    part = await append(mary, url, 6, b"wor", **{"Upload-Length": "11"})
+    assert (part.headers["upload-length"], part.headers["upload-offset"]) == ("11", "9")
+    assert "upload-defer-length" not in part.headers
+    changed = await append(mary, url, 9, b"ld", **{"Upload-Length": "12"})
+    assert is_problem(changed, 400, "VALIDATION_FAILED")
+    assert is_problem(await append(mary, url, 9, b"too much"), 413, "TOO_LARGE")
+
+    done = await append(mary, url, 9, b"ld", **{"Upload-Length": "11"})
+    assert done.headers["scriptorium-sha256"] == sha(b"hello world")
+
+
+async def test_what_is_not_offered_is_refused(mary: Person, path: str):
+    """Taken without a word it would look like success."""
+    given = {"Upload-Length": "5"}
+    for more in (
+        {"Upload-Concat": "partial"},
+        {"Upload-Concat": "final;/a /b"},
+        {"Trailer": "Upload-Checksum"},
+    ):
+        answer = await mary.ask("POST", path, headers=TUS | given | more)
+        assert is_problem(answer, 400, "VALIDATION_FAILED"), more
+    url = await begin(mary, path, 5)
+    answer = await append(mary, url, 0, b"hello", Trailer="Upload-Checksum")
+    assert is_problem(answer, 400, "VALIDATION_FAILED")
+    as_text = TUS | given | {"Content-Type": "text/plain"}
+    refused = await mary.ask("POST", path, content=b"hello", headers=as_text)
+    assert is_problem(refused, 415, "UNSUPPORTED_FORMAT")
+    assert await offset_of(mary, url) == 0
+
+
+async def test_a_creation_whose_bytes_are_wrong_leaves_nothing(mary: Person, path: str):
+    """Its client never learns where it would be."""
+    digest = b64encode(hashlib.sha1(b"other", usedforsecurity=False).digest()).decode()
+    given = {"Upload-Length": "5", "Upload-Checksum": f"sha1 {digest}"}
+    for body, kind in ((b"hello", {"Content-Type": OFFSET_TYPE}), (b"", {})):
+        answer = await mary.ask("POST", path, content=body, headers=TUS | given | kind)
+        assert answer.status_code == 460
+        assert "location" not in answer.headers
+    wrong = {"Upload-Length": "5", "Upload-Metadata": metadata(sha256=sha(b"other"))}
+    sent = TUS | wrong | {"Content-Type": OFFSET_TYPE}
+    answer = await mary.ask("POST", path, content=b"hello", headers=sent)
+    assert is_problem(answer, 422, "CONTENT_MISMATCH")
+
+
+async def test_metadata_is_told_as_it_was_given(mary: Person, path: str):
+    given = "filename bWFwLnBuZw==,note ,is_draft,blob /w=="
+    answer = await mary.ask(
+        "POST", path, headers=TUS | {"Upload-Length": "5", "Upload-Metadata": given}
+    )
+    url = answer.headers["location"]
+    for _ in range(2):
+        told = await mary.ask("HEAD", url, headers=TUS)
+        assert told.headers["upload-metadata"] == given
+        await append(mary, url, 0, b"hello")
+    assert "upload-metadata" not in (await mary.ask("HEAD", await begin(mary, path))).headers
+
+
+async def test_a_method_may_be_said_by_a_header(mary: Person, path: str):
+    """By clients behind a proxy that lets only GET and POST through."""
+    url = await begin(mary, path, 5)
+    meant = {"X-HTTP-Method-Override": "PATCH", "Content-Type": OFFSET_TYPE, "Upload-Offset": "0"}
+    answer = await mary.ask("POST", url, content=b"hello", headers=TUS | meant)
+    assert (answer.status_code, answer.headers["upload-offset"]) == (204, "5")
+    head = await mary.ask("GET", url, headers=TUS | {"X-HTTP-Method-Override": "head"})
+    assert (head.status_code, head.content, head.headers["upload-offset"]) == (200, b"", "5")
+    gone = await mary.ask("POST", url, headers=TUS | {"X-HTTP-Method-Override": "DELETE"})
+    assert gone.status_code == 204
+    assert (await mary.ask("HEAD", url, headers=TUS)).status_code == 404
+    other = await mary.ask("POST", url, headers=TUS | {"X-HTTP-Method-Override": "BREW"})
+    assert is_problem(other, 405, "METHOD_NOT_ALLOWED")
+    # Nowhere else: a GET stays one.
+    project = path.removesuffix("/uploads")
+    stays = await mary.ask("GET", project, headers={"X-HTTP-Method-Override": "DELETE"})
+    assert stays.status_code == 200
+
+
+async def test_every_answer_names_the_version_and_is_not_kept(mary: Person, path: str):
+    url = await begin(mary, path)
+    missing = f"{url[:-12]}{'0' * 12}"
+    answers = [
+        await mary.ask("HEAD", url, headers=TUS),
+        await mary.ask("HEAD", missing, headers=TUS),
+        await append(mary, url, 7, b"x"),
+        await append(mary, url, 0, b"x", **{"Content-Type": "text/plain"}),
+        await mary.ask("POST", path, headers=TUS),
+        await mary.http.head(url, headers=TUS),
+        await mary.http.options(url),
+    ]
+    assert [each.status_code for each in answers] == [200, 404, 409, 415, 400, 401, 204]
+    for each in answers:
+        assert each.headers["tus-resumable"] == "1.0.0", each.status_code
+        assert each.headers["cache-control"] == "no-store", each.status_code
 
 
 async def test_an_upload_is_its_beginners(

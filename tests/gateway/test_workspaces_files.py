@@ -25,7 +25,7 @@ def sha(body: bytes) -> str:
 
 @pytest.fixture
 async def project(mary: Person, manuscript: Manuscript) -> str:
-    """A project in which two have the same map, a note its text, and one nothing."""
+    """A project in which two have the same map, a note and an idea a text, and one nothing."""
     path = f"/api/projects/{manuscript.project['id']}/entities"
     for name, sort, body, query in (
         ("Ship", "location", MAP, {"fileName": "Map ¿ 1.png"}),
@@ -41,6 +41,7 @@ async def project(mary: Person, manuscript: Manuscript) -> str:
             headers={"Content-Type": "text/markdown" if body is NOTE else "image/png"},
         )
         assert answer.status_code == 200, answer.text
+    await mary.made(path, {"type": "idea", "name": "Spark", "content": NOTE.decode()})
     await mary.made(path, {"type": "character", "name": "Victor"})
     return manuscript.project["id"]
 
@@ -67,6 +68,8 @@ async def has_all(person: Person, project_id: str) -> None:
         "Ship": f"{own}/attachments/{found['Ship']['id']}/Map ¿ 1.png",
         "Ice": f"{own}/attachments/{found['Ice']['id']}/Map ¿ 1.png",
         "Diary": f"{own}/notes/{found['Diary']['id']}.md",
+        # Made with its text it has no name but that of its entity, there too.
+        "Spark": f"{own}/attachments/{found['Spark']['id']}/{found['Spark']['id']}.md",
         "Victor": None,
     }
     assert found["Diary"]["preview"] == NOTE.decode()
@@ -90,7 +93,7 @@ async def test_a_clone_has_bytes_of_its_own(mary: Person, project: str, kept: Po
     text = json.dumps(await entities(mary, job["projectId"]))
     assert project not in text
     query = "SELECT count(*) FROM claims WHERE project_id = $1"
-    assert await kept.fetchval(query, UUID(job["projectId"])) == 3
+    assert await kept.fetchval(query, UUID(job["projectId"])) == 4
 
 
 COLLECTED = """

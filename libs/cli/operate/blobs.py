@@ -1,10 +1,14 @@
 """`scriptorium blobs`: what is kept of files, why, whether it is whole, and letting it go."""
 
+import asyncio
 import getpass
+from collections.abc import AsyncGenerator
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
+import httpx
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -14,7 +18,11 @@ from libs.cli.options import DATA_DIR_DEFAULT, DataDir
 from libs.cli.say import say
 from libs.contracts import blob_operations as c
 from libs.contracts import blobs as b
+from libs.contracts.ids import new_id
 
+PART_BYTES = 1 << 20
+SEND_WAIT_S = 900.0
+"""Until the bytes of a file are stored, after the last of them."""
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 blobs = typer.Typer(**STYLE, help="Files: what is kept and why, is it whole, let it go.")
@@ -164,30 +172,88 @@ def verify(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Read everything that is stored and compare it; exits with 2 when something is damaged."""
+    """Read everything that is stored and compare it; exits with 2 when something is damaged.
+
+    What is in quarantine is read, too: a blob that is sound again comes out, the others are told.
+    """
     flaws: list[c.Flaw] = []
 
     async def ask(line: Line) -> None:
-        question, seen, size = c.Verify(project_id=project, sha256=sha256), 0, 0
+        question, seen, size, mended = c.Verify(project_id=project, sha256=sha256), 0, 0, 0
         columns = (TextColumn("verifying"), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, transient=True) as progress:
             task = progress.add_task("verifying", total=None)
             while True:
                 step = await line.ask(c.VERIFY, question)
                 seen, size = seen + step.blobs, size + step.bytes_
+                mended += step.mended
                 flaws.extend(step.flaws)
                 progress.update(task, completed=seen)
                 if step.after is None:
                     break
                 question = c.Verify(project_id=project, after=step.after)
         say(f"{seen:,} blobs, {size_of(size)} were read")
+        if mended:
+            say(f"{mended:,} blobs were in quarantine and are sound again")
 
     run(data_dir, nats_url, ask)
-    for each in flaws:
-        say(f"! {each.project_id} {each.sha256}: {each.reason}")
-    if flaws:
-        say("they are in quarantine; uploading the same bytes again mends them")
-        raise typer.Exit(2)
+    _tell_flaws(flaws)
+
+
+@blobs.command()
+def recheck(
+    project: OnlyProject = None,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Read again what is in quarantine, and only that; exits with 2 when something stays there."""
+    flaws: list[c.Flaw] = []
+
+    async def ask(line: Line) -> None:
+        mended = 0
+        question = c.ListQuarantined(project_id=project, limit=c.ITEMS_MAX)
+        for each in (await line.ask(c.QUARANTINE, question)).items:
+            one = c.Verify(project_id=each.project_id, sha256=each.sha256)
+            read = await line.ask(c.VERIFY, one)
+            mended += read.mended
+            flaws.extend(read.flaws)
+        say(f"{mended:,} blobs are sound again, {len(flaws):,} are not")
+
+    run(data_dir, nats_url, ask)
+    _tell_flaws(flaws)
+
+
+@blobs.command()
+def mend(  # noqa: PLR0917 (each is an option with a name of its own)
+    project: Project,
+    sha256: Sha256,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Its bytes.")
+    ],
+    reason: Reason,
+    by: By,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+    nats_url: NatsUrl = None,
+) -> None:
+    """Give a blob that is damaged or collected its bytes again, from a file."""
+
+    async def ask(line: Line) -> None:
+        question = c.Mend(project_id=project, sha256=sha256, by=by, reason=reason)
+        blob = await line.ask(c.MEND, question)
+        begin = b.BeginUpload(
+            upload_id=new_id(),
+            size=blob.size,
+            sha256=sha256,
+            media_type=blob.media_type,
+            asset_type=blob.asset_type,
+        )
+        begun = await line.ask(b.BEGIN_UPLOAD, begin, project_id=project)
+        if begun.ticket:
+            await _send(begun.ticket, file)
+        blob = await line.ask(b.STAT_BLOB, b.StatBlob(sha256=sha256), project_id=project)
+        say(f"{blob.sha256} is {blob.state}")
+
+    run(data_dir, nats_url, ask)
 
 
 @blobs.command()
@@ -231,6 +297,41 @@ def reconcile(
     for each in missing:
         say(f"! {each.sha256} is {each.reason}")
     if missing:
+        raise typer.Exit(2)
+
+
+async def _send(ticket: b.Ticket, file: Path) -> None:
+    """Send the bytes of a file as a ticket allows.
+
+    Raises:
+        Refused: They are not the right ones, or blobs is not to be reached from here.
+    """
+    headers = {"Authorization": f"Ticket {ticket.ticket}"}
+    try:
+        async with httpx.AsyncClient(timeout=SEND_WAIT_S, trust_env=False) as http:
+            answer = await http.put(ticket.url, content=_parts(file), headers=headers)
+    except (httpx.HTTPError, OSError) as error:
+        raise Refused(f"{ticket.url} cannot be reached from here ({error})") from error
+    if answer.status_code >= 400:
+        told = answer.json()
+        raise Refused(f"{told.get('detail', 'refused')} ({told.get('code', answer.status_code)})")
+
+
+async def _parts(file: Path) -> AsyncGenerator[bytes]:
+    with file.open("rb") as opened:
+        while part := await asyncio.to_thread(opened.read, PART_BYTES):
+            yield part
+
+
+def _tell_flaws(flaws: list[c.Flaw]) -> None:
+    """Name damaged blobs, and end with 2 when there are any."""
+    for each in flaws:
+        say(f"! {each.project_id} {each.sha256}: {each.reason}")
+    if flaws:
+        say(
+            "uploading the same bytes again mends a blob, as does `scriptorium blobs mend` with a"
+            " file, or its object put back in storage"
+        )
         raise typer.Exit(2)
 
 

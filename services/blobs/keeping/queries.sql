@@ -71,6 +71,27 @@ FROM quarantine AS q JOIN blobs AS b ON b.project_id = q.project_id AND b.sha256
 WHERE ($1::uuid IS NULL OR q.project_id = $1) AND ($2 OR q.resolved_at IS NULL)
 ORDER BY q.found_at, q.id LIMIT $3;
 
+-- name: take_quarantined
+-- Blobs in quarantine that were looked at longest ago, not within $1; they count as looked at now.
+WITH due AS (
+    SELECT id FROM quarantine
+    WHERE resolved_at IS NULL AND coalesce(looked_at, '-infinity') < now() - $1::interval
+    ORDER BY coalesce(looked_at, found_at) LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE quarantine AS q SET looked_at = now() FROM due WHERE q.id = due.id
+    RETURNING q.project_id, q.sha256
+)
+SELECT b.* FROM blobs AS b
+JOIN taken ON taken.project_id = b.project_id AND taken.sha256 = b.sha256
+WHERE b.state = 'quarantined';
+
+-- name: take_quarantined_blob
+-- No row returned: it was looked at within $3, or nothing is wrong with it.
+UPDATE quarantine SET looked_at = now()
+WHERE project_id = $1 AND sha256 = $2 AND resolved_at IS NULL
+    AND coalesce(looked_at, '-infinity') < now() - $3::interval
+RETURNING id;
+
 -- name: open_damage
 SELECT count(*) FROM quarantine WHERE resolved_at IS NULL;
 

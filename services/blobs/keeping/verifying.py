@@ -1,4 +1,8 @@
-"""The verifier: reads everything that is stored, slowly, again and again, and compares it."""
+"""The verifier: reads everything that is stored, slowly, again and again, and compares it.
+
+What is in quarantine is looked at more often: an object that was away may be back, and one that is
+what was stored comes out by itself.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -9,22 +13,32 @@ import structlog
 
 from libs import errors
 from libs.contracts.blob_operations import Flaw
+from libs.contracts.blobs import BlobState
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.collection.chores import Chores, Place
 from services.blobs.keeping import metrics
 from services.blobs.keeping.uses import SQL
-from services.blobs.reading import Reading
-from services.blobs.store import Row
+from services.blobs.reading import Reading, Storages
+from services.blobs.store import Row, Store
+from services.blobs.threads import blocking
 
 log = structlog.get_logger(__name__)
 
 CHORE = "verify"
 PAGE_BLOBS = 100
 POLL_S_MAX = 60.0
+RECHECK_INTERVAL = timedelta(minutes=1)
+"""How often an object in quarantine is looked for."""
+RECHECK_READ_INTERVAL = timedelta(seconds=5)
+RECHECK_READ_BYTES_MAX = 64 << 20
+"""For readers of a blob in quarantine its object is looked for at most so often, and read again at
+once when it is no larger."""
+RECHECK_BLOBS = 100
+"""Looked for in one go; one that has the right size is read whole."""
 _LOOKED_AT = frozenset({"live", "condemned"})
 """What is archived is compared when it comes back, or when an operator asks."""
-_HERE = _LOOKED_AT | {"archived"}
+_HERE = _LOOKED_AT | {"archived", "quarantined"}
 
 
 class Verifier:
@@ -35,6 +49,8 @@ class Verifier:
         *,
         pool: Pool,
         chores: Chores,
+        store: Store,
+        storages: Storages,
         reading: Reading,
         bytes_per_s: int,
         interval_s: float,
@@ -42,6 +58,8 @@ class Verifier:
         """Wire the parts."""
         self._pool = pool
         self._chores = chores
+        self._store = store
+        self._storages = storages
         self._reading = reading
         self._bytes_per_s = bytes_per_s
         self._interval = timedelta(seconds=interval_s)
@@ -51,8 +69,10 @@ class Verifier:
         """Verify until cancelled; what cannot be read now is read another time."""
         while True:
             try:
+                await self.recheck()
                 await self.once()
             except errors.AppError as error:
+                metrics.verify_stopped.inc()
                 log.warning("verification stopped", code=error.code, detail=error.detail)
             except (*UNREACHABLE, asyncpg.PostgresError) as error:
                 log.warning("verification interrupted", reason=repr(error)[:200])
@@ -76,6 +96,42 @@ class Verifier:
         log.info("everything was verified", blobs=blobs, size_bytes=size)
         return True
 
+    async def recheck(self) -> int:
+        """Look again at what is in quarantine, as far as it is due; returns how much was mended.
+
+        Only what has its size again is read: damage that stays costs one look at a time.
+        """
+        mended = 0
+        rows = await self._pool.fetch(SQL.take_quarantined, RECHECK_INTERVAL, RECHECK_BLOBS)
+        for blob in rows:
+            if await self._is_back(blob):
+                mended += await self.check(blob, paced=True) is None
+        return mended
+
+    async def recheck_for_reader(self, blob: Row) -> Row:
+        """Return a blob as it is when what is in quarantine has been looked at again.
+
+        Raises:
+            errors.Unavailable: Storage or database is away.
+        """
+        if blob["state"] != BlobState.QUARANTINED or blob["stored_size"] > RECHECK_READ_BYTES_MAX:
+            return blob
+        project_id, sha256 = blob["project_id"], blob["sha256"]
+        query, every = SQL.take_quarantined_blob, RECHECK_READ_INTERVAL
+        if (
+            not await self._store.database.rows(query, project_id, sha256, every)
+            or not await self._is_back(blob)
+            or await self.check(blob)
+        ):
+            return blob
+        return await self._store.blob(project_id, sha256)
+
+    async def _is_back(self, blob: Row) -> bool:
+        storage = self._storages.get(blob["tier"])
+        return (
+            storage is not None and await blocking(storage.size, blob["key"]) == blob["stored_size"]
+        )
+
     async def page(self, after: Place, limit: int, project_id: UUID | None) -> list[Row]:
         """Return the next blobs that have bytes."""
         return await self._pool.fetch(
@@ -83,10 +139,11 @@ class Verifier:
         )
 
     async def check(self, blob: Row, *, paced: bool = False) -> Flaw | None:
-        """Read all of a blob; damage sets it aside and is returned.
+        """Read all of a blob; damage sets it aside and is returned, soundness brings it back.
 
         Raises:
-            errors.Unavailable: Storage or database is away, or the blob was just moved.
+            errors.Unavailable: The storage is away or not the one that is known, the database is
+                away, or the blob was just moved.
         """
         if blob["state"] not in _HERE:
             return None
@@ -99,7 +156,11 @@ class Verifier:
             return Flaw(
                 project_id=blob["project_id"],
                 sha256=blob["sha256"],
-                reason="its bytes are not what was stored",
+                reason="its bytes are not what was stored; it is in quarantine",
             )
+        if blob["state"] == BlobState.QUARANTINED and await self._store.mend(blob):
+            where = {"project_id": str(blob["project_id"]), "sha256": blob["sha256"]}
+            log.info("blob is sound again", **where)
+            metrics.mended.inc()
         await self._pool.execute(SQL.verified, blob["project_id"], blob["sha256"])
         return None

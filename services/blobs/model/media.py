@@ -6,11 +6,14 @@ from urllib.parse import quote
 
 import puremagic
 
+from services.blobs.model.mpeg import is_mpeg_audio
+
 HEAD_BYTES = 4096
 """Looked at to tell the type."""
 MAGIC_BYTES_MIN = 3
 """Shorter signatures are met by chance."""
 OCTETS = "application/octet-stream"
+MPEG_AUDIO = "audio/mpeg"
 _TYPE = re.compile(r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$")
 _TEXT_APPLICATIONS = ("json", "xml", "yaml", "toml", "javascript", "sql", "x-tex", "rtf")
 _HTML = rb"^[\s\xef\xbb\xbf]*<(!doctype\s+html|html|head|body|script|iframe)"
@@ -19,6 +22,48 @@ _ACTIVE = (
     (re.compile(rb"<svg[\s>]", re.IGNORECASE), "image/svg+xml"),
 )
 """Where something could run; these come before all else."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks; that of UTF-32 begins like one of UTF-16."""
+UNKNOWN = "unknown"
+"""Instead of a charset, where none is sure."""
+SINGLE_BYTE = "windows-1252"
+"""What browsers take texts for that are not UTF-8."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_ALIASES = {
+    "audio/mp3": MPEG_AUDIO,
+    "audio/x-mp3": MPEG_AUDIO,
+    "audio/x-mpeg": MPEG_AUDIO,
+    "audio/vnd.wave": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "audio/x-flac": "audio/flac",
+    "audio/x-midi": "audio/midi",
+    "image/jpg": "image/jpeg",
+    "text/rtf": "application/rtf",
+}
+"""Other names of types, as older systems declare them."""
+_FAMILIES = (
+    {"application/ogg", "audio/ogg", "audio/opus", "audio/speex", "audio/vorbis", "video/ogg"},
+    {"audio/webm", "audio/x-matroska", "video/webm", "video/x-matroska"},
+    {"audio/mp4", "audio/x-m4a", "video/mp4", "video/quicktime", "video/x-m4v"},
+    {"image/heic", "image/heif"},
+    {
+        "application/msword",
+        "application/vnd.ms-excel",
+        "application/vnd.ms-outlook",
+        "application/vnd.ms-powerpoint",
+        "application/vnd.visio",
+        "application/x-ole-storage",
+    },
+)
+"""Types with the same signature: which it is, is known to who declares it."""
+_SOME_TEXT = ("application/", "message/", "model/")
 INLINE = frozenset(
     {
         "application/pdf",
@@ -38,25 +83,47 @@ INLINE = frozenset(
     }
 )
 """What a browser may show itself; in all else something could run."""
+_SIGNED = (INLINE | {"application/zip", "application/gzip", OCTETS}) - {
+    "text/markdown",
+    "text/plain",
+}
 
 
 def sniff(head: bytes, declared: str | None) -> str:
     """Return the type of content that begins with *head*.
 
     Its bytes decide; what was *declared* refines them (a zip may be a docx, text may be Markdown)
-    and is believed when they say nothing.
+    and is believed when they do not speak against it.
     """
     head = head[:HEAD_BYTES]
     said = _normal(declared)
     for pattern, kind in _ACTIVE:
         if pattern.search(head):
             return kind
-    known = _magic(head)
-    if known:
-        return said if said in known or _is_container(known[0], said) else known[0]
-    if _is_text(head):
-        return said if _says_text(said) else "text/plain"
-    return OCTETS if _says_text(said) or _is_recognised(said) else said
+    if known := _magic(head):
+        return said if said in known or _may_be(said, known) else known[0]
+    if is_mpeg_audio(head, anywhere=said == MPEG_AUDIO):
+        return MPEG_AUDIO
+    if encoding := encoding_of(head):
+        if _may_be_text(said):
+            return said
+        # Of a single-byte encoding there is nothing to tell it by but who says that it is text.
+        return OCTETS if encoding == SINGLE_BYTE else "text/plain"
+    return OCTETS if _says_text(said) or said in _SIGNED or said == "image/svg+xml" else said
+
+
+def encoding_of(head: bytes) -> str | None:
+    """Return in which encoding *head* may be text, None when it cannot be any.
+
+    A byte order mark tells, else it is UTF-8 where that is possible, else SINGLE_BYTE: any bytes
+    could be that, but for control characters that no text has.
+    """
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding if _decodes(head, encoding) else None
+    if _decodes(head, "utf-8"):
+        return "utf-8"
+    return SINGLE_BYTE if not _CONTROL.search(head) else None
 
 
 def is_inline(media_type: str) -> bool:
@@ -64,9 +131,22 @@ def is_inline(media_type: str) -> bool:
     return media_type in INLINE
 
 
-def content_type(media_type: str) -> str:
-    """Return the Content-Type header: text is UTF-8."""
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+def charset_of(head: bytes, media_type: str) -> str | None:
+    """Return in what a text that begins with *head* is written, None when that is UTF-8.
+
+    UNKNOWN is what browsers are better at guessing than we are.
+    """
+    if not media_type.startswith("text/"):
+        return None
+    encoding = encoding_of(head[:HEAD_BYTES])
+    return {"utf-8": None, SINGLE_BYTE: UNKNOWN, None: UNKNOWN}.get(encoding, encoding)
+
+
+def content_type(media_type: str, charset: str | None) -> str:
+    """Return the Content-Type header; *charset* is one of `charset_of`."""
+    if not media_type.startswith("text/") or charset == UNKNOWN:
+        return media_type
+    return f"{media_type}; charset={charset or 'utf-8'}"
 
 
 def disposition(file_name: str | None, *, inline: bool) -> str:
@@ -83,6 +163,7 @@ def disposition(file_name: str | None, *, inline: bool) -> str:
 
 def _normal(declared: str | None) -> str:
     said = (declared or "").partition(";")[0].strip().lower()
+    said = _ALIASES.get(said, said)
     return said if _TYPE.match(said) else OCTETS
 
 
@@ -96,20 +177,27 @@ def _magic(head: bytes) -> list[str]:
         return []
     # The library's types are all but there.
     signatures: list[tuple[bytes, str]] = [(each.byte_match, each.mime_type) for each in found]  # pyright: ignore[reportUnknownVariableType]
-    return [kind for match, kind in signatures if kind and len(match or b"") >= MAGIC_BYTES_MIN]
+    return [
+        _ALIASES.get(kind, kind)
+        for match, kind in signatures
+        if kind and len(match or b"") >= MAGIC_BYTES_MIN
+    ]
 
 
-def _is_container(known: str, said: str) -> bool:
-    """A zip archive is many things; its first bytes do not tell which."""
-    return "zip" in known or (
-        "openxmlformats" in known and said.startswith("application/") and said != OCTETS
-    )
+def _may_be(said: str, known: list[str]) -> bool:
+    """Return whether content of the types *known* may be *said*: some formats hold many others."""
+    found = known[0]
+    if "zip" in found or ("openxmlformats" in found and said.startswith("application/")):
+        return said != OCTETS
+    if found in {"application/xml", "text/xml"}:
+        return _may_be_text(said)
+    return any(said in family and found in family for family in _FAMILIES)
 
 
-def _is_text(head: bytes) -> bool:
+def _decodes(head: bytes, encoding: str) -> bool:
+    """Return whether *head* is text in *encoding*; a character may be cut at its end."""
     try:
-        # A character may be cut at the end of the head.
-        text = codecs.getincrementaldecoder("utf-8")().decode(head, len(head) < HEAD_BYTES)
+        text = codecs.getincrementaldecoder(encoding)().decode(head, len(head) < HEAD_BYTES)
     except UnicodeDecodeError:
         return False
     return not any(char < " " and char not in "\t\n\r\f\x1b" for char in text)
@@ -119,6 +207,6 @@ def _says_text(said: str) -> bool:
     return said.startswith("text/") or said.endswith(_TEXT_APPLICATIONS)
 
 
-def _is_recognised(said: str) -> bool:
-    """Types that browsers show are known by their bytes; without these it is not one."""
-    return said in INLINE or said == "image/svg+xml"
+def _may_be_text(said: str) -> bool:
+    """Return whether content of a type may be text: subtitles, a mail, a script of some program."""
+    return _says_text(said) or (said.startswith(_SOME_TEXT) and said not in _SIGNED)

@@ -4,12 +4,12 @@ import unicodedata
 from uuid import UUID
 
 from libs import errors
+from libs.contracts import names
 
 PATH_BYTES_MAX = 1024
 SEGMENT_BYTES_MAX = 255
 SEGMENTS_MAX = 32
 FOLDERS = frozenset({"notes", "tasks", "attachments", "exports"})
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def require_path(path: str) -> UUID | None:
@@ -40,20 +40,20 @@ def require_prefix(prefix: str) -> None:
     Raises:
         errors.Invalid: Nothing can begin so.
     """
-    if any(_is_forbidden(char) for char in prefix):
-        raise _refused("must not have control characters or backslashes", field="prefix")
+    if not names.is_allowed(prefix) or "\\" in prefix:
+        raise _refused(f"{names.DETAIL}, or backslashes", field="prefix")
 
 
 def require_file_name(name: str | None) -> None:
     """Accept a name for a file; a folder is no part of it.
 
     Raises:
-        errors.Invalid: It has control characters, slashes or backslashes.
+        errors.Invalid: It has slashes, or what no name may have (`libs.contracts.names`).
     """
     if name is not None and (
-        name in {".", ".."} or "/" in name or any(_is_forbidden(char) for char in name)
+        name in {".", ".."} or "/" in name or "\\" in name or not names.is_allowed(name)
     ):
-        raise _refused("must not have control characters or slashes", field="fileName")
+        raise _refused(f"{names.DETAIL}, or slashes", field="fileName")
 
 
 def _require_segment(segment: str) -> None:
@@ -63,14 +63,10 @@ def _require_segment(segment: str) -> None:
         raise _refused("must not have the segments . or ..")
     if segment != segment.strip():
         raise _refused("must not have segments that begin or end with a space")
-    if any(_is_forbidden(char) for char in segment):
-        raise _refused("must not have control characters or backslashes")
+    if not names.is_allowed(segment) or "\\" in segment:
+        raise _refused(f"{names.DETAIL}, or backslashes")
     if len(segment.encode()) > SEGMENT_BYTES_MAX:
         raise _refused("has a segment that is too long")
-
-
-def _is_forbidden(char: str) -> bool:
-    return char == "\\" or unicodedata.category(char) in _FORBIDDEN_CATEGORIES
 
 
 def _user(text: str) -> UUID:

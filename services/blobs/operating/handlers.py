@@ -4,6 +4,7 @@ from libs import errors
 from libs.contracts import blob_operations as c
 from libs.contracts.actor import Actor
 from libs.contracts.blobs import Blob, BlobState
+from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
 from services.blobs.collection.chores import BEGINNING, Chores, Place
 from services.blobs.collection.following import Following
@@ -13,7 +14,7 @@ from services.blobs.keeping.archiving import Archiver
 from services.blobs.keeping.uses import SQL as KEEPING
 from services.blobs.keeping.verifying import Verifier
 from services.blobs.pacing import Pace
-from services.blobs.store import Store, blob_of
+from services.blobs.store import Row, Store, blob_of
 
 SQL = load_queries("services.blobs.operating")
 
@@ -129,23 +130,48 @@ class Operations:
                 raise errors.Invalid("Name the blob's project, too.")
             blob = await self._store.blob(question.project_id, question.sha256)
             flaw = await self._verifier.check(blob)
-            flaws = [flaw] if flaw else []
-            return c.Verified(blobs=1, bytes_=blob["size"], flaws=flaws, after=None)
+            return c.Verified(
+                blobs=1,
+                bytes_=blob["size"],
+                flaws=[flaw] if flaw else [],
+                after=None,
+                mended=_is_mended(blob, flaw),
+            )
         place = BEGINNING
         if question.after:
             place = Place(question.after.project_id, question.after.sha256)
         page = await self._verifier.page(place, STEP_BLOBS, question.project_id)
-        blobs = size = 0
+        blobs = size = mended = 0
         flaws: list[c.Flaw] = []
         for blob in page:
             if flaw := await self._verifier.check(blob):
                 flaws.append(flaw)
+            mended += _is_mended(blob, flaw)
             blobs, size = blobs + 1, size + blob["size"]
             place = Place(blob["project_id"], blob["sha256"])
             if size >= STEP_BYTES:
                 break
         after = c.Place(project_id=place.project_id, sha256=place.sha256) if page else None
-        return c.Verified(blobs=blobs, bytes_=size, flaws=flaws, after=after)
+        return c.Verified(blobs=blobs, bytes_=size, flaws=flaws, after=after, mended=mended)
+
+    async def mend(self, question: c.Mend, _: Actor) -> Blob:
+        """Put on record that an operator brings the bytes of a blob that lost them.
+
+        Raises:
+            errors.NotFound: The project never had it.
+            errors.Conflict: Nothing is wrong with it.
+        """
+        blob = await self._store.blob(question.project_id, question.sha256)
+        if blob["state"] not in {BlobState.QUARANTINED, BlobState.COLLECTED}:
+            raise errors.Conflict(f"It is {blob['state']}: nothing is to be mended.")
+        await self._pool.execute(
+            SQL.put_audit,
+            new_id(),
+            question.project_id,
+            question.sha256,
+            {"reason": f"{question.by}: {question.reason}"},
+        )
+        return blob_of(blob)
 
     async def archive(self, question: c.Archive, _: Actor) -> Blob:
         """Move a blob to the cold tier, or back."""
@@ -165,3 +191,7 @@ class Operations:
             chores=await self._chores.all(),
             **dict(waiting),
         )
+
+
+def _is_mended(blob: Row, flaw: c.Flaw | None) -> bool:
+    return flaw is None and blob["state"] == BlobState.QUARANTINED

@@ -41,3 +41,6 @@ FROM (
     GROUP BY r.project_id, r.sha256
 ) AS used
 JOIN blobs AS b ON b.project_id = used.project_id AND b.sha256 = used.sha256;
+
+-- name: put_audit
+INSERT INTO audit (id, project_id, action, sha256, data) VALUES ($1, $2, 'mend_begun', $3, $4);

@@ -50,13 +50,14 @@ class Room:
         storages: Storages,
         reading: Reading,
         uploads: Uploads,
+        chores: Chores,
         settings: UpkeepSettings,
     ) -> None:
         """Wire the parts."""
         policy, caller = settings.policy(), Caller(client)
         self._pool = pool
         self._works = settings.collection
-        self.chores = Chores(pool)
+        self.chores = chores
         self.uses = Uses(pool)
         self.following = Following(pool, caller)
         kept = CollectionStore(pool, policy)
@@ -75,6 +76,8 @@ class Room:
         self.verifier = Verifier(
             pool=pool,
             chores=self.chores,
+            store=store,
+            storages=storages,
             reading=reading,
             bytes_per_s=settings.verify_bytes_per_s,
             interval_s=settings.verify_interval_s,
@@ -108,6 +111,7 @@ class Room:
         serve(broker, c.INSPECT, asked.inspect)
         serve(broker, c.QUARANTINE, asked.quarantine)
         serve(broker, c.VERIFY, asked.verify)
+        serve(broker, c.MEND, asked.mend)
         serve(broker, c.ARCHIVE, asked.archive)
         serve(broker, c.RECONCILE, asked.reconcile)
         serve(broker, c.STATUS, asked.status)

@@ -11,9 +11,13 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+MARK = "scriptorium-mark"
+"""Name of the object that tells whose storage this is. It is no key: nothing ever deletes it."""
+MARK_BYTES_MAX = 200
+
 
 class Missing(Exception):
-    """There is no object under this key."""
+    """There is no object under this key, and the storage itself said so."""
 
 
 class Taken(Exception):
@@ -107,7 +111,27 @@ class Storage(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise when it cannot be used."""
+        """Accept a storage that can be used now.
+
+        Raises:
+            errors.Unavailable: It cannot be reached, or is not the one that is expected.
+        """
+        ...
+
+    def mark(self) -> str | None:
+        """Return the mark that a database left here; None when there is none.
+
+        Raises:
+            errors.Unavailable: The storage cannot be reached.
+        """
+        ...
+
+    def put_mark(self, mark: str) -> None:
+        """Leave a mark, in place of the one that was here; makes the folder of a new storage.
+
+        Raises:
+            errors.Unavailable: The storage cannot be reached, or lets nobody write.
+        """
         ...
 
     def presign_get(self, key: str, *, ttl_s: int, media_type: str, disposition: str) -> str | None:
@@ -160,7 +184,6 @@ def open_storage(url: str, credentials: Credentials) -> Storage:
 
     Raises:
         ValueError: It is no address.
-        OSError: The folder cannot be used.
     """
     place = Place.parse(url)
     if place.scheme == "file":

@@ -1,7 +1,8 @@
 """Objects as files of a local directory.
 
 `<project>/<two digits>/<name>`; while it is written `<name>.part`. Opened step by step from the
-root, without following symbolic links, so that nothing outside can be reached.
+root, without following symbolic links, so that nothing outside can be reached. The root itself is
+opened anew each time: what is mounted there may have gone, or come, since the last time.
 """
 
 import errno
@@ -15,13 +16,14 @@ import structlog
 
 from libs import errors
 from services.blobs.model.keys import KEY, require_key
-from services.blobs.storage import Missing, Object, Taken
+from services.blobs.storage import MARK, MARK_BYTES_MAX, Missing, Object, Taken
 
 log = structlog.get_logger(__name__)
 
 PART = ".part"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_AGAIN = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -33,13 +35,8 @@ class LocalStorage:
     """A directory, which several processes may use at once."""
 
     def __init__(self, root: str) -> None:
-        """Keep objects below *root*, made when missing.
-
-        Raises:
-            OSError: It cannot be made or opened.
-        """
-        Path(root).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Keep objects below *root*, which `put_mark` makes when it is a new one."""
+        self._path = root
 
     def writer(self, key: str) -> "_Writer":
         """Begin an object."""
@@ -81,9 +78,38 @@ class LocalStorage:
         return found
 
     def check(self) -> None:
-        """Raise when the directory is gone."""
-        if os.fstat(self._root).st_nlink == 0:
-            raise errors.Unavailable("The directory of blobs was deleted.")
+        """Accept a directory that can be opened."""
+        with self._root():
+            pass
+
+    def mark(self) -> str | None:
+        """Return the mark; None when there is none, or no directory."""
+        if not Path(self._path).is_dir():
+            return None
+        try:
+            with self._root() as root, _told():
+                file = os.open(MARK, _READ, dir_fd=root)
+                try:
+                    return os.read(file, MARK_BYTES_MAX).decode(errors="replace").strip()
+                finally:
+                    os.close(file)
+        except Missing:
+            return None
+
+    def put_mark(self, mark: str) -> None:
+        """Leave a mark; it is whole or not there."""
+        with _told():
+            Path(self._path).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._root() as root, _told():
+            part = MARK + PART
+            file = os.open(part, _AGAIN, mode=0o600, dir_fd=root)
+            try:
+                os.write(file, mark.encode())
+                os.fsync(file)
+            finally:
+                os.close(file)
+            os.rename(part, MARK, src_dir_fd=root, dst_dir_fd=root)
+            os.fsync(root)
 
     def presign_get(self, key: str, *, ttl_s: int, media_type: str, disposition: str) -> None:
         """Return None: the gateway serves what tickets allow."""
@@ -94,7 +120,8 @@ class LocalStorage:
     @contextmanager
     def _folder(self, key: str, *, make: bool = False) -> Generator[tuple[int, str]]:
         project, shard, name = require_key(key)
-        above = _open_below(self._root, project, make=make)
+        with self._root() as root:
+            above = _open_below(root, project, make=make)
         try:
             folder = _open_below(above, shard, make=make)
         finally:
@@ -104,16 +131,35 @@ class LocalStorage:
         finally:
             os.close(folder)
 
+    @contextmanager
+    def _root(self) -> Generator[int]:
+        """Open the root.
+
+        Raises:
+            errors.Unavailable: It is not there: that says nothing of what is in it.
+        """
+        try:
+            root = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0)
+            log.warning("storage away", folder=self._path, code=code)
+            raise errors.Unavailable("The folder of blobs cannot be opened.") from error
+        try:
+            yield root
+        finally:
+            os.close(root)
+
     def _keys(self, prefix: str, after: str) -> Iterator[str]:
-        for project in _sorted(self._root):
-            if not _may_hold(project, prefix, after):
-                continue
-            with suppress(OSError):
-                above = os.open(project, _FOLDER, dir_fd=self._root)
-                try:
-                    yield from _keys_of(above, project, prefix, after)
-                finally:
-                    os.close(above)
+        with self._root() as root:
+            for project in _sorted(root):
+                if not _may_hold(project, prefix, after):
+                    continue
+                with suppress(OSError):
+                    above = os.open(project, _FOLDER, dir_fd=root)
+                    try:
+                        yield from _keys_of(above, project, prefix, after)
+                    finally:
+                        os.close(above)
 
 
 def _keys_of(above: int, project: str, prefix: str, after: str) -> Iterator[str]:

@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import structlog
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from libs import errors
 from services.blobs.model.keys import require_key
-from services.blobs.storage import Credentials, Missing, Object, Place
-from services.blobs.storage.s3_answers import MISSING, Beyond, told
+from services.blobs.storage import MARK, MARK_BYTES_MAX, Credentials, Missing, Object, Place
+from services.blobs.storage.s3_answers import (
+    MISSING,
+    NO_BUCKET,
+    UNTOLD,
+    Beyond,
+    code_of,
+    find,
+    gone_is_away,
+    told,
+)
 from services.blobs.storage.s3_conditions import Conditions, find_conditions
 from services.blobs.storage.s3_writing import Writer
 
@@ -91,12 +101,11 @@ class S3Storage:
 
     def size(self, key: str) -> int | None:
         """Return how many bytes an object has; None when there is none."""
+        where = {"Bucket": self._bucket, "Key": self._name(key)}
         try:
-            with told():
-                about = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+            return find(self._client, where)["ContentLength"]
         except Missing:
             return None
-        return about["ContentLength"]
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, and the parts of uploads that were not completed."""
@@ -140,9 +149,27 @@ class S3Storage:
         return found
 
     def check(self) -> None:
-        """Raise when the bucket cannot be reached."""
+        """Accept a bucket that can be reached."""
         with told():
             self._client.head_bucket(Bucket=self._bucket)
+
+    def mark(self) -> str | None:
+        """Return the mark; None when the bucket is there and has none."""
+        name = self._prefix + MARK
+        try:
+            with told():
+                answer = self._client.get_object(Bucket=self._bucket, Key=name)
+            with closing(answer["Body"]) as body, told():
+                return body.read(MARK_BYTES_MAX).decode(errors="replace").strip()
+        except Missing:
+            return None
+
+    def put_mark(self, mark: str) -> None:
+        """Leave a mark."""
+        with gone_is_away(), told():
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._prefix + MARK, Body=mark.encode()
+            )
 
     def presign_get(self, key: str, *, ttl_s: int, media_type: str, disposition: str) -> str:
         """Return a URL at which anybody may read the object."""
@@ -179,10 +206,14 @@ class S3Storage:
 
     def _create_bucket(self) -> None:
         try:
-            self.check()
-        except Missing:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if code_of(error) not in MISSING | NO_BUCKET | UNTOLD:
+                raise errors.Unavailable("The storage of blobs cannot be used.") from error
             with told():
                 self._client.create_bucket(Bucket=self._bucket)
+        except (BotoCoreError, OSError) as error:
+            raise errors.Unavailable("The storage of blobs cannot be reached.") from error
 
     def _abandon(self, name: str) -> None:
         try:

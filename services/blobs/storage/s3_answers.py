@@ -1,7 +1,12 @@
-"""What answers of an S3 server mean."""
+"""What answers of an S3 server mean.
 
-from collections.abc import Generator
+That an object is not there is believed only of a server that says so in the words of S3: a proxy in
+front of it, or a server without the bucket, answers 404, too, and knows nothing of our objects.
+"""
+
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,9 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from libs import errors
 from services.blobs.storage import Missing, Taken
 
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
 log = structlog.get_logger(__name__)
 
-MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchUpload", "NoSuchBucket"}
+MISSING = frozenset({"NoSuchKey", "NoSuchUpload"})
+NO_BUCKET = frozenset({"NoSuchBucket"})
+UNTOLD = frozenset({"404", "NotFound"})
+"""What the library makes of a 404 that has no code of S3: the answer to a HEAD, or no server's."""
 _BEYOND = {"InvalidRange", "416"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507"}
 _TAKEN = {"PreconditionFailed", "412"}
@@ -21,13 +32,17 @@ class Beyond(Exception):
     """A range begins at the end of its object, or behind it."""
 
 
+class Untold(Exception):
+    """A 404 that does not say what is missing."""
+
+
 @contextmanager
 def told() -> Generator[None]:
     """Turn the library's errors into ours."""
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = code_of(error)
         if code in MISSING:
             raise Missing from error
         if code in _TAKEN:
@@ -43,11 +58,50 @@ def told() -> Generator[None]:
         raise errors.Unavailable("The storage of blobs cannot be reached.") from error
 
 
+def code_of(error: ClientError) -> str:
+    """Return the code that a server gave, or its status where it gave none."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def find(client: "S3Client", where: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a HEAD tells of an object.
+
+    An answer to HEAD has no body in which a server could say what is missing: asked for the first
+    byte, it says so.
+
+    Raises:
+        Missing: There is no such object.
+        errors.Unavailable: The storage cannot be reached, or has no such bucket.
+    """
+    try:
+        with told(), _noticing_untold():
+            return client.head_object(**where)
+    except Untold:
+        pass
+    try:
+        with told():
+            client.get_object(**where, Range="bytes=0-0")["Body"].close()
+    except Beyond:
+        pass  # it is there, and empty
+    log.warning("storage contradicts itself: an object is there, and is not")
+    raise errors.Unavailable("The storage of blobs cannot be used.")
+
+
+@contextmanager
+def _noticing_untold() -> Generator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) in UNTOLD:
+            raise Untold from error
+        raise
+
+
 @contextmanager
 def gone_is_away() -> Generator[None]:
     """Say of what should be there, and is not, that it cannot be used.
 
-    Somebody took a writer for dead and cleaned up behind it; or there is no bucket.
+    Somebody took a writer for dead and cleaned up behind it.
     """
     try:
         yield

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from libs import errors
 from services.blobs.storage import Missing, Taken
-from services.blobs.storage.s3_answers import gone_is_away, told
+from services.blobs.storage.s3_answers import find, gone_is_away, told
 from services.blobs.storage.s3_conditions import Conditions
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class Writer:
 
     def _is_there(self) -> bool:
         try:
-            with told():
-                about = self._client.head_object(**self._where)
+            about = find(self._client, self._where)
         except Missing:
             return False
         # Servers differ in how they write the name.

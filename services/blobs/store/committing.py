@@ -25,6 +25,7 @@ class Stored:
     stored_size: int
     codec: Codec
     media_type: str
+    charset: str | None
     frames: list[Frame]
 
     @property
@@ -55,6 +56,7 @@ async def commit(
         upload["asset_type"],
         stored.key,
         user_id,
+        stored.charset,
     )
     if row:
         await _put_frames(connection, project_id, stored)
@@ -115,6 +117,8 @@ def upload_of(row: Row, blob: Row | None) -> Upload:
         offset=row["offset"],
         expires_at=row["expires_at"],
         blob=blob_of(blob) if blob else None,
+        resumable=row["resumable"],
+        metadata=row["metadata"],
         deduplicated=row["deduplicated"],
     )
 
@@ -134,6 +138,7 @@ async def _replace(
         stored.key,
         stored.media_type,
         upload["asset_type"],
+        stored.charset,
     )
     assert row is not None
     await connection.execute(SQL.drop_frames, project_id, sha256)

@@ -118,6 +118,25 @@ class Store:
 
         return await self.database.transact(work)
 
+    async def mend(self, blob: Row) -> Row | None:
+        """Take a blob out of quarantine whose object was found sound; returns its row.
+
+        None when it was mended otherwise, or collected, meanwhile.
+        """
+        project_id, sha256 = blob["project_id"], blob["sha256"]
+
+        async def work(connection: Connection) -> Row | None:
+            row = await connection.fetchrow(SQL.mend_blob, project_id, sha256, blob["key"])
+            if row is None:
+                return None
+            await connection.execute(SQL.resolve_damage, project_id, sha256)
+            await record(
+                connection, [fact("blob.mended", project_id, sha256, {"state": row["state"]}, None)]
+            )
+            return row
+
+        return await self.database.transact(work)
+
     async def put_damage(self, blob: Row, *, frame: int, reason: str) -> bool:
         """Set a blob aside whose object is damaged; returns whether that is news."""
         project_id, sha256, key = blob["project_id"], blob["sha256"], blob["key"]

@@ -7,7 +7,15 @@ from libs import errors
 from libs.contracts.blobs import BLOB_BYTES_MAX, BeginUpload, BlobState, Upload
 from libs.postgres import Connection
 from services.blobs import metrics
-from services.blobs.store.committing import Stored, commit, doom, finish, rescue, upload_of
+from services.blobs.store.committing import (
+    UPLOAD_KEPT_S,
+    Stored,
+    commit,
+    doom,
+    finish,
+    rescue,
+    upload_of,
+)
 from services.blobs.store.database import SQL, Database, Row
 from services.blobs.store.quotas import Quotas
 
@@ -15,6 +23,9 @@ PIECES_MAX = 10_000
 """Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
 LATE_S = 3600.0
 """How long after its end something may still arrive that was sent to storage directly."""
+AGAIN_S_MIN, AGAIN_S_MAX = 10.0, 600.0
+"""From the last byte of an upload to the first try to finish it that nobody asked for; each time
+twice as long, up to the second."""
 LEASE_S = 120.0
 """How long a key is its writer's without word from it."""
 
@@ -62,6 +73,7 @@ class UploadStore:
                     wanted.resumable,
                     direct_key,
                     life_s,
+                    wanted.metadata,
                 )
                 if row is None:
                     # Somebody was first just now.
@@ -74,10 +86,11 @@ class UploadStore:
             said = (wanted.size, wanted.sha256, wanted.resumable)
             if row is None or row["user_id"] != user_id:
                 raise errors.Conflict("This id stands for another upload.")
+            _require_not_refused(row)
             if row["blob_sha256"] is None and (
                 (row["size"], row["sha256"], row["resumable"]) != said
             ):
-                raise errors.Conflict("This upload was begun otherwise.")
+                raise errors.Conflict("This id stands for an upload with other properties.")
             if row["blob_sha256"] is not None:
                 return row, await self._told(connection, row)
             return row, await self._known(connection, row)
@@ -94,10 +107,9 @@ class UploadStore:
 
         Raises:
             errors.NotFound: There is none, or it was too long ago.
+            errors.Gone: What arrived of it was refused for good; `refusal` says why.
         """
-        row = await self._database.row(SQL.upload, upload_id, project_id)
-        if row is None:
-            raise errors.NotFound("There is no such upload, or it has expired.")
+        row = _require_open(await self._database.row(SQL.upload, upload_id, project_id))
         blob = None
         if row["blob_sha256"] is not None:
             blob = await self._database.row(SQL.blob, project_id, row["blob_sha256"])
@@ -156,11 +168,66 @@ class UploadStore:
             if not await connection.fetchval(SQL.release, key, project_id):
                 raise errors.Unavailable("Storing this took too long; try again.")
             await connection.execute(SQL.put_piece, *where, start, length, digest, key)
-            row = await connection.fetchrow(SQL.move_offset, *where, start + length)
+            row = await connection.fetchrow(SQL.move_offset, *where, start + length, AGAIN_S_MIN)
             assert row is not None
             return upload_of(row, None)
 
         return await self._database.transact(work)
+
+    async def set_size(
+        self, project_id: UUID, upload_id: UUID, start: int, size: int
+    ) -> tuple[Row, Upload]:
+        """Record how long an upload at *start* will be, which was not told when it began.
+
+        Raises:
+            errors.NotFound, errors.Gone: It is over.
+            errors.Conflict: Its offset is another one; `offset` says which.
+            errors.Invalid: Another size was told before, or more bytes are there.
+            errors.TooLarge, errors.QuotaExceeded: That is too much.
+        """
+
+        async def work(connection: Connection) -> Row:
+            where = upload_id, project_id
+            row = _require_open(await connection.fetchrow(SQL.lock_upload, *where))
+            if row["size"] == size:
+                return row
+            if row["size"] is not None:
+                raise _wrong_length("is not what was told before")
+            require_offset(row, start)
+            if size < row["offset"]:
+                raise _wrong_length("is less than what is there")
+            if size > BLOB_BYTES_MAX:
+                raise errors.TooLarge(limitBytes=BLOB_BYTES_MAX)
+            await self._quotas.require_piece(connection, row, size - row["offset"])
+            row = await connection.fetchrow(SQL.set_size, *where, size, AGAIN_S_MIN)
+            assert row is not None
+            return row
+
+        row = await self._database.transact(work)
+        return row, upload_of(row, None)
+
+    async def refuse(self, project_id: UUID, upload_id: UUID, refusal: errors.AppError) -> None:
+        """Give an upload up for good; what arrived of it is deleted. Nothing if it is over."""
+
+        async def work(connection: Connection) -> None:
+            where = upload_id, project_id
+            row = await connection.fetchrow(SQL.lock_upload, *where)
+            if row is None or row["blob_sha256"] is not None or row["refusal"] is not None:
+                return
+            await connection.execute(SQL.doom_pieces, *where, "refused")
+            said = {"code": refusal.code, "detail": refusal.detail, **refusal.data}
+            await connection.execute(SQL.refuse_upload, *where, said, UPLOAD_KEPT_S)
+
+        await self._database.transact(work)
+
+    async def take_received(self, limit: int) -> list[Row]:
+        """Return uploads that have arrived, are due and not finished; they are due later then."""
+        return await self._database.rows(SQL.take_received, limit, AGAIN_S_MIN, AGAIN_S_MAX)
+
+    async def count_received(self) -> int:
+        """Return how many uploads wait to be finished although that was tried."""
+        row = await self._database.row(SQL.count_received)
+        return row[0] if row else 0
 
     async def pieces(self, project_id: UUID, upload_id: UUID) -> list[Row]:
         """Return what arrived of an upload, in order."""
@@ -234,10 +301,10 @@ def require_offset(row: Row | None, start: int) -> Row:
 
     Raises:
         errors.NotFound: It was cancelled or has expired.
+        errors.Gone: It was refused.
         errors.Conflict: It is elsewhere, or done.
     """
-    if row is None or row["expires_at"] <= datetime.now(UTC):
-        raise errors.NotFound("There is no such upload, or it has expired.")
+    row = _require_open(row)
     if row["blob_sha256"] is not None or row["offset"] != start:
         raise errors.Conflict("The upload is at another offset.", offset=row["offset"])
     return row
@@ -247,3 +314,26 @@ def room_left(row: Row) -> int:
     """Return how many bytes an upload may still bring."""
     whole = BLOB_BYTES_MAX if row["size"] is None else row["size"]
     return whole - row["offset"]
+
+
+def _require_open(row: Row | None) -> Row:
+    """Return an upload that may still become something, or has.
+
+    Raises:
+        errors.NotFound: There is none, or its time is over.
+        errors.Gone: It was refused.
+    """
+    if row is None or row["expires_at"] <= datetime.now(UTC):
+        raise errors.NotFound("There is no such upload, or it has expired.")
+    _require_not_refused(row)
+    return row
+
+
+def _require_not_refused(row: Row) -> None:
+    if row["refusal"] is not None:
+        detail = f"This upload was refused: {row['refusal']['detail']}"
+        raise errors.Gone(detail, refusal=row["refusal"])
+
+
+def _wrong_length(detail: str) -> errors.Invalid:
+    return errors.Invalid(errors=[{"field": "header.Upload-Length", "detail": detail}])

@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from libs import errors
+from libs.contracts import names
 from libs.contracts.resources import name_key
 from libs.contracts.values import Moment
 from libs.contracts.wire import camel
@@ -38,6 +39,9 @@ _DERIVED: Mapping[str, TypeAdapter[Any]] = {
     "word_count": TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]),
 }
 """Fields that no client sets and a copy keeps, with what they may be."""
+
+_NAMES = frozenset({"name", "title", "aliases"})
+"""Fields of any kind that are names."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -129,6 +133,7 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
         raise _unknown(number, min(said))
     for name, kind in about.references.items():
         _replace(given, about.path_of(name), kind, number, numbering)
+    _clean_names(given)
     if about is ENTITY:
         given = _without_spellings(given)
     try:
@@ -153,6 +158,17 @@ def _without_spellings(given: dict[str, Any]) -> dict[str, Any]:
         if first.casefold() == alias.casefold() and first is not alias:
             return given  # twice the same was never taken
     return given | {"aliases": [*kept.values()]}
+
+
+def _clean_names(given: dict[str, Any]) -> None:
+    """Names that were given before overrides of direction were refused can be copied without."""
+    for member in _NAMES & given.keys():
+        value = given[member]
+        if isinstance(value, str):
+            given[member] = names.cleaned(value)
+        elif isinstance(value, list):
+            several = cast("list[Any]", value)
+            given[member] = [names.cleaned(n) if isinstance(n, str) else n for n in several]
 
 
 def _is_required(about: Aggregate, name: str) -> bool:

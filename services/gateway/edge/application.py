@@ -12,6 +12,7 @@ from services.gateway.edge.pipeline import Pipeline
 from services.gateway.edge.route import Answer, AnyRoute
 from services.gateway.problems import answer_failure
 from services.gateway.routes.public import UNDOCUMENTED, Public
+from services.gateway.routes.tus_words import OFFERED
 
 PREFLIGHT_LIFE_S = 600
 _EXPOSED = (
@@ -35,6 +36,7 @@ _EXPOSED = (
     "Upload-Defer-Length",
     "Upload-Expires",
     "Upload-Length",
+    "Upload-Metadata",
     "Upload-Offset",
     "X-Request-Id",
     "traceparent",
@@ -66,5 +68,6 @@ def build(
             cors_config=cors if allowed_origins else None,
             openapi_config=None,
             logging_config=None,
-        )
+        ),
+        of_uploads={**OFFERED, "Access-Control-Expose-Headers": ", ".join(_EXPOSED)},
     )

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import structlog
@@ -39,6 +39,10 @@ _SAFE = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _SECRET_PATHS = ("/api/auth/", "/api/tokens", "/api/me")
+_UPLOADS = re.compile(r"/api/projects/[^/]+/uploads(/[^/]+)?/?")
+"""Where tus is spoken: clients behind a proxy without PATCH say by a header what they mean."""
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_OVERRIDE = b"x-http-method-override"
 _TICKETS = "/files/"
 """What follows is a secret: whoever has it may read or write."""
 
@@ -51,15 +55,20 @@ def extra_headers(scope: Scope) -> dict[str, str]:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Pass everything on to *app*."""
+    def __init__(self, app: ASGIApp, *, of_uploads: Mapping[str, str] | None = None) -> None:
+        """Pass everything on to *app*; an OPTIONS where tus is spoken tells *of_uploads*.
+
+        The framework answers an OPTIONS of another origin by itself, whatever it asks.
+        """
         self._app = app
+        self._of_uploads = of_uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = _meant(scope)
         headers = _first(scope["headers"])
         with (
             server_span(_trace, "request", outside_context(headers)) as span,
@@ -79,6 +88,8 @@ class Edge:
         status = 500
         path = scope["path"]
         always = _always(path, headers, span)
+        if scope["method"] == "OPTIONS" and _UPLOADS.fullmatch(path):
+            always |= self._of_uploads
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -110,6 +121,17 @@ class Edge:
                 milliseconds=round(seconds * 1000, 2),
                 request_id=always["X-Request-Id"],
             )
+
+
+def _meant(scope: HTTPScope) -> HTTPScope:
+    """Return the request with the method that its client means.
+
+    The server keeps its own record of it: what it may send back depends on what was really asked.
+    """
+    if not _UPLOADS.fullmatch(scope["path"]):
+        return scope
+    meant = dict(scope["headers"]).get(_OVERRIDE, b"").decode("latin-1").strip().upper()
+    return cast("HTTPScope", {**scope, "method": meant}) if _METHOD.fullmatch(meant) else scope
 
 
 def _printable(path: str) -> str:

@@ -67,6 +67,7 @@ class Pipeline:
         Raises:
             AppError: It was refused or failed; `problems` turns it into the answer.
         """
+        extra_headers(request.scope).update(route.always)
         try:
             answer = await self._answer(route, request)
         except UNREACHABLE as error:

@@ -167,6 +167,7 @@ class Route[B, Q: Query]:
         waits: Model of a 202 with Retry-After, which says that it is to be asked again later.
         etag: Whether the answer carries an ETag.
         needs_version: Whether If-Match or baseVersion must be given.
+        always: Headers that every answer of the route has, refusals included.
         deleted_matters: Whether the handler looks at `access.deleted`.
     """
 
@@ -199,6 +200,7 @@ class Route[B, Q: Query]:
     keyed: bool = True
     also: tuple[int, ...] = ()
     waits: type[BaseModel] | None = None
+    always: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def idempotent_by_key(self) -> bool:

@@ -12,6 +12,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from libs import errors
+from libs.contracts import names
 from libs.contracts.resources import NAME_CHARS_MAX
 from services.gateway.identity.model import Email
 
@@ -156,7 +157,7 @@ def _stranger(claims: dict[str, Any]) -> Stranger:
     return Stranger(
         issuer=claims["iss"],
         subject=subject,
-        name="".join(filter(str.isprintable, name))[:NAME_CHARS_MAX].strip() or "Anonymous",
+        name=names.cleaned(name)[:NAME_CHARS_MAX].strip() or "Anonymous",
         email=email if verified else None,
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from libs import errors
+from libs.contracts import names
 from libs.contracts.blobs import (
     BLOB_BYTES_MAX,
     FILE_NAME_CHARS_MAX,
@@ -68,11 +69,10 @@ READ_HEADERS = {
     "Accept-Ranges": "bytes",
 }
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]{1,100}):")
 
 NameOfFile = Annotated[
-    str, StringConstraints(min_length=1, max_length=FILE_NAME_CHARS_MAX, pattern=_PRINTABLE)
+    str, StringConstraints(min_length=1, max_length=FILE_NAME_CHARS_MAX, pattern=names.PATTERN)
 ]
 
 

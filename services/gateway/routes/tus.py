@@ -1,6 +1,7 @@
 """Resumable uploads: tus 1.0.0, and uploads that go to a presigned address.
 
-Creation, creation-with-upload, checksum, termination and expiration, as https://tus.io says.
+Creation, creation-with-upload, creation-defer-length, checksum, termination and expiration, as
+https://tus.io says.
 """
 
 from libs.contracts.blobs import BLOB_BYTES_MAX, Upload
@@ -9,12 +10,18 @@ from services.gateway.edge.incoming import Incoming
 from services.gateway.edge.route import JSON, AnyRoute, NoBody, NoQuery, Route
 from services.gateway.limits import LimitClass
 from services.gateway.routes.blobs import STORE_PROBLEMS
-from services.gateway.routes.tus_words import OFFSET_TYPE, UploadWanted
+from services.gateway.routes.tus_words import ALWAYS, OFFSET_TYPE, UploadWanted
 from services.gateway.routes.uploading import DirectUpload, Uploading
 
 TAG = "Uploads"
 
-_PROBLEMS = (*STORE_PROBLEMS, "PRECONDITION_FAILED", "UNSUPPORTED_FORMAT", "TOO_LARGE")
+_PROBLEMS = (
+    *STORE_PROBLEMS,
+    "PRECONDITION_FAILED",
+    "UNSUPPORTED_FORMAT",
+    "TOO_LARGE",
+    "UPLOAD_UNFINISHED",
+)
 
 
 class UploadRoutes:
@@ -36,6 +43,7 @@ class UploadRoutes:
                 handler=self._uploading.options,
                 summary="What this tus server can do",
                 tag=TAG,
+                always=ALWAYS,
                 body=NoBody,
                 query=NoQuery,
                 cost=None,
@@ -54,6 +62,7 @@ class UploadRoutes:
                     " presigned address."
                 ),
                 tag=TAG,
+                always=ALWAYS,
                 body=Incoming,
                 keyed=False,
                 body_model=UploadWanted,
@@ -74,19 +83,38 @@ class UploadRoutes:
         path = "/api/projects/{id}/uploads/{uploadId}"
         return [
             Route(
+                method="OPTIONS",
+                path=path,
+                handler=self._uploading.options,
+                summary="What this tus server can do",
+                tag=TAG,
+                always=ALWAYS,
+                body=NoBody,
+                query=NoQuery,
+                cost=None,
+                anonymous=True,
+                status=204,
+            ),
+            Route(
                 method="GET",
                 path=path,
                 handler=self._uploading.show,
                 summary="How far an upload is",
-                description="A HEAD tells it in Upload-Offset, as tus clients ask.",
+                description=(
+                    "A HEAD tells it in Upload-Offset, as tus clients ask. That all bytes are here"
+                    " it tells only when they are a file: until then 423, or to a GET 202 with"
+                    " Retry-After; 410 with the reason when they were refused."
+                ),
                 tag=TAG,
+                always=ALWAYS,
                 body=NoBody,
                 query=NoQuery,
                 cost=LimitClass.READ,
                 place=("project", "id"),
                 action="blob.upload",
                 answer=Upload,
-                problems=("PRECONDITION_FAILED",),
+                problems=("PRECONDITION_FAILED", "GONE", "UPLOAD_UNFINISHED"),
+                waits=Upload,
                 deleted_matters=True,
                 head=True,
             ),
@@ -96,17 +124,20 @@ class UploadRoutes:
                 handler=self._uploading.append,
                 summary="Send the next bytes of an upload",
                 description=(
-                    "From Upload-Offset on. What arrived stays when the connection breaks. The"
-                    " request with the last byte is answered when all is verified and stored."
+                    "From Upload-Offset on; Upload-Length tells the length if the creation did not."
+                    " What arrived stays when the connection breaks. The request with the last byte"
+                    " is answered when all is verified and stored. A POST with the header"
+                    " `X-HTTP-Method-Override: PATCH` does the same."
                 ),
                 tag=TAG,
+                always=ALWAYS,
                 body=Incoming,
                 query=NoQuery,
                 cost=LimitClass.CONTENT,
                 place=("project", "id"),
                 action="blob.upload",
                 status=204,
-                problems=_PROBLEMS,
+                problems=(*_PROBLEMS, "GONE"),
                 deleted_matters=True,
                 body_bytes_max=BLOB_BYTES_MAX,
                 media_types=(OFFSET_TYPE,),
@@ -118,13 +149,14 @@ class UploadRoutes:
                 summary="Forget an upload",
                 description="One that is done stays a file.",
                 tag=TAG,
+                always=ALWAYS,
                 body=NoBody,
                 query=NoQuery,
                 cost=LimitClass.WRITE,
                 place=("project", "id"),
                 action="blob.upload",
                 status=204,
-                problems=("PRECONDITION_FAILED",),
+                problems=("PRECONDITION_FAILED", "GONE"),
                 deleted_matters=True,
             ),
             Route(
@@ -134,13 +166,14 @@ class UploadRoutes:
                 summary="Verify what was sent to a presigned address",
                 description="Only needed when that was the storage's own.",
                 tag=TAG,
+                always=ALWAYS,
                 body=NoBody,
                 query=NoQuery,
                 cost=LimitClass.CONTENT,
                 place=("project", "id"),
                 action="blob.upload",
                 answer=Upload,
-                problems=STORE_PROBLEMS,
+                problems=(*STORE_PROBLEMS, "GONE", "UPLOAD_UNFINISHED"),
                 deleted_matters=True,
             ),
         ]

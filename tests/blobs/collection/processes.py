@@ -99,6 +99,7 @@ async def hands(stack: Mortal, hot: Storage | None = None) -> AsyncGenerator[tup
     )
     caller = Caller(client)
     hot = hot or LocalStorage(str(stack.data_dir / "blobs"))
+    stack.cold.mkdir(parents=True, exist_ok=True)
     cold = LocalStorage(str(stack.cold))
     async with (
         Vault.open(stack, stack.cold, hot=hot, cold=cold) as vault,

@@ -28,7 +28,9 @@ from libs.contracts.ids import new_id
 from libs.contracts.world import FileType
 from libs.postgres import Pool, connect, migrate
 from libs.stack import Stack
+from services.blobs.collection.chores import Chores
 from services.blobs.collection.settings import UpkeepSettings
+from services.blobs.finishing import Finishing
 from services.blobs.operating.room import Room
 from services.blobs.pacing import Pace
 from services.blobs.reading import Reading
@@ -84,6 +86,7 @@ class Vault:
     client: Client
     store: Store
     storages: dict[str, Storage]
+    finishing: Finishing
     uploads: Uploads
     reading: Reading
     room: Room
@@ -107,12 +110,16 @@ class Vault:
         client = await nats.connect(
             stack.nats_url("blobs"), inbox_prefix=b"_INBOX_blobs", max_reconnect_attempts=-1
         )
+        for tier in ("hot", "cold"):
+            (folder / tier).mkdir(parents=True, exist_ok=True)
         storages: dict[str, Storage] = {
             "hot": hot or LocalStorage(str(folder / "hot")),
             "cold": cold or LocalStorage(str(folder / "cold")),
         }
         store = Store(pool)
-        uploads, reading = Uploads(store, storages["hot"]), Reading(store, storages)
+        chores, reading = Chores(pool), Reading(store, storages)
+        finishing = Finishing(store, storages["hot"], chores)
+        uploads = Uploads(store, storages["hot"], finishing)
         room = Room(
             pool=pool,
             client=client,
@@ -120,11 +127,14 @@ class Vault:
             storages=storages,
             reading=reading,
             uploads=uploads,
+            chores=chores,
             settings=settings(**given),
         )
         sweeper = Sweeper(store, storages)
         try:
-            yield cls(pool, owner, client, store, storages, uploads, reading, room, sweeper)
+            yield cls(
+                pool, owner, client, store, storages, finishing, uploads, reading, room, sweeper
+            )
         finally:
             await client.close()
             await owner.close()

@@ -88,6 +88,40 @@ async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], s
     await check(desk)
 
 
+@pytest.mark.parametrize(
+    "step", ["upload.received", "upload.stored", "upload.committed", "upload.refusing"]
+)
+async def test_killed_at_the_end_of_an_upload_in_pieces(
+    stack: Mortal, people: tuple[Desk, Client], step: str
+) -> None:
+    """All bytes had arrived: what becomes of them is settled though nobody asks again."""
+    desk, client = people
+    content, upload_id = f"killed at {step} of pieces".encode() * 9_000, new_id()
+    wrong = "0" * 64 if step == "upload.refusing" else None
+    await stack.die_at(step)
+    await stack.wait_ready(DYING)
+    size = len(content)
+    begun = await client.begin(upload_id=upload_id, resumable=True, size=size, sha256=wrong)
+    assert begun.ticket
+    half = size // 2
+    assert (await client.patch(begun.ticket, 0, content[:half])).status_code == 200
+    with pytest.raises(httpx.HTTPError):
+        await client.patch(begun.ticket, half, content[half:])
+    await stack.dead()
+    await desk.vault.owner.execute("UPDATE uploads SET retry_at = now() WHERE id = $1", upload_id)
+    await stack.alive()
+
+    async def settled() -> bool:
+        row = await desk.vault.owner.fetchrow("SELECT * FROM uploads WHERE id = $1", upload_id)
+        assert row
+        if wrong:
+            return row["refusal"] is not None and row["refusal"]["code"] == "CONTENT_MISMATCH"
+        return row["blob_sha256"] == sha256(content)
+
+    await until("it is settled", settled)
+    await check(desk)
+
+
 async def test_killed_when_a_piece_is_stored(stack: Mortal, people: tuple[Desk, Client]) -> None:
     """The piece counts by its row alone: the upload is where it was, and goes on."""
     desk, client = people
