@@ -15,7 +15,6 @@ import json
 import os
 import secrets
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -26,7 +25,6 @@ VERSION = 1
 """Raised when a release can no longer read what an older one wrote here."""
 
 DISK_FREE_BYTES_MIN = 512 << 20
-LOG_BYTES_MAX = 16 << 20
 PASSWORD_BYTES = 24
 
 _BEFORE_STATE = {"lock", "stack.json.new", "settings.env"}
@@ -96,13 +94,6 @@ class Directory:
     def log(self, part: str) -> Path:
         """Log file of *part*."""
         return self.path / "logs" / f"{part}.log"
-
-    def rotate_log(self, part: str) -> None:
-        """Put a large log aside, as the one older generation that is kept."""
-        log = self.log(part)
-        with suppress(FileNotFoundError):
-            if log.stat().st_size > LOG_BYTES_MAX:
-                log.replace(log.with_suffix(".log.1"))
 
     def save(self) -> None:
         """Write stack.json so that a crash leaves the old or the new one, never half of it."""
