@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.contracts.streams import BLOBS
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.process.server import HttpServer
@@ -94,7 +95,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         health = Health(postgres=database, bus=is_connected(client), storage=storage)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         chores = [
-            tasks.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
+            tasks.create_task(Relay(pool, client, service=SERVICE, stream=BLOBS).run(), name="relay"),
             tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
             tasks.create_task(Strays(store, room.chores, storages).run(), name="strays"),
             *room.start(tasks),
