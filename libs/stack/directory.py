@@ -130,7 +130,13 @@ def unusable(path: Path, error: OSError) -> DirectoryUnusable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"no space left on the device of {path}")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return DirectoryUnusable(f"{path} is not a directory")
+        above = (each for each in (*reversed(path.parents), path) if not each.is_dir())
+        in_the_way = next(above, path)
+        if in_the_way == path:
+            return DirectoryUnusable(f"{path} is not a directory")
+        return DirectoryUnusable(f"cannot make {path}: {in_the_way} is not a directory")
+    if error.errno == errno.ENAMETOOLONG:
+        return DirectoryUnusable(f"the name is too long for the file system: {path}")
     return DirectoryUnusable(f"cannot write to {path}: {error.strerror}")
 
 

@@ -23,7 +23,7 @@ STEADY_S = 10.0
 
 SICK_LOOK_S = 5.0
 SICK_LOOKS = 3
-"""A part that was found sick so often in a row is restarted; next time it is given twice as long."""
+"""A part that was found sick so often in a row is restarted; the next time it has twice as long."""
 SICK_LOOKS_MAX = 48
 
 PROBE_PAUSE_S_MIN = 0.02
@@ -260,7 +260,7 @@ class Part:
         """End a part that stays sick; whoever tends it brings it back."""
         if self.spec.sick is None:
             return
-        times = 0
+        times, why = 0, ""
         while times < self._patience:
             await asyncio.sleep(SICK_LOOK_S)
             looked = self._ready.is_set() and self._wanted.is_set()

@@ -93,9 +93,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await blocking(hot.check)
 
         health = Health(postgres=database, bus=is_connected(client), storage=storage)
+        relay = Relay(pool, client, service=SERVICE, stream=BLOBS)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         chores = [
-            tasks.create_task(Relay(pool, client, service=SERVICE, stream=BLOBS).run(), name="relay"),
+            tasks.create_task(relay.run(), name="relay"),
             tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
             tasks.create_task(Strays(store, room.chores, storages).run(), name="strays"),
             *room.start(tasks),

@@ -61,9 +61,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    relay = Relay(
-        pool, client, service=SERVICE, screening=Screen(pool), stream=EVENTS
-    )
+    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool), stream=EVENTS)
     store = Store(pool, relay)
     subscribe(broker, store)
     subscribe_bundles(broker, store)
