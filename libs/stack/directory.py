@@ -119,7 +119,8 @@ def owner_of(path: Path) -> int | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(file.read() or b"0")
+                said = file.read().strip()
+                return int(said) if said.isdigit() else 0
     except (FileNotFoundError, NotADirectoryError):
         return None
     return None
@@ -145,9 +146,9 @@ def _take_lock(path: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = int(os.read(lock, 20) or b"0")
+        said = os.read(lock, 20).strip()
         os.close(lock)
-        raise DirectoryLocked(path, pid or None) from None
+        raise DirectoryLocked(path, int(said) if said.isdigit() else None) from None
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
     return lock

@@ -89,7 +89,8 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
         await client.close()
 
 
-def _own(data_dir: Path) -> str:
+def _own(given: Path) -> str:
+    data_dir = given.expanduser()
     if owner_of(data_dir) is None:
         raise Refused(f"no scriptorium runs on {data_dir}; start it, or give --nats-url")
     state = read_state(data_dir)

@@ -44,7 +44,7 @@ def list_(
         if not found.items:
             say("the quarantine is empty")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @quarantine.command()
