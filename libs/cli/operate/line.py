@@ -1,5 +1,6 @@
 """An operator's line to the services: over the bus, as the user `operator`."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,15 +74,17 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
         Refused: Nothing runs there, or it does not let us in.
     """
     try:
-        client = await nats.connect(
-            nats_url or _own(data_dir),
-            name=f"scriptorium-{OPERATOR}",
-            inbox_prefix=inbox(OPERATOR).encode(),
-            connect_timeout=CONNECT_WAIT_S,
-            allow_reconnect=False,
-            error_cb=_quiet,
-        )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
+        # Its own timeout is not all: a name that nothing answers to is looked up for minutes.
+        async with asyncio.timeout(CONNECT_WAIT_S):
+            client = await nats.connect(
+                nats_url or _own(data_dir),
+                name=f"scriptorium-{OPERATOR}",
+                inbox_prefix=inbox(OPERATOR).encode(),
+                connect_timeout=CONNECT_WAIT_S,
+                allow_reconnect=False,
+                error_cb=_quiet,
+            )
+    except (nats.errors.Error, OSError, ValueError) as error:
         raise Refused(f"no bus to be reached: {error or type(error).__name__}") from error
     try:
         yield Line(client)
