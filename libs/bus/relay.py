@@ -135,6 +135,8 @@ class Relay:
         self._more = True
         """Whether something may wait to go out once more."""
         self._at_work = False
+        _published.labels(service)  # counted from nought, so that an alert sees the first
+        _delay.labels(service)
 
     def wake(self) -> bool:
         """Look for new facts, if this is the relay at work; returns whether it is."""

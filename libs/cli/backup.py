@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DATA_DIR_DEFAULT, Archive, DataDir
+from libs.cli.options import DATA_DIR_DEFAULT, Archive, DataDir, folder
 from libs.cli.say import say
 from libs.stack.backup import back_up
 from libs.stack.restore import restore as bring_back
@@ -43,7 +43,7 @@ def backup(
 def restore(
     archive: Archive,
     data_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="New folder for the restored stack.")
+        Path, typer.Option(metavar="DIR", parser=folder, help="New folder for the restored stack.")
     ],
     at: Annotated[
         str | None,

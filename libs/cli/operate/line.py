@@ -85,7 +85,8 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
                 error_cb=_quiet,
             )
     except (nats.errors.Error, OSError, ValueError) as error:
-        raise Refused(f"no bus to be reached: {error or type(error).__name__}") from error
+        said = str(error) or f"nothing answers within {CONNECT_WAIT_S} s"
+        raise Refused(f"no bus to be reached: {said}") from error
     try:
         yield Line(client)
     finally:
