@@ -23,13 +23,13 @@ from tests.support.people import People
 from tests.support.stack import real_stack
 from tests.support.waiting import until
 
-PAGE_S_MAX = 120
+PAGE_S_MAX = 240
 EDITS = 30
 LONG = {"docs/runbooks/back-up-and-recovery.md"}
 """Starts systems of its own."""
 BEFORE = """\
 set -eu -o pipefail; set -a
-curl() { command curl --silent --show-error --fail-with-body --max-time 20 "$@"; }
+curl() { command curl --silent --show-error --fail-with-body --retry 5 --max-time 60 "$@"; }
 """
 AFTER = {
     "README.md": """
@@ -205,7 +205,8 @@ def _script(page: str, text: str, stack: Stack, desk: Path) -> str:
     own = "".join(
         f"const {name} = process.env[{name!r}]\n" for name in NAMES if f"const {name} " not in text
     )
-    return f"{EVERYWHERE}{IMPORTS.get(page, '')}\n{own}{text}{_here(AFTER.get(page, ''), stack, desk)}\n"
+    after = _here(AFTER.get(page, ""), stack, desk)
+    return f"{EVERYWHERE}{IMPORTS.get(page, '')}\n{own}{text}{after}\n"
 
 
 def _here(text: str, stack: Stack, desk: Path) -> str:
