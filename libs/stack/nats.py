@@ -99,7 +99,7 @@ def prepare(
         port=monitor,
         ready=lambda: http_ok(monitor, READY_PATH),
         set_up=set_up,
-        sick=lambda: _sick(directory, monitor),
+        sick=lambda: _sick(directory.path, monitor),
     )
 
 
@@ -124,9 +124,9 @@ async def put_damaged_aside(directory: Directory) -> list[str]:
     return told
 
 
-async def _sick(directory: Directory, monitor: int) -> str:
+async def _sick(folder: Path, monitor: int) -> str:
     problems = await _problems(monitor)
-    free = shutil.disk_usage(directory.path).free
+    free = shutil.disk_usage(folder).free
     if not problems or free < STORE_FREE_BYTES_MIN:
         return ""
     return "; ".join(str(each.get("error")) for each in problems)[:_SHOWN_CHARS_MAX]
