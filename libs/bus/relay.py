@@ -222,8 +222,9 @@ class Relay:
         newest = None
         if self._looked_over != self._client.client_id:
             state = said["state"]
-            newest = datetime.fromisoformat(state["last_ts"]) if state["messages"] else made_at
-            newest += TAIL_MARGIN
+            newest = made_at
+            if state["messages"]:
+                newest = datetime.fromisoformat(state["last_ts"]) + TAIL_MARGIN
         self._looked_over = self._client.client_id
         lost = 0
         while some := await connection.fetchval(SQL.take_back, made_at, TAKE_BACK_ROWS, newest):

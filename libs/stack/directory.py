@@ -52,6 +52,8 @@ class Directory:
             DiskFull: Less than DISK_FREE_BYTES_MIN is free.
             DirectoryUnusable: It cannot be written, or holds somebody else's files.
         """
+        if any(character < " " for character in str(path)):
+            raise DirectoryUnusable(f"{str(path)!r} has a line break in it; choose another name")
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _take_lock(path)

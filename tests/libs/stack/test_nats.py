@@ -7,7 +7,7 @@ from pathlib import Path
 import nats as client
 import pytest
 
-from libs.stack import Event, Stack, What, nats, part
+from libs.stack import DirectoryUnusable, Event, Stack, What, nats, part
 from libs.stack.survey import survey
 from tests.support.waiting import until
 
@@ -15,17 +15,23 @@ NAMES = (
     'with space\'s and "quotes"',
     "Jos\u00e9 \u5c71\u7530 %41 $HOME {a}",
     os.fsdecode(b"latin-1 \xe9"),
-    "back\\slash\nand line",
+    "back\\slash",
     "long " * 50,
 )
 
 
-@pytest.mark.parametrize("name", NAMES, ids=["quotes", "letters", "bytes", "controls", "long"])
+@pytest.mark.parametrize("name", NAMES, ids=["quotes", "letters", "bytes", "backslash", "long"])
 async def test_a_folder_may_have_any_name(name: str, tmp_path: Path):
     """The home of somebody called Jos\u00e9 is no corner case."""
     folder = tmp_path / name
     async with Stack(folder, replicas={}, archive=folder.with_name("archive of it's own")):
         assert (folder / "nats" / "jetstream").is_dir()
+
+
+async def test_a_folder_with_a_line_break_is_refused(tmp_path: Path):
+    """PostgreSQL would fail at its start, and not say why."""
+    with pytest.raises(DirectoryUnusable, match="has a line break in it"):
+        await Stack(tmp_path / "a\nb", replicas={}).start()
 
 
 async def test_a_sick_server_is_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
