@@ -46,3 +46,16 @@ RETURNING position, published_at;
 -- Seconds that the oldest unannounced fact has waited.
 SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox
 WHERE published_at IS NULL;
+
+-- name: take_back
+-- What was published before its stream was made ($1) was lost with the one before it, and what was
+-- published after the newest message that a stream still has ($3, may be null) was lost from its end.
+-- Both are announced again; returns how many rows, $2 at most. A row whose fact was forgotten only
+-- keeps a position.
+WITH lost AS (
+    UPDATE outbox SET published_at = NULL WHERE seq IN (
+        SELECT seq FROM outbox
+        WHERE (published_at < $1 OR published_at > $3::timestamptz) AND position IS NOT NULL AND payload::text <> '{}' LIMIT $2)
+    RETURNING seq
+)
+SELECT count(*) FROM lost;

@@ -8,11 +8,12 @@ subscribers.
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -24,6 +25,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from libs.bus.outbox import SQL
 from libs.bus.storing import Message, Storing
+from libs.contracts.streams import Stream
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
 
@@ -36,6 +38,12 @@ POLL_INTERVAL_S = 2.0
 """How long a fact waits at most when its notification was lost."""
 RETRY_DELAY_S_MAX = 5.0
 MEASURE_INTERVAL_S = 5.0
+STREAM_LOOK_S = 10.0
+STREAM_WAIT_S = 5.0
+TAIL_MARGIN = timedelta(seconds=2)
+"""A fact is noted as published so long after its message was stored, at most."""
+TAKE_BACK_ROWS = 20_000
+"""By one statement."""
 STANDBY_S_MAX = 30 * 86_400.0
 
 HEADERS_MAX = 256
@@ -100,10 +108,24 @@ class Relay:
     """Publishes one service's outbox; at most one is at work per database."""
 
     def __init__(
-        self, pool: Pool, client: Client, *, service: str, screening: Screening | None = None
+        self,
+        pool: Pool,
+        client: Client,
+        *,
+        service: str,
+        screening: Screening | None = None,
+        stream: Stream | None = None,
     ) -> None:
-        """Relay from *pool* to JetStream over *client* what *screening* lets through."""
+        """Relay from *pool* to JetStream over *client* what *screening* lets through.
+
+        Where a *stream* is named the relay notices that it was lost and made anew, and announces
+        once more, in their order, the facts that the outbox still has.
+        """
         self._pool = pool
+        self._client = client
+        self._kept_in = stream
+        self._looked_over: int | None = None
+        """Which connection to the server was used to look for the end of the stream."""
         self._stream = Storing(client)
         self._service = service
         self._screening = screening
@@ -113,6 +135,8 @@ class Relay:
         self._more = True
         """Whether something may wait to go out once more."""
         self._at_work = False
+        _published.labels(service)  # counted from nought, so that an alert sees the first
+        _delay.labels(service)
 
     def wake(self) -> bool:
         """Look for new facts, if this is the relay at work; returns whether it is."""
@@ -162,7 +186,11 @@ class Relay:
         await connection.execute(SQL.lock, timeout=STANDBY_S_MAX)
         await connection.add_listener("outbox", woken)
         self._behind = self._more = self._at_work = True
+        looked_at = 0.0
         while True:
+            if time.monotonic() - looked_at >= STREAM_LOOK_S:
+                await self._refill_stream(connection)
+                looked_at = time.monotonic()
             self._wake.clear()
             if await self._step(connection):
                 continue
@@ -172,6 +200,38 @@ class Relay:
                     await self._wake.wait()
             except TimeoutError:
                 self._more = True
+
+    async def _refill_stream(self, connection: Connection) -> None:
+        """Take facts back into the outbox that their stream has lost.
+
+        What is missing at the end of a stream is looked for once for each connection: only a
+        restarted server may have lost it.
+
+        Raises:
+            APIError, nats.errors.Error: The stream is not there, or nobody knows.
+        """
+        if self._kept_in is None:
+            return
+        found = await self._client.request(
+            f"$JS.API.STREAM.INFO.{self._kept_in.name}", b"", STREAM_WAIT_S
+        )
+        said: dict[str, Any] = json.loads(found.data)
+        if "created" not in said:
+            return  # it is being declared; the next look finds it
+        made_at = datetime.fromisoformat(said["created"])
+        newest = None
+        if self._looked_over != self._client.client_id:
+            state = said["state"]
+            newest = made_at
+            if state["messages"]:
+                newest = datetime.fromisoformat(state["last_ts"]) + TAIL_MARGIN
+        self._looked_over = self._client.client_id
+        lost = 0
+        while some := await connection.fetchval(SQL.take_back, made_at, TAKE_BACK_ROWS, newest):
+            lost += some
+        if lost:
+            self._behind = True
+            log.warning("the stream has lost facts; they are announced again", facts=lost)
 
     async def _step(self, connection: Connection) -> bool:
         """Announce one batch, and a batch of what goes out once more; returns if there may be more.

@@ -25,6 +25,7 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.rpc import DEADLINE_S_DEFAULT, Method
 from libs.contracts.wire import Wire
+from libs.postgres import is_full
 from libs.telemetry import inject, remote_context, server_span, tracer
 
 log = structlog.get_logger(__name__)
@@ -199,15 +200,19 @@ async def _run[Q: Wire, A: Wire](
         async with asyncio.timeout(int(headers[_DEADLINE]) / 1000):
             answer = await handler(question, actor)
     except errors.AppError as error:
-        failure = error
+        failure = errors.StorageFull() if is_full(error) else error
     except (ValidationError, KeyError, ValueError) as error:
         log.warning("request refused", method=method.name, reason=type(error).__name__)
         failure = errors.Invalid()
     except TimeoutError:
         failure = errors.DeadlineExceeded()
-    except Exception:
-        log.exception("request failed", method=method.name)
-        failure = errors.Internal()
+    except Exception as error:
+        if is_full(error):
+            log.warning("the disk of the database is full", method=method.name)
+            failure = errors.StorageFull()
+        else:
+            log.exception("request failed", method=method.name)
+            failure = errors.Internal()
     else:
         return "OK", answer.to_wire()
     return failure.code, _written(failure.code, failure.detail, failure.data)

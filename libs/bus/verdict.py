@@ -67,6 +67,9 @@ def subscribe_facts(
     metrics, so there must not be many.
     """
     one_at_a_time = asyncio.Lock()
+    for verdict in ("retry", "dead"):
+        _failed.labels(durable, verdict)  # counted from nought, so that an alert sees the first
+    _delay.labels(durable)
 
     async def on_replay(message: NatsMessage) -> NatsResponse:
         try:

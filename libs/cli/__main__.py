@@ -7,7 +7,7 @@ Import what is heavy inside the function: `scriptorium up` is the launcher itsel
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,7 +70,26 @@ def main() -> None:
         app(prog_name="scriptorium")
     except StackError as error:
         complain(error)
-        sys.exit(1)
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:
+        complain(_mistake(error))
+    else:
+        return
+    sys.exit(1)
+
+
+def _mistake(error: ValueError) -> str:
+    """Say what is wrong with a question that could not be put together.
+
+    Raises:
+        ValueError: It is no such mistake, but one of our own.
+    """
+    problems: Any = getattr(error, "errors", None)  # pydantic's, which only some commands load
+    if problems is None:
+        raise error
+    first = problems(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 if __name__ == "__main__":

@@ -1,35 +1,49 @@
 """`scriptorium backup` and `scriptorium restore`."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from libs.cli.options import DATA_DIR_DEFAULT, Archive, DataDir
+from libs.cli.options import DATA_DIR_DEFAULT, Archive, DataDir, folder
 from libs.cli.say import say
-from libs.stack import backup as archives
+from libs.stack.backup import back_up
+from libs.stack.restore import restore as bring_back
 
 
-def backup(archive: Archive, data_dir: DataDir = DATA_DIR_DEFAULT) -> None:
+def backup(
+    archive: Archive,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Remove all but the newest N back-ups, and what of the log none of them needs.",
+        ),
+    ] = None,
+    data_dir: DataDir = DATA_DIR_DEFAULT,
+) -> None:
     """Copy all databases of the running stack into an archive, and check the copy.
 
     Together with `scriptorium up --archive DIR`, which keeps what is written after it, any later
-    moment can be restored. The archive holds the stack's secrets: keep it where they may be.
+    moment can be restored. The archive belongs to this one stack and holds its secrets and
+    settings: keep it where they may be. The bytes of files are not in it; see
+    docs/runbooks/back-up-and-recovery.md.
 
     \b
     scriptorium up --archive /backup/novel
-    scriptorium backup --archive /backup/novel
+    scriptorium backup --archive /backup/novel --keep 7
     """  # noqa: D301
-    made = asyncio.run(archives.back_up(_whole(data_dir), _whole(archive), say))
+    made = asyncio.run(back_up(_whole(data_dir), _whole(archive), say, keep=keep))
     say(f"backed up to {made}")
 
 
 def restore(
     archive: Archive,
     data_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="New folder for the restored stack.")
+        Path, typer.Option(metavar="DIR", parser=folder, help="New folder for the restored stack.")
     ],
     at: Annotated[
         str | None,
@@ -44,7 +58,7 @@ def restore(
     scriptorium restore --archive /backup/novel --data-dir novel-2 --at 2026-05-01T09:30:00Z
     scriptorium up --data-dir novel-2 --port 8301
     """  # noqa: D301
-    asyncio.run(archives.restore(_whole(archive), _whole(data_dir), _moment(at), say))
+    asyncio.run(bring_back(_whole(archive), _whole(data_dir), _moment(at), say))
     say(f"restored; start it with: scriptorium up --data-dir {data_dir}")
 
 
@@ -59,4 +73,7 @@ def _moment(given: str | None) -> datetime | None:
         moment = datetime.fromisoformat(given)
     except ValueError:
         raise typer.BadParameter(f"{given!r} is no time in RFC 3339", param_hint="--at") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        problem = f"{given!r} has no time zone; append Z for UTC, or an offset such as +02:00"
+        raise typer.BadParameter(problem, param_hint="--at")
+    return moment

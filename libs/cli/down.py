@@ -26,6 +26,9 @@ def down(data_dir: DataDir = DATA_DIR_DEFAULT) -> None:
     if pid is None:
         complain(f"nothing runs on {data_dir}")
         raise typer.Exit(1)
+    if pid == 0:
+        complain(f"something runs on {data_dir}, but {directory / 'lock'} does not say what")
+        raise typer.Exit(1)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_S_MAX

@@ -78,6 +78,10 @@ def _tell(event: Event) -> None:
         case What.UNREADY:
             late = f" after {event.seconds:.0f} s" if event.seconds else ""
             say(f"{event.part:<12} is still not ready{late} {event.detail}".rstrip())
+        case What.SICK:
+            say(f"{event.part:<12} is sick: {event.detail}; restarting it")
+        case What.MENDED:
+            say(f"{event.part:<12} {event.detail}")
         case What.STOPPED:
             say(f"{event.part:<12} stopped  {event.seconds or 0:6.2f} s")
 

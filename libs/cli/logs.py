@@ -53,6 +53,8 @@ def _follow(log: Path, file: TextIO) -> None:
             sys.stdout.flush()
             continue
         time.sleep(_PAUSE_S)
+        if log.exists() and log.stat().st_size < file.tell():
+            file.seek(0)  # it was put aside and begins again
         if log.exists() and log.stat().st_ino != inode:
             with log.open(encoding="utf-8", errors="replace") as newer:
                 return _follow(log, newer)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DATA_DIR_DEFAULT, DataDir
+from libs.cli.options import DATA_DIR_DEFAULT, DataDir, folder
 from libs.stack.services import ROOT, present
 
 PORT_DEFAULT = 8300
@@ -40,7 +40,11 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
     ] = 1,
     archive: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep PostgreSQL's log here; see scriptorium backup."),
+        typer.Option(
+            metavar="DIR",
+            parser=folder,
+            help="Keep PostgreSQL's log here; see scriptorium backup.",
+        ),
     ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log files.")] = (
         LogFormat.CONSOLE

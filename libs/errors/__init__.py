@@ -20,14 +20,13 @@ to HTTP status is `services.gateway.problems`, because only the gateway speaks H
     ├── PreconditionRequired
     ├── TooLarge
     ├── QuotaExceeded
-    ├── StorageFull
     ├── ContentMismatch
     ├── RangeNotSatisfiable
     ├── BlobDamaged
     ├── UploadUnfinished
     ├── RateLimited
     ├── NotOffered
-    ├── Unavailable ─ DeadlineExceeded
+    ├── Unavailable ─ DeadlineExceeded, StorageFull
     └── Internal
 """
 
@@ -254,12 +253,6 @@ class QuotaExceeded(AppError):
     code = "QUOTA_EXCEEDED"
 
 
-class StorageFull(AppError):
-    """There is no space left to store this; nothing was stored."""
-
-    code = "STORAGE_FULL"
-
-
 class ContentMismatch(AppError):
     """What arrived is not what was declared; nothing was stored."""
 
@@ -306,6 +299,12 @@ class DeadlineExceeded(Unavailable):
     """The answer did not come in time; the command may or may not have happened."""
 
     code = "DEADLINE_EXCEEDED"
+
+
+class StorageFull(Unavailable):
+    """There is no space left to store this; nothing was stored."""
+
+    code = "STORAGE_FULL"
 
 
 def _family(root: type[AppError]) -> dict[str, type[AppError]]:

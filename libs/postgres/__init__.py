@@ -1,7 +1,7 @@
 """PostgreSQL: a pool, named queries, forward-only migrations."""
 
 from libs.postgres.migrate import migrate
-from libs.postgres.pool import Connection, Pool, connect, own_id, snapshot_transaction
+from libs.postgres.pool import Connection, Pool, connect, is_full, own_id, snapshot_transaction
 from libs.postgres.queries import Queries, load_queries
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Pool",
     "Queries",
     "connect",
+    "is_full",
     "load_queries",
     "migrate",
     "own_id",

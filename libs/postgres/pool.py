@@ -37,8 +37,22 @@ UNREACHABLE = (
     # What asyncpg says between the server's last words and the end of the connection.
     asyncpg.InternalClientError,
     TimeoutError,
+    # No database that is away, but waited out like one; see `is_full`.
+    asyncpg.DiskFullError,
 )
 """What a query raises when the database went away under it; the outcome is unknown."""
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether *error*, or what caused it, is that the database's disk has no space left.
+
+    Services translate every failure in `UNREACHABLE` to `errors.Unavailable`. The doors where an
+    error leaves a service (`libs.bus.rpc`, the gateway's routes, the listener for bytes) ask this,
+    and answer `errors.StorageFull`: such a statement had no effect.
+    """
+    while error is not None and not isinstance(error, asyncpg.DiskFullError):
+        error = error.__cause__
+    return error is not None
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))

@@ -7,11 +7,14 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from datetime import timedelta
+from types import NoneType
+from typing import Any, Literal, cast, get_args
 
 import structlog
 import uvloop
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.telemetry import configure_logs, configure_traces
@@ -22,6 +25,10 @@ GC_OBJECTS = 20_000
 """Made since the last collection, less those freed, before Python looks for cycles again. Its own
 2,000 cost a quarter of the processor time of a bundle: what a request makes lives until its end,
 so that a collection in the middle finds nothing, again and again. What cycles hold is some MB."""
+
+
+FOR_EVER = timedelta(days=365_000)
+"""A span whose end nobody lives to see, and that PostgreSQL can still add to a date."""
 
 
 class ProcessSettings(BaseSettings):
@@ -60,6 +67,24 @@ class ProcessSettings(BaseSettings):
         default=None, description="OTLP/HTTP collector for traces; none keeps ids only."
     )
     trace_ratio: float = Field(default=0.01, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: Any) -> Any:
+        """Read an empty value as none where none is allowed; an environment holds only texts."""
+        if not isinstance(given, dict):
+            return given
+        values = cast("dict[str, Any]", given)
+        may_be_none = {name for name, field in cls.model_fields.items() if allows_none(field)}
+        return {
+            name: None if value == "" and name in may_be_none else value
+            for name, value in values.items()
+        }
+
+
+def allows_none(field: FieldInfo) -> bool:
+    """Return whether a setting can be none, which an operator says by an empty value."""
+    return NoneType in get_args(field.annotation)
 
 
 def load[S: ProcessSettings](settings: type[S]) -> S:

@@ -7,6 +7,7 @@ Everything is kept in one folder: data, logs, generated passwords, and the ports
 """
 
 from libs.stack.errors import (
+    ArchiveOfAnother,
     BinaryMissing,
     DirectoryLocked,
     DirectoryUnusable,
@@ -21,6 +22,7 @@ from libs.stack.events import Event, What
 from libs.stack.stack import Stack
 
 __all__ = [
+    "ArchiveOfAnother",
     "BinaryMissing",
     "DirectoryLocked",
     "DirectoryUnusable",

@@ -1,187 +1,121 @@
-"""Back-up of a running stack's databases, and their recovery to any moment since.
+"""A back-up of a running stack; `archive` tells what it consists of, `restore` how it comes back.
 
-    ARCHIVE/wal/         every finished WAL segment, copied there by PostgreSQL itself
-    ARCHIVE/base/TIME/   whole copies of the cluster, checked file by file when they were made
-    ARCHIVE/secrets/     stack.json and the signing keys; without them nobody opens the copies
-
-`Stack(archive=...)` keeps the first filled. A moment can be recovered when a base was finished
-before it and the segments up to it are there: what a lost machine takes along is what was
-committed in the last ARCHIVE_TIMEOUT_S.
+A moment can be recovered when a back-up was finished before it and the log up to it is in the
+archive: what a lost machine takes along is what was committed in the last ARCHIVE_TIMEOUT_S. The
+log is there while the stack runs with `archive`.
 """
 
 import asyncio
-import json
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from libs.stack import postgres
-from libs.stack.child import Identity, give_to_nobody, identity_for, spawn
-from libs.stack.directory import VERSION, owner_of, read_state, unusable, write_private
-from libs.stack.errors import DirectoryUnusable, NothingToRestore, PartFailed
+from libs.stack import archive as archives
+from libs.stack import postgres, settings
+from libs.stack.archive import Base
+from libs.stack.child import spawn
+from libs.stack.directory import owner_of, read_state, unusable, write_private
+from libs.stack.errors import DirectoryUnusable, PartFailed
 from libs.stack.part import last_lines
-from libs.stack.ports import LOOPBACK, choose_port
-from libs.stack.probe import postgres_ok
+from libs.stack.ports import LOOPBACK
 
 BACKUP_S_MAX = 6 * 3600.0
-RECOVERY_S_MAX = 6 * 3600.0
-LOOK_INTERVAL_S = 0.2
-_NAME = "%Y-%m-%dT%H-%M-%SZ"
 
 type Say = Callable[[str], None]
 
 
-async def back_up(data_dir: Path, archive: Path, say: Say) -> Path:
-    """Copy the cluster of the stack that runs on *data_dir*; returns the finished base.
+async def back_up(data_dir: Path, archive: Path, say: Say, *, keep: int | None = None) -> Path:
+    """Copy the cluster of the stack that runs on *data_dir*; returns the finished back-up.
 
-    It stays usable meanwhile, and the copy is checked against its manifest before it counts.
+    It stays usable meanwhile, and the copy is checked against its manifest before it counts. With
+    *keep*, older back-ups than so many are removed then, and what of the log none of them needs.
 
     Raises:
-        DirectoryUnusable: No stack runs there.
+        DirectoryUnusable: No stack runs there, or the archive cannot be written.
+        ArchiveOfAnother: It belongs to another stack.
         PartFailed: The copy could not be made, or is not what the server sent.
     """
     if owner_of(data_dir) is None:
         raise DirectoryUnusable(f"no scriptorium runs on {data_dir}; a back-up is made of one")
     state = read_state(data_dir)
-    bases = archive / "base"
-    bases.mkdir(parents=True, exist_ok=True, mode=0o700)
-    making = bases / "unfinished"
-    shutil.rmtree(making, ignore_errors=True)
-    binaries = postgres.find_binaries()
-    say("copying the databases")
-    await _run(
-        "pg_basebackup",
-        (
-            *(str(binaries / "pg_basebackup"), "--pgdata", str(making), "--checkpoint=fast"),
-            *("--host", LOOPBACK, "--port", str(state["ports"]["postgres"])),
-            *("--username", postgres.SUPERUSER, "--wal-method=stream", "--no-password"),
-        ),
-        archive / "backup.log",
-        {"PGPASSWORD": state["passwords"][postgres.SUPERUSER]},
-    )
-    say("checking the copy")
-    await _run(
-        "pg_verifybackup",
-        (str(binaries / "pg_verifybackup"), "--quiet", str(making)),
-        archive / "backup.log",
-        {},
-    )
-    _keep_secrets(data_dir, archive)
-    finished = bases / datetime.now(UTC).strftime(_NAME)
-    making.rename(finished)
-    return finished
-
-
-async def restore(archive: Path, data_dir: Path, at: datetime | None, say: Say) -> None:
-    """Make a new data directory with the databases as they were *at* a moment.
-
-    Without *at*: as they were when the last archived segment ended.
-
-    Raises:
-        NothingToRestore: No base was finished before that moment.
-        DirectoryUnusable: *data_dir* is not empty.
-        PartFailed: PostgreSQL did not reach the moment; its last words say why.
-    """
-    base = _base_before(archive, at)
+    archives.claim(archive, archives.system_identifier(data_dir / "postgres"))
     try:
-        cluster = await asyncio.to_thread(_lay_out, archive, base, data_dir, say)
+        with _alone(archive):
+            made = await _make(data_dir, archive, state["passwords"], state["ports"], say)
+            archives.point_to_newest(archive, made)
+            if keep:
+                gone, dropped = archives.prune(archive, keep)
+                for name in gone:
+                    say(f"removed the back-up of {name}")
+                say(f"removed {dropped:,} segments of the log that no back-up needs")
     except OSError as error:
-        raise unusable(data_dir, error) from error
-    settings = cluster / "postgresql.auto.conf"
-    before = settings.read_text()
-    settings.write_text(before + _recovery_settings(archive, at))
-    (cluster / "recovery.signal").touch()
-    say("replaying what came after it")
-    await _recover(cluster, data_dir)
-    settings.write_text(before)
+        raise unusable(archive, error) from error
+    return made.folder
 
 
-def _base_before(archive: Path, at: datetime | None) -> Path:
-    latest = (at or datetime.now(UTC)).astimezone(UTC).strftime(_NAME)
-    bases = sorted((archive / "base").glob("*Z")) if (archive / "base").is_dir() else []
-    fitting = [base for base in bases if base.name <= latest]
-    if not fitting:
-        oldest = f"; the oldest back-up is of {bases[0].name}" if bases else ""
-        raise NothingToRestore(f"{archive} holds no back-up finished before {latest}{oldest}")
-    return fitting[-1]
-
-
-def _lay_out(archive: Path, base: Path, data_dir: Path, say: Say) -> Path:
-    """Copy base and secrets into place; returns the cluster's folder."""
-    if data_dir.exists() and any(data_dir.iterdir()):
-        raise DirectoryUnusable(f"{data_dir} is not empty; a restore needs a new folder")
-    say(f"copying the back-up of {base.name}")
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    cluster = data_dir / "postgres"
-    trial = (str(postgres.find_binaries() / "initdb"), "--version")
-    identity = identity_for(cluster, trial)
-    shutil.copytree(base, cluster, symlinks=True)
-    cluster.chmod(0o700)
-    if identity is Identity.NOBODY:
-        give_to_nobody(cluster, data_dir)
-        for folder, folders, files in os.walk(cluster):
-            for name in (*folders, *files):
-                shutil.chown(Path(folder) / name, "nobody", "nogroup")
-    shutil.copytree(archive / "secrets" / "keys", data_dir / "keys")
-    (data_dir / "logs").mkdir()
-    kept = json.loads((archive / "secrets" / "stack.json").read_text(encoding="utf-8"))
-    # Ports are chosen anew: the stack that was backed up may well be running.
-    state: dict[str, Any] = {"version": VERSION, "ports": {}, "passwords": kept["passwords"]}
-    write_private(data_dir / "stack.json", json.dumps(state, indent=2))
-    return cluster
-
-
-def _recovery_settings(archive: Path, at: datetime | None) -> str:
-    fetch = f'cp {postgres.for_shell(archive / "wal")}/%f "%p"'.replace("'", "''")
-    lines = [f"restore_command = '{fetch}'", "hot_standby = off"]
-    if at:
-        lines += [
-            f"recovery_target_time = '{at.astimezone(UTC).isoformat()}'",
-            "recovery_target_action = 'promote'",
-        ]
-    return "\n".join(["", *lines, ""])
-
-
-async def _recover(cluster: Path, data_dir: Path) -> None:
-    """Run PostgreSQL until it has recovered and opened, then stop it."""
+async def _make(
+    data_dir: Path, archive: Path, passwords: dict[str, str], ports: dict[str, int], say: Say
+) -> Base:
+    folder = archive / "base"
+    making = folder / "unfinished"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True, mode=0o700)
+    log = archive / "backup.log"
+    log.unlink(missing_ok=True)
     binaries = postgres.find_binaries()
-    port, log = choose_port(set()), data_dir / "logs" / "restore.log"
-    process = await spawn(
-        postgres.command(binaries, cluster, port),
-        environment=os.environ,
-        cwd=Path("/"),
-        log=log,
-        identity=identity_for(cluster, ()),
-        death_signal=postgres.STOP_SIGNAL,
-    )
-    ended = asyncio.create_task(process.wait())
     try:
-        async with asyncio.timeout(RECOVERY_S_MAX):
-            while not ended.done() and not await postgres_ok(port):
-                await asyncio.wait((ended,), timeout=LOOK_INTERVAL_S)
-            if not ended.done():
-                process.send_signal(postgres.STOP_SIGNAL)
-                await ended
-                return
-    except TimeoutError:
-        pass
-    finally:
-        if process.returncode is None:
-            process.kill()
-    raise PartFailed("postgres", "did not reach that moment", log, last_lines(log))
+        say("copying the databases")
+        copy = (
+            *(str(binaries / "pg_basebackup"), "--pgdata", str(making / "postgres")),
+            *("--checkpoint=fast", "--host", LOOPBACK, "--port", str(ports["postgres"])),
+            *("--username", postgres.SUPERUSER, "--wal-method=stream", "--no-password"),
+        )
+        await run("pg_basebackup", copy, log, {"PGPASSWORD": passwords[postgres.SUPERUSER]})
+        say("checking the copy")
+        await verify(making / "postgres", log)
+        _keep_secrets(data_dir, making)
+        finished = folder / datetime.now(UTC).strftime(archives.NAME)
+        if finished.exists():  # it was finished within this second
+            await asyncio.sleep(1)
+            finished = folder / datetime.now(UTC).strftime(archives.NAME)
+        making.rename(finished)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return Base(finished)
 
 
-def _keep_secrets(data_dir: Path, archive: Path) -> None:
-    kept = archive / "secrets"
-    kept.mkdir(exist_ok=True, mode=0o700)
-    write_private(kept / "stack.json", (data_dir / "stack.json").read_text(encoding="utf-8"))
-    shutil.copytree(data_dir / "keys", kept / "keys", dirs_exist_ok=True)
+@contextmanager
+def _alone(archive: Path) -> Generator[None]:
+    """Hold the archive, so that two back-ups do not take each other's files away."""
+    with (archive / "backup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DirectoryUnusable(f"another back-up into {archive} is under way") from None
+        yield
 
 
-async def _run(name: str, command: tuple[str, ...], log: Path, secrets: dict[str, str]) -> None:
+def _keep_secrets(data_dir: Path, making: Path) -> None:
+    state = (data_dir / "stack.json").read_text(encoding="utf-8")
+    write_private(making / "stack.json", state)
+    shutil.copytree(data_dir / "keys", making / "keys")
+    if (data_dir / settings.FILE).exists():
+        shutil.copy(data_dir / settings.FILE, making / settings.FILE)
+
+
+async def verify(cluster: Path, log: Path) -> None:
+    """Compare every file of a copied cluster with its manifest; raises PartFailed."""
+    command = (str(postgres.find_binaries() / "pg_verifybackup"), "--quiet", str(cluster))
+    await run("pg_verifybackup", command, log, {})
+
+
+async def run(name: str, command: tuple[str, ...], log: Path, secrets: dict[str, str]) -> None:
+    """Run a program to its end; raises PartFailed with its last words."""
     process = await spawn(command, environment={**os.environ, **secrets}, cwd=Path("/"), log=log)
     try:
         async with asyncio.timeout(BACKUP_S_MAX):

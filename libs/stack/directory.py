@@ -15,7 +15,6 @@ import json
 import os
 import secrets
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -26,7 +25,6 @@ VERSION = 1
 """Raised when a release can no longer read what an older one wrote here."""
 
 DISK_FREE_BYTES_MIN = 512 << 20
-LOG_BYTES_MAX = 16 << 20
 PASSWORD_BYTES = 24
 
 _BEFORE_STATE = {"lock", "stack.json.new", "settings.env"}
@@ -54,6 +52,8 @@ class Directory:
             DiskFull: Less than DISK_FREE_BYTES_MIN is free.
             DirectoryUnusable: It cannot be written, or holds somebody else's files.
         """
+        if any(character < " " for character in str(path)):
+            raise DirectoryUnusable(f"{str(path)!r} has a line break in it; choose another name")
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _take_lock(path)
@@ -97,13 +97,6 @@ class Directory:
         """Log file of *part*."""
         return self.path / "logs" / f"{part}.log"
 
-    def rotate_log(self, part: str) -> None:
-        """Put a large log aside, as the one older generation that is kept."""
-        log = self.log(part)
-        with suppress(FileNotFoundError):
-            if log.stat().st_size > LOG_BYTES_MAX:
-                log.replace(log.with_suffix(".log.1"))
-
     def save(self) -> None:
         """Write stack.json so that a crash leaves the old or the new one, never half of it."""
         state = {"version": VERSION, "ports": self._ports, "passwords": self._passwords}
@@ -128,7 +121,8 @@ def owner_of(path: Path) -> int | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(file.read() or b"0")
+                said = file.read().strip()
+                return int(said) if said.isdigit() else 0
     except (FileNotFoundError, NotADirectoryError):
         return None
     return None
@@ -139,7 +133,13 @@ def unusable(path: Path, error: OSError) -> DirectoryUnusable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"no space left on the device of {path}")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return DirectoryUnusable(f"{path} is not a directory")
+        above = (each for each in (*reversed(path.parents), path) if not each.is_dir())
+        in_the_way = next(above, path)
+        if in_the_way == path:
+            return DirectoryUnusable(f"{path} is not a directory")
+        return DirectoryUnusable(f"cannot make {path}: {in_the_way} is not a directory")
+    if error.errno == errno.ENAMETOOLONG:
+        return DirectoryUnusable(f"the name is too long for the file system: {path}")
     return DirectoryUnusable(f"cannot write to {path}: {error.strerror}")
 
 
@@ -148,9 +148,9 @@ def _take_lock(path: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = int(os.read(lock, 20) or b"0")
+        said = os.read(lock, 20).strip()
         os.close(lock)
-        raise DirectoryLocked(path, pid or None) from None
+        raise DirectoryLocked(path, int(said) if said.isdigit() else None) from None
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
     return lock

@@ -3,7 +3,7 @@
     StackError
     ├── BinaryMissing
     ├── NothingToRestore
-    ├── DirectoryUnusable ─ DirectoryLocked, OtherVersion, DiskFull
+    ├── DirectoryUnusable ─ DirectoryLocked, OtherVersion, DiskFull, ArchiveOfAnother
     ├── PartFailed
     ├── PortTaken
     └── SettingsWrong
@@ -51,6 +51,10 @@ class OtherVersion(DirectoryUnusable):
 
 class DiskFull(DirectoryUnusable):
     """There is not enough free space where the data directory lies."""
+
+
+class ArchiveOfAnother(DirectoryUnusable):
+    """The archive holds back-ups of another stack."""
 
 
 class PortTaken(StackError):

@@ -12,6 +12,8 @@ class What(Enum):
     DIED = "died"
     RESTARTED = "restarted"
     UNREADY = "not ready"
+    SICK = "sick"
+    MENDED = "mended"
     STOPPED = "stopped"
 
 

@@ -1,9 +1,18 @@
-"""NATS from a wheel: its configuration, written at each start, and its part."""
+"""NATS from a wheel: its configuration, written at each start, its part, and its health.
+
+NATS is ready when it takes requests; its streams are put in order then. Whether it is well includes
+them: a stream whose file could not be written, as on a full disk, refuses everything until the
+server is restarted, and says so on /healthz.
+"""
 
 import json
+import os
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 from libs.contracts.subjects import (
     NATS_PERMISSIONS,
@@ -16,9 +25,16 @@ from libs.stack.directory import Directory, write_private
 from libs.stack.errors import BinaryMissing
 from libs.stack.part import Spec
 from libs.stack.ports import LOOPBACK
-from libs.stack.probe import http_ok
+from libs.stack.probe import http_json, http_ok
 
 ADMIN = "admin"
+READY_PATH = "/healthz?js-enabled-only=true"
+HEALTH_PATH = "/healthz?details=true"
+"""With the health of all streams and consumers."""
+STORE_FREE_BYTES_MIN = 32 << 20
+"""With less free space a restart would only meet the full disk again."""
+_UNREADABLE = "could not be recovered"
+_SHOWN_CHARS_MAX = 200
 
 _CONFIGURATION = """\
 server_name: scriptorium
@@ -81,9 +97,54 @@ def prepare(
         cwd=Path("/"),
         log=directory.log("nats"),
         port=monitor,
-        ready=lambda: http_ok(monitor, "/healthz?js-enabled-only=true"),
+        ready=lambda: http_ok(monitor, READY_PATH),
         set_up=set_up,
+        sick=lambda: _sick(directory.path, monitor),
     )
+
+
+async def put_damaged_aside(directory: Directory) -> list[str]:
+    """Move streams that the server cannot read out of its store; returns a sentence for each.
+
+    Declared again they begin empty, and the services' outboxes fill them.
+    """
+    told: list[str] = []
+    for problem in await _problems(directory.port("nats-monitor")):
+        account, stream = problem.get("account", ""), problem.get("stream", "")
+        if _UNREADABLE not in problem.get("error", "") or not stream:
+            continue
+        store = directory.path / "nats" / "jetstream" / account / "streams" / stream
+        aside = directory.path / "nats-damaged" / f"{stream}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+        aside.parent.mkdir(exist_ok=True, mode=0o700)
+        store.rename(aside)
+        told.append(
+            f"could not read its stream {stream}: the files are now in {aside}, the stream begins"
+            " again, and the services announce what they still know to be missing in it"
+        )
+    return told
+
+
+async def _sick(folder: Path, monitor: int) -> str:
+    problems = await _problems(monitor)
+    free = shutil.disk_usage(folder).free
+    if not problems or free < STORE_FREE_BYTES_MIN:
+        return ""
+    return "; ".join(str(each.get("error")) for each in problems)[:_SHOWN_CHARS_MAX]
+
+
+async def _problems(monitor: int) -> list[dict[str, Any]]:
+    """Return what the server says is wrong; nothing when it says nothing."""
+    health = await http_json(monitor, HEALTH_PATH)
+    if not isinstance(health, dict):
+        return []
+    return cast("dict[str, list[dict[str, Any]]]", health).get("errors") or []
+
+
+def _quoted(path: Path) -> str:
+    """Return *path* as a string of the configuration language, whatever bytes are in it."""
+    plain = {ord(" "), *range(ord("!"), ord("~") + 1)} - set(b'"\\')
+    shown = (chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f'"{"".join(shown)}"'
 
 
 def _configuration(directory: Directory, port: int, monitor: int) -> str:
@@ -99,7 +160,7 @@ def _configuration(directory: Directory, port: int, monitor: int) -> str:
         host=LOOPBACK,
         port=port,
         monitor=monitor,
-        store=json.dumps(str(directory.path / "nats")),
+        store=_quoted(directory.path / "nats"),
         sys=directory.password("nats:sys"),
         users="\n".join(f"      {user}" for user in users),
     )

@@ -21,6 +21,11 @@ RESTART_DELAY_S_MAX = 10.0
 STEADY_S = 10.0
 """A part that lived this long earns the shortest delay again."""
 
+SICK_LOOK_S = 5.0
+SICK_LOOKS = 3
+"""A part that was found sick so often in a row is restarted; the next time it has twice as long."""
+SICK_LOOKS_MAX = 48
+
 PROBE_PAUSE_S_MIN = 0.02
 PROBE_PAUSE_S_MAX = 0.5
 LAST_LINES = 12
@@ -42,6 +47,9 @@ class Spec:
     """Puts in order what the part holds, each time it has come up and before it counts as ready;
     raises StackError."""
 
+    sick: Callable[[], Awaitable[str]] | None = None
+    """Says why a running part must be restarted; empty when it need not, or would not help."""
+
     identity: Identity = Identity.OWN
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
@@ -61,6 +69,7 @@ class Part:
         self._process: asyncio.subprocess.Process | None = None
         self._doomed: asyncio.subprocess.Process | None = None
         self._frozen = False
+        self._patience = SICK_LOOKS
         self._started = 0.0
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
@@ -230,7 +239,11 @@ class Part:
     async def _tend(self, process: asyncio.subprocess.Process) -> None:
         delay = 0.0
         while True:
-            code = await process.wait()
+            looking = asyncio.create_task(self._end_when_sick(process))
+            try:
+                code = await process.wait()
+            finally:
+                looking.cancel()
             self._clear_away(process)
             lived = now() - self._started
             delay = RESTART_DELAY_S_MIN if lived > STEADY_S or not delay else delay * 2
@@ -242,6 +255,23 @@ class Part:
             process = await self._spawn_again()
             self.restarts += 1
             await self._tell_when_ready(process)
+
+    async def _end_when_sick(self, process: asyncio.subprocess.Process) -> None:
+        """End a part that stays sick; whoever tends it brings it back."""
+        if self.spec.sick is None:
+            return
+        times, why = 0, ""
+        while times < self._patience:
+            await asyncio.sleep(SICK_LOOK_S)
+            looked = self._ready.is_set() and self._wanted.is_set()
+            why = await self.spec.sick() if looked else ""
+            times = times + 1 if why else 0
+            if not why and now() - self._started > STEADY_S * SICK_LOOKS_MAX:
+                self._patience = SICK_LOOKS
+        self._patience = min(self._patience * 2, SICK_LOOKS_MAX)
+        self._tell(Event(self.name, What.SICK, detail=why))
+        self._doom()
+        await self._end(process, STOP_TIMEOUT_S)
 
     async def _spawn_again(self) -> asyncio.subprocess.Process:
         while True:

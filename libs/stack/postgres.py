@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from libs.stack import archive as archives
 from libs.stack.child import NOBODY, Identity, arguments, give_to_nobody, identity_for
-from libs.stack.directory import Directory
-from libs.stack.errors import BinaryMissing, OtherVersion, PartFailed
+from libs.stack.directory import Directory, unusable
+from libs.stack.errors import BinaryMissing, DirectoryUnusable, OtherVersion, PartFailed
 from libs.stack.part import Spec, last_lines
 from libs.stack.ports import LOOPBACK
 from libs.stack.probe import postgres_ok
@@ -69,6 +70,8 @@ async def prepare(
 
     Raises:
         BinaryMissing: No wheel brings PostgreSQL.
+        ArchiveOfAnother: *archive* belongs to another stack.
+        DirectoryUnusable: It cannot be written.
         OtherVersion: The cluster was made by another major version.
         PartFailed: initdb failed.
     """
@@ -76,12 +79,15 @@ async def prepare(
     data = directory.path / "postgres"
     identity = identity_for(data, (str(binaries / "initdb"), "--version"))
     if data.exists():
-        _require_version(binaries, data)
+        require_version(binaries, data)
         await _forget_dead_postmaster(data)
     else:
         await _initialise(directory, binaries, data, identity)
     port = directory.port("postgres")
-    more = _archiving(archive, identity) if archive else {}
+    more: dict[str, str] = {}
+    if archive:
+        archives.claim(archive, archives.system_identifier(data))
+        more = _archiving(archive, identity)
     return Spec(
         name="postgres",
         command=command(binaries, data, port, more),
@@ -112,17 +118,21 @@ def for_shell(path: Path) -> str:
 
 
 def _archiving(archive: Path, identity: Identity) -> dict[str, str]:
+    if shutil.which("gzip") is None:
+        raise BinaryMissing("gzip is not installed; --archive needs it")
     segments = archive / "wal"
-    segments.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if identity is Identity.NOBODY:
-        give_to_nobody(segments, archive)
-    target = f"{for_shell(segments)}/%f"
-    # A segment appears whole or not at all; one that is there already must be the same.
-    save = f'cp "%p" {target}.part && sync {target}.part && mv {target}.part {target}'
+    try:
+        segments.mkdir(exist_ok=True, mode=0o700)
+        if identity is Identity.NOBODY:
+            give_to_nobody(segments, archive)
+        if not os.access(segments, os.W_OK):
+            raise DirectoryUnusable(f"cannot write to {segments}")
+    except OSError as error:
+        raise unusable(archive, error) from error
     return {
         "archive_mode": "on",
         "archive_timeout": str(ARCHIVE_TIMEOUT_S),
-        "archive_command": f'if test -f {target}; then cmp -s "%p" {target}; else {save}; fi',
+        "archive_command": archives.save_command(for_shell(segments)),
     }
 
 
@@ -168,7 +178,8 @@ async def _initialise(directory: Directory, binaries: Path, data: Path, identity
     new.rename(data)
 
 
-def _require_version(binaries: Path, data: Path) -> None:
+def require_version(binaries: Path, data: Path) -> None:
+    """See that this PostgreSQL reads *data*; raises OtherVersion."""
     theirs = (data / "PG_VERSION").read_text().strip()
     answer = subprocess.run(
         (binaries / "postgres", "--version"), capture_output=True, text=True, check=False

@@ -45,6 +45,9 @@ async def provision(url: str, services: dict[str, dict[str, str]]) -> None:
                 await connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}_owner"')
             await connection.execute(f'REVOKE CONNECT, TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
             await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO "{name}"')
+        # The checkpointer began while the server was recovering, when archive_timeout does not
+        # count, and sleeps for minutes. This wakes it: the first minutes are archived, too.
+        await connection.execute("SELECT pg_reload_conf()")
     finally:
         await connection.close()
     await asyncio.gather(*(_within(f"{url}/{name}", name) for name in services))

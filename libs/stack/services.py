@@ -87,7 +87,8 @@ def prepare(
         }
         # A folder here unless the person who starts it has a bucket.
         folder = (directory.path / "blobs").as_uri()
-        environment = {"SCRIPTORIUM_STORAGE_URL": folder, **environment}
+        if not environment.get("SCRIPTORIUM_STORAGE_URL"):
+            environment = {**environment, "SCRIPTORIUM_STORAGE_URL": folder}
     return Spec(
         name=name,
         command=(sys.executable, "-m", f"services.{service}.app"),

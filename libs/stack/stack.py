@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from libs.stack import nats, postgres, runfile, services
+from libs.stack import logs, nats, postgres, runfile, services
 from libs.stack.child import spawn
 from libs.stack.controls import Controls
 from libs.stack.directory import Directory, unusable
 from libs.stack.errors import PartFailed
-from libs.stack.events import Tell, nobody_listens
+from libs.stack.events import Event, Tell, What, nobody_listens
 from libs.stack.part import Part, Spec, last_lines
 from libs.stack.ports import FREE_WAIT_S_MAX, LOOPBACK, require_free
 from libs.stack.services import BLOBS, GATEWAY, SERVICES
@@ -74,6 +74,7 @@ class Stack(Controls):
         }
         self._archive = archive and Path(os.path.abspath(archive))  # noqa: PTH100
         self._open_directory: Directory | None = None
+        self._bounding_logs: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -98,6 +99,7 @@ class Stack(Controls):
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("start a Stack from the main thread: its children end with theirs")
         directory = self._open_directory = Directory.open(self.data_dir)
+        self._bounding_logs = asyncio.create_task(self._bound_logs(), name="bound logs")
         try:
             await asyncio.to_thread(runfile.end_leftovers, self.data_dir)
             specs = [
@@ -126,6 +128,9 @@ class Stack(Controls):
         for group in (gateways, others, *([self._parts[n]] for n in last if n in self._parts)):
             await together(*(part.stop() for part in group))
         self._parts.clear()
+        if self._bounding_logs:
+            self._bounding_logs.cancel()
+            self._bounding_logs = None
         if directory := self._open_directory:
             self._open_directory = None
             runfile.remove(directory.path)
@@ -236,6 +241,8 @@ class Stack(Controls):
 
     async def _start_nats(self, directory: Directory) -> None:
         async def set_up() -> None:
+            for sentence in await nats.put_damaged_aside(directory):
+                self._tell(Event("nats", What.MENDED, detail=sentence))
             # Each time, not only the first: streams kept in memory end with the server.
             url = {"SCRIPTORIUM_NATS_URL": self.nats_url(nats.ADMIN)}
             await self._errand("libs/bus/declare.py", url)
@@ -243,7 +250,6 @@ class Stack(Controls):
         await self._start_part(nats.prepare(directory, self._environment, set_up))
 
     async def _start_part(self, spec: Spec) -> None:
-        self._directory.rotate_log(spec.name)
         part = self._parts[spec.name] = Part(spec, self._tell, self._note)
         await part.start()
         if not self._supervise:
@@ -274,6 +280,11 @@ class Stack(Controls):
                 process.kill()
         if code != 0:
             raise PartFailed(name, f"ended with exit code {code}", log, last_lines(log))
+
+    async def _bound_logs(self) -> None:
+        while True:
+            await asyncio.to_thread(logs.bound_all, self.data_dir / "logs")
+            await asyncio.sleep(logs.LOG_LOOK_S)
 
     def _note(self) -> None:
         if self._open_directory:

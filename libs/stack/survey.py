@@ -8,6 +8,7 @@ import psutil
 
 from libs.stack import runfile
 from libs.stack.directory import owner_of
+from libs.stack.nats import HEALTH_PATH
 from libs.stack.probe import http_ok, postgres_ok
 
 
@@ -49,8 +50,7 @@ async def survey(directory: Path) -> Survey | None:
 async def _is_ready(part: runfile.Running) -> bool:
     if part.part == "postgres":
         return await postgres_ok(part.port)
-    path = "/healthz?js-enabled-only=true" if part.part == "nats" else "/readyz"
-    return await http_ok(part.port, path)
+    return await http_ok(part.port, HEALTH_PATH if part.part == "nats" else "/readyz")
 
 
 def memory_bytes(pid: int, *, alone: bool = False) -> int:

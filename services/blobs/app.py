@@ -7,6 +7,7 @@ import structlog
 
 from libs import errors
 from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.contracts.streams import BLOBS
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.process.server import HttpServer
@@ -106,11 +107,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 raise errors.Unavailable("The cold storage of files is not the one that is known.")
 
         health = Health(postgres=database, bus=is_connected(client), storage=storage, cold=cold)
+        relay = Relay(pool, client, service=SERVICE, stream=BLOBS)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = [
             tasks.create_task(marks.run(), name="marks"),
             tasks.create_task(finishing.run(), name="finishing"),
-            tasks.create_task(Relay(pool, client, service=SERVICE).run(), name="relay"),
+            tasks.create_task(relay.run(), name="relay"),
             tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
             tasks.create_task(Strays(store, chores, storages).run(), name="strays"),
             *room.start(tasks),

@@ -16,6 +16,7 @@ import structlog
 
 from libs import errors
 from libs.contracts.blobs import BlobState
+from libs.postgres import is_full
 from services.blobs import metrics
 from services.blobs.messages import Answer, Message, Receive, Request, Send
 from services.blobs.model.media import content_type, disposition, is_inline
@@ -64,13 +65,17 @@ class Listener:
                 await self._move(op, request, answer)
         except errors.AppError as failure:
             await request.drop_rest()
-            await answer.fail(failure)
+            await answer.fail(errors.StorageFull() if is_full(failure) else failure)
         except (ConnectionError, TimeoutError):
             # The client is gone, or as good as: there is nobody to tell.
             log.info("transfer broken off", op=op)
-        except Exception:
-            log.exception("transfer failed", op=op)
-            await answer.fail(errors.Internal())
+        except Exception as error:
+            if is_full(error):
+                log.warning("the disk of the database is full", op=op)
+                await answer.fail(errors.StorageFull())
+            else:
+                log.exception("transfer failed", op=op)
+                await answer.fail(errors.Internal())
         finally:
             self._under_way -= 1
 

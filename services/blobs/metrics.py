@@ -7,6 +7,8 @@ uploads = Counter(
     "Uploads that ended, by outcome: stored, deduplicated, or the code of the error.",
     ["outcome"],
 )
+for _outcome in ("stored", "deduplicated", "STORAGE_FULL", "UNAVAILABLE"):
+    uploads.labels(_outcome)  # counted from nought, so that an alert sees the first
 received_bytes = Counter("scriptorium_blobs_received_bytes_total", "Plain bytes of new blobs.")
 stored_bytes = Counter("scriptorium_blobs_stored_bytes_total", "The same as they were stored.")
 deduplicated_bytes = Counter(
@@ -17,6 +19,8 @@ sent_bytes = Counter("scriptorium_blobs_sent_bytes_total", "Plain bytes that wer
 damage = Counter(
     "scriptorium_blobs_damage_total", "Stored bytes that were not what was stored.", ["reason"]
 )
+for _reason in ("short", "digest", "codec", "content", "missing", "piece"):
+    damage.labels(_reason)
 transfers = Gauge("scriptorium_blobs_transfers", "Transfers under way.", ["op"])
 upload_seconds = Histogram(
     "scriptorium_blobs_upload_seconds",

@@ -54,10 +54,11 @@ class CollabSettings(ProcessSettings):
         ge=0,
         description="Least time between two compactions of one scene, seconds.",
     )
-    retention_s: float = Field(
+    retention_s: float | None = Field(
         default=30 * 86_400,
         ge=0,
-        description="Rows that a compacted one holds too are removed at this age, seconds.",
+        description="Rows that a compacted one holds too are removed at this age, seconds; empty"
+        " for never.",
     )
     upkeep: bool = Field(
         default=True,

@@ -8,6 +8,7 @@ import structlog
 from faststream.nats import NatsBroker
 
 from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected
+from libs.contracts.streams import EVENTS
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
@@ -60,7 +61,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool))
+    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool), stream=EVENTS)
     store = Store(pool, relay)
     subscribe(broker, store)
     subscribe_bundles(broker, store)

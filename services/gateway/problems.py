@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 from libs import errors
 from libs.errors import AppError
+from libs.postgres import is_full
 from libs.process.protocol import HEAD_BYTES_MAX, HEAD_WAIT_S, HEADERS_MAX
 
 log = structlog.get_logger(__name__)
@@ -110,6 +111,8 @@ def answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Respo
     """
     headers: dict[str, str] = {}
     data: Mapping[str, Any] = {}
+    if is_full(failure):
+        failure = errors.StorageFull()
     if isinstance(failure, AppError):
         code, detail, data = failure.code, failure.detail, failure.data
     elif isinstance(failure, HTTPException) and failure.status_code in _OF_FRAMEWORK:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from libs.process import ProcessSettings
+from libs.process import ProcessSettings, allows_none
 from libs.stack.settings import DECIDED, PREFIX
 from services.blobs.settings import Settings as Blobs
 from services.collab.settings import CollabSettings as Collab
@@ -31,6 +31,9 @@ own environment; what is to hold at every start stands in `settings.env` in the 
 (`.scriptorium`), a line `NAME=value` each, and those of the environment win. A line of the file
 that is no setting is refused, and a value that a service refuses ends it with a sentence. A dash
 means that there is no default; what is marked with * `scriptorium up` decides itself.
+
+None, never and for ever are said by an empty value, `NAME=`, in the environment as in the file. The
+table says "empty" wherever that is possible.
 
 Written by `python -m tests.contracts.settings`.
 """
@@ -63,6 +66,8 @@ def _rows(fields: dict[str, FieldInfo]) -> Iterator[str]:
     for name, field in sorted(fields.items()):
         mark = "*" if _name(name) in DECIDED else ""
         says = " ".join((field.description or "").split()).replace("|", "\\|")
+        if _default(field) != "-" and allows_none(field) and "empty" not in says:
+            says = f"{says} Empty: none.".strip()
         yield f"| `{_name(name)}`{mark} | {_default(field)} | {says} |"
 
 

@@ -13,6 +13,7 @@ import typer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from libs.cli.operate.ask import STYLE, run
+from libs.cli.operate.ask import sha256 as sha256_
 from libs.cli.operate.line import Line, NatsUrl, Refused
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
 from libs.cli.say import say
@@ -23,12 +24,15 @@ from libs.contracts.ids import new_id
 PART_BYTES = 1 << 20
 SEND_WAIT_S = 900.0
 """Until the bytes of a file are stored, after the last of them."""
+BYTES_MAX = 2**63 - 1
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 blobs = typer.Typer(**STYLE, help="Files: what is kept and why, is it whole, let it go.")
 
 Project = Annotated[UUID, typer.Argument(metavar="PROJECT")]
-Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="64 hexadecimal digits.")]
+Sha256 = Annotated[
+    str, typer.Argument(metavar="SHA256", parser=sha256_, help="64 hexadecimal digits.")
+]
 OnlyProject = Annotated[
     UUID | None, typer.Option("--project", metavar="ID", help="Only this project.")
 ]
@@ -41,7 +45,7 @@ By = Annotated[
 @blobs.command()
 def stat(
     project: Annotated[UUID | None, typer.Argument(metavar="[PROJECT]")] = None,
-    sha256: Annotated[str | None, typer.Argument(metavar="[SHA256]")] = None,
+    sha256: Annotated[str | None, typer.Argument(metavar="[SHA256]", parser=sha256_)] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
@@ -58,7 +62,7 @@ def stat(
             question = c.Inspect(project_id=project, sha256=sha256)
             _inspected(await line.ask(c.INSPECT, question))
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -68,7 +72,7 @@ def usage(project: Project, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: Nats
     async def ask(line: Line) -> None:
         _used(await line.ask(b.READ_USAGE, b.ReadUsage(), project_id=project))
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -87,7 +91,7 @@ def quota(
         question = b.SetQuota(project_id=project, quota_bytes=allowed)
         _used(await line.ask(b.SET_QUOTA, question))
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -116,7 +120,7 @@ def collect(
             say(f"{would}{fate} {tally.blobs:,} blobs, {size_of(tally.bytes_)}")
         say(f"looked at {done.looked_at:,} blobs in {done.seconds:.1f} s")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -135,7 +139,7 @@ def undelete(  # noqa: PLR0917 (each is an option with a name of its own)
         blob = await line.ask(c.UNDELETE, question)
         say(f"{blob.sha256} is {blob.state} again; its retention begins anew")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -160,14 +164,14 @@ def quarantine(
         if not found.items:
             say("the quarantine is empty")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
 def verify(
     project: OnlyProject = None,
     sha256: Annotated[
-        str | None, typer.Option("--blob", metavar="SHA256", help="Only this one.")
+        str | None, typer.Option("--blob", metavar="SHA256", parser=sha256_, help="Only this one.")
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
@@ -253,7 +257,7 @@ def mend(  # noqa: PLR0917 (each is an option with a name of its own)
         blob = await line.ask(b.STAT_BLOB, b.StatBlob(sha256=sha256), project_id=project)
         say(f"{blob.sha256} is {blob.state}")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -271,7 +275,7 @@ def archive(
         blob = await line.ask(c.ARCHIVE, question)
         say(f"{blob.sha256} is {blob.state}")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @blobs.command()
@@ -293,7 +297,7 @@ def reconcile(
         would = "would begin" if dry_run else "began"
         say(f"{done.files:,} files; {would} {done.begun:,} references, ended {done.ended:,}")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
     for each in missing:
         say(f"! {each.sha256} is {each.reason}")
     if missing:
@@ -346,10 +350,12 @@ def size_of(count: int) -> str:
 
 
 def _bytes(text: str) -> int:
-    number, unit = text.rstrip("KMGT"), text.lstrip("0123456789")
-    if not number.isdigit() or unit not in UNITS:
+    number, unit = text.upper().rstrip("KMGT"), text.upper().lstrip("0123456789")
+    if not (number.isascii() and number.isdigit()) or unit not in UNITS:
         raise typer.BadParameter(f"{text!r} is no size; give bytes, or as in 500M, 20G")
-    return int(number) * UNITS[unit]
+    if (size := int(number) * UNITS[unit]) > BYTES_MAX:
+        raise typer.BadParameter(f"{text!r} is more than any storage holds")
+    return size
 
 
 def _figures(found: c.Status) -> None:

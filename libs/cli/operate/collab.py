@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from libs.cli.operate.ask import STYLE
+from libs.cli.operate.ask import STYLE, require_known
 from libs.cli.operate.line import Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
@@ -41,6 +41,7 @@ def inspect(scene: UUID, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl
 
     async def ask() -> Found:
         async with line(data_dir, nats_url) as services:
+            await _require_scene(services, scene)
             return (
                 await services.ask(upkeep.INSPECT, upkeep.AboutScene(scene_id=scene)),
                 await services.ask(
@@ -186,6 +187,8 @@ def _each(  # noqa: PLR0917 (one call of it for each command, all alike)
 
             async def one(scene: UUID) -> None:
                 try:
+                    if not everything:
+                        await _require_scene(services, scene)
                     if words := await work(services, scene):
                         told[scene] = words
                 except Refused as refusal:
@@ -202,6 +205,16 @@ def _each(  # noqa: PLR0917 (one call of it for each command, all alike)
         say(f"{plain:,} {good}")
     if refused or (told and told_is_failure):
         raise typer.Exit(1)
+
+
+async def _require_scene(services: Line, scene: UUID) -> None:
+    """See that there is such a scene, or that text of one is left; raises Refused."""
+    try:
+        await require_known(services, "scene", scene)
+    except Refused:
+        stored = await services.ask(upkeep.INSPECT, upkeep.AboutScene(scene_id=scene))
+        if not (stored.rows or stored.head or stored.compacted):
+            raise
 
 
 async def _iterate(names: list[UUID]) -> AsyncIterator[UUID]:

@@ -23,8 +23,11 @@ dlq = typer.Typer(help="Dead letters: facts that a consumer gave up; replay or d
 
 REPLAY_WAIT_S = 30.0
 BODY_CHARS_MAX = 4000
+SEQ_MAX = 2**63 - 1
 
-Seqs = Annotated[list[int], typer.Argument(help="Numbers, as `list` shows them.")]
+Seqs = Annotated[
+    list[int], typer.Argument(min=1, max=SEQ_MAX, help="Numbers, as `list` shows them.")
+]
 Consumer = Annotated[str | None, typer.Option(help="Only those of this consumer.")]
 
 
@@ -64,7 +67,10 @@ def show(seqs: Seqs, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = N
 
 @dlq.command()
 def replay(
-    seqs: Annotated[list[int] | None, typer.Argument(help="Numbers, as `list` shows them.")] = None,
+    seqs: Annotated[
+        list[int] | None,
+        typer.Argument(min=1, max=SEQ_MAX, help="Numbers, as `list` shows them."),
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every one there is.")] = False,
     consumer: Consumer = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
@@ -74,7 +80,7 @@ def replay(
 
     Only that consumer hears it. It may have heard it before, and is made for that.
     """
-    if not seqs and not all_:
+    if bool(seqs) == all_:
         raise typer.BadParameter("name some, or give --all")
     failed = 0
 
@@ -85,6 +91,8 @@ def replay(
             if all_
             else [await _letter(line, seq) for seq in seqs or []]
         )
+        if not letters:
+            say("there are no dead letters")
         for letter in letters:
             outcome = await _replay(line, letter)
             if outcome is None:

@@ -101,7 +101,7 @@ def search(  # noqa: PLR0917 (each is an option with a name of its own)
         if not found.events:
             say("nothing found")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @events.command()
@@ -128,7 +128,7 @@ def verify(
                 walk = c.Walk(project_id=project, after=step.after)
         say(f"{seen:,} events fit their chains")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
     for each in flawed:
         say(f"! {each.flaw}: version {each.version} of {each.aggregate_id} in {each.project_id}")
     if flawed:
@@ -168,7 +168,7 @@ def export(
         say(f"{count:,} things written to {out}")
 
     try:
-        run(data_dir, nats_url, ask)
+        run(data_dir, nats_url, ask, project=project)
     except OSError as error:
         raise Refused(f"cannot write {out}: {error.strerror}") from error
 
@@ -203,7 +203,7 @@ def purge(  # noqa: PLR0917 (each is an option with a name of its own)
         more = " at once, and there is more" if due.more else ""
         say(f"{len(due.items):,} things are due{more}; what is below them goes with them")
 
-    run(data_dir, nats_url, look)
+    run(data_dir, nats_url, look, project=project)
     if dry_run:
         return
     if not (yes or typer.confirm("Remove them for ever?")):
@@ -215,7 +215,7 @@ def purge(  # noqa: PLR0917 (each is an option with a name of its own)
         )
         say(f"{len(ordered.items):,} purges ordered: scriptorium events purges")
 
-    run(data_dir, nats_url, order)
+    run(data_dir, nats_url, order, project=project)
 
 
 @events.command()
@@ -235,7 +235,7 @@ def purges(
         if not found.items:
             say("nothing was purged")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @events.command()

@@ -1,5 +1,6 @@
 """An operator's line to the services: over the bus, as the user `operator`."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,23 +74,27 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
         Refused: Nothing runs there, or it does not let us in.
     """
     try:
-        client = await nats.connect(
-            nats_url or _own(data_dir),
-            name=f"scriptorium-{OPERATOR}",
-            inbox_prefix=inbox(OPERATOR).encode(),
-            connect_timeout=CONNECT_WAIT_S,
-            allow_reconnect=False,
-            error_cb=_quiet,
-        )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise Refused(f"no bus to be reached: {error or type(error).__name__}") from error
+        # Its own timeout is not all: a name that nothing answers to is looked up for minutes.
+        async with asyncio.timeout(CONNECT_WAIT_S):
+            client = await nats.connect(
+                nats_url or _own(data_dir),
+                name=f"scriptorium-{OPERATOR}",
+                inbox_prefix=inbox(OPERATOR).encode(),
+                connect_timeout=CONNECT_WAIT_S,
+                allow_reconnect=False,
+                error_cb=_quiet,
+            )
+    except (nats.errors.Error, OSError, ValueError) as error:
+        said = str(error) or f"nothing answers within {CONNECT_WAIT_S} s"
+        raise Refused(f"no bus to be reached: {said}") from error
     try:
         yield Line(client)
     finally:
         await client.close()
 
 
-def _own(data_dir: Path) -> str:
+def _own(given: Path) -> str:
+    data_dir = given.expanduser()
     if owner_of(data_dir) is None:
         raise Refused(f"no scriptorium runs on {data_dir}; start it, or give --nats-url")
     state = read_state(data_dir)

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from libs.cli.operate.ask import STYLE, run
+from libs.cli.operate.ask import STYLE, new_file, run
 from libs.cli.operate.line import NOBODY, Line, NatsUrl, Refused, line
 from libs.cli.operate.progress import over_scenes
 from libs.cli.options import DATA_DIR_DEFAULT, DataDir
@@ -76,7 +76,10 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
         ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what became of each scene, as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", callback=new_file, help="Write what became of each scene, as JSON."
+        ),
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
@@ -124,7 +127,10 @@ def content_to_blobs(
         bool, typer.Option("--verify-only", help="Compare what was migrated with its rows.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what became of each row, as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", callback=new_file, help="Write what became of each row, as JSON."
+        ),
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,

@@ -18,8 +18,10 @@ from libs.contracts.events import Event
 
 quarantine = typer.Typer(help="Corrupt events: list them, look at one, mend or accept it.", **STYLE)
 
+VERSION_MAX = 2**31 - 1
+
 Thing = Annotated[UUID, typer.Argument(help="The aggregate that the event is of.")]
-Version = Annotated[int, typer.Argument(min=1, help="Which of its events.")]
+Version = Annotated[int, typer.Argument(min=1, max=VERSION_MAX, help="Which of its events.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept on record with your name.")]
 By = Annotated[
     str, typer.Option("--by", default_factory=getpass.getuser, help="Your name on that record.")
@@ -44,7 +46,7 @@ def list_(
         if not found.items:
             say("the quarantine is empty")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
 
 
 @quarantine.command()
@@ -120,6 +122,8 @@ def _originals(file: Path) -> list[Event]:
         text = file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise Refused(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file} holds no event: it is no text") from error
     try:
         return [Event.model_validate_json(text)]
     except ValidationError:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from libs.contracts.blobs import AssetType
-from libs.process import ProcessSettings
+from libs.process import FOR_EVER, ProcessSettings
 from services.blobs.collection.model import Policy
 
 _DAY_S = 86_400.0
@@ -14,14 +14,18 @@ _DAY_S = 86_400.0
 class UpkeepSettings(ProcessSettings):
     """Settings of collection, verification and the cold tier."""
 
-    retention_logo_s: NonNegativeFloat = Field(
+    retention_logo_s: NonNegativeFloat | None = Field(
         default=90 * _DAY_S,
-        description="How long a logo is kept after the last reference to it ended.",
+        description="How long a logo is kept after the last reference to it ended; empty for ever.",
     )
-    retention_script_s: NonNegativeFloat = Field(default=90 * _DAY_S, description="A script.")
-    retention_export_s: NonNegativeFloat = Field(default=90 * _DAY_S, description="An export.")
-    retention_attachment_s: NonNegativeFloat = Field(
-        default=90 * _DAY_S, description="An attachment."
+    retention_script_s: NonNegativeFloat | None = Field(
+        default=90 * _DAY_S, description="The same for a script; empty for ever."
+    )
+    retention_export_s: NonNegativeFloat | None = Field(
+        default=90 * _DAY_S, description="The same for an export; empty for ever."
+    )
+    retention_attachment_s: NonNegativeFloat | None = Field(
+        default=90 * _DAY_S, description="The same for an attachment; empty for ever."
     )
     grace_s: NonNegativeFloat = Field(
         default=_DAY_S,
@@ -74,7 +78,10 @@ class UpkeepSettings(ProcessSettings):
             AssetType.ATTACHMENT: self.retention_attachment_s,
         }
         return Policy(
-            retention={kind: timedelta(seconds=seconds) for kind, seconds in kept.items()},
+            retention={
+                kind: FOR_EVER if seconds is None else timedelta(seconds=seconds)
+                for kind, seconds in kept.items()
+            },
             grace=timedelta(seconds=self.grace_s),
             claim_window=timedelta(seconds=self.claim_window_s),
             reading=timedelta(seconds=self.readers_wait_s),

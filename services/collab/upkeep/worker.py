@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from libs.postgres.pool import UNREACHABLE
+from libs.process import FOR_EVER
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -45,7 +46,9 @@ def policy_of(settings: CollabSettings) -> Policy:
         rows_min=settings.compaction_rows,
         age=timedelta(seconds=settings.compaction_age_s),
         pause=timedelta(seconds=settings.compaction_pause_s),
-        retention=timedelta(seconds=settings.retention_s),
+        retention=FOR_EVER
+        if settings.retention_s is None
+        else timedelta(seconds=settings.retention_s),
         session_pause=timedelta(seconds=settings.session_pause_s),
         tail_rows=settings.rollup_rows,
         tail_age=timedelta(seconds=settings.rollup_age_s),

@@ -92,6 +92,7 @@ def problem_codes(route: AnyRoute) -> list[str]:
     codes = list(route.problems)
     if route.tag != "Public":
         codes += ["VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED"]
+        codes.append("STORAGE_FULL")
     if route.cost:
         codes.append("RATE_LIMITED")
     if not route.anonymous:

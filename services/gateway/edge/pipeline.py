@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from libs import errors
+from libs.postgres import is_full
 from libs.postgres.pool import UNREACHABLE
 from services.gateway import permissions
 from services.gateway.authority import Authority
@@ -72,7 +73,7 @@ class Pipeline:
             answer = await self._answer(route, request)
         except UNREACHABLE as error:
             log.warning("database unreachable", reason=repr(error)[:200])
-            raise errors.Unavailable from error
+            raise (errors.StorageFull if is_full(error) else errors.Unavailable) from error
         if answer.stream:
             return StreamedResponse(answer, answer.stream)
         return Response(

@@ -250,21 +250,16 @@ def rules() -> list[dict[str, Any]]:
     return [r for group in yaml.safe_load(ALERTS.read_text())["groups"] for r in group["rules"]]
 
 
-async def test_every_alert_is_about_something_measured_and_has_a_runbook(desk: Desk):
+async def test_every_alert_is_about_something_measured(desk: Desk):
     """A metric that is renamed would silence its alert for ever."""
     text = await metrics(desk, 1)
     measured = set(re.findall(r"^([a-z_]+)(?:\{| )", text, re.MULTILINE))
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    alerts = [rule for rule in rules() if "alert" in rule]
 
     for rule in rules():
         names = set(re.findall(r"\b(?:yjs_primary|scriptorium)_\w+", rule["expr"]))
         assert names, rule
         assert names <= measured | recorded, names - measured - recorded
-    for alert in alerts:
-        assert (ROOT / alert["annotations"]["runbook_url"]).is_file(), alert["alert"]
-        assert alert["labels"]["severity"] in ("warning", "critical")
-        assert alert["alert"] in (ROOT / alert["annotations"]["runbook_url"]).read_text()
 
 
 def test_alerts_and_health_have_the_same_thresholds():

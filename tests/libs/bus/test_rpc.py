@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
@@ -14,6 +15,7 @@ from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
+from libs.postgres.pool import UNREACHABLE
 from libs.stack import Stack
 
 type Side = tuple[NatsBroker, Client]
@@ -51,6 +53,13 @@ async def double(question: Ask, actor: Actor) -> Tell:
             raise RuntimeError("the password is hunter2")
         case -3:
             await asyncio.sleep(30)
+        case -4:
+            raise asyncpg.DiskFullError("could not extend file: No space left on device")
+        case -5:
+            try:
+                raise asyncpg.DiskFullError
+            except UNREACHABLE as error:
+                raise errors.Unavailable from error
         case _:
             pass
     return Tell(doubled=question.number * 2, asker=actor)
@@ -75,6 +84,17 @@ async def test_an_error_arrives_as_itself(asking: Side, answering: Side) -> None
         await Caller(asking[1]).ask(DOUBLE, Ask(number=-1), ME)
 
     assert caught.value.data == {"slug": "x"}
+
+
+@pytest.mark.parametrize("number", [-4, -5], ids=["raw", "translated"])
+async def test_a_full_disk_of_the_database_is_no_fault_of_ours(
+    number: int, asking: Side, answering: Side
+) -> None:
+    """Whatever a service makes of it, the caller is told that nothing was stored, and why."""
+    serve(answering[0], DOUBLE, double)
+    await started(answering)
+    with pytest.raises(errors.StorageFull):
+        await Caller(asking[1]).ask(DOUBLE, Ask(number=number), ME)
 
 
 async def test_a_bug_tells_nothing(asking: Side, answering: Side) -> None:

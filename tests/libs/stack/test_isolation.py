@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import stat
 import tempfile
 import threading
@@ -215,11 +216,30 @@ async def test_root_without_user_namespaces_runs_postgres_as_nobody(
         return known if data.exists() else child.Identity.NOBODY
 
     monkeypatch.setattr(postgres, "identity_for", forbidden)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as closed:
+        # As when root has cloned into its own home: only root looks into this folder.
+        programs = await asyncio.to_thread(_copied_postgres, Path(closed))
+        monkeypatch.setattr(postgres, "find_binaries", lambda: programs)
         users: list[str] = []
+        data, archive = Path(closed) / "data", Path(closed) / "archive"
         for _ in range(2):
-            async with Stack(Path(folder) / "data", replicas={}) as stack:
+            async with Stack(data, replicas={}, archive=archive) as stack:
                 users.append(psutil.Process(stack.pid("postgres")).username())
+        assert list((archive / "wal").iterdir())
 
     assert users == ["nobody", "nobody"]
+
+
+def _copied_postgres(folder: Path) -> Path:
+    installed = postgres.find_binaries().parents[1]
+    for part in (installed, installed.with_name(f"{installed.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, folder / part.name, symlinks=True, copy_function=_linked)
+    return folder / installed.name / "pginstall" / "bin"
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
