@@ -28,6 +28,7 @@ _watches: set[asyncio.Task[None]] = set()
 
 def watch(client: Client, stream: str, durable: str, config: ConsumerConfig) -> None:
     """Look after the consumer *durable* for as long as *client* is open."""
+    _pending.labels(durable)  # exported before the first look, so that its alert is about something
     whole = replace(config, name=durable, durable_name=durable)
     task = asyncio.get_running_loop().create_task(_watch(client, stream, durable, whole))
     # The loop itself would let it be collected.
