@@ -198,10 +198,10 @@ def equal_pairs(old: Sequence[Node], new: Sequence[Node]) -> list[tuple[int, int
     tail = 0
     while tail < size - head and equals(old[-1 - tail], new[-1 - tail]):
         tail += 1
-    between = align.equal_pairs(
-        [key_of(one) for one in old[head : len(old) - tail]],
-        [key_of(one) for one in new[head : len(new) - tail]],
-    )
+    gone, came = old[head : len(old) - tail], new[head : len(new) - tail]
+    between: list[tuple[int, int]] = []
+    if gone and came:
+        between = align.equal_pairs([key_of(one) for one in gone], [key_of(one) for one in came])
     return [
         *((at, at) for at in range(head)),
         *((head + i, head + k) for i, k in between),

@@ -20,7 +20,7 @@ from services.collab.formats.tree import CannotHold, Element, Leaf, Node, joined
 from tests.clients.editors.documents import Author, normal, root_of, state_of, words
 from tests.clients.editors.opening import RealEditors
 
-QUICK, LONG = 200, 10_000
+QUICK, LONG = 30, 10_000
 
 
 @dataclass(frozen=True, slots=True)
