@@ -1,0 +1,233 @@
+"""What was read is changed and sent back: only that changes, and the rest is not even shown."""
+
+import json
+from typing import Any
+
+import pytest
+
+from libs.contracts.content import ContentFormat
+from libs.contracts.editors import BuiltIn, SceneEditor
+from services.collab import formats, updates
+from services.collab.formats import CannotHold
+
+TIPTAP = SceneEditor(name=BuiltIn.TIPTAP)
+TEXT, MARKDOWN, PROSEMIRROR = ContentFormat.TEXT, ContentFormat.MARKDOWN, ContentFormat.PROSEMIRROR
+
+type Json = Any
+
+
+def paragraph(*content: str | Json) -> Json:
+    return {
+        "type": "paragraph",
+        "content": [
+            {"type": "text", "text": one} if isinstance(one, str) else one for one in content
+        ],
+    }
+
+
+def marked(text: str, *marks: Json) -> Json:
+    return {"type": "text", "text": text, "marks": list(marks)}
+
+
+def listed(*items: list[Json]) -> Json:
+    return {
+        "type": "bulletList",
+        "content": [{"type": "listItem", "content": content} for content in items],
+    }
+
+
+def scene(*content: Json) -> bytes:
+    body = json.dumps({"type": "doc", "content": content}).encode()
+    update = formats.rewrite(updates.EMPTY, PROSEMIRROR, body, TIPTAP)
+    assert update is not None
+    return update
+
+
+def read(state: bytes, form: ContentFormat) -> str:
+    return formats.render(state, form, TIPTAP).decode()
+
+
+def content(state: bytes) -> list[Json]:
+    return json.loads(read(state, PROSEMIRROR))["content"]
+
+
+def changed(state: bytes, form: ContentFormat, old: str, new: str) -> bytes:
+    """The state after a tool read it, replaced something, and sent it back."""
+    body = read(state, form)
+    assert old in body, body
+    wanted = body.replace(old, new, 1)
+    update = formats.rewrite(state, form, wanted.encode(), TIPTAP)
+    assert update is not None
+    after = updates.merge([state, update])
+    assert read(after, form) == wanted
+    return after
+
+
+CELL: Json = {"type": "tableCell", "attrs": {"colspan": 1, "rowspan": 1}}
+HIDDEN = {
+    "a table without heads": {
+        "type": "table",
+        "content": [
+            {"type": "tableRow", "content": [CELL | {"content": [paragraph("Mary")]}]},
+            {"type": "tableRow", "content": [CELL | {"content": [paragraph("eighteen")]}]},
+        ],
+    },
+    "a task list": {
+        "type": "taskList",
+        "content": [
+            {"type": "taskItem", "attrs": {"checked": done}, "content": [paragraph(text)]}
+            for text, done in (("ink", True), ("Mary", False))
+        ],
+    },
+    "a container that nobody knows": {
+        "type": "callout",
+        "attrs": {"tone": "secret"},
+        "content": [paragraph("Mary lies."), paragraph("He knows.")],
+    },
+    "a mention": paragraph(
+        "We ask ", {"type": "mention", "attrs": {"id": "u1", "label": "Ada"}}, " about Mary."
+    ),
+    "colours and alignment": {
+        "type": "paragraph",
+        "attrs": {"textAlign": "right"},
+        "content": [marked("Mary", {"type": "textStyle", "attrs": {"color": "red"}})],
+    },
+    "an element with text in a line": paragraph(
+        "Mary, ", {"type": "hashtag", "content": [{"type": "text", "text": "#storm"}]}, "!"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", [TEXT, MARKDOWN])
+@pytest.mark.parametrize("name", HIDDEN)
+def test_one_word_is_one_word(name: str, form: ContentFormat):
+    """Whatever the format does not show of what is around it."""
+    state = scene(paragraph("Before."), HIDDEN[name], paragraph("After."))
+    was = read(state, PROSEMIRROR)
+
+    after = changed(state, form, "Mary", "Maria")
+
+    assert read(after, PROSEMIRROR) == was.replace("Mary", "Maria")
+
+
+@pytest.mark.parametrize("form", [TEXT, MARKDOWN])
+def test_what_replaces_something_takes_its_marks(form: ContentFormat):
+    """The whole word, though both share a letter, and nothing beside it."""
+    red = {"type": "textStyle", "attrs": {"color": "red"}}
+    state = scene(paragraph("Then ", marked("Mary ", red), "came in."))
+
+    after = changed(changed(state, form, "Mary", "Anna"), form, "came", "went")
+
+    assert content(after) == [paragraph("Then ", marked("Anna ", red), "went in.")]
+
+
+@pytest.mark.parametrize("form", [TEXT, MARKDOWN])
+def test_what_is_inserted_stands_where_it_was_put(form: ContentFormat):
+    """Inside of a container between its blocks, outside of it behind the last."""
+    between = "\n" if form is TEXT else "\n\n"
+    callout = HIDDEN["a container that nobody knows"]
+    state = scene(paragraph("Before."), callout, paragraph("After."))
+
+    after = changed(state, form, "Mary lies.", f"Mary lies.{between}A silence.")
+    after = changed(after, form, "He knows.", f"He knows.{between}Outside.")
+
+    assert [one["type"] for one in content(after)] == [
+        "paragraph",
+        "callout",
+        "paragraph",
+        "paragraph",
+    ]
+    assert len(content(after)[1]["content"]) == 3
+    assert content(after)[2] == paragraph("Outside.")
+
+
+def test_a_line_after_an_item_is_an_item():
+    """In text a list is lines; a new one is as its neighbour, but not ticked."""
+    state = scene(HIDDEN["a task list"], paragraph("After."))
+
+    after = changed(state, TEXT, "Mary", "Mary\npaper")
+
+    assert [item["attrs"]["checked"] for item in content(after)[0]["content"]] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_an_item_that_loses_its_line_gives_way_to_what_is_below_it():
+    """A list item that began with a list would be deleted by the editor."""
+    inner = listed([paragraph("The letters.")])
+    state = scene(listed([paragraph("Pack."), inner], [paragraph("Lock it.")]))
+
+    after = changed(state, TEXT, "Pack.\n", "")
+
+    assert content(after) == [listed([paragraph("The letters.")], [paragraph("Lock it.")])]
+
+
+@pytest.mark.parametrize("form", [TEXT, MARKDOWN])
+def test_what_is_moved_keeps_what_is_not_shown(form: ContentFormat):
+    """A paragraph that was cut and pasted has its colours still."""
+    state = scene(paragraph("One."), HIDDEN["colours and alignment"], paragraph("Three."))
+    rows = read(state, form).rstrip("\n").split("\n" if form is TEXT else "\n\n")
+    sent = ("\n" if form is TEXT else "\n\n").join([rows[0], rows[2], rows[1]])
+
+    update = formats.rewrite(state, form, sent.encode(), TIPTAP)
+    assert update is not None
+
+    found = content(updates.merge([state, update]))
+    assert [one["content"][0]["text"] for one in found] == ["One.", "Three.", "Mary"]
+    assert found[2]["content"] == HIDDEN["colours and alignment"]["content"]
+
+
+def test_an_element_goes_with_its_token():
+    """And comes back where the token is put."""
+    state = scene(HIDDEN["a mention"], paragraph("Here: "))
+    token = read(state, MARKDOWN).split("We ask ")[1].split(" about")[0]
+    assert token.startswith("[Ada](scriptorium:")
+
+    gone = changed(state, MARKDOWN, f"{token} ", "")
+    moved = changed(
+        state, MARKDOWN, f"{token} about Mary.\n\nHere:", f"about Mary.\n\nHere: {token}"
+    )
+
+    assert "mention" not in read(gone, PROSEMIRROR)
+    assert content(moved)[1]["content"][1] == HIDDEN["a mention"]["content"][1]
+
+
+def test_what_would_read_otherwise_is_refused_with_its_place():
+    """Tiptap has pictures between paragraphs only; nothing is written, and nothing is flattened."""
+    state = scene(paragraph("One."), paragraph("Two."))
+
+    with pytest.raises(CannotHold) as refused:
+        formats.rewrite(state, MARKDOWN, b"One.\n\nTwo ![x](y.png) three.\n", TIPTAP)
+
+    assert refused.value.place.startswith("line ")
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+def test_the_same_text_with_other_line_ends_is_no_edit(line_end: str):
+    """Nor is it with a byte order mark."""
+    state = scene(paragraph("Line one"), paragraph("Line two"))
+    for form in (TEXT, MARKDOWN):
+        sent = "\ufeff" + read(state, form).replace("\n", line_end)
+
+        assert formats.rewrite(state, form, sent.encode(), TIPTAP) is None
+
+
+@pytest.mark.parametrize("editor", BuiltIn)
+def test_what_only_markdown_knows_comes_back(editor: BuiltIn):
+    """No editor has footnotes and front matter; each keeps what stands for them."""
+    named = SceneEditor(name=editor)
+    source = (
+        "---\ntitle: The Modern Prometheus\n---\n\nHe woke.[^1] *Slowly.*\n\n"
+        '[map]: https://example.org/map "A map"\n\n[^1]: In November.\n'
+    )
+
+    update = formats.rewrite(updates.EMPTY, MARKDOWN, source.encode(), named)
+    assert update is not None
+    edited = source.replace("woke", "slept").encode()
+    more = formats.rewrite(update, MARKDOWN, edited, named)
+    assert more is not None
+
+    assert formats.render(update, MARKDOWN, named).decode() == source
+    assert formats.render(updates.merge([update, more]), MARKDOWN, named) == edited
