@@ -64,7 +64,7 @@ def changed(state: bytes, form: ContentFormat, old: str, new: str) -> bytes:
 
 
 CELL: Json = {"type": "tableCell", "attrs": {"colspan": 1, "rowspan": 1}}
-HIDDEN = {
+HIDDEN: dict[str, Json] = {
     "a table without heads": {
         "type": "table",
         "content": [
