@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from libs.contracts.events import Source
 from libs.contracts.rpc import Method
-from libs.contracts.values import Moment
+from libs.contracts.values import Instant, Moment
 from libs.contracts.wire import Wire
 
 AUDIT_PAGE_MAX = 500
@@ -82,8 +82,8 @@ class AuditTrail(Wire):
 class ReadActivity(Wire):
     """Count the events of the actor's project by the hour, from the hour of *since* to *until*."""
 
-    since: Moment
-    until: Moment
+    since: Instant
+    until: Instant
 
 
 class HourCount(Wire):

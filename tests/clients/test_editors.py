@@ -109,7 +109,7 @@ async def test_tiptap_and_the_api_write_the_same_scene(play: Scenario):
         "paragraph",
     ]
     assert typed["seen"]["text"] == "EXT. 🏔️\nIce\nI am alone 😀\nשלום\na sledge\n"  # noqa: RUF001
-    assert "***alone 😀***" in typed["seen"]["markdown"]
+    assert "**_alone 😀_**" in typed["seen"]["markdown"]
     assert put["one"] == put["other"] == put["newcomer"]
     assert _bare(put["one"]) == put["stored"] == put["wanted"]
     assert after["one"] == after["other"]

@@ -75,7 +75,7 @@ async def test_every_route_that_changes_something_refuses(
     ids = await ids_of(manuscript)
     document = (await http.get("/api/openapi.json")).json()
     path_of_project = f"/api/projects/{manuscript.project['id']}"
-    before = await log_of(owner, path_of_project, last="prompt_preset.created")
+    before = await log_of(owner, path_of_project, last="editor_definition.created")
     refused, let_through = set[str](), set[str]()
     async with archived(manuscript):
         for path, methods in document["paths"].items():

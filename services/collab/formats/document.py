@@ -38,6 +38,8 @@ class Document:
     natives: list[Element]
     """What each root holds, as its editor has it: without runs of text and without handles."""
     lenses: list[Editor]
+    stock: bool = False
+    """Whether the scene names an editor as it comes, without nodes of a team's own."""
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     """Roots that are maps or arrays, as JSON: nothing that a format shows."""
 
@@ -81,7 +83,7 @@ class Document:
 
     def _built(self, at: int, wanted: Element) -> list[Node]:
         lens, native = self.lenses[at], self.natives[at]
-        if lens.name in _STOCK:
+        if self.stock and lens.name in _STOCK:
             wanted = screenplay.hidden(wanted, screenplay.types_in(native))
         return lens.build(wanted)
 
@@ -142,7 +144,8 @@ def read(state: bytes, editor: SceneEditor | None = None) -> Document:
     lenses = [
         registry.of(root, native, editor) for root, native in zip(roots, natives, strict=True)
     ]
-    return Document(doc, roots, natives, lenses, data)
+    stock = editor is not None and editor.definition is None
+    return Document(doc, roots, natives, lenses, stock, data)
 
 
 def _data(doc: Doc[Any], name: str) -> Any:
