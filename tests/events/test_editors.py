@@ -202,7 +202,7 @@ class TestDefinitions:
             put("editor_definition", own["id"], "definition", DEFINITION | {"version": 4})
         )
         assert raised.bundle
-        with pytest.raises(errors.SchemaLowered):
+        with pytest.raises(errors.Conflict):
             await bundling.undo(raised.bundle.id)
 
     async def test_a_scene_s_version_rises_in_bundles_too(self, world: World) -> None:
@@ -268,7 +268,7 @@ class TestDefinitions:
         assert cleared.bundle
         await world.remove("editor_definition", own["id"])
 
-        with pytest.raises(errors.NotFound):
+        with pytest.raises(errors.Conflict):
             await bundling.undo(cleared.bundle.id)
 
 

@@ -45,6 +45,7 @@ def whole(kind: Kind, things: dict[str, Json]) -> Json:
         "appearance": {"scene_id": things["scene"]["id"], "entity_id": hero, "role": "POV"},
         "canon_fact": {"entity_id": hero, "fact": "x"},
         "tag": {"name": "Another"},
+        "editor_definition": LASTING["editor_definition"] | {"name": "Another"},
     }
     return made.get(kind) or LASTING[kind]
 

@@ -200,7 +200,7 @@ def verify(
         if mended:
             say(f"{mended:,} blobs were in quarantine and are sound again")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
     _tell_flaws(flaws)
 
 
@@ -223,7 +223,7 @@ def recheck(
             flaws.extend(read.flaws)
         say(f"{mended:,} blobs are sound again, {len(flaws):,} are not")
 
-    run(data_dir, nats_url, ask)
+    run(data_dir, nats_url, ask, project=project)
     _tell_flaws(flaws)
 
 

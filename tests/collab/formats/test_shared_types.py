@@ -20,11 +20,11 @@ CELLS = base64.b64decode(
 
 
 def picture() -> bytes:
-    """A text of Quill with a picture in it."""
+    """A text with an embedded value in it that no editor is known for."""
     doc: Doc[Any] = Doc()
     text: Text = doc.get("content", type=Text)
     text += "before after"
-    text.insert_embed(7, {"image": "map.png"}, {"width": "200", "alt": "The map", "z": {"b": 1}})
+    text.insert_embed(7, {"chart": "map.png"}, {"width": "200", "alt": "The map", "z": {"b": 1}})
     return doc.get_update()
 
 

@@ -77,13 +77,15 @@ class Model(Things):
         """Take an action back."""
         if self.is_undone(target.id):
             raise Refused("CONFLICT")
-        self._act(Made(bundle_id, reverses=target.id), inverse(self, target, None, backwards=True))
+        made = Made(bundle_id, reverses=target.id)
+        self._act(made, inverse(self, target, None, backwards=True), reversing=True)
 
     def pick(
         self, bundle_id: str, target: Made, only: set[tuple[str, str]], *, backwards: bool
     ) -> None:
         """Take back, or do again, some fields of an action: pairs of a thing's id and a name."""
-        self._act(Made(bundle_id), inverse(self, target, only, backwards=backwards))
+        operations = inverse(self, target, only, backwards=backwards)
+        self._act(Made(bundle_id), operations, reversing=True)
 
     def forget(self) -> None:
         """Forget how everything came to be as it is: no action so far can be taken back."""
@@ -91,7 +93,14 @@ class Model(Things):
         for thing in self.all.values():
             thing.forgotten = thing.version
 
-    def _act(self, made: Made, operations: Iterable[Operation], *, alone: bool = False) -> None:
+    def _act(
+        self,
+        made: Made,
+        operations: Iterable[Operation],
+        *,
+        alone: bool = False,
+        reversing: bool = False,
+    ) -> None:
         self._before, self._made, self.left = copy.deepcopy(self.all), made, {}
         operations, codes = [*operations], set[str]()
         if not alone:
@@ -105,7 +114,9 @@ class Model(Things):
                 except Refused as refusal:
                     if refusal.code not in GRAVITY:
                         raise
-                    codes.add(refusal.code)
+                    # Nobody named what a reversal needs: that it is gone is in its way.
+                    gone = reversing and refusal.code == "NOT_FOUND"
+                    codes.add("CONFLICT" if gone else refusal.code)
             _require_none(codes)
             require_rules(self._before, self.all, [*made.touched])
         except Refused:
