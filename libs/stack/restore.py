@@ -108,11 +108,13 @@ def _require_whole(base: Base) -> dict[str, str]:
 
 
 def _require_log(archive: Path, base: Base, at: datetime | None) -> str | None:
-    """See that no segment is missing between others; returns the last one, if there is any.
+    """See that no segment is missing between others; returns the last one that has to be fetched.
 
-    With *at* PostgreSQL finds out itself whether the log reaches so far.
+    None when the back-up's own copy of the log reaches as far. With *at* PostgreSQL finds out
+    itself whether the log does.
     """
-    kept = archives.segments(archive / "wal") | archives.segments(base.cluster / "pg_wal")
+    own = archives.segments(base.cluster / "pg_wal")
+    kept = archives.segments(archive / "wal") | own
     places = {number: path for path, number in kept.items() if ".backup" not in path.name}
     first = base.first_segment
     places = {number: path for number, path in places.items() if number >= first}
@@ -125,7 +127,8 @@ def _require_log(archive: Path, base: Base, at: datetime | None) -> str | None:
                     f"a segment is missing in {archive / 'wal'} (number {number:x}); with --at"
                     f" a moment after {base.name}{until} can be restored"
                 )
-    return places[max(places)].name[:24] if places else None
+    last = max(places, default=first)
+    return places[last].name[:24] if last > max(own.values(), default=0) else None
 
 
 def _changed(path: Path) -> datetime:

@@ -142,3 +142,30 @@ def test_a_long_list_is_read_to_its_end(count: int) -> None:
     others = ", ".join(f'"other-{number}"' for number in range(count))
 
     assert etags.expected_version(f"{others}, {tag}", "scene", thing) == 3
+
+
+async def test_the_file_of_an_entity_by_either_tag(manuscript: Manuscript, mary: Person) -> None:
+    project = f"/api/projects/{manuscript.project['id']}"
+    made = await mary.made(f"{project}/entities", {"type": "character", "name": "Victor"})
+    entity = f"/api/entities/{made['id']}"
+    place = f"{entity}/file"
+
+    async def given(tags: str, body: bytes) -> int:
+        headers = {"If-Match": tags}
+        return (await mary.ask("PUT", place, content=body, headers=headers)).status_code
+
+    def versions(tag: str) -> str:
+        return f"{written('{newer}', tag)}, {tag}"
+
+    assert await given(versions((await mary.get(entity)).headers["ETag"]), b"one") == 200
+    first = (await mary.get(place)).headers["ETag"]
+    assert await given(f'"other", {first}', b"two") == 200
+    assert await given(first, b"three") == 412
+    second = (await mary.get(place)).headers["ETag"]
+    chosen = {"sha256": first.strip('"')}
+    stale, fresh = {"If-Match": first}, {"If-Match": f'"other", {second}'}
+    assert is_problem(await mary.post(place, chosen, headers=stale), 412, "PRECONDITION_FAILED")
+    assert (await mary.post(place, chosen, headers=fresh)).status_code == 200
+    assert is_problem(await mary.ask("DELETE", place, headers=fresh), 412, "PRECONDITION_FAILED")
+    assert (await mary.ask("DELETE", place, headers=stale)).status_code == 200
+    assert is_problem(await mary.ask("DELETE", place, headers=stale), 412, "PRECONDITION_FAILED")

@@ -33,6 +33,11 @@ def is_known(if_none_match: str | None, current: str) -> bool:
     return _opaque(current)[0] in _opaque(if_none_match)
 
 
+def lists(if_match: str | None, tag: str) -> bool:
+    """Return whether If-Match has *tag* among those that it names; `*` names none."""
+    return if_match is not None and _opaque(tag)[0] in _opaque(if_match)
+
+
 def expected_version(if_match: str | None, kind: str, thing_id: UUID) -> Expected:
     """Return the version that If-Match names; None when any will do (`*`) or none is named.
 

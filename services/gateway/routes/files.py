@@ -8,7 +8,7 @@ from libs.bus import Caller
 from libs.contracts import manuscript
 from libs.contracts.blobs import BLOB_BYTES_MAX, OPEN_BLOB, Blob, OpenBlob, Sha256
 from libs.contracts.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile
-from libs.contracts.resources import Expected
+from libs.contracts.resources import Expected, is_expected
 from libs.contracts.wire import Wire
 from libs.contracts.world import Entity, EntityType
 from services.gateway.blobs import DEADLINE_S, Blobs
@@ -161,9 +161,9 @@ class FileRoutes:
         """Store a file, and give it to the entity."""
         require_living(call)
         call.require("blob.upload")
-        entity, expected = await self._entity(call), _expected(call)
+        entity = await self._entity(call)
         # What cannot be attached need not be sent.
-        if expected is not None and expected != entity["version"]:
+        if not is_expected(entity["version"], _expected(call, entity)):
             raise errors.PreconditionFailed(currentVersion=entity["version"])
         upload = await self._blobs.store(sent(call), call.body.parts(), call.actor)
         assert upload.blob is not None
@@ -183,7 +183,7 @@ class FileRoutes:
         question = DetachFile(
             id=call.path["id"],
             command_id=call.command_id,
-            expected_version=_expected(call),
+            expected_version=_expected(call, await self._entity(call)),
             base_version=call.query.base_version,
         )
         return _answer((await self._caller.ask(DETACH_FILE, question, call.actor)).resource)
@@ -206,7 +206,7 @@ class FileRoutes:
             command_id=call.command_id,
             claim_id=claim_id,
             file=file,
-            expected_version=_expected(call),
+            expected_version=_expected(call, entity),
             base_version=base,
         )
         return _answer((await self._caller.ask(ATTACH_FILE, question, call.actor)).resource)
@@ -226,8 +226,12 @@ class FileRoutes:
         return (await self._caller.ask(manuscript.READ, question, call.actor)).resource
 
 
-def _expected(call: AnyCall) -> Expected:
-    return etags.expected_version(call.header("if-match"), "entity", call.path["id"])
+def _expected(call: AnyCall, entity: Json) -> Expected:
+    """Return the version that If-Match names, by a tag of the entity or by that of its file."""
+    if_match, file = call.header("if-match"), entity["file"]
+    if file is not None and etags.lists(if_match, f'"{file["checksum"]}"'):
+        return entity["version"]
+    return etags.expected_version(if_match, "entity", call.path["id"])
 
 
 def _answer(entity: Json) -> Answer:

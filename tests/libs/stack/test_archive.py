@@ -148,6 +148,13 @@ async def test_secrets_and_settings_come_back_with_their_back_up(
     assert await words(new) == ["before", "after"]
 
 
+async def test_a_back_up_alone_comes_back(copy: Path, tmp_path: Path):
+    """Without the log after it, as of a stack that was started without `--archive`."""
+    shutil.rmtree(copy / "wal")
+    await restore(copy, tmp_path / "restored", None, quiet)
+    assert await words(tmp_path / "restored") == ["before"]
+
+
 async def test_no_more_back_ups_than_wanted_are_kept(tmp_path: Path):
     """What is left can be restored, and nothing else of the log is."""
     mine = tmp_path / "archive"
