@@ -53,19 +53,17 @@ class Portable:
             return _code_from(block, first=first)
         children = list(self._line_from(block.children))
         found = _copy(block, children)
-        if found.type not in (names.PARAGRAPH, "quote"):
+        if found.type == "quote":
+            return _long_footnote(found)
+        if found.type != names.PARAGRAPH or not found.children:
             return found
-        line = found if found.type == names.PARAGRAPH else found.children[0] if children else None
-        if not isinstance(line, Element) or not line.children:
-            return found
-        head, *rest = line.children
+        head, *rest = found.children
         label = _linked(head, _TEXT)
         if label is None or not rest or not isinstance(rest[0], Leaf) or rest[0].text[0] != " ":
             return found
         text = joined([Leaf(rest[0].text[1:], rest[0].marks), *rest[1:]])
         opening = Element(names.PARAGRAPH, {}, text)
-        more = found.children[1:] if found.type == "quote" else []
-        return Element(names.FOOTNOTE, {"label": label}, [opening, *more], origin=block.origin)
+        return Element(names.FOOTNOTE, {"label": label}, [opening], origin=block.origin)
 
     def _line_from(self, nodes: Iterable[Node]) -> Iterator[Node]:
         for node in nodes:
@@ -136,6 +134,15 @@ def _copy(block: Element, children: list[Node]) -> Element:
         one is other for one, other in zip(children, block.children, strict=True)
     )
     return block if same else Element(block.type, block.attrs, children, origin=block.origin)
+
+
+def _long_footnote(quote: Element) -> Element:
+    """Return *quote* as the footnote of several blocks that it stands for, if it does."""
+    opening, *more = quote.children or [None]
+    if not more or not isinstance(opening, Element) or opening.type != names.FOOTNOTE:
+        return quote
+    children = [*opening.children, *more]
+    return Element(names.FOOTNOTE, opening.attrs, children, origin=quote.origin)
 
 
 def _code_from(block: Element, *, first: bool) -> Element:
