@@ -57,7 +57,8 @@ def rewrite(root: Element, wanted: str, *, breaks: bool = True) -> Element:
         owners += [at] * len(rows)
         old += rows
     new = wanted.split("\n") if wanted or units else []
-    lines, typed, first = _dealt(owners, new, _matched(old, new))
+    pairs = _matched(old, new) if wanted else _first_line(units)
+    lines, typed, first = _dealt(owners, new, pairs)
     fates = [
         Fate(None if rows is None else _edited(unit.block, "\n".join(rows), breaks=breaks))
         for unit, rows in zip(units, lines, strict=True)
@@ -72,6 +73,12 @@ def rewrite(root: Element, wanted: str, *, breaks: bool = True) -> Element:
     found = rebuilt(root, fates, beyond, shown=holds_text)
     made: list[Node] = [_block(names.PARAGRAPH, {}, row) for row in first]
     return Element(root.type, root.attrs, [*made, *found], origin=root.origin)
+
+
+def _first_line(units: Sequence[Unit]) -> list[tuple[int, int]]:
+    """Return what becomes the only line of an empty text: the first one, but no cell of a table."""
+    in_table = not units or any(one.type == "table" for one in units[0].around)
+    return [] if in_table else [(0, 0)]
 
 
 def _dealt(
