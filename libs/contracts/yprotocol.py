@@ -108,13 +108,14 @@ def permission_denied(reason: str) -> bytes:
     return bytes((AUTH, 0)) + varuint(len(text)) + text
 
 
-def ack_message(seq: int, received: int) -> bytes:
+def ack_message(seq: int, received: int, answers: int) -> bytes:
     """Encode a durable acknowledgement.
 
     Args:
         seq: The log sequence of the scene up to which this connection's edits are durable.
-        received: How many update messages of this connection are durable, counted from its
-            opening. What it sends as step 2 is acknowledged too and not counted, because
-            providers send that by themselves.
+        received: How many edits of this connection are durable, counted from its opening:
+            updates, and each step 2 that held something new.
+        answers: How many of them were step 2, which providers send by themselves. Clients that
+            know two numbers only do not read it.
     """
-    return bytes((ACK,)) + varuint(seq) + varuint(received)
+    return bytes((ACK,)) + varuint(seq) + varuint(received) + varuint(answers)

@@ -228,10 +228,12 @@ class YClient:
                 self.synced.set()
         elif kind == ACK:
             self.acked_seq, at = read_varuint(message, at)
-            received, _ = read_varuint(message, at)
+            received, at = read_varuint(message, at)
+            answers, _ = read_varuint(message, at)
+            typed = received - answers
             # Any acknowledgement covers the answer, which went before all counted messages.
             assert self._answered_clock is not None
-            durable = self._counted[received - 1] if received else self._answered_clock
+            durable = self._counted[typed - 1] if typed else self._answered_clock
             self.acked = max(self.acked, durable)
         elif kind == AWARENESS:
             self.awareness.append(read_bytes(message, at)[0])

@@ -69,7 +69,7 @@ async def require_known(open_line: Line, kind: Kind, thing: UUID) -> None:
             purged = ListPurges(project_id=thing, limit=1)
             known = bool((await open_line.ask(LIST_PURGES, purged)).items)
     except Refused as refusal:
-        if isinstance(refusal.__cause__, errors.Unavailable):
+        if isinstance(refusal.__cause__, errors.Unavailable | errors.Internal):
             return
         raise
     if not known:

@@ -128,7 +128,8 @@ def converted(state: bytes, editor: SceneEditor) -> bytes | None:
         place = len(targets)
         targets.append([])
     read.roots[place].becomes = lens.layout
-    targets[place] = lens.build(view)
+    native = read.natives[place] if place < len(read.natives) else Element(None)
+    targets[place] = lens.build(document.hidden(lens, view, native))
     return _written(read, targets)
 
 

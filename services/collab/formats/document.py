@@ -82,10 +82,10 @@ class Document:
         ]
 
     def _built(self, at: int, wanted: Element) -> list[Node]:
-        lens, native = self.lenses[at], self.natives[at]
-        if self.stock and lens.name in _STOCK:
-            wanted = screenplay.hidden(wanted, screenplay.types_in(native))
-        return lens.build(wanted)
+        lens = self.lenses[at]
+        if not self.stock:
+            return lens.build(wanted)
+        return lens.build(hidden(lens, wanted, self.natives[at]))
 
     def _others(self, shown: list[Element]) -> list[Node]:
         return [
@@ -116,6 +116,16 @@ class Document:
                 )
             given[name] = child.children
         return [here, *(given.get(root.root, []) for root in self.roots[1:])]
+
+
+def hidden(lens: Editor, wanted: Element, native: Element) -> Element:
+    """Return *wanted* with what a stock editor deletes in a shape that it keeps.
+
+    What *native* has, the content of the root that is written, its editor knows.
+    """
+    if lens.name not in _STOCK:
+        return wanted
+    return screenplay.hidden(wanted, screenplay.types_in(native))
 
 
 def read(state: bytes, editor: SceneEditor | None = None) -> Document:

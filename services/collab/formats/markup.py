@@ -222,6 +222,9 @@ def _forms(element: Element, tokens: _Tokens) -> list[Node]:
 
 def _form(unit: Unit, tokens: _Tokens) -> Element:
     """Return a unit as Markdown can show it, for `markdown.render`."""
+    if unit.block.type == "image":
+        # Pictures that are blocks of their own do not stand in one line.
+        return Element(names.PARAGRAPH, {}, [unit.block])
     return _shape(unit.block, tokens)
 
 

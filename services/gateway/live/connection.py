@@ -1,5 +1,6 @@
 """`/collab`: the y-websocket protocol, spoken to unmodified providers."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
@@ -79,6 +80,21 @@ class Guest(Member):
 
     dialect: Dialect = YProtocol()
 
+    def __init__(
+        self,
+        entrance: Entrance,
+        socket: Socket,
+        tag: int,
+        scene_id: UUID,
+        *,
+        schema_version: int | None,
+    ) -> None:
+        """Ask nothing yet; see `Member`."""
+        super().__init__(entrance, socket, tag, scene_id, schema_version=schema_version)
+        self._answers: deque[int] = deque()
+        """Which of the edits under way, by their numbers, are step 2."""
+        self._answers_durable = 0
+
     def welcome(self, joined: Joined, missed: list[bytes]) -> None:
         """Send step 2 and ask for what we lack."""
         # Step 2 makes a client say "synced", so what was committed since comes before it.
@@ -99,7 +115,10 @@ class Guest(Member):
 
     def acknowledge(self, seq: int) -> None:
         """Tell the client how far its own edits are durable."""
-        self.send(ack_message(seq, self._durable))
+        while self._answers and self._answers[0] < self._durable:
+            self._answers.popleft()
+            self._answers_durable += 1
+        self.send(ack_message(seq, self._durable, self._answers_durable))
 
     def deny(self, why: errors.AppError) -> None:
         """Refuse by the protocol's own message."""
@@ -157,7 +176,10 @@ class Guest(Member):
                 self.acknowledge(self.joined.head)
         elif self.refusal is None or not update.startswith(NO_STRUCTS):
             # Deletions that a reader repeats are no attempt to write.
+            place = self._sent
             self.edit(update)
+            if self._sent > place:
+                self._answers.append(place)
 
     def edit(self, update: bytes) -> None:
         """Take an edit.
