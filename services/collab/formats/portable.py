@@ -138,10 +138,10 @@ def _copy(block: Element, children: list[Node]) -> Element:
 
 def _long_footnote(quote: Element) -> Element:
     """Return *quote* as the footnote of several blocks that it stands for, if it does."""
-    opening, *more = quote.children or [None]
-    if not more or not isinstance(opening, Element) or opening.type != names.FOOTNOTE:
+    opening = quote.children[0] if len(quote.children) > 1 else None
+    if not isinstance(opening, Element) or opening.type != names.FOOTNOTE:
         return quote
-    children = [*opening.children, *more]
+    children = [*opening.children, *quote.children[1:]]
     return Element(names.FOOTNOTE, opening.attrs, children, origin=quote.origin)
 
 
