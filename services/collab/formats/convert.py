@@ -130,7 +130,12 @@ def converted(state: bytes, editor: SceneEditor) -> bytes | None:
     read.roots[place].becomes = lens.layout
     native = read.natives[place] if place < len(read.natives) else Element(None)
     targets[place] = lens.build(document.hidden(lens, view, native))
-    return _written(read, targets)
+    update = _written(read, targets)
+    would = document.shown(lens, Element(None, {}, targets[place]))
+    if update is not None and not likeness.says_the_same(would, view):
+        at = f"content[{likeness.first_difference(would, view)}]"
+        raise CannotHold(WOULD_READ_OTHERWISE, at)
+    return update
 
 
 def _unoriginal(view: Element) -> Element:

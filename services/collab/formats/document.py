@@ -62,11 +62,8 @@ class Document:
         return self._view([Element(None, {}, children) for children in targets])
 
     def _view(self, natives: list[Element]) -> Element:
-        shown = [
-            screenplay.shown(lens.view(native)) if lens.name in _STOCK else lens.view(native)
-            for lens, native in zip(self.lenses, natives, strict=True)
-        ]
-        return Element(None, {}, [*shown[0].children, *self._others(shown)])
+        views = [shown(lens, native) for lens, native in zip(self.lenses, natives, strict=True)]
+        return Element(None, {}, [*views[0].children, *self._others(views)])
 
     def built(self, children: list[Node]) -> list[list[Node]]:
         """Return what each root must hold so that the document shows *children*.
@@ -116,6 +113,12 @@ class Document:
                 )
             given[name] = child.children
         return [here, *(given.get(root.root, []) for root in self.roots[1:])]
+
+
+def shown(lens: Editor, native: Element) -> Element:
+    """Return *native*, the content of a root, in our vocabulary."""
+    view = lens.view(native)
+    return screenplay.shown(view) if lens.name in _STOCK else view
 
 
 def hidden(lens: Editor, wanted: Element, native: Element) -> Element:

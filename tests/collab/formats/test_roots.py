@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
 from libs.contracts.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
-from services.collab.formats import Layout
+from services.collab.formats import CannotHold, Layout
 
 TIPTAP = SceneEditor(name=BuiltIn.TIPTAP)
 
@@ -139,3 +140,13 @@ def test_a_scene_is_converted_by_one_edit():
         assert formats.render(after, ContentFormat.MARKDOWN, named).decode() == source
         assert len(formats.roots_of(after)) == 1
         assert formats.converted(after, named) is None
+
+
+def test_what_another_editor_has_no_place_for_is_not_converted():
+    """Struck-through words would lose their mark, ticks their boxes; nothing is flattened."""
+    for source in (b"one ~~two~~\n", b"- [x] one\n"):
+        state = formats.rewrite(updates.EMPTY, ContentFormat.MARKDOWN, source, TIPTAP)
+        assert state is not None
+
+        with pytest.raises(CannotHold):
+            formats.converted(state, SceneEditor(name=BuiltIn.PROSEMIRROR))
