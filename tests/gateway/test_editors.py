@@ -27,8 +27,12 @@ SOON_S = 1.0
 DEFINITION: Json = {
     "kind": "prosemirror",
     "root": "default",
-    "nodes": {"doc": {"content": "paragraph+"}, "paragraph": {"content": "text*"}},
-    "blocks": [{"block": "heading", "when": {"level": 1}, "type": "paragraph"}],
+    "nodes": {
+        "doc": {"content": "(paragraph | title)+"},
+        "paragraph": {"content": "text*"},
+        "title": {"content": "text*"},
+    },
+    "blocks": [{"block": "heading", "when": {"level": 1}, "type": "title"}],
 }
 
 
