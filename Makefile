@@ -9,11 +9,11 @@ export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status test check format unit bench demo clean
+.PHONY: help install up down status test test-long check format unit bench demo clean
 
 help: ## this list
 	@echo 'usage: make <target> [ARGS="..."]'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 up: ## start everything in the foreground; ready when it says so; Ctrl-C stops it
 	@bin/bootstrap up
@@ -28,6 +28,9 @@ status: ## what runs, and how it is doing
 test: check ## all checks, then all tests: three folders at a time, then those that must be alone
 	$(PYTHON) -m pytest -n 3 --no-loadscope-reorder -m "not long and not alone"
 	$(PYTHON) -m pytest -m "alone and not long"
+
+test-long: install ## the long forms of tests, hours of them: make test-long ARGS="tests/clients/editors"
+	$(PYTHON) -m pytest -m long $(ARGS)
 
 check: install ## format, lint, types, imports
 	ruff format --check .
