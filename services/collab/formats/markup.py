@@ -34,6 +34,8 @@ _SHOWN_BLOCKS = frozenset(
 )
 
 
+_SOMETHING = Element(names.PARAGRAPH, {}, [Leaf("x")])
+
 type _Known = tuple[Element, list[str]]
 """The origin of a child of a document, which keeps its id from being used again, and its rows."""
 
@@ -82,7 +84,9 @@ class Reading:
             top = _top(unit)
             if top.origin is None or id(top.origin) not in known or top.type in names.LISTS:
                 fresh.append(unit)
-        made = iter(markdown.render_blocks([_form(unit, self._tokens) for unit in fresh]))
+        forms: list[Node] = [_form(unit, self._tokens) for unit in fresh]
+        # Something after them, as there mostly is: empty paragraphs at an end are not shown.
+        made = iter(markdown.render_blocks([*forms, _SOMETHING]))
         new = {id(unit) for unit in fresh}
         nth: Counter[int] = Counter()
         for unit in units:

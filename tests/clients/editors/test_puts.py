@@ -138,6 +138,8 @@ def _changed(body: bytes, form: ContentFormat, author: Author) -> bytes:
         return (found + "\n" * (between == "\n\n" and bool(found))).encode()
     found = json.loads(body)
     children = found if form is ContentFormat.BLOCKS else found["content"]
+    if children and children[0].get("type") == "blockGroup":
+        children = children[0]["content"]
     _edited_blocks(children, author, form)
     return json.dumps(found, ensure_ascii=False).encode()
 

@@ -231,3 +231,21 @@ def test_what_only_markdown_knows_comes_back(editor: BuiltIn):
 
     assert formats.render(update, MARKDOWN, named).decode() == source
     assert formats.render(updates.merge([update, more]), MARKDOWN, named) == edited
+
+
+@pytest.mark.parametrize("form", [TEXT, MARKDOWN])
+def test_a_cell_is_not_deleted_by_its_line(form: ContentFormat):
+    """Its place in the row is needed, so the scene would read an empty line that nobody sent.
+
+    A row that loses all of its lines goes.
+    """
+    cells = [[CELL | {"content": [paragraph(text)]} for text in row] for row in ("ab", "cd")]
+    rows = [{"type": "tableRow", "content": row} for row in cells]
+    state = scene(paragraph("One."), {"type": "table", "content": rows}, paragraph("Two."))
+    between = "\n\n" if form is MARKDOWN else "\n"
+
+    after = changed(state, form, f"c{between}d{between}", "")
+    with pytest.raises(CannotHold):
+        changed(state, form, f"d{between}", "")
+
+    assert [len(row["content"]) for row in content(after)[1]["content"]] == [2]
