@@ -15,7 +15,7 @@ from tests.clients.editors.documents import state_of
 from tests.clients.editors.opening import RealEditors
 from tests.clients.editors.trees import Native, Words, edited, ours
 
-DOCUMENTS = 25
+DOCUMENTS = 15
 DOCUMENTS_LONG = 10_000
 KINDS = ("new", "native", "edited")
 TIPTAP_3_ALONE = frozenset(
