@@ -5,12 +5,11 @@ whose address names the element. What it shows only in part keeps the rest: attr
 comments.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from services.collab.formats import inline, markdown, merge, names
-from services.collab.formats.layout import says_something
+from services.collab.formats.markdown_forms import Tokens, form_of, is_shown, shown_units
 from services.collab.formats.portable import Portable
 from services.collab.formats.tree import (
     WOULD_READ_OTHERWISE,
@@ -22,17 +21,7 @@ from services.collab.formats.tree import (
     joined,
     key_of,
 )
-from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt, units_of
-
-KEY_CHARS = 10
-"""Letters of the SHA-256 by which a token names its element."""
-
-_SHOWN_IN_LINE = frozenset({"image", "link", "footnote-reference", names.TOKEN, *names.BREAKS})
-_SHOWN_BLOCKS = frozenset(
-    {"heading", "scene-heading", "quote", "code-block", "divider", "image", "front-matter"}
-    | {"link-definition", "footnote"}
-)
-
+from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt
 
 _SOMETHING = Element(names.PARAGRAPH, {}, [Leaf("x")])
 
@@ -60,7 +49,7 @@ class Reading:
         self._line_feeds = line_feeds
         self._portable = Portable(line_feeds=line_feeds)
         self._view = self._portable.from_view(view)
-        self._tokens = _Tokens()
+        self._tokens = Tokens()
         self._units: list[Unit] = []
         self._rows: list[str] = []
         self._forms: list[Node] = []
@@ -71,10 +60,10 @@ class Reading:
 
     def _read(self, known: Mapping[int, _Known]) -> None:
         # Rows of what stands beside one another may depend on it: lists, and text without a block.
-        units = _units(self._view)
+        units = shown_units(self._view)
         self._units = units
         if not known:
-            self._forms = [_form(unit, self._tokens) for unit in units]
+            self._forms = [form_of(unit, self._tokens) for unit in units]
             self._rows = markdown.render_blocks(self._forms)
             for unit, rows in zip(units, self._rows, strict=True):
                 self._remember(unit, rows)
@@ -84,7 +73,7 @@ class Reading:
             top = _top(unit)
             if top.origin is None or id(top.origin) not in known or top.type in names.LISTS:
                 fresh.append(unit)
-        forms: list[Node] = [_form(unit, self._tokens) for unit in fresh]
+        forms: list[Node] = [form_of(unit, self._tokens) for unit in fresh]
         # Something after them, as there mostly is: empty paragraphs at an end are not shown.
         made = iter(markdown.render_blocks([*forms, _SOMETHING]))
         new = {id(unit) for unit in fresh}
@@ -142,132 +131,12 @@ def _footnotes(blocks: Sequence[Node]) -> list[str]:
     ]
 
 
-class _Tokens:
-    """The elements that stand as tokens, by the keys that name them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, list[Element]] = {}
-        self._blocks: set[str] = set()
-
-    def of(self, element: Element, *, block: bool = False) -> Element:
-        """Return the token that stands for *element*, which is a block or stands in a line."""
-        digest = hashlib.sha256(f"{element.type} {key_of(element)}".encode()).hexdigest()
-        key = digest[:KEY_CHARS]
-        self._known.setdefault(key, []).append(element)
-        if block:
-            self._blocks.add(key)
-        shown = inline.text_of_line(element.children) if element.children else ""
-        label = shown.strip() or inline.label(element) or element.type or "element"
-        return Element(names.TOKEN, {"key": key, "label": " ".join(label.split())})
-
-    def is_block(self, token: Element) -> bool:
-        """Whether *token* stands for a block."""
-        return token.attrs["key"] in self._blocks
-
-    def element(self, token: Element) -> Node:
-        """Return what *token* stands for; text with a link where it stands for nothing."""
-        key, label = token.attrs["key"], token.attrs["label"]
-        known = self._known.get(key)
-        if not known:
-            return Leaf(label, {"link": {"href": f"{names.TOKEN_SCHEME}{key}"}})
-        # The last one stays known: a token may be copied.
-        found = known.pop(0) if len(known) > 1 else known[0]
-        return Element(found.type, found.attrs, found.children, origin=found.origin)
-
-
-def _units(element: Element) -> list[Unit]:
-    return list(units_of(element, shown=_shown))
-
-
-def _shown(block: Element) -> bool:
-    """Whether Markdown shows *block* as a block, not only what is in it."""
-    if block.type in names.LISTS:
-        return bool(block.children) and all(
-            isinstance(child, Element) and child.type in names.ITEMS for child in block.children
-        )
-    if block.type == "table":
-        return _is_plain_table(block)
-    if block.type in _SHOWN_BLOCKS or block.type in names.ITEMS or holds_text(block):
-        return True
-    return not block.children and says_something(block)
-
-
-def _is_plain_table(table: Element) -> bool:
-    """Whether Markdown has the like: a row of heads, and one line in each cell."""
-    rows = [_cells_of(row) for row in table.children]
-    width = len(rows[0] or ()) if rows else 0
-    return (
-        width > 0
-        and all(row is not None and len(row) == width for row in rows)
-        and all(cell.type == "table-header" for cell in rows[0] or ())
-        and all(_is_plain_cell(cell) for row in rows for cell in row or ())
-    )
-
-
-def _cells_of(row: Node) -> list[Element] | None:
-    if isinstance(row, Leaf) or row.type != "table-row":
-        return None
-    found = [cell for cell in row.children if isinstance(cell, Element)]
-    fitting = len(found) == len(row.children) and all(cell.type in names.CELLS for cell in found)
-    return found if fitting else None
-
-
-def _is_plain_cell(cell: Element) -> bool:
-    if any(cell.attrs.get(key) not in (None, 1) for key in ("colspan", "rowspan")):
-        return False
-    only = cell.children[0] if len(cell.children) == 1 else None
-    line = only if isinstance(only, Element) and only.type == names.PARAGRAPH else cell
-    return holds_text(line) and "\n" not in inline.text_of_line(line.children)
-
-
-def _forms(element: Element, tokens: _Tokens) -> list[Node]:
-    return [_form(unit, tokens) for unit in _units(element)]
-
-
-def _form(unit: Unit, tokens: _Tokens) -> Element:
-    """Return a unit as Markdown can show it, for `markdown.render`."""
-    if unit.block.type == "image":
-        # Pictures that are blocks of their own do not stand in one line.
-        return Element(names.PARAGRAPH, {}, [unit.block])
-    return _shape(unit.block, tokens)
-
-
-def _shape(block: Element, tokens: _Tokens) -> Element:
-    if block.type in ("table", "table-row"):
-        inner: list[Node] = [
-            _shape(child, tokens) for child in block.children if isinstance(child, Element)
-        ]
-        return Element(block.type, block.attrs, inner)
-    if block.type in names.CELLS or not holds_text(block):
-        if not block.children and block.type not in _SHOWN_BLOCKS and block.type not in names.ITEMS:
-            return Element(names.PARAGRAPH, {}, [tokens.of(block, block=True)])
-        if block.children and not holds_text(block):
-            return Element(block.type, block.attrs, _forms(block, tokens))
-    return Element(block.type, block.attrs, joined(_line(block.children, tokens)))
-
-
-def _line(nodes: Sequence[Node], tokens: _Tokens) -> Iterable[Node]:
-    for node in nodes:
-        if isinstance(node, Leaf):
-            yield Leaf(inline.unified(node.text), node.marks) if "\r" in node.text else node
-        elif node.type in names.BREAKS:
-            yield Element(names.HARD_BREAK)
-        elif node.type == "link":
-            yield Element(node.type, node.attrs, joined(_line(node.children, tokens)))
-        elif node.type in _SHOWN_IN_LINE:
-            yield node
-        elif node.children:
-            yield from _line(node.children, tokens)
-        else:
-            yield tokens.of(node)
-
-
 def _carried(
     element: Element,
     units: Sequence[Unit],
     seen: Sequence[Sequence[Node]],
     wanted: Sequence[Node],
-    tokens: _Tokens,
+    tokens: Tokens,
 ) -> list[Node]:
     """Return the new children of *element*, whose *units* show as *seen* and shall as *wanted*."""
     owners = [at for at, blocks in enumerate(seen) for _ in blocks]
@@ -298,7 +167,7 @@ def _carried(
             fates[owner].after += made
         else:
             beyond.setdefault(id(container), []).extend(made)
-    return [*first, *rebuilt(element, fates, beyond, shown=_shown)]
+    return [*first, *rebuilt(element, fates, beyond, shown=is_shown)]
 
 
 class _Lost:
@@ -318,7 +187,7 @@ class _Lost:
         return found.pop(0) if found else None
 
 
-def _merged(block: Element, seen: Node, wanted: Node, tokens: _Tokens) -> Node:
+def _merged(block: Element, seen: Node, wanted: Node, tokens: Tokens) -> Node:
     """Return *block*, which shows as *seen*, so that it shows as *wanted*."""
     if isinstance(seen, Leaf) or isinstance(wanted, Leaf):
         return block
@@ -347,7 +216,7 @@ def _heading(
     return block.type, merge.changed(block.attrs, seen.attrs, wanted.attrs)
 
 
-def _children(block: Element, seen: Element, wanted: Element, tokens: _Tokens) -> list[Node]:
+def _children(block: Element, seen: Element, wanted: Element, tokens: Tokens) -> list[Node]:
     if holds_text(block) or block.type == "image":
         line, show, want = block.children, seen, wanted
         if block.type == "image":
@@ -360,7 +229,7 @@ def _children(block: Element, seen: Element, wanted: Element, tokens: _Tokens) -
             show, want = inner, new
         found = inline.revised(line, show.children, want.children)
         return _resolved(want.children if found is None else found, tokens)
-    units = _units(block)
+    units = shown_units(block)
     parts = _parts(units, seen.children)
     if parts is None:
         return _resolved(wanted.children, tokens)
@@ -386,7 +255,7 @@ def _is_empty(node: Node) -> bool:
     return isinstance(node, Element) and not node.children and holds_text(node)
 
 
-def _new(wanted: Node, before: Element | None, tokens: _Tokens) -> list[Node]:
+def _new(wanted: Node, before: Element | None, tokens: Tokens) -> list[Node]:
     """Return a block that is new, in the shape of the one before it."""
     found = _resolved([wanted], tokens)
     made = found[0] if len(found) == 1 else None
@@ -402,7 +271,7 @@ def _new(wanted: Node, before: Element | None, tokens: _Tokens) -> list[Node]:
     return found
 
 
-def _resolved(nodes: Sequence[Node], tokens: _Tokens) -> list[Node]:
+def _resolved(nodes: Sequence[Node], tokens: Tokens) -> list[Node]:
     """Return *nodes* with elements in place of the tokens that name them."""
     found: list[Node] = []
     for node in nodes:

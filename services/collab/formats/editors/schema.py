@@ -154,9 +154,14 @@ class Schema:
             for child in children
         ):
             return bool(children) or parent.content.empty
+        taken, states = self._walk(parent, children)
+        return taken == len(children) and any(parent.content.ends(state) for state in states)
+
+    def _walk(self, parent: NodeType, children: Sequence[Node]) -> tuple[int, set[int]]:
+        """Return how many of *children* can stand in their order, and the states after the last."""
         text = any(isinstance(child, Leaf) for child in children)
         states = {START}
-        for child in children:
+        for at, child in enumerate(children):
             known = self.type_of(child)
             in_line = self.is_inline_type(known.name) if known else text
             states = {
@@ -166,8 +171,8 @@ class Schema:
                 if self.fits_at(parent, position, child, in_line=in_line)
             }
             if not states:
-                return False
-        return any(parent.content.ends(state) for state in states)
+                return at, states
+        return len(children), states
 
     def check(self, children: Sequence[Node]) -> None:
         """Return when the document may hold *children*, and these what is in them.
@@ -188,7 +193,7 @@ class Schema:
             if text_beside_blocks(self, element.children):
                 raise CannotHold("Text stands beside blocks.", inside)
         elif not self.accepts(known, element.children):
-            at = self._first_wrong(known, element.children)
+            at, _ = self._walk(known, element.children)
             wrong = f"{inside}[{at}]" if at < len(element.children) else place or inside
             held = f"What a {known.name!r} holds must be {known.spec.content or 'nothing'!r}."
             raise CannotHold(held, wrong)
@@ -197,23 +202,6 @@ class Schema:
                 self._check(child, f"{inside}[{at}].children", f"{inside}[{at}]")
             elif known is not None:
                 self._check_marks(known, child, f"{inside}[{at}]")
-
-    def _first_wrong(self, parent: NodeType, children: Sequence[Node]) -> int:
-        """Return the first child that cannot stand there; their number when some are missing."""
-        text = any(isinstance(child, Leaf) for child in children)
-        states = {START}
-        for at, child in enumerate(children):
-            known = self.type_of(child)
-            in_line = self.is_inline_type(known.name) if known else text
-            states = {
-                position
-                for state in states
-                for position in parent.content.after(state)
-                if self.fits_at(parent, position, child, in_line=in_line)
-            }
-            if not states:
-                return at
-        return len(children)
 
     def check_heading(self, element: Element, place: str) -> None:
         """Return when *element* by itself is possible: its type, and the attributes it must have.
