@@ -63,15 +63,20 @@ def rewrite(root: Element, wanted: str, *, breaks: bool = True) -> Element:
         Fate(None if rows is None else _edited(unit.block, "\n".join(rows), breaks=breaks))
         for unit, rows in zip(units, lines, strict=True)
     ]
+    lost: dict[str, list[Element]] = {}
+    for unit, rows in zip(units, lines, strict=True):
+        if rows is None and not unit.loose and (text := text_of_line(unit.block.children)):
+            lost.setdefault(text, []).append(unit.block)
     beyond: dict[int, list[Node]] = {}
     for at, rows in typed.items():
         container = left_by(units, at)
         if container is None:
-            fates[at].after = [_like(units[at].block, row) for row in rows]
+            like = units[at].block
+            fates[at].after = [_moved(lost, row) or _like(like, row) for row in rows]
         else:
-            beyond[id(container)] = [_beside(container, row) for row in rows]
+            beyond[id(container)] = [_beside(container, row, _moved(lost, row)) for row in rows]
     found = rebuilt(root, fates, beyond, shown=holds_text)
-    made: list[Node] = [_block(names.PARAGRAPH, {}, row) for row in first]
+    made: list[Node] = [_moved(lost, row) or _block(names.PARAGRAPH, {}, row) for row in first]
     return Element(root.type, root.attrs, [*made, *found], origin=root.origin)
 
 
@@ -147,9 +152,15 @@ def _like(block: Element, line: str) -> Element:
     return _block(names.PARAGRAPH, {}, line)
 
 
-def _beside(container: Element, line: str) -> Element:
-    """Return a new block that stands after *container*: an item after an item."""
-    paragraph = _block(names.PARAGRAPH, {}, line)
+def _moved(lost: dict[str, list[Element]], line: str) -> Element | None:
+    """Return a block that read *line* elsewhere and is nowhere now, with all that it has."""
+    found = lost.get(line)
+    return found.pop(0) if found else None
+
+
+def _beside(container: Element, line: str, moved: Element | None) -> Element:
+    """Return a block that stands after *container*: an item after an item."""
+    paragraph = moved or _block(names.PARAGRAPH, {}, line)
     if container.type in names.ITEMS:
         return Element(container.type, _own(container.attrs), [paragraph])
     return paragraph

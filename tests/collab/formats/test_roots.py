@@ -10,6 +10,7 @@ from libs.contracts.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
 from services.collab.formats import CannotHold, Layout
+from services.collab.formats.document import holds_the_same, read
 
 TIPTAP = SceneEditor(name=BuiltIn.TIPTAP)
 
@@ -150,3 +151,19 @@ def test_what_another_editor_has_no_place_for_is_not_converted():
 
         with pytest.raises(CannotHold):
             formats.converted(state, SceneEditor(name=BuiltIn.PROSEMIRROR))
+
+
+def test_exact_is_said_of_the_whole_document():
+    """A difference in one root, or in a map beside the text, is one."""
+    for name, value in (("title", "Another"), ("settings", None)):
+        here, there = document(title="One"), document(title="One")
+        if value:
+            text: Text = here.get(name, type=Text)
+            text += value
+        else:
+            mapping: Map[Any] = here.get(name, type=Map)
+            mapping["font"] = "Arial"
+        then = read(there.get_update())
+
+        assert not holds_the_same(here, then)
+        assert holds_the_same(there, then)

@@ -119,6 +119,9 @@ def test_what_replaces_something_takes_its_marks(form: ContentFormat):
     after = changed(changed(state, form, "Mary", "Anna"), form, "came", "went")
 
     assert content(after) == [paragraph("Then ", marked("Anna ", red), "went in.")]
+    # Letters before those that both words have are no insertion after the word before.
+    after = changed(after, form, "Anna", "JoAnna")
+    assert content(after) == [paragraph("Then ", marked("JoAnna ", red), "went in.")]
 
 
 @pytest.mark.parametrize("form", [TEXT, MARKDOWN])
@@ -167,16 +170,16 @@ def test_an_item_that_loses_its_line_gives_way_to_what_is_below_it():
 @pytest.mark.parametrize("form", [TEXT, MARKDOWN])
 def test_what_is_moved_keeps_what_is_not_shown(form: ContentFormat):
     """A paragraph that was cut and pasted has its colours still."""
-    state = scene(paragraph("One."), HIDDEN["colours and alignment"], paragraph("Three."))
+    state = scene(HIDDEN["colours and alignment"], *map(paragraph, ("One.", "Two.", "Three.")))
     rows = read(state, form).rstrip("\n").split("\n" if form is TEXT else "\n\n")
-    sent = ("\n" if form is TEXT else "\n\n").join([rows[0], rows[2], rows[1]])
+    sent = ("\n" if form is TEXT else "\n\n").join([*rows[1:], rows[0]])
 
     update = formats.rewrite(state, form, sent.encode(), TIPTAP)
     assert update is not None
 
     found = content(updates.merge([state, update]))
-    assert [one["content"][0]["text"] for one in found] == ["One.", "Three.", "Mary"]
-    assert found[2]["content"] == HIDDEN["colours and alignment"]["content"]
+    assert [one["content"][0]["text"] for one in found] == ["One.", "Two.", "Three.", "Mary"]
+    assert found[3]["content"] == HIDDEN["colours and alignment"]["content"]
 
 
 def test_an_element_goes_with_its_token():
