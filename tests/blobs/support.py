@@ -1,9 +1,8 @@
 """Words for what a gateway does with blobs."""
 
-import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from libs.contracts.blobs import BeginUpload, Blob, Ticket, Upload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.stack import Stack
+from tests.support.waiting import until
 
 WAIT_S = 30.0
 
@@ -97,13 +97,6 @@ class Desk:
 
     async def usage(self) -> blobs.Usage:
         return await self.ask(blobs.READ_USAGE, blobs.ReadUsage())
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Return when *holds* does."""
-    async with asyncio.timeout(WAIT_S):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
 
 
 async def stored_keys(stack: Stack, desk: Desk) -> set[str]:

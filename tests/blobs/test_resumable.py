@@ -13,7 +13,8 @@ from libs.contracts.blobs import CompleteUpload, FindUpload, Upload
 from libs.postgres import Pool
 from libs.stack import Stack
 from services.blobs.uploads import PIECE_BYTES_MAX
-from tests.blobs.support import Desk, sha256, until
+from tests.blobs.support import Desk, sha256
+from tests.support.waiting import until
 
 
 async def test_pieces_become_a_blob(desk: Desk):

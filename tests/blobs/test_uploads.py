@@ -12,7 +12,8 @@ from libs.contracts.blobs import BlobState, Codec, FindUpload, Upload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.stack import Stack
-from tests.blobs.support import Desk, sha256, stored_keys, swept, text, until
+from tests.blobs.support import Desk, sha256, stored_keys, swept, text
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from libs.contracts.blobs import FindUpload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.stack import Stack
-from tests.blobs.support import Desk, stored_keys, swept, until
+from tests.blobs.support import Desk, stored_keys, swept
+from tests.support.waiting import until
 
 
 async def test_an_interrupted_upload_leaves_nothing(desk: Desk, owner: Pool, stack: Stack):

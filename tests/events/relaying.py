@@ -1,7 +1,7 @@
 """A relay in the test's own process, and what must have arrived by it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -15,12 +15,6 @@ from services.events.store import of_events
 from tests.events.support import World
 
 ARRIVAL_S_MAX = 20.0
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(ARRIVAL_S_MAX):
-        while not holds():  # noqa: ASYNC110 (neither tells)
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from tests.events.files import (
     stored,
 )
 from tests.events.support import World
+from tests.support.waiting import until
 
 WAIT_S = 5.0
 
@@ -125,8 +126,5 @@ async def test_only_old_refusals_are_forgotten(world: World, pool: Pool, owner: 
 
 async def until_waiting(pool: Pool) -> None:
     """Return when a statement waits for another transaction."""
-    async with asyncio.timeout(WAIT_S):
-        while not await pool.fetchval(  # noqa: ASYNC110 (another transaction's lock)
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-        ):
-            await asyncio.sleep(0.01)
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    await until(lambda: pool.fetchval(waits), WAIT_S)

@@ -24,7 +24,7 @@ from services.events.sync.expiry import AnswerExpiry
 from tests.events.bundling import Bundling, create, delete, fields_in, put
 from tests.events.support import Json, World
 from tests.events.syncing import Copy, Peer, checkpoint, digest
-from tests.gateway.support import until
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from libs.contracts.manuscript import Change
 from libs.postgres import Pool
 from services.events.handlers.commands import Commands
 from services.events.store import Store
-from tests.events.relaying import ARRIVAL_S_MAX, announced, arrived, relaying, scribble, until
+from tests.events.relaying import ARRIVAL_S_MAX, announced, arrived, relaying, scribble
 from tests.events.support import World
+from tests.support.waiting import until
 
 RESTING_S = 3.0
 RESTING_STATEMENTS_MAX = 300

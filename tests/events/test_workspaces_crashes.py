@@ -4,10 +4,9 @@ The only replica of events dies at one step after the other, each time going on 
 one left; then collab dies while texts are under way.
 """
 
-import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from libs.stack.part import Spec
 from services.events.failpoints import VARIABLE
 from tests.gateway.support import Json, Manuscript, Person
 from tests.support.stack import TEST_LIMITS
+from tests.support.waiting import until
 
 STEPS = (
     "workspaces.taken",
@@ -118,13 +118,6 @@ async def texts(mary: Person, project_id: str) -> list[str]:
     answer = await mary.get(f"/api/projects/{project_id}/export")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         return [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
-
-
-async def until[T](holds: Callable[[], Awaitable[T | None]]) -> T:
-    async with asyncio.timeout(DEATH_WAIT_S):
-        while not (found := await holds()):  # noqa: ASYNC110 (other processes decide)
-            await asyncio.sleep(0.05)
-    return found
 
 
 async def ended(mary: Person, job_id: str) -> Json:

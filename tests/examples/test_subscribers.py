@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from libs.stack.services import ROOT
 from tests.clients.scenarios import require_node
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
+from tests.support.waiting import until
 
 WRITERS = 4
 WRITES = 60
@@ -108,11 +109,11 @@ async def test_python_on_jetstream(stack: Stack, ada: Person, tmp_path: Path) ->
     writing = asyncio.create_task(write(ada, project))
     admin = await nats.connect(stack.nats_url("admin"), max_reconnect_attempts=-1)
     async with running(*python, log=log, **url):
-        await until_so(lambda: len(noted(table)) > 20)
+        await until(lambda: len(noted(table)) > 20)
     stack.kill("nats")
     await stack.wait_ready("nats")
     async with running(*python, log=log, **url):
-        await until_so(lambda: len(noted(table)) > 60)
+        await until(lambda: len(noted(table)) > 60)
         stack.kill("nats")
         await stack.wait_ready("nats")
         await writing
@@ -121,7 +122,7 @@ async def test_python_on_jetstream(stack: Stack, ada: Person, tmp_path: Path) ->
         truth = await log_of(ada, project)
         # What was on its way to the one that was killed comes again, after the rest.
         with suppress(TimeoutError):
-            await until_so(lambda: {each["position"] for each in truth} <= positions(table))
+            await until(lambda: {each["position"] for each in truth} <= positions(table))
     mine = {each["event"]["id"] for each in truth}
     rows = [row for row in noted(table) if row[1] in mine]
     buried = await admin.jetstream().get_last_msg("DEAD_LETTERS", f"dlq.{SUBSCRIBER}.>")
@@ -144,17 +145,17 @@ async def test_node_on_server_sent_events(stack: Stack, ada: Person, tmp_path: P
     token = {"SCRIPTORIUM_TOKEN": ada.token}
     writing = asyncio.create_task(write(ada, project))
     async with running(*node, log=log, **token):
-        await until_so(lambda: len(lines(copy)) > 20)
+        await until(lambda: len(lines(copy)) > 20)
     with copy.open("ab") as torn:
         torn.write(b'{"position": 9')
     async with running(*node, log=log, **token):
-        await until_so(lambda: len(lines(copy)) > 60)
+        await until(lambda: len(lines(copy)) > 60)
         stack.kill("gateway-1")
         await stack.wait_ready("gateway-1")
         await writing
         truth = await log_of(ada, project)
         with suppress(TimeoutError):
-            await until_so(lambda: len(lines(copy)) >= len(truth))
+            await until(lambda: len(lines(copy)) >= len(truth))
 
     assert lines(copy) == truth, log.read_text()
     assert len(truth) > WRITERS * WRITES
@@ -268,10 +269,3 @@ def lines(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
-
-
-async def until_so(holds: Callable[[], bool]) -> None:
-    """Wait for what another process writes."""
-    async with asyncio.timeout(CAUGHT_UP_S):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.1)

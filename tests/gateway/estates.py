@@ -10,8 +10,9 @@ import httpx
 
 from libs.contracts.ids import new_id
 from tests.events.syncing import checkpoint
-from tests.gateway.support import Json, Manuscript, Person, some_id, until
+from tests.gateway.support import Json, Manuscript, Person, some_id
 from tests.gateway.worlds import ids_of
+from tests.support.waiting import until
 
 JOB_S_MAX = 30.0
 FILE_PATH = "project/letters.md"

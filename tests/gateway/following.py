@@ -12,7 +12,8 @@ import asyncpg
 import httpx
 
 from libs.stack import Stack
-from tests.gateway.support import Json, Person, until
+from tests.gateway.support import Json, Person
+from tests.support.waiting import until
 
 QUIET_S = 0.5
 """Long enough for an event to come that must not come."""
@@ -39,7 +40,6 @@ class Follower:
     last_id: str | None = None
     retry_ms: int | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def positions(self) -> list[int]:
@@ -51,10 +51,7 @@ class Follower:
 
     async def until(self, holds: Callable[[Self], object], timeout_s: float = 10) -> None:
         """Wait until *holds* of what came so far."""
-        async with asyncio.timeout(timeout_s):
-            while not holds(self):
-                self._changed.clear()
-                await self._changed.wait()
+        await until(lambda: holds(self), timeout_s)
 
     async def quiet(self) -> None:
         """Wait for what must not come."""
@@ -81,7 +78,6 @@ class Follower:
             said = json.loads("\n".join(data))
             assert str(said["position"]) == self.last_id
             self.events.append(said)
-        self._changed.set()
 
     async def read(self, answer: httpx.Response) -> None:
         """Read a stream to its end."""
@@ -95,7 +91,6 @@ class Follower:
                     block = []
         finally:
             self.ended.set()
-            self._changed.set()
 
 
 @asynccontextmanager

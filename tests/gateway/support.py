@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 from libs.contracts.actor import Role
 from libs.stack import Stack
 from libs.stack.ports import choose_port
+from tests.support.waiting import until
 
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[2]
@@ -109,13 +110,6 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     assert len(body["traceId"]) == 32 and int(body["traceId"], 16)
     assert {"type", "title", "detail", "instance"} <= body.keys()
     return True
-
-
-async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
-    """Wait for what can only be seen by asking; TimeoutError when it does not come."""
-    async with asyncio.timeout(timeout_s):
-        while not await holds():  # noqa: ASYNC110 (another process decides, and sends no signal)
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

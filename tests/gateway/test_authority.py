@@ -19,7 +19,8 @@ from libs.stack import Stack
 from services.gateway.authority import Authority
 from services.gateway.identity import Identity
 from services.gateway.teams import TeamStore
-from tests.gateway.support import Manuscript, Person, is_problem, until
+from tests.gateway.support import Manuscript, Person, is_problem
+from tests.support.waiting import until
 
 
 class Nobody:

@@ -17,7 +17,8 @@ from libs import errors
 from libs.contracts.ids import new_id
 from libs.stack import Stack
 from services.gateway import problems
-from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem, until
+from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem
+from tests.support.waiting import until
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -19,7 +19,8 @@ from services.gateway.identity import Identity
 from services.gateway.identity.endings import Endings
 from services.gateway.identity.store import IdentityStore
 from tests.gateway.following import following
-from tests.gateway.support import PASSWORD, Manuscript, Person, is_problem, some_id, until
+from tests.gateway.support import PASSWORD, Manuscript, Person, is_problem, some_id
+from tests.support.waiting import until
 
 UNAUTHENTICATED = 4401
 SOON_S = 4.0

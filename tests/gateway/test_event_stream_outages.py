@@ -19,12 +19,8 @@ from tests.gateway.following import (
     following,
     port_of,
 )
-from tests.gateway.support import (
-    Manuscript,
-    Person,
-    gateway_beside,
-    until,
-)
+from tests.gateway.support import Manuscript, Person, gateway_beside
+from tests.support.waiting import until
 
 STALLED_S_MAX = 40
 GUIDE_CHARS = 26_000

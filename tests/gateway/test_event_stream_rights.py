@@ -17,12 +17,8 @@ from tests.gateway.following import (
     pulled,
     refused,
 )
-from tests.gateway.support import (
-    Manuscript,
-    Person,
-    is_problem,
-    until,
-)
+from tests.gateway.support import Manuscript, Person, is_problem
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ from tests.gateway.exchange import (
     vouched,
     zipped,
 )
-from tests.gateway.support import Manuscript, Person, is_problem, some_id, until
+from tests.gateway.support import Manuscript, Person, is_problem, some_id
+from tests.support.waiting import until
 
 
 async def test_there_and_back(mary: Person, percy: Person, manuscript: Manuscript) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from libs.contracts.actor import Role
-from tests.gateway.support import Json, Manuscript, Person, is_problem, until
+from tests.gateway.support import Json, Manuscript, Person, is_problem
+from tests.support.waiting import until
 
 WAIT_S = 10.0
 ONE, TWO = b"# One\n", b"# Two\n"

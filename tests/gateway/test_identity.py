@@ -25,7 +25,8 @@ from services.gateway.identity.names import normal_email
 from services.gateway.identity.passwords import Passwords
 from services.gateway.identity.store import REFRESH_GRACE_S
 from services.gateway.operators import Operators
-from tests.gateway.support import PASSWORD, Person, is_problem, some_id, until
+from tests.gateway.support import PASSWORD, Person, is_problem, some_id
+from tests.support.waiting import until
 
 
 class TestAccounts:

@@ -16,8 +16,9 @@ from libs.stack import Stack
 from tests.events.bundling import create, put
 from tests.events.syncing import Copy, checkpoint
 from tests.gateway.cutting import Cut, cutting_proxy
-from tests.gateway.support import Json, Manuscript, Person, until
+from tests.gateway.support import Json, Manuscript, Person
 from tests.support.stack import real_stack
+from tests.support.waiting import until
 
 SEED = 20261
 CHECKPOINTS = 25

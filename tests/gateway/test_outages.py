@@ -3,7 +3,8 @@
 import pytest
 
 from libs.stack import Stack
-from tests.gateway.support import Manuscript, until
+from tests.gateway.support import Manuscript
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("server", ["postgres", "nats"])

@@ -8,7 +8,8 @@ import httpx
 
 from libs.contracts.actor import Role
 from libs.stack import Stack
-from tests.gateway.support import Json, Manuscript, Person, is_problem, until
+from tests.gateway.support import Json, Manuscript, Person, is_problem
+from tests.support.waiting import until
 from tests.support.yclient import YClient
 
 PURGE_S_MAX = 30.0

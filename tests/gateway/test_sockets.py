@@ -15,7 +15,8 @@ from libs.stack import Stack
 from services.gateway.limits import WINDOW_S
 from services.gateway.live.application import HELLO_BYTES_MAX
 from services.gateway.live.places import SILENT_SOCKETS_MAX
-from tests.gateway.support import Manuscript, Person, gateway_beside, until
+from tests.gateway.support import Manuscript, Person, gateway_beside
+from tests.support.waiting import until
 
 UNAUTHENTICATED = 4401
 TOO_BIG = 1009

@@ -22,9 +22,10 @@ from libs.stack import Stack
 from services.gateway.authority import Authority
 from services.gateway.notices import POLL_INTERVAL_S
 from services.gateway.teams import TeamStore
-from tests.gateway.support import Json, Manuscript, Person, is_problem, until
+from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.teams import delete, grant, join, leave, team_of, withdraw
 from tests.gateway.test_authority import Nobody, identity_of
+from tests.support.waiting import until
 
 SOON_S = 1.0
 DENIED = 4003

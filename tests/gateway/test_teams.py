@@ -13,8 +13,9 @@ from libs.contracts.teams import TEAMS_UNASKED_MAX
 from libs.postgres import Pool
 from services.gateway.teams import TeamStore
 from services.gateway.teams.model import TeamPlace
-from tests.gateway.support import Manuscript, Person, is_problem, some_id, until
+from tests.gateway.support import Manuscript, Person, is_problem, some_id
 from tests.gateway.teams import grant, join, leave, team_of
+from tests.support.waiting import until
 
 
 class TestTeams:

@@ -15,7 +15,8 @@ from libs.contracts.actor import Role
 from libs.contracts.blobs import BLOB_BYTES_MAX, CHECKED_BYTES_MAX
 from libs.stack import Stack
 from services.gateway.routes.tus_words import EXTENSIONS, OFFSET_TYPE
-from tests.gateway.support import Manuscript, Person, is_problem, until
+from tests.gateway.support import Manuscript, Person, is_problem
+from tests.support.waiting import until
 
 BODY = os.urandom(200_000)
 TUS = {"Tus-Resumable": "1.0.0"}

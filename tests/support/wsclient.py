@@ -75,7 +75,6 @@ class WsClient(YClient):
         self._say("join.scene", sceneId=self._scene, stateVector=_text(self.doc.get_state()))
 
     def _take(self, event: dict[str, Any]) -> None:
-        self._news.set()
         match event["type"]:
             case "doc.sync":
                 self._apply(b64decode(event["update"]))

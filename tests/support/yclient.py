@@ -28,6 +28,7 @@ from libs.contracts.yprotocol import (
     read_varuint,
     sync_message,
 )
+from tests.support import waiting
 
 BACKOFF_S_FIRST = 0.1
 BACKOFF_S_MAX = 2.5
@@ -70,7 +71,6 @@ class YClient:
         self.denials: list[str] = []
         self.awareness: list[bytes] = []
         self.synced = asyncio.Event()
-        self._news = asyncio.Event()
         self.connections = 0
         self._address = address
         self._socket: ClientConnection | None = None
@@ -104,19 +104,15 @@ class YClient:
         self._task = None
 
     async def until(self, holds: Callable[[], bool], within_s: float = 30.0) -> None:
-        """Wait until *holds*, looking again whenever something arrives; raises TimeoutError."""
-        async with asyncio.timeout(within_s):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
+        """Wait until *holds*; raises TimeoutError."""
+        await waiting.until(holds, within_s)
 
     async def until_reads(self, text: str, within_s: float = 30.0) -> None:
         """Wait until the text is *text*; raises TimeoutError."""
         await self.until(lambda: str(self.text) == text, within_s)
 
     async def wait_synced(self, within_s: float = 30.0) -> None:
-        async with asyncio.timeout(within_s):
-            await self.synced.wait()
+        await waiting.until(self.synced.is_set, within_s)
 
     @property
     def connected(self) -> bool:
@@ -187,7 +183,6 @@ class YClient:
             except GONE as error:
                 if isinstance(error, ConnectionClosed) and error.rcvd:
                     self.closes.append((error.rcvd.code, error.rcvd.reason))
-                    self._news.set()
             finally:
                 self._socket = self._answered_clock = None
                 self.synced.clear()
@@ -214,7 +209,6 @@ class YClient:
                     self._receive(message)
 
     def _receive(self, message: bytes) -> None:
-        self._news.set()
         kind, at = read_varuint(message, 0)
         if kind == SYNC:
             step, at = read_varuint(message, at)

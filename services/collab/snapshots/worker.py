@@ -6,7 +6,6 @@ its lock the snapshot is made when the log really went further.
 """
 
 import asyncio
-import heapq
 import random
 import time
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from libs import errors
 from libs.postgres.pool import UNREACHABLE
 from services.collab.model import uuid_of
 from services.collab.snapshots.divergence import FAILURES
+from services.collab.snapshots.due import DueScenes
 from services.collab.snapshots.rendering import RENDERING
 from services.collab.snapshots.store import NO_SCENE, Passed, SnapshotStore
 from services.collab.snapshots.taking import Snapshots
@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 PAUSE_S_MAX = 10.0
 """One that was slow does not make all others wait for longer."""
 LOOK_INTERVAL_S = 0.5
-SCENES_MAX = 100_000
-"""Changed scenes that a replica remembers; the walk finds the others."""
 FAILURE_PAUSE_S = 60.0
 WALK_SCENES = 500
 """Scenes of one step of the walk: about 20 ms of the database."""
@@ -66,34 +64,27 @@ class SnapshotWorker:
         self._store = store
         self._snapshots = snapshots
         self._schedule = schedule
-        self._due: dict[bytes, float] = {}
-        self._queue: list[tuple[float, bytes]] = []
+        self._due = DueScenes()
         self.taken = self.failures = 0
 
     def committed(self, scenes: Iterable[bytes]) -> None:
         """Note that scenes changed: each is due within the interval, at a time of its own."""
-        due: float | None = None
+        now: float | None = None
         for scene in scenes:
             if scene not in self._due:
-                due = due or time.monotonic()
-                # Spread, so that a busy minute does not come back as a busy minute.
-                self._expect(scene, due + self._schedule.interval_s * random.uniform(0.5, 1))
-
-    def _expect(self, scene: bytes, due: float) -> None:
-        if len(self._due) < SCENES_MAX and scene not in self._due:
-            self._due[scene] = due
-            heapq.heappush(self._queue, (due, scene))
+                now = now or time.monotonic()
+                interval_s = self._schedule.interval_s
+                self._due.add_between(scene, now + interval_s / 2, now + interval_s)
 
     async def run(self) -> None:
         """Take what is due, one scene after the other, until cancelled."""
         while True:
             now = time.monotonic()
-            if not self._queue or self._queue[0][0] > now:
+            # Removed before the work: an edit committed during it makes the scene due again.
+            if (found := self._due.pop(now)) is None:
                 await asyncio.sleep(LOOK_INTERVAL_S)
                 continue
-            due, scene = heapq.heappop(self._queue)
-            # Before the work: what is committed during it makes the scene due again.
-            del self._due[scene]
+            due, scene = found
             await self._attempt(scene)
             behind = now - due > self._schedule.interval_s
             duty = self._schedule.duty_behind if behind else self._schedule.duty
@@ -109,7 +100,7 @@ class SnapshotWorker:
             _failed.inc()
             reason = repr(error)[:200]
             log.warning("snapshot failed", scene_id=str(uuid_of(scene)), reason=reason)
-            self._expect(scene, time.monotonic() + FAILURE_PAUSE_S)
+            self._due.add(scene, time.monotonic() + FAILURE_PAUSE_S)
 
     async def walk(self) -> None:
         """Walk over all scenes now and then, if no other replica does, until cancelled."""
@@ -152,5 +143,5 @@ class SnapshotWorker:
 
     def _later(self, passed: Passed) -> None:
         """Expect a scene that nobody saw to, at a time within the interval."""
-        wait_s = self._schedule.interval_s * random.uniform(0, 1)
-        self._expect(passed.scene_id.bytes, time.monotonic() + wait_s)
+        now = time.monotonic()
+        self._due.add_between(passed.scene_id.bytes, now, now + self._schedule.interval_s)

@@ -10,15 +10,9 @@ import httpx
 from libs import errors
 from tests.blobs.collection.support import Desk
 from tests.blobs.support import Desk as Client
+from tests.support.waiting import until
 
 WAIT_S = 60.0
-
-
-async def until(what: str, check: Any) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await check():  # noqa: ASYNC110 (databases and processes offer no event)
-            await asyncio.sleep(0.1)
-    assert what
 
 
 async def collected(desk: Desk, *shas: str) -> None:
@@ -27,7 +21,7 @@ async def collected(desk: Desk, *shas: str) -> None:
     async def gone() -> bool:
         return {await desk.state(each) for each in shas} == {"collected"}
 
-    await until("collected", gone)
+    await until(gone)
 
 
 async def emptied(desk: Desk, kept: int) -> None:
@@ -40,7 +34,7 @@ async def emptied(desk: Desk, kept: int) -> None:
     async def swept() -> bool:
         return len(desk.vault.keys(desk.project_id)) == kept
 
-    await until("swept", swept)
+    await until(swept)
 
 
 async def finished(client: Client, content: bytes, upload_id: UUID) -> None:

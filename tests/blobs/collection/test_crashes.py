@@ -15,11 +15,12 @@ from libs.contracts.actor import Actor
 from libs.contracts.files import ATTACH_FILE, AttachFile, StoredFile
 from libs.contracts.ids import new_id
 from libs.contracts.world import FileType
-from tests.blobs.collection.crashing import collected, emptied, finished, insist, until
+from tests.blobs.collection.crashing import collected, emptied, finished, insist
 from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check
 from tests.blobs.support import Desk as Client
 from tests.blobs.support import sha256
+from tests.support.waiting import until
 
 COLLECTING = (
     "collection.marked",
@@ -118,7 +119,7 @@ async def test_killed_at_the_end_of_an_upload_in_pieces(
             return row["refusal"] is not None and row["refusal"]["code"] == "CONTENT_MISMATCH"
         return row["blob_sha256"] == sha256(content)
 
-    await until("it is settled", settled)
+    await until(settled)
     await check(desk)
 
 
@@ -200,7 +201,7 @@ async def test_killed_between_the_steps_of_a_reference(
         )
         return {row["source"]: row["count"] for row in rows} == {"entity": 1, "path": 3}
 
-    await until("known", known)
+    await until(known)
     used = "SELECT used FROM claims WHERE id = $1"
     assert await desk.vault.owner.fetchval(used, claim.claim_id)
     await check(desk)
@@ -347,7 +348,7 @@ async def test_killed_while_moving_to_the_cold_tier(
     async def back() -> bool:
         return await desk.state(blob.sha256) == "live"
 
-    await until("back", back)
+    await until(back)
     assert await desk.read(blob.sha256) == content
     await desk.delete_path(f"project/{step}")
     await collected(desk, blob.sha256)

@@ -17,6 +17,7 @@ from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.stack import Stack
 from tests.blobs.collection.support import DAY, Desk, Vault, check
+from tests.support import waiting
 
 ARRIVAL_S_MAX = 20.0
 SHA256 = "ab" * 32
@@ -31,9 +32,10 @@ async def refs(desk: Desk) -> dict[UUID, str]:
 
 
 async def until(desk: Desk, wanted: dict[UUID, str]) -> None:
-    async with asyncio.timeout(ARRIVAL_S_MAX):
-        while await refs(desk) != wanted:  # noqa: ASYNC110 (the database offers no event)
-            await asyncio.sleep(0.05)
+    async def arrived() -> bool:
+        return await refs(desk) == wanted
+
+    await waiting.until(arrived)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from tests.blobs.collection.support import LONG, Desk, Vault, check
 from tests.events.support import World
 from tests.gateway.support import Json, Person, is_problem
 from tests.support.breakable import BreakableStack
+from tests.support.waiting import until
 
 GATEWAY = "gateway-1"
 WAIT_S = 30.0
@@ -88,9 +89,10 @@ class Scene:
         bridge.let_go()
 
     async def until(self, sha256: str, *states: str) -> None:
-        async with asyncio.timeout(WAIT_S):
-            while await self.desk.state(sha256) not in states:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        async def reached() -> bool:
+            return await self.desk.state(sha256) in states
+
+        await until(reached, WAIT_S)
 
     async def collect(self, sha256: str) -> None:
         """A whole collection by the real replicas, all its waits over."""

@@ -11,8 +11,9 @@ from services.blobs.operating.handlers import STEP_BLOBS
 from tests.blobs.collection.processes import DYING, Mortal, figures, hands
 from tests.blobs.collection.support import DAY, LONG, Desk, check
 from tests.blobs.support import Desk as Client
-from tests.blobs.support import text, until
+from tests.blobs.support import text
 from tests.support.command import scriptorium
+from tests.support.waiting import until
 
 REPLICAS = {"events": 1, "blobs": 2}
 PARTS = (DYING, "blobs-2")

@@ -16,8 +16,9 @@ from libs.contracts.streams import DEAD_LETTERS, EVENTS
 from libs.contracts.wire import Wire
 from libs.postgres import Pool, connect
 from services.collab.upkeep.failpoints import VARIABLE
-from tests.collab.upkeep.support import COLLABS, Desk, text_of, typed, until
+from tests.collab.upkeep.support import COLLABS, Desk, text_of, typed
 from tests.support.stack import TwoCollabs
+from tests.support.waiting import until
 
 ROWS = 400
 YOUNG = timedelta(minutes=5)

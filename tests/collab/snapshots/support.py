@@ -155,12 +155,3 @@ class Desk:
                 yield stuck
         finally:
             await admin.close()
-
-
-async def until[T](look: Callable[[], Awaitable[T]], wait_s: float = WAIT_S) -> T:
-    """Wait for what can only be seen by asking; returns it once it is true."""
-    async with asyncio.timeout(wait_s):
-        while True:
-            if found := await look():
-                return found
-            await asyncio.sleep(0.05)

@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from libs.contracts.persistence import Severity
-from tests.collab.snapshots.support import Desk, until
+from tests.collab.snapshots.support import Desk
+from tests.support.waiting import until
 
 LINES = "\n".join(f"line {number}" for number in range(20))
 

@@ -11,9 +11,10 @@ import yaml
 from libs.errors import Forbidden
 from services.gateway.identity.model import Identity
 from services.gateway.operators import Operators
-from tests.collab.snapshots.support import Desk, until
+from tests.collab.snapshots.support import Desk
 from tests.gateway.support import gateway_beside
 from tests.support.people import People
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "deploy" / "alerts" / "collab.yaml"

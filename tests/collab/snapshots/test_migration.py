@@ -16,7 +16,8 @@ from libs.contracts.migration import (
 )
 from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
 from libs.errors import Conflict
-from tests.collab.snapshots.support import Desk, until
+from tests.collab.snapshots.support import Desk
+from tests.support.waiting import until
 
 BLOCKS = [{"type": "action", "children": [{"text": "John enters."}]}]
 MEANWHILE = [{"type": "action", "children": [{"text": "Mary waits."}]}]

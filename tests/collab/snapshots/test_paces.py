@@ -15,7 +15,8 @@ from services.collab.settings import CollabSettings
 from services.collab.snapshots.room import Room, sampling_of
 from services.collab.store import Store
 from services.collab.workers import Workers
-from tests.collab.snapshots.support import Desk, until
+from tests.collab.snapshots.support import Desk
+from tests.support.waiting import until
 
 HARDLY = 1e-4
 """A share of the time that leaves ten seconds and more of rest after anything that is done."""

@@ -243,12 +243,3 @@ async def _once_free[T](ask: Callable[[], Awaitable[T]], busy: Callable[[T], boo
             if not busy(done := await ask()):
                 return done
             await asyncio.sleep(0.05)
-
-
-async def until[T](look: Callable[[], Awaitable[T | None]], wait_s: float = WAIT_S) -> T:
-    """Wait for what can only be seen by asking; returns it once it is true."""
-    async with asyncio.timeout(wait_s):
-        while True:
-            if found := await look():
-                return found
-            await asyncio.sleep(0.05)

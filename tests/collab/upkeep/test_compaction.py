@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from libs.contracts.persistence import PERSISTENCE_HEALTH, AskHealth
-from tests.collab.upkeep.support import ACTOR, OLD, PAST_RETENTION, Desk, text_of, typed, until
+from tests.collab.upkeep.support import ACTOR, OLD, PAST_RETENTION, Desk, text_of, typed
+from tests.support.waiting import until
 
 ROWS = 240
 YOUNG = timedelta(hours=1)

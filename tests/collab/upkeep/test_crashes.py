@@ -14,15 +14,9 @@ import zstandard
 
 from services.collab.upkeep.failpoints import VARIABLE
 from tests.collab.upkeep.conftest import BUSY
-from tests.collab.upkeep.support import (
-    OLD,
-    PAST_RETENTION,
-    Desk,
-    text_of,
-    typed,
-    until,
-)
+from tests.collab.upkeep.support import OLD, PAST_RETENTION, Desk, text_of, typed
 from tests.support.stack import TwoCollabs
+from tests.support.waiting import until
 
 WORKS = {"SCRIPTORIUM_UPKEEP": "true", "SCRIPTORIUM_ROLLUP_ROWS": "100"}
 IDLE = {"SCRIPTORIUM_UPKEEP": "false", "SCRIPTORIUM_ROLLUP_ROWS": "1000000"}

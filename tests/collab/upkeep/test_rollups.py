@@ -21,7 +21,8 @@ from services.collab.settings import CollabSettings
 from services.collab.store import ZSTD_LEVEL, ZSTD_LEVEL_RESTING, Store
 from services.collab.workers import Workers
 from tests.bench.material import novel_text, trace_rows
-from tests.collab.upkeep.support import Desk, text_of, typed, until
+from tests.collab.upkeep.support import Desk, text_of, typed
+from tests.support.waiting import until
 
 NOVEL = Path(__file__).parents[3] / "data" / "manuscripts" / "frankenstein.json"
 FEW = 60

@@ -17,6 +17,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
 from libs.contracts.subjects import fact
 from libs.stack import Stack
+from tests.support.waiting import until
 
 type Side = tuple[NatsBroker, Client]
 
@@ -66,19 +67,6 @@ async def dead(stack: Stack, durable: str) -> list[tuple[dict[str, str], bytes]]
             found.append((headers, message.data or b""))
     await client.close()
     return found
-
-
-async def until(condition: object, within_s: float = 20) -> None:
-    """Wait until *condition* is true."""
-    assert callable(condition)
-    async with asyncio.timeout(within_s):
-        while True:
-            result = condition()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return
-            await asyncio.sleep(0.05)
 
 
 async def test_a_passing_failure_is_retried_until_it_works(stack: Stack, asking: Side) -> None:
@@ -168,7 +156,7 @@ async def test_a_failure_that_never_ends_is_buried_after_a_bounded_number_of_tri
     async def buried() -> bool:
         return bool(await dead(stack, "test-hopeless"))
 
-    await until(buried, within_s=40)
+    await until(buried, 40)
     assert tries == [3] * DELIVERIES_MAX
 
 
