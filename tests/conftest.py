@@ -7,7 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from libs.stack.ports import CHOICE_FIRST, CHOICE_LAST, RANGE_VARIABLE
+from tools.stack.ports import CHOICE_FIRST, CHOICE_LAST, RANGE_VARIABLE
 
 HERE = Path(__file__).parent
 SHARDS = {"clients": 2, "events": 2, "gateway": 3}

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from libs.bus.rpc import whole
 from libs.bus.watch import watch
 from libs.contracts import deadletters, subjects
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.contracts.streams import Stream
 
 log = structlog.get_logger(__name__)

@@ -23,7 +23,7 @@ def replay(consumer: str) -> str:
     return f"replay.{consumer}"
 
 
-# Live editing (core NATS, binary frames; layouts in libs.contracts.frames).
+# Live editing (core NATS, binary frames; layouts in libs.contracts.collab.frames).
 HEARTBEAT = "live.beat"
 SYNC_ANY = "live.any.sync"
 HEADS = "live.any.heads"

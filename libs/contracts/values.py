@@ -2,12 +2,17 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
+from libs.contracts import names
+
+NAME_CHARS_MAX = 200
+SUMMARY_CHARS_MAX = 10_000
 TEXT_CHARS_MAX = 10_000
 NOTE_CHARS_MAX = 2_000
 PROMPT_CHARS_MAX = 20_000
@@ -18,6 +23,8 @@ OBJECT_WRITTEN_BYTES_MAX = 64 * 1024
 OBJECT_DEPTH_MAX = 10
 VALUE_DEPTH_MAX = 100
 """Of any JSON value that a request carries, before it is known what for."""
+BLOB_BYTES_MAX = 5 << 30
+"""Of one blob."""
 YEARS = (1000, 9000)
 """Which years a time may be of; PostgreSQL and every client can hold these in any time zone."""
 
@@ -26,6 +33,31 @@ _WITH_EXPONENT_FROM = 1e16
 
 _TEXT = r"^[^\x00]*$"
 
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=names.PATTERN
+    ),
+]
+KnownName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=NAME_CHARS_MAX,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+    ),
+]
+"""A name in what is shown and copied: overrides of direction may stand in older ones."""
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+NormalName = Annotated[Name, AfterValidator(_nfc)]
+"""A name that only one may have, in the normal form in which such names are compared."""
+Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
 Text = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX, pattern=_TEXT)]
 Note = Annotated[str, StringConstraints(max_length=NOTE_CHARS_MAX, pattern=_TEXT)]
 Statement = Annotated[
@@ -35,6 +67,10 @@ Statement = Annotated[
     ),
 ]
 Prompt = Annotated[str, StringConstraints(max_length=PROMPT_CHARS_MAX, pattern=_TEXT)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""Of the plain bytes of a blob, in hexadecimal."""
+Size = Annotated[int, Field(ge=0, le=BLOB_BYTES_MAX)]
+"""Of a blob, in bytes."""
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 Confidence = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 """How sure something is: from 0, not at all, to 1."""
@@ -133,3 +169,8 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_bounded)]
 """A free JSON object, bounded in size and depth."""
 JsonValue = Annotated[Any, AfterValidator(_any)]
 """Any JSON value that can be stored and sent on as it is: `1e400` would arrive as null."""
+
+
+def name_key(name: str) -> str:
+    """Return what two names are compared by: not how they are typed, nor their case."""
+    return _nfc(name).casefold()

@@ -2,7 +2,7 @@
 
 An `AppError` travels over the bus as data and reaches a client as
 `application/problem+json`; its `code` never changes once published. The table from code
-to HTTP status is `services.gateway.problems`, because only the gateway speaks HTTP.
+to HTTP status is `services.gateway.http.problems`, because only the gateway speaks HTTP.
 
     AppError
     ├── Unauthenticated ─ RefreshReused

@@ -5,8 +5,8 @@ from contextlib import aclosing, suppress
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.blob_copies import Copied, CopyBlob
-from libs.contracts.blobs import AssetType, BeginUpload
+from libs.contracts.blobs.copies import Copied, CopyBlob
+from libs.contracts.blobs.transfers import AssetType, BeginUpload
 from libs.contracts.ids import new_id
 from services.blobs.reading import Reading
 from services.blobs.store import Store, require_bytes

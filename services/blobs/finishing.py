@@ -15,7 +15,8 @@ import asyncpg
 import structlog
 
 from libs import errors
-from libs.contracts.blobs import BLOB_BYTES_MAX, Upload
+from libs.contracts.blobs.transfers import Upload
+from libs.contracts.values import BLOB_BYTES_MAX
 from libs.postgres.pool import UNREACHABLE
 from services.blobs import metrics
 from services.blobs.collection.chores import Chores

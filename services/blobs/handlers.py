@@ -8,9 +8,9 @@ from faststream.nats import NatsBroker
 
 from libs import errors
 from libs.bus import serve
-from libs.contracts import blobs
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import BlobState, Codec
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import BlobState, Codec
 from services.blobs.finishing import Finishing
 from services.blobs.model.keys import new_key
 from services.blobs.model.media import content_type, disposition, is_inline

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from libs import errors
-from libs.contracts.blobs import BlobState
+from libs.contracts.blobs.transfers import BlobState
 from libs.postgres import is_full
 from services.blobs import metrics
 from services.blobs.messages import Answer, Message, Receive, Request, Send

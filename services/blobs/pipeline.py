@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import AsyncIterator
 
 from libs import errors
-from libs.contracts.blobs import BLOB_BYTES_MAX, Codec
+from libs.contracts.blobs.transfers import Codec
+from libs.contracts.values import BLOB_BYTES_MAX
 from services.blobs.model.frames import FRAME_BYTES, Frame, choose_codec, encode
 from services.blobs.model.media import HEAD_BYTES, charset_of, sniff
 from services.blobs.storage import Storage, Writer

@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from libs import errors
-from libs.contracts.blobs import Codec
+from libs.contracts.blobs.transfers import Codec
 from services.blobs import metrics
 from services.blobs.model.frames import Damaged, Frame, Span, decode, plain_length, span
 from services.blobs.storage import Missing, Reader, Storage

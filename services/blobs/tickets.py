@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from libs import errors
-from libs.contracts.blobs import Ticket
+from libs.contracts.blobs.transfers import Ticket
 from services.blobs.model.tickets import Grant, Key, key_of, sign, verify
 from services.blobs.store import Store
 

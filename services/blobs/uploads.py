@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import CHECKED_BYTES_MAX, Upload
+from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, Upload
 from services.blobs import metrics
 from services.blobs.bodies import Source
 from services.blobs.failpoints import passed

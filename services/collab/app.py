@@ -3,9 +3,9 @@
 import asyncio
 
 from libs.bus import connect_broker, drain, heard, is_connected, serve
-from libs.contracts.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
-from libs.contracts.migration import LIST_IMPORTED, MIGRATE_SCENE
-from libs.contracts.workspaces import PLANT_TEXT, TAKE_TEXT
+from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
+from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
+from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops

@@ -8,7 +8,7 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.content import (
+from libs.contracts.collab.content import (
     Content,
     ContentFormat,
     ConvertScene,
@@ -40,7 +40,7 @@ SHARED_BYTES_MAX = 64 * 1024
 
 
 class ContentHandlers:
-    """Serves `libs.contracts.content`."""
+    """Serves `libs.contracts.collab.content`."""
 
     def __init__(
         self,

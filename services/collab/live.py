@@ -14,8 +14,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from prometheus_client import Counter
 
 from libs.bus import heard
-from libs.contracts import frames, subjects
-from libs.contracts.yprotocol import UPDATE, sync_message
+from libs.contracts import subjects
+from libs.contracts.collab import frames
+from libs.contracts.collab.yprotocol import UPDATE, sync_message
 from services.collab import heavy, updates
 from services.collab.journal import Journal
 from services.collab.model import Batch, SceneRun, uuid_of

@@ -6,7 +6,7 @@ Decoders of Yjs and yrs recurse into arrays and maps, so 60 KB of nested bracket
 the values, skips strings by their length, and stops at the first one that nests too deep.
 """
 
-from libs.contracts.yprotocol import Malformed, read_varuint
+from libs.contracts.collab.yprotocol import Malformed, read_varuint
 
 DEPTH_MAX = 100
 

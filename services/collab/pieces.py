@@ -8,7 +8,7 @@ fit them, and must not hold up the short edits beside it. The layout of update v
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from libs.contracts.yprotocol import NO_STRUCTS, read_bytes, read_varuint, varuint
+from libs.contracts.collab.yprotocol import NO_STRUCTS, read_bytes, read_varuint, varuint
 from services.collab import nesting, offsets
 
 PIECE_BYTES_MAX = 128 * 1024

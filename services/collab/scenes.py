@@ -14,8 +14,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter, Histogram
 
-from libs.contracts.frames import SyncAnswer
-from libs.contracts.yprotocol import EMPTY_STATE_VECTOR
+from libs.contracts.collab.frames import SyncAnswer
+from libs.contracts.collab.yprotocol import EMPTY_STATE_VECTOR
 from services.collab import heavy, updates
 from services.collab.model import uuid_of
 from services.collab.store import Store, Stored, Trust

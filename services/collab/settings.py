@@ -4,7 +4,7 @@ import sys
 
 from pydantic import Field
 
-from libs.contracts.frames import UPDATE_BYTES_MAX
+from libs.contracts.collab.frames import UPDATE_BYTES_MAX
 from libs.process import ProcessSettings
 
 

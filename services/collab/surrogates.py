@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pycrdt import get_state, get_update
 
-from libs.contracts.yprotocol import Malformed, read_varuint, varuint
+from libs.contracts.collab.yprotocol import Malformed, read_varuint, varuint
 from services.collab.nesting import after_struct, content_at
 
 STATE_BYTES_MIN = 32 * 1024

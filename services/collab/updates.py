@@ -17,7 +17,7 @@ from zlib import crc32
 
 from pycrdt import Doc, get_state, get_update, merge_updates
 
-from libs.contracts.yprotocol import EMPTY_UPDATE, NO_STRUCTS, Malformed, read_varuint
+from libs.contracts.collab.yprotocol import EMPTY_UPDATE, NO_STRUCTS, Malformed, read_varuint
 from services.collab.nesting import DEPTH_MAX, too_deep
 from services.collab.surrogates import replaced
 

@@ -448,7 +448,7 @@ WHERE f.project_id = $1 AND NOT f.hidden AND f.deleted_at IS NULL
 ORDER BY told.manuscript_key, f.id LIMIT $6;
 
 -- name: tree
--- The living books, chapters and scenes of a project in order, as the JSON of `libs.contracts.tree`;
+-- The living books, chapters and scenes of a project in order, as the JSON of `libs.contracts.events.tree`;
 -- null when there are more scenes than $2. No row when the project is deleted. What is below each
 -- is looked up by its own index: joined, all scenes were put together anew for every chapter.
 SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_at IS NULL) <= $2

@@ -14,62 +14,63 @@ from libs.bus import Caller, connect_broker, is_connected
 from libs.postgres import Pool, connect, migrate
 from libs.process.server import HttpServer
 from libs.telemetry import Health, serve_ops
-from services.gateway.authority import Authority
-from services.gateway.blobs import Blobs
-from services.gateway.bytes import Bytes
-from services.gateway.catalogue import Catalogue
-from services.gateway.edge.application import build
-from services.gateway.edge.pipeline import Pipeline
-from services.gateway.editors import Editors
-from services.gateway.facts import Facts
-from services.gateway.idempotency import Idempotency
-from services.gateway.identity import Identities
-from services.gateway.identity.access import AccessTokens
-from services.gateway.identity.endings import Endings
-from services.gateway.identity.keys import KeyRing
-from services.gateway.identity.oidc import OidcIssuer
-from services.gateway.identity.passwords import Passwords
-from services.gateway.identity.store import IdentityStore
-from services.gateway.limits import LimitClass, Limits
+from services.gateway.access.authority import Authority
+from services.gateway.access.limits import LimitClass, Limits
+from services.gateway.access.login_limits import LoginLimits
+from services.gateway.access.operators import Operators
+from services.gateway.access.scene_editors import Editors
+from services.gateway.access.team_changes import TeamChanges
+from services.gateway.access.team_grants import Vouching
+from services.gateway.accounts.identity import Identities
+from services.gateway.accounts.identity.access import AccessTokens
+from services.gateway.accounts.identity.endings import Endings
+from services.gateway.accounts.identity.keys import KeyRing
+from services.gateway.accounts.identity.oidc import OidcIssuer
+from services.gateway.accounts.identity.passwords import Passwords
+from services.gateway.accounts.identity.store import IdentityStore
+from services.gateway.accounts.notifications import Notices
+from services.gateway.accounts.teams import TeamStore
+from services.gateway.api import tus_words
+from services.gateway.api.audit import AuditRoutes
+from services.gateway.api.blobs import BlobRoutes
+from services.gateway.api.branches import BranchRoutes
+from services.gateway.api.bundles import BundleRoutes
+from services.gateway.api.content import ContentRoutes
+from services.gateway.api.editors import EditorRoutes
+from services.gateway.api.events import EventRoutes
+from services.gateway.api.exchange import ExchangeRoutes
+from services.gateway.api.files import FileRoutes
+from services.gateway.api.grants import GrantRoutes
+from services.gateway.api.history import HistoryRoutes
+from services.gateway.api.identity import IdentityRoutes
+from services.gateway.api.library import LibraryRoutes
+from services.gateway.api.lifecycle import LifecycleRoutes
+from services.gateway.api.manuscript import manuscript_routes
+from services.gateway.api.members import Members
+from services.gateway.api.named_snapshots import NamedSnapshotRoutes
+from services.gateway.api.paths import PathRoutes
+from services.gateway.api.persistence import PersistenceRoutes
+from services.gateway.api.replay import ReplayRoutes
+from services.gateway.api.sync import SyncRoutes
+from services.gateway.api.teams import TeamRoutes
+from services.gateway.api.tickets import TicketRoutes
+from services.gateway.api.tree import TreeRoutes
+from services.gateway.api.tus import UploadRoutes
+from services.gateway.api.workspaces import WorkspaceRoutes
+from services.gateway.api.world import world_routes
+from services.gateway.event_consumers import Facts
+from services.gateway.http.application import build
+from services.gateway.http.blob_tickets import Blobs
+from services.gateway.http.forwarding import Bytes
+from services.gateway.http.idempotency import Idempotency
+from services.gateway.http.pipeline import Pipeline
+from services.gateway.http.public import Public
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
-from services.gateway.logins import LoginLimits
 from services.gateway.maintenance import keep_clean
-from services.gateway.notices import Notices
-from services.gateway.operators import Operators
-from services.gateway.routes.audit import AuditRoutes
-from services.gateway.routes.blobs import BlobRoutes
-from services.gateway.routes.branches import BranchRoutes
-from services.gateway.routes.bundles import BundleRoutes
-from services.gateway.routes.content import ContentRoutes
-from services.gateway.routes.editors import EditorRoutes
-from services.gateway.routes.events import EventRoutes
-from services.gateway.routes.exchange import ExchangeRoutes
-from services.gateway.routes.files import FileRoutes
-from services.gateway.routes.grants import GrantRoutes
-from services.gateway.routes.history import HistoryRoutes
-from services.gateway.routes.identity import IdentityRoutes
-from services.gateway.routes.library import LibraryRoutes
-from services.gateway.routes.lifecycle import LifecycleRoutes
-from services.gateway.routes.manuscript import manuscript_routes
-from services.gateway.routes.members import Members
-from services.gateway.routes.named_snapshots import NamedSnapshotRoutes
-from services.gateway.routes.paths import PathRoutes
-from services.gateway.routes.persistence import PersistenceRoutes
-from services.gateway.routes.public import Public
-from services.gateway.routes.replay import ReplayRoutes
-from services.gateway.routes.sync import SyncRoutes
-from services.gateway.routes.teams import TeamRoutes
-from services.gateway.routes.tickets import TicketRoutes
-from services.gateway.routes.tree import TreeRoutes
-from services.gateway.routes.tus import UploadRoutes
-from services.gateway.routes.workspaces import WorkspaceRoutes
-from services.gateway.routes.world import world_routes
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
-from services.gateway.teams import TeamStore
-from services.gateway.teams.changes import TeamChanges
-from services.gateway.vouching import Vouching
+from services.gateway.streams.event_types import Catalogue
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +191,13 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *public.routes(),
         ]
         server = HttpServer(
-            build(routes, pipeline, public, allowed_origins=settings.allowed_origins),
+            build(
+                routes,
+                pipeline,
+                public,
+                allowed_origins=settings.allowed_origins,
+                upload_headers=tus_words.OFFERED,
+            ),
             host=settings.host,
             port=settings.port,
             drain_wait_s=settings.drain_wait_s,

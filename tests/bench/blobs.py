@@ -17,13 +17,13 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from libs.stack.ports import LOOPBACK, choose_port
 from tests.bench.blobs_bench import MIB, MISSED, SERVICES, bar, bench, run, timed
 from tests.bench.blobs_collection import background, collection
 from tests.bench.blobs_large import LARGE_BYTES as SENT_BYTES
 from tests.bench.blobs_large import large, notes
 from tests.bench.blobs_small import small
 from tests.bench.figures import percentile
+from tools.stack.ports import LOOPBACK, choose_port
 
 UPLOADS = 150
 UPLOAD_MS_MAX = 100

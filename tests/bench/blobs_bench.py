@@ -12,11 +12,11 @@ from uuid import UUID
 import httpx
 import psutil
 
-from libs.stack import Stack
 from tests.bench.figures import percentile
 from tests.gateway.support import Person
 from tests.support.memory import peak_bytes
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 MIB = 1 << 20
 CONNECTIONS_MAX = 64

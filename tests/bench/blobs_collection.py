@@ -8,7 +8,7 @@ import asyncpg
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
-from libs.contracts.blob_operations import COLLECT, Collect, Collection, Fate
+from libs.contracts.blobs.operations import COLLECT, Collect, Collection, Fate
 from tests.bench.blobs_bench import QUIET, Bench, bench, told
 from tests.bench.figures import percentile
 

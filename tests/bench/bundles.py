@@ -22,17 +22,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from libs import errors
 from libs.bus import Caller, connect_broker
-from libs.contracts import bundles as b
-from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events import bundles as b
+from libs.contracts.events import manuscript as m
+from libs.contracts.events.resources import Kind
+from libs.contracts.events.tree import READ_TREE, ReadTree
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.contracts.rpc import Method
-from libs.contracts.tree import READ_TREE, ReadTree
 from libs.postgres import Pool, connect
 from libs.process import settled
-from libs.stack import Stack
 from tests.bench.figures import Figure, percentile, stated
+from tools.stack import Stack
 
 ROUNDS = 4
 SIZES = (100, 1_000, 10_000)

@@ -20,12 +20,11 @@ import uvloop
 from nats.aio.client import Client
 
 from libs.bus import Fact, Relay, announce, connect_broker
-from libs.contracts.bundles import ListBundles
+from libs.contracts.events.bundles import ListBundles
+from libs.contracts.events.tree import TREE_SCENES_MAX
 from libs.contracts.subjects import fact
-from libs.contracts.tree import TREE_SCENES_MAX
 from libs.postgres import Pool, connect, migrate, snapshot_transaction
 from libs.process import settled
-from libs.stack import Stack
 from services.events.bundles import store as bundle_store
 from services.events.integrity.announcing import Screen
 from services.events.integrity.chain import Stored
@@ -37,6 +36,7 @@ from services.events.store import Reader, Store
 from services.events.upkeep import CHUNK_EVENTS, PARTITION_MONTHS_AHEAD
 from tests.bench.figures import Figure, percentile, stated
 from tests.bench.past import SCENES_PER_PROJECT, fill, story
+from tools.stack import Stack
 
 DELAY_SECONDS = 10.0
 DELAY_PER_SECOND = 200

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, pieces
 from services.collab.formats import slate
 from services.collab.formats.tree import Element, Leaf

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from libs.stack import Stack
+from tools.stack import Stack
 
 
 async def host(data_dir: Path) -> None:

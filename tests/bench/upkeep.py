@@ -22,10 +22,9 @@ import httpx
 import psutil
 from pycrdt import Doc
 
-from libs.contracts.content import READ_CONTENT, ContentFormat, ReadContent
-from libs.contracts.upkeep import COMPACT, UPKEEP_DEADLINE_S, CompactScene
+from libs.contracts.collab.content import READ_CONTENT, ContentFormat, ReadContent
+from libs.contracts.collab.upkeep import COMPACT, UPKEEP_DEADLINE_S, CompactScene
 from libs.postgres import Pool, connect
-from libs.stack import Stack
 from services.collab import updates
 from services.collab.store import Store
 from tests.bench.figures import Figure, percentile
@@ -33,6 +32,7 @@ from tests.bench.material import novel_text, trace_rows, typing
 from tests.collab.upkeep.support import ACTOR, Desk
 from tests.support.scenery import Scenery, text_of
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 TWO = {"events": 1, "collab": 2, "gateway": 1}
 SIZES = {10: 40, 1_000: 40, 10_000: 20, 100_000: 20}

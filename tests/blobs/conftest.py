@@ -10,9 +10,9 @@ from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, connect
-from libs.stack import Stack
 from tests.blobs.support import Desk
 from tests.support.s3 import Door, Manners, bucket_at, minio, rclone
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

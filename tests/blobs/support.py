@@ -10,13 +10,13 @@ from uuid import UUID
 import httpx
 
 from libs.bus import Caller
-from libs.contracts import blobs
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import BeginUpload, Blob, Ticket, Upload
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import BeginUpload, Blob, Ticket, Upload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.support.waiting import until
+from tools.stack import Stack
 
 WAIT_S = 30.0
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from libs import errors
-from libs.contracts.blob_copies import COPY_BLOB, RELEASE_BLOBS, Copied, CopyBlob, ReleaseBlobs
-from libs.contracts.blobs import AssetType, BlobState
+from libs.contracts.blobs.copies import COPY_BLOB, RELEASE_BLOBS, Copied, CopyBlob, ReleaseBlobs
+from libs.contracts.blobs.transfers import AssetType, BlobState
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.blobs.support import Desk, sha256, text
+from tools.stack import Stack
 
 CONTENT = text(2_500_000) + os.urandom(100)
 

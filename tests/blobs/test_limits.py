@@ -11,10 +11,9 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import BeginUpload, Codec, CompleteUpload, OpenBlob
+from libs.contracts.blobs.transfers import BeginUpload, Codec, CompleteUpload, OpenBlob
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.blobs.collection.chores import Chores
 from services.blobs.finishing import Finishing
 from services.blobs.handlers import Handlers
@@ -28,6 +27,7 @@ from services.blobs.tickets import Tickets
 from services.blobs.uploads import Uploads
 from tests.blobs.support import Desk, authorized, sha256
 from tests.support.s3 import CREDENTIALS
+from tools.stack import Stack
 
 MIB = 1 << 20
 GROWTH_BYTES_MAX = 60 * MIB

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import errors
-from libs.contracts.blobs import Codec
+from libs.contracts.blobs.transfers import Codec
 from libs.contracts.ids import new_id
 from services.blobs.model.frames import (
     FRAME_BYTES,

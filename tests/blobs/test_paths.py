@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs import errors
-from libs.contracts import blobs
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import (
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import (
     BlobState,
     ClaimBlob,
     DeletePath,

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from libs import errors
-from libs.contracts.blobs import BLOB_BYTES_MAX, BlobState
+from libs.contracts.blobs.transfers import BlobState
+from libs.contracts.values import BLOB_BYTES_MAX
 from libs.postgres import Pool
 from tests.blobs.support import Desk, sha256
 

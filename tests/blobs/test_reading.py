@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs import errors
-from libs.contracts.blobs import Blob, BlobState
+from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.blobs.model.frames import FRAME_BYTES
 from services.blobs.model.tickets import Grant, Key, Op, sign
 from services.blobs.reading import RETURN_S
 from tests.blobs.support import Desk, authorized, text
+from tools.stack import Stack
 
 CONTENT = {
     "text": text(2 * FRAME_BYTES + 12_345),

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs import errors
-from libs.contracts import blobs
-from libs.contracts.blobs import CompleteUpload, FindUpload, Upload
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import CompleteUpload, FindUpload, Upload
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.blobs.uploads import PIECE_BYTES_MAX
 from tests.blobs.support import Desk, sha256
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 async def test_pieces_become_a_blob(desk: Desk):

@@ -15,11 +15,11 @@ import pytest
 
 from libs import errors
 from libs.contracts.ids import new_id
-from libs.stack.ports import LOOPBACK, choose_port
 from services.blobs.model.keys import new_key
 from services.blobs.storage import Credentials, Missing, Storage, open_storage
 from services.blobs.storage.local import LocalStorage
 from tests.support.s3 import CREDENTIALS
+from tools.stack.ports import LOOPBACK, choose_port
 
 PROJECT = UUID(int=7)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts.blobs import BeginUpload
+from libs.contracts.blobs.transfers import BeginUpload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.blobs import leases

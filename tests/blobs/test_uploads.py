@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from libs import errors
-from libs.contracts import blobs
-from libs.contracts.blobs import BlobState, Codec, FindUpload, Upload
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import BlobState, Codec, FindUpload, Upload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.blobs.support import Desk, sha256, stored_keys, swept, text
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 @pytest.mark.parametrize(

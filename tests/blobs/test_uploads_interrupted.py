@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from libs import errors
-from libs.contracts import blobs
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import FindUpload
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.blobs.transfers import FindUpload
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.blobs.support import Desk, stored_keys, swept
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 async def test_an_interrupted_upload_leaves_nothing(desk: Desk, owner: Pool, stack: Stack):

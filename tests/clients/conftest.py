@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from libs.stack import Stack
 from tests.clients.scenarios import Scenario, require_node
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 REPLICAS = {"events": 1, "collab": 2, "blobs": 1, "gateway": 1}
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from libs.stack import Stack
 from tests.clients.conftest import Friends
 from tests.clients.scenarios import Scenario
 from tests.support.stack import kill_everything
+from tools.stack import Stack
 
 EDITS = 3_000
 ACKS_BEFORE_KILL = 20

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.clients.scenarios import Scenario, require_node
 from tests.gateway.cutting import Cut, cutting_proxy
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 SIZE = 5_000_000
 CHUNK = 600_000

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from libs.stack import Stack
 from tests.clients.conftest import Friends, shown
 from tests.clients.scenarios import Scenario, require_node
 from tests.support.people import People
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 SOON_MS = 1000
 REPLICAS = {"gateway": 2, "collab": 2, "events": 1}

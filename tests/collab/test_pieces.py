@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, pieces, updates
 from tests.collab.formats.contents import BLOCKS, NOBODY, Json, examples, got, put
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from libs.contracts.content import ContentFormat
-from libs.contracts.yprotocol import varuint
+from libs.contracts.collab.content import ContentFormat
+from libs.contracts.collab.yprotocol import varuint
 from services.collab import formats, surrogates, updates
 
 # Made by Yjs 13.6.

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from libs.cli.operate.collab import collab
-from libs.cli.operate.migrate import migrate
-from libs.contracts.migration import MigrationOutcome
-from libs.contracts.persistence import SnapshotSource
+from libs.contracts.collab.migration import MigrationOutcome
+from libs.contracts.collab.persistence import SnapshotSource
 from services.collab.settings import table
+from tools.cli.operate.collab import collab
+from tools.cli.operate.migrate import migrate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "upkeep.md").read_text()
 

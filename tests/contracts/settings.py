@@ -8,15 +8,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from libs.process import ProcessSettings, allows_none
-from libs.stack.settings import DECIDED, PREFIX
 from services.blobs.settings import Settings as Blobs
 from services.collab.settings import CollabSettings as Collab
 from services.events.settings import Settings as Events
 from services.gateway.settings import Settings as Gateway
+from tools.stack.settings import DECIDED, PREFIX
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/settings.md"
-NAMES = ROOT / "libs/stack/settings.txt"
+NAMES = ROOT / "tools/stack/settings.txt"
 
 SERVICES: dict[str, type[ProcessSettings]] = {
     "gateway": Gateway,

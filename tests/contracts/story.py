@@ -9,19 +9,19 @@ from uuid import UUID
 import nats
 
 from libs.bus import Caller, connect_broker
-from libs.contracts import lifecycle, teams
 from libs.contracts.actor import Role
+from libs.contracts.events import lifecycle, teams
+from libs.contracts.events.manuscript import CHANGE, Change
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import CHANGE, Change
-from libs.contracts.resources import Kind
 from libs.postgres import connect
-from libs.stack import Stack
 from services.events.catalogue.types import event_types
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.log import Cause, Draft
 from services.events.store import Store, Transaction
 from tests.events.files import attach, detach
 from tests.events.support import World
+from tools.stack import Stack
 
 type Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from libs.contracts.events.sync import Push
 from libs.contracts.ids import new_id
-from libs.contracts.sync import Push
 from services.events.model.log import canonical as earlier
 from services.events.sync.checksums import checksums_of
 from tests.clients.scenarios import require_node

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import jsonschema_rs
 import pytest
 
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from services.events.catalogue.schemas import document
 from services.events.catalogue.types import event_types

@@ -6,8 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from libs.contracts.events import Announcement
-from libs.stack import Stack
+from libs.contracts.events.event import Announcement
 from services.events.bundles.names import operation
 from services.events.catalogue.files import SCHEMAS, objections, there, wanted
 from services.events.catalogue.schemas import document
@@ -17,6 +16,7 @@ from services.events.model.log import BIRTHS, fold
 from tests.contracts.normal import first_of_each, golden, shape
 from tests.contracts.story import told, types_missing
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 type Json = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from libs import errors
 from libs.contracts import names
-from libs.contracts.bundles import Label
-from libs.contracts.files import FilePath
-from libs.contracts.resources import KnownName, Name
+from libs.contracts.events.bundles import Label
+from libs.contracts.events.files import FilePath
+from libs.contracts.values import KnownName, Name
 from services.blobs.model.paths import require_file_name, require_path, require_prefix
 
 GOOD = [

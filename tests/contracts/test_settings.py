@@ -3,8 +3,8 @@
 import pytest
 
 from libs.process import ProcessSettings, allows_none
-from libs.stack.settings import known
 from tests.contracts import settings
+from tools.stack.settings import known
 
 
 def test_the_page_and_the_list_are_those_of_the_services() -> None:

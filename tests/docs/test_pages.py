@@ -16,12 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from libs.stack import Stack
-from libs.stack import postgres as binaries
 from tests.docs.pages import ELSEWHERE, READ, ROOT, RUN, SHOWN, Block, blocks, pages
 from tests.support.people import People
 from tests.support.stack import real_stack
 from tests.support.waiting import until
+from tools.stack import Stack
+from tools.stack import postgres as binaries
 
 PAGE_S_MAX = 240
 EDITS = 30

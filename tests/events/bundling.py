@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from libs.contracts import bundles as b
+from libs.contracts.events import bundles as b
 from libs.contracts.ids import new_id
 from services.events.model.aggregates import AGGREGATES
 from tests.events.support import Json, World

@@ -10,7 +10,6 @@ from nats.aio.client import Client
 
 from libs.bus import Caller, connect_broker
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
 from services.events.audit.handlers import subscribe_audit
 from services.events.bundles.subscription import subscribe_bundles
 from services.events.handlers import subscribe
@@ -23,6 +22,7 @@ from services.events.workspaces.texts import Texts
 from services.events.workspaces.work import Work
 from services.events.workspaces.worker import Worker
 from tests.events.support import World
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from libs.bus import Caller
-from libs.contracts import files
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import SETTLE_CLAIM, SettleClaim
+from libs.contracts.blobs.transfers import SETTLE_CLAIM, SettleClaim
+from libs.contracts.events import files
 from libs.contracts.ids import new_id
 from tests.events.support import Json, World
 

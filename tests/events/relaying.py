@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from libs.bus import Relay
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.postgres import Pool
 from services.events.store import of_events
 from tests.events.support import World

@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from libs.bus import Caller
-from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events import manuscript as m
+from libs.contracts.events.resources import Kind, Member
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind, Member
 from libs.contracts.rpc import DEADLINE_S_DEFAULT
 
 type Json = dict[str, Any]

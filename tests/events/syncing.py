@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from libs.contracts import sync as s
-from libs.contracts.events import Announcement
+from libs.contracts.events import sync as s
+from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES

@@ -8,7 +8,7 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Role
-from libs.contracts.bundles import OPERATIONS_WARNED, BundleType
+from libs.contracts.events.bundles import OPERATIONS_WARNED, BundleType
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.model.log import first_broken

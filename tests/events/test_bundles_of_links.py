@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs import errors
-from libs.contracts.resources import Kind
+from libs.contracts.events.resources import Kind
 from tests.events.bundling import Bundling, bundle_of, delete, put, restore
 from tests.events.support import Json, World
 

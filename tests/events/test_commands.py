@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor
+from libs.contracts.events import manuscript as m
 from libs.contracts.ids import new_id
-from libs.contracts.resources import SUMMARY_CHARS_MAX
+from libs.contracts.values import SUMMARY_CHARS_MAX
 from libs.postgres import Pool
 from tests.events.support import Json, World
 

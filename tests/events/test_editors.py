@@ -7,9 +7,9 @@ import pytest
 
 from libs import errors
 from libs.contracts.editors import EditorInUse
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.postgres import Pool
 from services.events.model.aggregates import PROJECT
 from services.events.model.log import fold

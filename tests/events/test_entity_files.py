@@ -6,7 +6,7 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import files
+from libs.contracts.events import files
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from tests.events.files import (

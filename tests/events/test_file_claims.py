@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs import errors
-from libs.contracts.blobs import CLAIM_LIFE_S_MAX
+from libs.contracts.blobs.transfers import CLAIM_LIFE_S_MAX
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.store import SQL

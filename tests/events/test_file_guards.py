@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts.bundles import Committed
+from libs.contracts.events.bundles import Committed
+from libs.contracts.events.sync import PUSH, Push
 from libs.contracts.ids import new_id
-from libs.contracts.sync import PUSH, Push
 from libs.postgres import Pool
 from services.events.model.aggregates import ENTITY
 from services.events.model.log import canonical

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import bundles as b
-from libs.contracts import manuscript as m
-from libs.contracts import teams as t
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events import bundles as b
+from libs.contracts.events import manuscript as m
+from libs.contracts.events import teams as t
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from tests.events.bundling import Bundling, delete

@@ -8,8 +8,8 @@ import pytest
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Role
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from tests.events.support import Json, World
 
 ABOVE: dict[Kind, Kind] = {"book": "project", "chapter": "book", "scene": "chapter"}

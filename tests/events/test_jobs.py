@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from libs import errors
-from libs.contracts.bundles import OPERATIONS_MAX, BundleType
-from libs.contracts.events import Source
+from libs.contracts.events.bundles import OPERATIONS_MAX, BundleType
+from libs.contracts.events.event import Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.bundles.jobs import JobExpiry

@@ -8,9 +8,9 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import workspaces as w
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import BundleType, Committed
+from libs.contracts.events import workspaces as w
+from libs.contracts.events.bundles import BundleType, Committed
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from tests.events.bundling import ALL, Bundling, bundle_of

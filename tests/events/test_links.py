@@ -7,7 +7,7 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import manuscript as m
+from libs.contracts.events import manuscript as m
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from tests.events.support import Json, World, entity

@@ -9,8 +9,8 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Role
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from tests.events.support import Json, World
 
 PAST, SOON, LATER = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "2101-01-01T00:00:00Z"

@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from libs.bus import Caller
 from libs.contracts.actor import Role
-from libs.contracts.events import Event, Source
+from libs.contracts.events.event import Event, Source
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.errors import AppError
 from libs.postgres import Pool
 from services.events.model.aggregate import Row

@@ -8,10 +8,10 @@ from libs.bus import relay as relay_module
 from libs.bus.declare import declare
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.events.relaying import arrived, scribble
 from tests.events.support import World
 from tests.support.tasks import running
+from tools.stack import Stack
 
 
 @pytest.mark.parametrize("lost", ["the stream", "its messages"])

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from libs import errors
-from libs.contracts import manuscript as m
-from libs.contracts.branches import BranchCreate
-from libs.contracts.history import SnapshotCreate, SnapshotPatch
+from libs.contracts.collab.branches import BranchCreate
+from libs.contracts.collab.history import SnapshotCreate, SnapshotPatch
+from libs.contracts.events import manuscript as m
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.workspaces.document import read

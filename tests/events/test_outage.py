@@ -4,8 +4,8 @@ import asyncio
 
 from libs.contracts.ids import new_id
 from libs.errors import Unavailable
-from libs.stack import Stack
 from tests.events.support import World
+from tools.stack import Stack
 
 
 async def test_killed_database_is_unavailable_and_comes_back(stack: Stack, world: World) -> None:

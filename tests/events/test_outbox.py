@@ -8,13 +8,13 @@ from nats.aio.client import Client
 from libs.contracts.ids import new_id
 from libs.errors import Unavailable
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.events.model.aggregates import BOOK
 from services.events.model.log import Cause, Draft
 from services.events.model.order import place
 from services.events.store import Store, Transaction
 from tests.events.relaying import ARRIVAL_S_MAX, arrived, relaying, scribble
 from tests.events.support import World
+from tools.stack import Stack
 
 
 async def connected(bus: Client) -> None:

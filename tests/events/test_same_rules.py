@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from libs import errors
+from libs.contracts.events.sync import RESOLVE, Resolve
 from libs.contracts.ids import new_id
-from libs.contracts.sync import RESOLVE, Resolve
 from tests.events.bundling import ALL, OPERATIONS, Bundling, bundle_of, fields_in, put
 from tests.events.support import Json, World
 from tests.events.syncing import Peer

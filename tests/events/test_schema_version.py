@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts.events import Event, Source
+from libs.contracts.events.event import Event, Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.model.aggregates import SCENE

@@ -10,17 +10,17 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from libs import errors
-from libs.contracts import manuscript as m
+from libs.contracts.events import manuscript as m
+from libs.contracts.events.manuscript import LIST_BOOK_SCENES, ListBookScenes
+from libs.contracts.events.world import ALIASES_MAX, GOALS_MAX
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import LIST_BOOK_SCENES, ListBookScenes
-from libs.contracts.resources import SUMMARY_CHARS_MAX
 from libs.contracts.values import (
     OBJECT_BYTES_MAX,
     OBJECT_WRITTEN_BYTES_MAX,
     PROMPT_CHARS_MAX,
+    SUMMARY_CHARS_MAX,
     JsonObject,
 )
-from libs.contracts.world import ALIASES_MAX, GOALS_MAX
 from services.events.model.actions import changing
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES

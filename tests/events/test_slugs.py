@@ -6,8 +6,8 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Actor
+from libs.contracts.events.resources import ProjectCreate
 from libs.contracts.ids import new_id
-from libs.contracts.resources import ProjectCreate
 from services.events.model.aggregates.project import slugs
 from tests.events.support import World
 

@@ -8,7 +8,7 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import story as s
+from libs.contracts.events import story as s
 from tests.events.support import Json, World
 
 SCENES = ("Letter I", "The laboratory", "The glacier", "The hut", "The wedding night")

@@ -11,11 +11,10 @@ from opentelemetry import baggage, context
 from libs import errors
 from libs.bus import Relay, connect_broker
 from libs.bus.declare import declare
+from libs.contracts.events.sync import LIST_CONFLICTS, ListConflicts, Pushed
 from libs.contracts.ids import new_id
-from libs.contracts.sync import LIST_CONFLICTS, ListConflicts, Pushed
 from libs.contracts.values import PROMPT_CHARS_MAX
 from libs.postgres import Connection, Pool
-from libs.stack import Stack
 from libs.telemetry import CAUSATION
 from services.events.model.aggregates import SCENE
 from services.events.model.log import Cause, Draft
@@ -25,6 +24,7 @@ from tests.events.bundling import Bundling, create, delete, fields_in, put
 from tests.events.support import Json, World
 from tests.events.syncing import Copy, Peer, checkpoint, digest
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts import workspaces as w
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.workspaces.worker import Worker

@@ -14,10 +14,8 @@ import asyncpg
 import pytest
 
 from libs.bus import Caller, Relay, connect_broker
-from libs.contracts import audit
+from libs.contracts.events import audit
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
-from libs.stack.postgres import find_binaries
 from services.events.audit.handlers import subscribe_audit
 from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
@@ -32,6 +30,8 @@ from tests.events.integrity.test_archive import age, archive
 from tests.events.lifecycle.support import Ending, finish, flaws, furnished, require_equal
 from tests.events.relaying import announced
 from tests.events.support import World
+from tools.stack import Stack
+from tools.stack.postgres import find_binaries
 
 LOG = "SELECT * FROM event_log ORDER BY id"
 HOURS = "SELECT project_id, event_type, hour, count FROM event_hours"

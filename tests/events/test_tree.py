@@ -3,7 +3,7 @@
 import pytest
 
 from libs import errors
-from libs.contracts.tree import READ_TREE, ReadTree, Tree
+from libs.contracts.events.tree import READ_TREE, ReadTree, Tree
 from tests.events.support import World
 
 READS = "services.events.handlers.reads"

@@ -6,7 +6,7 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Role
-from libs.contracts.bundles import BundleType
+from libs.contracts.events.bundles import BundleType
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from tests.events.bundling import (

@@ -7,8 +7,8 @@ import pytest
 from nats.aio.client import Client
 
 from libs.bus import Relay, relay
+from libs.contracts.events.manuscript import Change
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Change
 from libs.postgres import Pool
 from services.events.handlers.commands import Commands
 from services.events.store import Store

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from libs import errors
 from libs.bus import Caller
+from libs.contracts.events.resources import Kind
+from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, Head
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
-from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
 from libs.postgres import Pool
 from services.events.model.aggregate import Aggregate
 from services.events.workspaces import taking

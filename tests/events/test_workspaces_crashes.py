@@ -16,12 +16,12 @@ import httpx
 import pytest
 
 from libs.postgres import Pool, connect
-from libs.stack import Stack
-from libs.stack.part import Spec
 from services.events.failpoints import VARIABLE
 from tests.gateway.support import Json, Manuscript, Person
 from tests.support.stack import TEST_LIMITS
 from tests.support.waiting import until
+from tools.stack import Stack
+from tools.stack.part import Spec
 
 STEPS = (
     "workspaces.taken",

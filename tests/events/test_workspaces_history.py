@@ -8,8 +8,8 @@ import zstandard
 
 from libs import errors
 from libs.contracts.actor import Actor
+from libs.contracts.events.workspaces import ReadLog
 from libs.contracts.ids import new_id
-from libs.contracts.workspaces import ReadLog
 from libs.postgres import Pool
 from services.events.integrity.chain import digest
 from services.events.store import Store

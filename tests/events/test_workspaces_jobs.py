@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from libs import errors
-from libs.contracts import workspaces as w
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.workspaces.worker import TRIES_MAX, Worker

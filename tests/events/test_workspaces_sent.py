@@ -6,8 +6,8 @@ import pytest
 import zstandard
 
 from libs import errors
-from libs.contracts import workspaces as w
 from libs.contracts.actor import Actor
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.workspaces.worker import Worker

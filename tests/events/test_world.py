@@ -8,9 +8,9 @@ import pytest
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Role
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.postgres import Pool
 from tests.events.support import Json, World, entity
 from tests.events.test_log import log, require_replayed

@@ -5,7 +5,7 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts.resources import Kind
+from libs.contracts.events.resources import Kind
 from libs.postgres import Pool
 from tests.events.support import Json, World, entity
 from tests.events.test_tables import undone

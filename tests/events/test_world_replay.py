@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from libs import errors
 from libs.bus import Caller
+from libs.contracts.events.resources import Kind
+from libs.contracts.events.world import AppearanceRole, EntityType, RelationType, TaskStatus
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
-from libs.contracts.world import AppearanceRole, EntityType, RelationType, TaskStatus
 from libs.errors import AppError
 from libs.postgres import Pool
 from services.events.model.aggregate import Aggregate

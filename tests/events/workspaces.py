@@ -8,8 +8,8 @@ from uuid import UUID
 
 import zstandard
 
-from libs.contracts import workspaces as w
 from libs.contracts.actor import Actor
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.model.log import Cause

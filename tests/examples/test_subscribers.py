@@ -19,12 +19,12 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from libs.bus.declare import declare, subscribers_of
 from libs.contracts.subjects import SUBSCRIBER, fact
-from libs.stack import Stack
-from libs.stack.services import ROOT
 from tests.clients.scenarios import require_node
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
 from tests.support.waiting import until
+from tools.stack import Stack
+from tools.stack.services import ROOT
 
 WRITERS = 4
 WRITES = 60

@@ -11,8 +11,8 @@ import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from libs.bus import Caller, connect_broker, subscribe_facts
-from libs.contracts import bundles as b
-from libs.contracts.events import Announcement
+from libs.contracts.events import bundles as b
+from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
 from libs.errors import Conflict, NotFound, Unavailable

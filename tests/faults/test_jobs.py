@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from libs.bus import Caller, connect_broker
-from libs.contracts import bundles as b
+from libs.contracts.events import bundles as b
 from libs.contracts.ids import new_id
 from libs.errors import Unavailable
 from libs.postgres import Pool, connect

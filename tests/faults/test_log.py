@@ -10,7 +10,8 @@ import pytest
 from nats.aio.msg import Msg
 from pycrdt import Doc, Text, TransactionEvent
 
-from libs.contracts import frames, subjects
+from libs.contracts import subjects
+from libs.contracts.collab import frames
 from tests.faults.ledger import LogCopy
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery

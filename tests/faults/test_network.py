@@ -6,11 +6,11 @@ import itertools
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.faults.conftest import Note
 from tests.faults.scenario import Play, account, nothing_lost
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery
+from tools.stack import Stack
 
 pytestmark = pytest.mark.alone
 

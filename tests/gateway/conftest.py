@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from libs.postgres import Pool, connect
-from libs.stack import Stack
-from services.gateway.teams import TeamStore
+from services.gateway.accounts.teams import TeamStore
 from tests.gateway.support import Manuscript, Person
+from tools.stack import Stack
 
 PLENTY = "100000"
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
-from libs.contracts.workspaces import FORMAT
+from libs.contracts.events.workspaces import FORMAT
 from tests.gateway.support import Json, Manuscript, Person
 
 ENDS_WITHIN_S = 60.0

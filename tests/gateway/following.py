@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from libs.stack import Stack
 from tests.gateway.support import Json, Person
 from tests.support.waiting import until
+from tools.stack import Stack
 
 QUIET_S = 0.5
 """Long enough for an event to come that must not come."""

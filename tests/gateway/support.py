@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import httpx
 
 from libs.contracts.actor import Role
-from libs.stack import Stack
-from libs.stack.ports import choose_port
 from tests.support.waiting import until
+from tools.stack import Stack
+from tools.stack.ports import choose_port
 
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from libs.contracts.actor import Role
-from libs.stack import Stack
-from services.gateway import permissions
-from services.gateway.permissions import MATRIX, Access
+from services.gateway.access import permissions
+from services.gateway.access.permissions import MATRIX, Access
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import ids_of
 from tests.support.wsclient import WsClient
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 SOON_S = 1.0
 PLACED_WAIT_S = 10.0

@@ -7,12 +7,12 @@ import nats
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.audit import AuditLine
+from libs.contracts.events.audit import AuditLine
 from libs.contracts.ids import new_id
-from libs.stack import Stack
-from services.gateway.routes.audit import VALUE_CHARS_MAX, sentence
+from services.gateway.api.audit import VALUE_CHARS_MAX, sentence
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.teams import grant, team_of
+from tools.stack import Stack
 
 
 async def entries(person: Person, manuscript: Manuscript, **asked: Any) -> list[Json]:

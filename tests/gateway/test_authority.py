@@ -12,15 +12,15 @@ from nats.js.kv import KeyValue
 from libs import errors
 from libs.bus import Caller, Client, connect_broker
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events.manuscript import PUT_MEMBER, REMOVE_MEMBER, PutMember, RemoveMember
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import PUT_MEMBER, REMOVE_MEMBER, PutMember, RemoveMember
 from libs.postgres import Pool, connect
-from libs.stack import Stack
-from services.gateway.authority import Authority
-from services.gateway.identity import Identity
-from services.gateway.teams import TeamStore
+from services.gateway.access.authority import Authority
+from services.gateway.accounts.identity import Identity
+from services.gateway.accounts.teams import TeamStore
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 class Nobody:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.blobs import BLOB_BYTES_MAX
-from libs.stack import Stack
+from libs.contracts.values import BLOB_BYTES_MAX
 from tests.gateway.blobs import NOISE, TEXT, blobs_of, send, sha, stored
 from tests.gateway.support import Json, Manuscript, Person, is_problem
+from tools.stack import Stack
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import asyncpg
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.blobs import NOISE, TEXT, blobs_of, path_in, send, sha, stored
 from tests.gateway.support import Manuscript, Person, is_problem
+from tools.stack import Stack
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.bundles import OPERATIONS_MAX
+from libs.contracts.events.bundles import OPERATIONS_MAX
+from libs.contracts.events.sync import CHECKPOINT_OPERATIONS_MAX
 from libs.contracts.ids import new_id
-from libs.contracts.sync import CHECKPOINT_OPERATIONS_MAX
 from tests.events.bundling import create, delete, field, put, restore
 from tests.events.syncing import checkpoint
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id

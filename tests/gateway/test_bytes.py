@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from libs import errors
-from libs.contracts.blobs import Ticket
-from libs.stack.ports import choose_port
-from services.gateway import bytes as carrying
-from services.gateway.bytes import Bytes
-from services.gateway.edge.route import Cut
+from libs.contracts.blobs.transfers import Ticket
+from services.gateway.http import forwarding as carrying
+from services.gateway.http.forwarding import Bytes
+from services.gateway.http.route import Cut
+from tools.stack.ports import choose_port
 
 type Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.contracts.actor import Role
-from services.gateway.edge import etags
+from services.gateway.http import etags
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.teams import grant, team_of
 

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.support import Json, Person, is_problem
 from tests.support.s3 import ACCESS, SECRET, bucket_at, rclone
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 NOISE = os.urandom(9 << 20)
 """Does not compress, and is put in parts."""

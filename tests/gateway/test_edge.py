@@ -15,10 +15,10 @@ from websockets.typing import Origin
 
 from libs import errors
 from libs.contracts.ids import new_id
-from libs.stack import Stack
-from services.gateway import problems
+from services.gateway.http import problems
 from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem
 from tests.support.waiting import until
+from tools.stack import Stack
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -29,7 +29,7 @@ class TestProblems:
         assert errors.BY_CODE.keys() <= problems.STATUS.keys()
 
     def test_the_page_in_the_docs_is_current(self):
-        """When this fails: python -m services.gateway.problems > docs/errors.md."""
+        """When this fails: python -m services.gateway.http.problems > docs/errors.md."""
         assert (DOCS / "errors.md").read_text() == problems.document()
 
     async def test_what_the_framework_refuses_is_a_problem_too(self, http: httpx.AsyncClient):

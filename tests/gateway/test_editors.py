@@ -13,14 +13,14 @@ import nats
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.branches import MERGE_BRANCH
-from libs.contracts.content import CONVERT_SCENE, WRITE_CONTENT, WriteContent
+from libs.contracts.collab.branches import MERGE_BRANCH
+from libs.contracts.collab.content import CONVERT_SCENE, WRITE_CONTENT, WriteContent
+from libs.contracts.collab.history import RESTORE_VERSION
 from libs.contracts.editors import EditorDefinition, SceneEditor
-from libs.contracts.history import RESTORE_VERSION
-from libs.stack import Stack
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.test_schema_gate import update_of
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOON_S = 1.0

@@ -14,13 +14,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from libs.postgres import Pool
-from libs.stack import Stack
-from services.gateway.identity import Identity
-from services.gateway.identity.endings import Endings
-from services.gateway.identity.store import IdentityStore
+from services.gateway.accounts.identity import Identity
+from services.gateway.accounts.identity.endings import Endings
+from services.gateway.accounts.identity.store import IdentityStore
 from tests.gateway.following import following
 from tests.gateway.support import PASSWORD, Manuscript, Person, is_problem, some_id
 from tests.support.waiting import until
+from tools.stack import Stack
 
 UNAUTHENTICATED = 4401
 SOON_S = 4.0

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.following import (
     Follower,
     announced,
@@ -20,6 +19,7 @@ from tests.gateway.support import (
     Person,
     is_problem,
 )
+from tools.stack import Stack
 
 WRITERS = 4
 

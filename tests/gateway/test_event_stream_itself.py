@@ -12,17 +12,17 @@ from libs import errors
 from libs.bus import Caller, Client, connect_broker
 from libs.contracts.actor import Role
 from libs.postgres import connect
-from libs.stack import Stack
 from services.events.model.aggregates import AGGREGATES
-from services.gateway import permissions
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
-from services.gateway.permissions import Access
+from services.gateway.access import permissions
+from services.gateway.access.authority import Authority
+from services.gateway.access.permissions import Access
+from services.gateway.accounts.identity.model import Identity
+from services.gateway.accounts.teams import TeamStore
 from services.gateway.streams import Streams, stream, streams, tail
 from services.gateway.streams.rights import action_of
-from services.gateway.teams import TeamStore
 from tests.gateway.following import Follower, announced
 from tests.gateway.support import Manuscript, Person
+from tools.stack import Stack
 
 
 class NobodyAsks:

@@ -12,7 +12,6 @@ import httpx
 import psutil
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.following import (
     Follower,
     announced,
@@ -21,6 +20,7 @@ from tests.gateway.following import (
 )
 from tests.gateway.support import Manuscript, Person, gateway_beside
 from tests.support.waiting import until
+from tools.stack import Stack
 
 STALLED_S_MAX = 40
 GUIDE_CHARS = 26_000

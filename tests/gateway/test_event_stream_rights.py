@@ -7,7 +7,6 @@ import time
 import pytest
 
 from libs.contracts.actor import Role
-from libs.stack import Stack
 from services.gateway.streams.streams import PERSON_STREAMS_MAX
 from tests.gateway.following import (
     Follower,
@@ -19,6 +18,7 @@ from tests.gateway.following import (
 )
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 @pytest.fixture

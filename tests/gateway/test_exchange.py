@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import errors
-from libs.contracts.workspaces import JOBS_OPEN_MAX, PACKAGES_OPEN_MAX
+from libs.contracts.events.workspaces import JOBS_OPEN_MAX, PACKAGES_OPEN_MAX
 from libs.errors import AppError
-from libs.stack import Stack
 from services.gateway.exchange import unpacking
 from services.gateway.exchange.unpacking import Unpacking
 from services.gateway.exchange.uploads import UPLOAD_BYTES_MAX, Uploads
@@ -32,6 +31,7 @@ from tests.gateway.exchange import (
 )
 from tests.gateway.support import Manuscript, Person, is_problem, some_id
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 async def test_there_and_back(mary: Person, percy: Person, manuscript: Manuscript) -> None:

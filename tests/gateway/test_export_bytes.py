@@ -13,15 +13,15 @@ import pytest
 from libs import errors
 from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import Ticket
-from libs.stack import Stack
-from services.gateway.blobs import Blobs
-from services.gateway.bytes import Bytes
-from services.gateway.edge.route import Answer
+from libs.contracts.blobs.transfers import Ticket
 from services.gateway.exchange import bytes_of
 from services.gateway.exchange.bytes_of import BytesOf, Missing
+from services.gateway.http.blob_tickets import Blobs
+from services.gateway.http.forwarding import Bytes
+from services.gateway.http.route import Answer
 from tests.gateway.cutting import Cut, cutting_proxy
 from tests.gateway.support import Manuscript, Person
+from tools.stack import Stack
 
 CONTENT = os.urandom(3 << 20)
 CUT_BYTES = 1_200_000

@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.blobs import Blob as BlobModel
-from libs.contracts.blobs import BlobState, Codec
-from libs.contracts.file_paths import segment
+from libs.contracts.blobs.transfers import Blob as BlobModel
+from libs.contracts.blobs.transfers import BlobState, Codec
+from libs.contracts.events.file_paths import segment
+from libs.contracts.events.world import EntityType, FileType
 from libs.contracts.ids import new_id
-from libs.contracts.world import EntityType, FileType
-from libs.stack import Stack
-from services.gateway.files import PREVIEW_BYTES, file_type, preview_of, stored_file, words
+from services.gateway.api.file_views import PREVIEW_BYTES, file_type, preview_of, stored_file, words
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
+from tools.stack import Stack
 
 TEXT = "# Night\n\nIt was on a dreary night of November ¿ that I beheld 手紙.\n" * 20
 PDF = b"%PDF-1.7\n" + os.urandom(3000)

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.fuzz_hooks import REACHED
 from tests.gateway.support import ROOT, Manuscript
+from tools.stack import Stack
 
 WAIT_S = 240
 """For what takes some 20 s on a machine that has nothing else to do."""

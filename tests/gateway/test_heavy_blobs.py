@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from libs.stack import Stack
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.support.memory import forget_peak, peak_bytes
+from tools.stack import Stack
 
 MIB = 1 << 20
 LARGE_BYTES = 256 * MIB

@@ -8,8 +8,8 @@ import asyncpg
 import httpx
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.support import Manuscript, Person, is_problem
+from tools.stack import Stack
 
 
 @pytest.fixture

@@ -15,18 +15,18 @@ import pytest
 
 from libs import errors
 from libs.postgres import Pool
-from libs.stack import Stack
-from services.gateway.identity import Identity
-from services.gateway.identity.access import AccessTokens
-from services.gateway.identity.keys import KEY_REST_S, KeyRing, rotate_keys
-from services.gateway.identity.model import Person as Account
-from services.gateway.identity.model import digest
-from services.gateway.identity.names import normal_email
-from services.gateway.identity.passwords import Passwords
-from services.gateway.identity.store import REFRESH_GRACE_S
-from services.gateway.operators import Operators
+from services.gateway.access.operators import Operators
+from services.gateway.accounts.identity import Identity
+from services.gateway.accounts.identity.access import AccessTokens
+from services.gateway.accounts.identity.keys import KEY_REST_S, KeyRing, rotate_keys
+from services.gateway.accounts.identity.model import Person as Account
+from services.gateway.accounts.identity.model import digest
+from services.gateway.accounts.identity.names import normal_email
+from services.gateway.accounts.identity.passwords import Passwords
+from services.gateway.accounts.identity.store import REFRESH_GRACE_S
 from tests.gateway.support import PASSWORD, Person, is_problem, some_id
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 class TestAccounts:

@@ -8,10 +8,10 @@ import pytest
 from litestar import Litestar, Request, Response, post
 
 from libs.process.server import HttpServer
-from libs.stack.ports import choose_port
-from services.gateway.edge import incoming
-from services.gateway.edge.incoming import Incoming
-from services.gateway.problems import answer_failure
+from services.gateway.http import incoming
+from services.gateway.http.incoming import Incoming
+from services.gateway.http.problems import answer_failure
+from tools.stack.ports import choose_port
 
 SIZE_MAX = 100_000
 

@@ -10,15 +10,15 @@ from uuid import UUID
 import httpx
 import pytest
 
+from libs.contracts.events.sync import Pulled
 from libs.contracts.ids import new_id
-from libs.contracts.sync import Pulled
-from libs.stack import Stack
 from tests.events.bundling import create, put
 from tests.events.syncing import Copy, checkpoint
 from tests.gateway.cutting import Cut, cutting_proxy
 from tests.gateway.support import Json, Manuscript, Person
 from tests.support.stack import real_stack
 from tests.support.waiting import until
+from tools.stack import Stack
 
 SEED = 20261
 CHECKPOINTS = 25

@@ -11,9 +11,9 @@ import pytest
 
 from libs.bus import Client
 from libs.contracts.actor import Role
-from libs.stack import Stack
-from services.gateway.limits import WINDOW_S, LimitClass, Limits, caller_of, client_address
+from services.gateway.access.limits import WINDOW_S, LimitClass, Limits, caller_of, client_address
 from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem, some_id
+from tools.stack import Stack
 
 SMALL = {
     "limit_auth_per_minute": 8,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from libs.stack import Stack
-from services.gateway.limits import WINDOW_S
+from services.gateway.access.limits import WINDOW_S
 from tests.gateway.support import PASSWORD, Person, gateway_beside, is_problem
+from tools.stack import Stack
 
 FAILURES = 5
 

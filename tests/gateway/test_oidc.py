@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import algorithms
 
-from libs.stack import Stack
 from tests.gateway.support import Manuscript, Person, gateway_beside, is_problem
+from tools.stack import Stack
 
 AUDIENCE = "scriptorium-clients"
 

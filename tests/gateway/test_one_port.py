@@ -10,8 +10,8 @@ import psutil
 import pytest
 import websockets
 
-from libs.stack import Stack
 from tests.gateway.support import Manuscript, Person, gateway_beside
+from tools.stack import Stack
 
 
 def pid_of(url: str) -> int:

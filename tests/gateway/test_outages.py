@@ -2,9 +2,9 @@
 
 import pytest
 
-from libs.stack import Stack
 from tests.gateway.support import Manuscript
 from tests.support.waiting import until
+from tools.stack import Stack
 
 
 @pytest.mark.parametrize("server", ["postgres", "nats"])

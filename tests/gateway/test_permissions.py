@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from libs.contracts.actor import Role
-from services.gateway import permissions
-from services.gateway.permissions import MATRIX, Access, may_assign, require, scope_of
+from services.gateway.access import permissions
+from services.gateway.access.permissions import MATRIX, Access, may_assign, require, scope_of
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import furnish, routes_to
 
@@ -284,7 +284,7 @@ class TestMatrix:
                 require(access, action)
 
     def test_the_page_in_the_docs_is_current(self):
-        """When this fails: python -m services.gateway.permissions > docs/permissions.md."""
+        """When this fails: python -m services.gateway.access.permissions > docs/permissions.md."""
         assert (DOCS / "permissions.md").read_text() == permissions.document()
 
 

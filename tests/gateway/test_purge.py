@@ -7,10 +7,10 @@ import asyncpg
 import httpx
 
 from libs.contracts.actor import Role
-from libs.stack import Stack
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.support.waiting import until
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 PURGE_S_MAX = 30.0
 LOG = "SELECT count(*) FROM scene_versions WHERE scene_id = $1"

@@ -9,8 +9,8 @@ import pytest
 from pycrdt import Doc, Text
 
 from libs import errors
-from services.gateway.authority import Authority
-from services.gateway.schema import declared_schema, require_schema
+from services.gateway.access.authority import Authority
+from services.gateway.access.schema_gate import declared_schema, require_schema
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.gateway.test_authority import authority, client, identity_of, pool
 from tests.support.waiting import until

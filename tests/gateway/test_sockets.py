@@ -11,12 +11,12 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from libs.stack import Stack
-from services.gateway.limits import WINDOW_S
+from services.gateway.access.limits import WINDOW_S
 from services.gateway.live.application import HELLO_BYTES_MAX
 from services.gateway.live.places import SILENT_SOCKETS_MAX
 from tests.gateway.support import Manuscript, Person, gateway_beside
 from tests.support.waiting import until
+from tools.stack import Stack
 
 UNAUTHENTICATED = 4401
 TOO_BIG = 1009

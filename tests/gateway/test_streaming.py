@@ -10,9 +10,9 @@ import pytest
 from litestar import Litestar, get
 
 from libs.process.server import HttpServer
-from libs.stack.ports import choose_port
-from services.gateway.edge.route import Answer, Cut, Streamed
-from services.gateway.edge.streaming import StreamedResponse
+from services.gateway.http.route import Answer, Cut, Streamed
+from services.gateway.http.streaming import StreamedResponse
+from tools.stack.ports import choose_port
 
 PART = b"x" * 65_536
 PARTS = 2_000

@@ -18,14 +18,14 @@ from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Role
 from libs.postgres import Pool
 from libs.postgres import connect as connect_pool
-from libs.stack import Stack
-from services.gateway.authority import Authority
-from services.gateway.notices import POLL_INTERVAL_S
-from services.gateway.teams import TeamStore
+from services.gateway.access.authority import Authority
+from services.gateway.accounts.notifications import POLL_INTERVAL_S
+from services.gateway.accounts.teams import TeamStore
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.teams import delete, grant, join, leave, team_of, withdraw
 from tests.gateway.test_authority import Nobody, identity_of
 from tests.support.waiting import until
+from tools.stack import Stack
 
 SOON_S = 1.0
 DENIED = 4003

@@ -8,11 +8,11 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Role
+from libs.contracts.events.teams import TEAMS_UNASKED_MAX
 from libs.contracts.ids import new_id
-from libs.contracts.teams import TEAMS_UNASKED_MAX
 from libs.postgres import Pool
-from services.gateway.teams import TeamStore
-from services.gateway.teams.model import TeamPlace
+from services.gateway.accounts.teams import TeamStore
+from services.gateway.accounts.teams.model import TeamPlace
 from tests.gateway.support import Manuscript, Person, is_problem, some_id
 from tests.gateway.teams import grant, join, leave, team_of
 from tests.support.waiting import until
@@ -169,11 +169,11 @@ class TestTeams:
         self, mary: Person, percy: Person, store: TeamStore, monkeypatch: pytest.MonkeyPatch
     ):
         team, me, him = UUID((await team_of(mary))["id"]), UUID(mary.id), UUID(percy.id)
-        monkeypatch.setattr("services.gateway.teams.store.TEAM_MEMBERS_MAX", 1)
+        monkeypatch.setattr("services.gateway.accounts.teams.store.TEAM_MEMBERS_MAX", 1)
         with pytest.raises(errors.LimitReached):
             await store.put_member(team, me, him, TeamPlace.MEMBER)
-        monkeypatch.setattr("services.gateway.teams.store.TEAM_MEMBERS_MAX", 500)
-        monkeypatch.setattr("services.gateway.teams.store.TEAMS_ACCEPTED_MAX", 1)
+        monkeypatch.setattr("services.gateway.accounts.teams.store.TEAM_MEMBERS_MAX", 500)
+        monkeypatch.setattr("services.gateway.accounts.teams.store.TEAMS_ACCEPTED_MAX", 1)
         await store.put_member(team, me, him, TeamPlace.MEMBER)
         await store.accept(team, him)
 
@@ -204,7 +204,7 @@ class TestConsent:
     async def test_teams_that_one_did_not_choose_do_not_count(
         self, mary: Person, percy: Person, store: TeamStore, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr("services.gateway.teams.store.TEAMS_ACCEPTED_MAX", 1)
+        monkeypatch.setattr("services.gateway.accounts.teams.store.TEAMS_ACCEPTED_MAX", 1)
         him = UUID(percy.id)
         asked = UUID((await team_of(mary, percy))["id"])
         for _ in range(3):
@@ -220,7 +220,7 @@ class TestConsent:
         self, mary: Person, percy: Person, store: TeamStore, monkeypatch: pytest.MonkeyPatch
     ):
         """Whoever floods somebody's teams takes nothing away, and hides what comes later only."""
-        monkeypatch.setattr("services.gateway.teams.store.TEAMS_UNASKED_MAX", 2)
+        monkeypatch.setattr("services.gateway.accounts.teams.store.TEAMS_UNASKED_MAX", 2)
         him = UUID(percy.id)
         own = UUID((await team_of(percy))["id"])
         teams = [UUID((await team_of(mary, percy))["id"]) for _ in range(4)]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.gateway.identity import Identity, Scope
+from services.gateway.accounts.identity import Identity, Scope
 from tests.gateway.support import Manuscript, Person, is_problem, some_id
 
 

@@ -1,6 +1,6 @@
 """The whole manuscript in one answer."""
 
-from libs.contracts.tree import Tree
+from libs.contracts.events.tree import Tree
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 
 

@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 from libs.contracts.actor import Role
-from libs.contracts.blobs import BLOB_BYTES_MAX, CHECKED_BYTES_MAX
-from libs.stack import Stack
-from services.gateway.routes.tus_words import EXTENSIONS, OFFSET_TYPE
+from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX
+from libs.contracts.values import BLOB_BYTES_MAX
+from services.gateway.api.tus_words import EXTENSIONS, OFFSET_TYPE
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.support.waiting import until
+from tools.stack import Stack
 
 BODY = os.urandom(200_000)
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -8,7 +8,6 @@ import httpx
 from pycrdt import Doc
 
 from libs.contracts.actor import Role
-from libs.stack import Stack
 from tests.gateway.exchange import (
     RICH,
     done,
@@ -21,6 +20,7 @@ from tests.gateway.exchange import (
 )
 from tests.gateway.support import Manuscript, Person, is_problem
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 SECRET = "the name that was taken out again"
 

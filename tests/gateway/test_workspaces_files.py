@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from libs.postgres import Pool, connect
-from libs.stack import Stack
 from tests.gateway.exchange import done, exported, files_of, imported, vouched, zipped
 from tests.gateway.support import Json, Manuscript, Person, is_problem
 from tests.gateway.test_purge import deleted
 from tests.gateway.test_purge import done as purged
+from tools.stack import Stack
 
 MAP = b"\x89PNG\r\n\x1a\n" + os.urandom(1_500_000)
 NOTE = b"# Night\n\nIt was on a dreary night of November.\n"

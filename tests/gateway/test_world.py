@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.routes.shapes import Shape
-from services.gateway.routes.world import WORLD_SHAPES
+from services.gateway.api.shapes import Shape
+from services.gateway.api.world import WORLD_SHAPES
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import furnish, routes_to
 

@@ -1,6 +1,6 @@
 """One of each kind of thing of a story's world, and every route that leads to them."""
 
-from services.gateway.routes.world import BELOW, WORLD_SHAPES
+from services.gateway.api.world import BELOW, WORLD_SHAPES
 from tests.gateway.support import Json, Manuscript
 
 type Asked = tuple[str, str, Json | None, str]

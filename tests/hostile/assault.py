@@ -11,7 +11,7 @@ from pycrdt import Doc, Text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from libs.contracts.yprotocol import (
+from libs.contracts.collab.yprotocol import (
     ACK,
     STEP1,
     STEP2,

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import psutil
 
-from libs.stack import Stack
 from tests.support.scenery import Scenery
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 PAUSE_S = 0.05
 ARRIVAL_WAIT_S = 10.0

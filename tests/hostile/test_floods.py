@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from libs.contracts.yprotocol import STEP1, sync_message
+from libs.contracts.collab.yprotocol import STEP1, sync_message
 from services.gateway.live.socket import CLOSE_WAIT_S
 from tests.hostile.bystanders import undisturbed
 from tests.support.breakable import BreakableStack

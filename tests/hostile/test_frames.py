@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from libs.contracts.yprotocol import read_bytes, read_varuint
+from libs.contracts.collab.yprotocol import read_bytes, read_varuint
 from tests.hostile import assault as kinds
 from tests.hostile.assault import ALIVE, Frames, assault
 from tests.hostile.bystanders import undisturbed

@@ -8,7 +8,7 @@ import pytest
 from pycrdt import Doc, Text
 from websockets.asyncio.client import connect
 
-from libs.contracts.yprotocol import STEP1, SYNC, UPDATE, sync_message, varuint
+from libs.contracts.collab.yprotocol import STEP1, SYNC, UPDATE, sync_message, varuint
 from services.collab import updates
 from services.collab.updates import BadUpdate
 from services.gateway.live import HEAD_POLL_S

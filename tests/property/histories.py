@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from libs.contracts.yprotocol import varuint
+from libs.contracts.collab.yprotocol import varuint
 from tests.support.scenery import text_of
 from tests.support.yclient import clocks_of
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts import frames, yprotocol
+from libs.contracts.collab import frames, yprotocol
 
 IDS = st.binary(min_size=16, max_size=16)
 U32 = st.integers(0, 2**32 - 1)

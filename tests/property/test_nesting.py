@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
-from libs.contracts.yprotocol import varuint
+from libs.contracts.collab.yprotocol import varuint
 from services.collab import updates
 from services.collab.nesting import DEPTH_MAX, too_deep
 from services.collab.updates import BadUpdate

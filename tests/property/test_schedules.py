@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from libs.contracts import frames, subjects
+from libs.contracts import subjects
+from libs.contracts.collab import frames
 from tests.property.histories import canonical, document
 from tests.support.breakable import BreakableStack
 from tests.support.scenery import Scenery

@@ -5,7 +5,7 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, textdiff
 from services.collab.textdiff import edits
 from tests.property.histories import LETTERS, document

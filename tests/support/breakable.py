@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from libs.stack import Stack
-from libs.stack.part import Spec
-from libs.stack.ports import LOOPBACK
 from services.events.failpoints import VARIABLE
 from tests.support.bridge import Bridge
 from tests.support.stack import TEST_LIMITS
+from tools.stack import Stack
+from tools.stack.part import Spec
+from tools.stack.ports import LOOPBACK
 
 BIRTH_WAIT_S = 30.0
 _LONG_TOKENS = {"SCRIPTORIUM_ACCESS_TOKEN_LIFE_S": "86400"}

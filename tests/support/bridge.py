@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from libs.stack.ports import LOOPBACK
+from tools.stack.ports import LOOPBACK
 
 READ_BYTES = 1 << 16
 

@@ -3,13 +3,13 @@
 import asyncio
 import sys
 
-from libs.stack.services import ROOT
+from tools.stack.services import ROOT
 
 
 async def scriptorium(*words: object) -> tuple[int, str]:
     """Run it; returns its exit code and all that it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "libs.cli"),
+        *(sys.executable, "-m", "tools.cli"),
         *map(str, words),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,

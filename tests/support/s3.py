@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.stack.ports import LOOPBACK, choose_port
 from services.blobs.storage import Credentials
+from tools.stack.ports import LOOPBACK, choose_port
 
 ACCESS, SECRET = "laptop-access", "a-secret-of-tests"
 CREDENTIALS = Credentials(ACCESS, SECRET)

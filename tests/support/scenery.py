@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pycrdt import Doc, Text
 
-from libs.stack import Stack
 from tests.support.people import People, Person
 from tests.support.yclient import Address
+from tools.stack import Stack
 
 
 @dataclass

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from libs.stack import Stack
-from libs.stack.part import Spec
+from tools.stack import Stack
+from tools.stack.part import Spec
 
 TEST_LIMITS = {
     f"SCRIPTORIUM_LIMIT_{kind}_PER_MINUTE": "1000000"

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidState
 
-from libs.contracts.yprotocol import read_bytes
+from libs.contracts.collab.yprotocol import read_bytes
 from tests.support.yclient import CONNECT_WAIT_S, FRAME_BYTES_MAX, Address, YClient
 
 

@@ -15,7 +15,7 @@ from pycrdt import Doc, Text, TransactionEvent
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidState
 
-from libs.contracts.yprotocol import (
+from libs.contracts.collab.yprotocol import (
     ACK,
     AUTH,
     AWARENESS,

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from libs.stack.survey import survey
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
+from tools.stack.survey import survey
 
 DISK = "900m"
 TRIES = 12

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from libs.stack import Stack
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 PAGES = "https://scriptorium.dev/"

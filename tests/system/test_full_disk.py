@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.stack.services import ROOT
+from tools.stack.services import ROOT
 
 pytestmark = [pytest.mark.alone, pytest.mark.long]
 

@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 from libs.contracts.ids import new_id
-from libs.stack import Stack
 from tests.support.command import scriptorium
 from tests.support.scenery import Scenery
 from tests.support.stack import TwoCollabs, real_stack
+from tools.stack import Stack
 
 DEATH_WAIT_S = 30
 MIGRATED = 12

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from pycrdt import Doc
 
-from libs.stack import Stack
 from tests.support.command import scriptorium
 from tests.support.scenery import Scenery
 from tests.support.stack import TEST_LIMITS
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 SEGMENT_WAIT_S = 30
 TWO = {"events": 1, "collab": 2, "blobs": 1, "gateway": 1}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from libs.cli.__main__ import main
-from libs.stack import Stack
 from tests.support.people import People
 from tests.support.stack import real_stack
+from tools.cli.__main__ import main
+from tools.stack import Stack
 
 NOBODY = "01a22cf0-31ec-7192-82a9-605145d7f3e9"
 """The id of nothing."""

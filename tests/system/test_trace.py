@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from libs.stack import Stack
 from tests.support.people import People
 from tests.support.stack import real_stack
 from tests.support.yclient import YClient
+from tools.stack import Stack
 
 EXPORT_WAIT_S = 20.0
 """The SDK exports in batches, every five seconds."""

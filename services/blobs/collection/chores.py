@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.blob_operations import Chore
+from libs.contracts.blobs.operations import Chore
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 

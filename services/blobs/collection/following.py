@@ -11,10 +11,10 @@ from nats.aio.client import Client
 from libs import errors
 from libs.bus import Caller, Poison, subscribe_facts
 from libs.contracts.actor import Actor
-from libs.contracts.blob_copies import ReleaseBlobs, Released
-from libs.contracts.blob_operations import Flaw, Reconcile, Reconciled
-from libs.contracts.blobs import LIST_FILES, EntityFile, ListFiles, PutPath
-from libs.contracts.events import Announcement, Event
+from libs.contracts.blobs.copies import ReleaseBlobs, Released
+from libs.contracts.blobs.operations import Flaw, Reconcile, Reconciled
+from libs.contracts.blobs.transfers import LIST_FILES, EntityFile, ListFiles, PutPath
+from libs.contracts.events.event import Announcement, Event
 from libs.contracts.streams import EVENTS
 from libs.postgres import Connection, Pool
 from services.blobs.collection import metrics

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.contracts.blob_operations import Collection, Fate, Finding, Tally
-from libs.contracts.blobs import AssetType
+from libs.contracts.blobs.operations import Collection, Fate, Finding, Tally
+from libs.contracts.blobs.transfers import AssetType
 
 
 @dataclass(frozen=True, slots=True)

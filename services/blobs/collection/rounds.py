@@ -14,8 +14,14 @@ import structlog
 
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.blob_operations import Collection, Fate
-from libs.contracts.blobs import LIST_FILES, SETTLE_CLAIM, EntityFile, ListFiles, SettleClaim
+from libs.contracts.blobs.operations import Collection, Fate
+from libs.contracts.blobs.transfers import (
+    LIST_FILES,
+    SETTLE_CLAIM,
+    EntityFile,
+    ListFiles,
+    SettleClaim,
+)
 from services.blobs.collection import metrics
 from services.blobs.collection.chores import BEGINNING, Chores, Place
 from services.blobs.collection.following import Following

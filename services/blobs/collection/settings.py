@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from libs.contracts.blobs import AssetType
+from libs.contracts.blobs.transfers import AssetType
 from libs.process import FOR_EVER, ProcessSettings
 from services.blobs.collection.model import Policy
 

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from libs import errors
-from libs.contracts.blobs import Blob, BlobState
+from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.collection.chores import Chores, Place

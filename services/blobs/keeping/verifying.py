@@ -12,8 +12,8 @@ import asyncpg
 import structlog
 
 from libs import errors
-from libs.contracts.blob_operations import Flaw
-from libs.contracts.blobs import BlobState
+from libs.contracts.blobs.operations import Flaw
+from libs.contracts.blobs.transfers import BlobState
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.collection.chores import Chores, Place

@@ -13,9 +13,10 @@ import structlog
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.blob_operations import Import, Imported, ImportOutcome, ListImports
-from libs.contracts.blob_operations import Imports as Page
-from libs.contracts.blobs import BLOB_BYTES_MAX, AssetType, BeginUpload, PutPath
+from libs.contracts.blobs.operations import Import, Imported, ImportOutcome, ListImports
+from libs.contracts.blobs.operations import Imports as Page
+from libs.contracts.blobs.transfers import AssetType, BeginUpload, PutPath
+from libs.contracts.values import BLOB_BYTES_MAX
 from libs.postgres import Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.failpoints import passed

@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable
 
 from libs import errors
-from libs.contracts.blobs import CHECKED_BYTES_MAX, CHECKSUM_ALGORITHMS
+from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, CHECKSUM_ALGORITHMS
 
 
 class Checksum:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from libs.contracts.blobs import Codec
+from libs.contracts.blobs.transfers import Codec
 
 FRAME_BYTES = 1 << 20
 """Of plain content in a frame."""

@@ -1,9 +1,9 @@
 """Answers operators: what is kept and why, is it whole, collect, bring back."""
 
 from libs import errors
-from libs.contracts import blob_operations as c
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import Blob, BlobState
+from libs.contracts.blobs import operations as c
+from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
 from services.blobs.collection.chores import BEGINNING, Chores, Place
@@ -28,7 +28,7 @@ STEP_BYTES = 64 << 20
 
 
 class Operations:
-    """Serves `libs.contracts.blob_operations`."""
+    """Serves `libs.contracts.blobs.operations`."""
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs.bus import Caller, serve
-from libs.contracts import blob_operations as c
-from libs.contracts.blob_copies import COPY_BLOB, RELEASE_BLOBS
+from libs.contracts.blobs import operations as c
+from libs.contracts.blobs.copies import COPY_BLOB, RELEASE_BLOBS
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.blobs.collection.chores import Chores

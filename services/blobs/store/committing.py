@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import BlobState, Codec, Upload
+from libs.contracts.blobs.transfers import BlobState, Codec, Upload
 from libs.postgres import Connection
 from services.blobs.model.frames import LEVEL, Frame
 from services.blobs.store.database import SQL, Row, blob_of, fact, record

@@ -10,7 +10,7 @@ import asyncpg
 from libs import errors
 from libs.bus import Fact, announce
 from libs.contracts import subjects
-from libs.contracts.blobs import Blob, BlobEvent, BlobState
+from libs.contracts.blobs.transfers import Blob, BlobEvent, BlobState
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE

@@ -3,7 +3,14 @@
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import BlobPath, DeletePath, ListPaths, PathHistory, Paths, PutPath
+from libs.contracts.blobs.transfers import (
+    BlobPath,
+    DeletePath,
+    ListPaths,
+    PathHistory,
+    Paths,
+    PutPath,
+)
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
 from services.blobs.failpoints import passed

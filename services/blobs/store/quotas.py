@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import BeginUpload, BlobState
+from libs.contracts.blobs.transfers import BeginUpload, BlobState
 from libs.postgres import Connection
 from services.blobs.store.database import SQL, Row
 

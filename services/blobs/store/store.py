@@ -4,7 +4,7 @@ import secrets
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import ClaimBlob, Usage
+from libs.contracts.blobs.transfers import ClaimBlob, Usage
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool
 from services.blobs.failpoints import passed

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import BLOB_BYTES_MAX, BeginUpload, BlobState, Upload
+from libs.contracts.blobs.transfers import BeginUpload, BlobState, Upload
+from libs.contracts.values import BLOB_BYTES_MAX
 from libs.postgres import Connection
 from services.blobs import metrics
 from services.blobs.store.committing import (

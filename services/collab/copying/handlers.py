@@ -1,4 +1,4 @@
-"""Serves TAKE_TEXT and PLANT_TEXT of `libs.contracts.workspaces`."""
+"""Serves TAKE_TEXT and PLANT_TEXT of `libs.contracts.events.workspaces`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.manuscript import Done
-from libs.contracts.workspaces import TEXT_BYTES_MAX, PlantText, TakeText, Text
+from libs.contracts.events.manuscript import Done
+from libs.contracts.events.workspaces import TEXT_BYTES_MAX, PlantText, TakeText, Text
 from libs.postgres.pool import UNREACHABLE
 from services.collab.commits import Commits
 from services.collab.copying import jobs

@@ -5,7 +5,7 @@ from typing import Any
 import zstandard
 from pycrdt import Doc
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, updates
 from services.collab.formats import jobs
 from services.collab.stored import unpack

@@ -7,9 +7,9 @@ Markdown is loaded only when it is asked for.
 
 from typing import Any
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
+from libs.contracts.collab.yprotocol import NO_STRUCTS, deletions_by_client
 from libs.contracts.editors import SceneEditor
-from libs.contracts.yprotocol import NO_STRUCTS, deletions_by_client
 from services.collab import updates
 from services.collab.formats import document, layout, slate
 from services.collab.formats.convert import converted, rendered, restored, rewritten

@@ -1,6 +1,6 @@
 """From a state to what a format shows, and from wanted content to the smallest update."""
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import SceneEditor
 from services.collab import updates
 from services.collab.formats import (

@@ -1,6 +1,6 @@
 """What `workers` run for this package."""
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, pieces, updates
 

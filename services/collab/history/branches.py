@@ -7,7 +7,7 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.branches import (
+from libs.contracts.collab.branches import (
     BRANCHES_MAX,
     CONFLICTS_SHOWN_MAX,
     BlockConflict,
@@ -19,8 +19,8 @@ from libs.contracts.branches import (
     Merged,
     MergeStrategy,
 )
+from libs.contracts.collab.history import OfScene, OneOfScene
 from libs.contracts.editors import SceneEditor
-from libs.contracts.history import OfScene, OneOfScene
 from libs.postgres import Connection
 from services.collab.commits import API_CONNECTION, Commits
 from services.collab.formats import BadContent, CannotHold
@@ -34,7 +34,7 @@ MERGES_AT_ONCE = 1
 
 
 class BranchHandlers:
-    """Serves `libs.contracts.branches`."""
+    """Serves `libs.contracts.collab.branches`."""
 
     def __init__(self, records: Records, past: Past, commits: Commits) -> None:
         """Wire the parts."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats
 from services.collab.history.attribution import Step, Unattributable, hunks, replay
 from services.collab.offsets import utf16_length

@@ -1,4 +1,4 @@
-"""Serves `libs.contracts.history`: content, differences and sessions of the past, and restoring."""
+"""Serves `contracts.collab.history`: content, differences and sessions of the past, restoring."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.content import Content
-from libs.contracts.history import (
+from libs.contracts.collab.content import Content
+from libs.contracts.collab.history import (
     Compare,
     Compared,
     DiffFormat,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.history import Frame, Replayed, ReplayPage, ReplayStep
+from libs.contracts.collab.history import Frame, Replayed, ReplayPage, ReplayStep
 from services.collab import heavy
 from services.collab.history.past import Found, Past, Place, gone
 from services.collab.history.records import Original, Records

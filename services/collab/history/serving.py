@@ -5,7 +5,7 @@ from datetime import timedelta
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import branches, history
+from libs.contracts.collab import branches, history
 from libs.postgres import Pool
 from services.collab.commits import Commits
 from services.collab.history.branches import BranchHandlers

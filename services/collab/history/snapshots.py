@@ -6,7 +6,7 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.history import (
+from libs.contracts.collab.history import (
     SNAPSHOTS_MAX,
     ChangeSnapshot,
     CreateSnapshot,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from libs.contracts.branches import (
+from libs.contracts.collab.branches import (
     CONFLICT_TEXT_CHARS_MAX,
     BlockConflict,
     ConflictKind,

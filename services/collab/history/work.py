@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from libs.contracts.branches import MergeStrategy
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.branches import MergeStrategy
+from libs.contracts.collab.content import ContentFormat
+from libs.contracts.collab.history import DiffFormat
 from libs.contracts.editors import SceneEditor
-from libs.contracts.history import DiffFormat
 from services.collab import formats, updates
 from services.collab.formats import jobs
 from services.collab.history import blocks, compare

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
 from services.collab.formats import BadContent, CannotHold, slate

@@ -1,4 +1,4 @@
-"""Serves `libs.contracts.migration`: one scene at a time, again as often as anybody likes.
+"""Serves `libs.contracts.collab.migration`: one scene at a time, again as often as anybody likes.
 
 What is made of a scene's blocks is stored before it goes to the log. Killed in between, the next
 attempt writes the same update, of which a document takes no notice the second time.
@@ -11,16 +11,16 @@ import structlog
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.editors import SceneEditor
-from libs.contracts.ids import new_id
-from libs.contracts.migration import (
+from libs.contracts.collab.migration import (
     Imported,
     ListImported,
     MigrateScene,
     MigrationOutcome,
     SceneMigration,
 )
-from libs.contracts.persistence import SnapshotSource
+from libs.contracts.collab.persistence import SnapshotSource
+from libs.contracts.editors import SceneEditor
+from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 from services.collab import heavy

@@ -6,7 +6,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs.bus import Poison, subscribe_facts
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.contracts.streams import EVENTS
 from libs.contracts.subjects import PURGES_CONSUMER, SCENES_PURGED
 from libs.postgres import Pool, load_queries

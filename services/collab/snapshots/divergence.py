@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
-from libs.contracts.persistence import DivergenceReport, Severity
+from libs.contracts.collab.persistence import DivergenceReport, Severity
 from libs.postgres.pool import UNREACHABLE
 from services.collab import heavy
 from services.collab import store as log_store

@@ -1,4 +1,4 @@
-"""Serves `libs.contracts.persistence`."""
+"""Serves `libs.contracts.collab.persistence`."""
 
 import asyncio
 from uuid import UUID
@@ -7,7 +7,7 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.persistence import (
+from libs.contracts.collab.persistence import (
     AskHealth,
     AskSnapshots,
     CheckDivergence,

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 from prometheus_client import REGISTRY, Gauge
 
-from libs.contracts.persistence import (
+from libs.contracts.collab.persistence import (
     CompactionHealth,
     DivergedScene,
     DivergenceHealth,

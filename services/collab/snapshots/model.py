@@ -15,7 +15,7 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any, cast
 
-from libs.contracts.persistence import Freshness, SceneState, Severity
+from libs.contracts.collab.persistence import Freshness, SceneState, Severity
 
 type Block = Mapping[str, Any]
 type Ranges = Sequence[tuple[int, int]]

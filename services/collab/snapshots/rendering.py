@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import zstandard
 from pycrdt import Doc
 
-from libs.contracts.persistence import Severity
+from libs.contracts.collab.persistence import Severity
 from services.collab import formats, updates
 from services.collab.snapshots import model
 from services.collab.upkeep.normal import ranges

@@ -7,7 +7,7 @@ from typing import Any
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import persistence
+from libs.contracts.collab import persistence
 from libs.postgres import Pool
 from services.collab import store as log_store
 from services.collab.scenes import Scenes
@@ -68,7 +68,7 @@ class Room:
         self._measuring = Measuring(self._store, log, self.worker, self.detector, watch)
 
     def serve(self, broker: NatsBroker) -> None:
-        """Answer `libs.contracts.persistence`."""
+        """Answer `libs.contracts.collab.persistence`."""
         settings = self._settings
         handlers = SnapshotHandlers(
             store=self._store,

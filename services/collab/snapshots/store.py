@@ -9,8 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
+from libs.contracts.collab.persistence import Severity, SnapshotSource
 from libs.contracts.ids import new_id
-from libs.contracts.persistence import Severity, SnapshotSource
 from libs.postgres import Connection, Pool, load_queries
 from services.collab.snapshots.rendering import RENDERING, Kept, Rendered
 

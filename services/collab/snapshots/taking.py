@@ -14,8 +14,8 @@ from uuid import UUID
 from prometheus_client import Counter, Histogram
 
 from libs import errors
+from libs.contracts.collab.persistence import SnapshotSource
 from libs.contracts.ids import new_id
-from libs.contracts.persistence import SnapshotSource
 from libs.postgres import Connection
 from services.collab.scenes import Scenes
 from services.collab.snapshots import rendering

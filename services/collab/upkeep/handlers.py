@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from libs.contracts.actor import Actor
-from libs.contracts.upkeep import (
+from libs.contracts.collab.upkeep import (
     AboutScene,
     CompactedScene,
     CompactScene,
@@ -27,7 +27,7 @@ DUTY_ASKED = 0.5
 
 
 class UpkeepHandlers:
-    """Serves `libs.contracts.upkeep`."""
+    """Serves `libs.contracts.collab.upkeep`."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pycrdt import Doc, get_update
 
-from libs.contracts.yprotocol import NO_STRUCTS, read_varuint
+from libs.contracts.collab.yprotocol import NO_STRUCTS, read_varuint
 from services.collab import updates
 
 type Ranges = dict[int, list[tuple[int, int]]]

@@ -5,7 +5,7 @@ import asyncio
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts.upkeep import COMPACT, INSPECT, REPAIR, SCENES, VERIFY
+from libs.contracts.collab.upkeep import COMPACT, INSPECT, REPAIR, SCENES, VERIFY
 from libs.postgres import Pool
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes

@@ -8,10 +8,10 @@ from faststream.nats import NatsBroker
 
 from libs import errors
 from libs.bus import serve
-from libs.contracts import audit
 from libs.contracts.actor import Actor
-from libs.contracts.audit import AuditFilter, AuditLine, AuditTrail, HourCount
-from libs.contracts.events import Event
+from libs.contracts.events import audit
+from libs.contracts.events.audit import AuditFilter, AuditLine, AuditTrail, HourCount
+from libs.contracts.events.event import Event
 from services.events.audit.lines import line, place
 from services.events.audit.store import SQL, Asked, Mark, names, page
 from services.events.handlers.action import require_visible
@@ -127,7 +127,7 @@ def _hour(moment: datetime) -> datetime:
 
 
 def subscribe_audit(broker: NatsBroker, store: Store) -> None:
-    """Answer every method of `libs.contracts.audit`."""
+    """Answer every method of `libs.contracts.events.audit`."""
     answers = Audit(store)
     serve(broker, audit.LIST_AUDIT, answers.list)
     serve(broker, audit.READ_ACTIVITY, answers.activity)

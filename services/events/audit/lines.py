@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from libs.contracts.audit import AuditLine
-from libs.contracts.events import Event
+from libs.contracts.events.audit import AuditLine
+from libs.contracts.events.event import Event
 from services.events.bundles.names import NAMING
 from services.events.model.aggregates import AGGREGATES, MEMBER, TEAM_GRANT
 

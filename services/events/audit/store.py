@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.audit import AuditFilter
-from libs.contracts.events import Event
+from libs.contracts.events.audit import AuditFilter
+from libs.contracts.events.event import Event
 from libs.postgres import Connection, load_queries
 from services.events.bundles.names import NAMING
 from services.events.model.aggregates import AGGREGATES

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from libs import errors
-from libs.contracts.bundles import OPERATIONS_WARNED, BundleType, Committed
+from libs.contracts.events.bundles import OPERATIONS_WARNED, BundleType, Committed
 from libs.contracts.ids import new_id
 from services.events.bundles import store as bundle_store
 from services.events.bundles.conflicts import Told, blocked, refusal, told, types_of

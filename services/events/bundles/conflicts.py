@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.bundles import DELETED, PLACE, Bundle
-from libs.contracts.events import Event
+from libs.contracts.events.bundles import DELETED, PLACE, Bundle
+from libs.contracts.events.event import Event
 from services.events.bundles.names import called
 from services.events.bundles.plan import Clash
 from services.events.bundles.steps import snake_of

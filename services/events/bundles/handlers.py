@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import (
+from libs.contracts.events.bundles import (
     Bundle,
     BundleDetail,
     BundleOperation,
@@ -17,7 +17,7 @@ from libs.contracts.bundles import (
     Whereabouts,
     WhereBundle,
 )
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from services.events.bundles import store as bundle_store
 from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
 from services.events.bundles.names import operation

@@ -16,8 +16,8 @@ from uuid import UUID
 from pydantic.alias_generators import to_camel
 
 from libs import errors
-from libs.contracts.bundles import DELETED, PLACE, FieldRef, Resolution
-from libs.contracts.events import Event
+from libs.contracts.events.bundles import DELETED, PLACE, FieldRef, Resolution
+from libs.contracts.events.event import Event
 from services.events.bundles.plan import Clash, Reason
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
 from services.events.model.actions import PURGED

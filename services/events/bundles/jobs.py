@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import (
+from libs.contracts.events.bundles import (
     JOBS_OPEN_MAX,
     OPERATIONS_MAX,
     AbandonJob,
@@ -26,8 +26,8 @@ from libs.contracts.bundles import (
     Stage,
     Staged,
 )
+from libs.contracts.events.manuscript import Done
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Done
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events import failpoints

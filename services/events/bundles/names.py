@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from libs.contracts.bundles import DELETED, PLACE, BundleOperation, Target
-from libs.contracts.events import Event
+from libs.contracts.events.bundles import DELETED, PLACE, BundleOperation, Target
+from libs.contracts.events.event import Event
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES
 

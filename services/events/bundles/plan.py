@@ -11,8 +11,8 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from libs.contracts.bundles import DELETED, PLACE
-from libs.contracts.events import Event
+from libs.contracts.events.bundles import DELETED, PLACE
+from libs.contracts.events.event import Event
 from services.events.bundles.siblings import Siblings
 from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step
 from services.events.handlers.references import unknown_name

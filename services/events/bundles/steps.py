@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic.alias_generators import to_camel
 
 from libs import errors
-from libs.contracts.bundles import (
+from libs.contracts.events.bundles import (
     CreateOne,
     DeleteOne,
     MoveOne,
@@ -16,7 +16,7 @@ from libs.contracts.bundles import (
     RestoreOne,
     SetField,
 )
-from libs.contracts.resources import INDEX_MAX
+from libs.contracts.events.resources import INDEX_MAX
 from libs.postgres import own_id
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, PROJECT

@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 
 from libs import errors
-from libs.contracts.bundles import Bundle, ListBundles
-from libs.contracts.events import Event, Source
+from libs.contracts.events.bundles import Bundle, ListBundles
+from libs.contracts.events.event import Event, Source
 from libs.postgres import load_queries
 from services.events.bundles.plan import Child, Held
 from services.events.bundles.steps import (

@@ -3,7 +3,7 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import bundles
+from libs.contracts.events import bundles
 from services.events.bundles.handlers import BundleRequests
 from services.events.bundles.jobs import Jobs
 from services.events.bundles.undoing import Undoing
@@ -11,7 +11,7 @@ from services.events.store import Store
 
 
 def subscribe_bundles(broker: NatsBroker, store: Store) -> None:
-    """Answer every method of `libs.contracts.bundles`."""
+    """Answer every method of `libs.contracts.events.bundles`."""
     requests, undoing, jobs = BundleRequests(store), Undoing(store), Jobs(store)
     serve(broker, bundles.COMMIT, requests.commit)
     serve(broker, bundles.LIST_BUNDLES, requests.list)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import (
+from libs.contracts.events.bundles import (
     LABEL_CHARS_MAX,
     Bundle,
     BundleType,

@@ -3,7 +3,7 @@
 from functools import cache
 
 from libs.contracts.actor import Actor
-from libs.contracts.following import Describe, Described
+from libs.contracts.events.following import Describe, Described
 from services.events.catalogue.asyncapi import asyncapi
 from services.events.catalogue.types import event_types
 

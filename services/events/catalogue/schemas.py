@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from services.events.catalogue.types import VERSION, EventType, Schema, inlined
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from libs.contracts.resources import INDEX_MAX
+from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, changing
 from services.events.model.aggregate import Aggregate

@@ -2,7 +2,7 @@
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.following import PAGE_EVENTS_MAX, Follow, Followed
+from libs.contracts.events.following import PAGE_EVENTS_MAX, Follow, Followed
 from libs.postgres import load_queries
 from services.events.handlers.action import require_visible
 from services.events.model.aggregates import PROJECT

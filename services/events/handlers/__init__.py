@@ -3,7 +3,8 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import blobs, files, manuscript, story, teams, tree
+from libs.contracts.blobs import transfers as blobs
+from libs.contracts.events import files, manuscript, story, teams, tree
 from services.events.handlers.attachments import Attachments
 from services.events.handlers.commands import Commands
 from services.events.handlers.file_references import FileReferences
@@ -15,7 +16,7 @@ from services.events.store import Store
 
 
 def subscribe(broker: NatsBroker, store: Store) -> None:
-    """Answer every method of `libs.contracts.manuscript` and `files`, and what blobs asks."""
+    """Answer every method of `contracts.events.manuscript` and `files`, and what blobs asks."""
     commands, reads, members = Commands(store), Reads(store), Memberships(store)
     serve(broker, manuscript.CREATE, commands.create)
     serve(broker, manuscript.CHANGE, commands.change)

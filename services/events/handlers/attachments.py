@@ -6,9 +6,9 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import SettleClaim, Settled
-from libs.contracts.files import AttachFile, CreateWithFile, DetachFile
-from libs.contracts.manuscript import Document
+from libs.contracts.blobs.transfers import SettleClaim, Settled
+from libs.contracts.events.files import AttachFile, CreateWithFile, DetachFile
+from libs.contracts.events.manuscript import Document
 from services.events.failpoints import passed
 from services.events.handlers.action import (
     cause_of,

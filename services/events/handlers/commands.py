@@ -9,9 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.actor import Actor, Role
+from libs.contracts.events.manuscript import Change, Create, Document, Move, Remove, Restore
+from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Change, Create, Document, Move, Remove, Restore
-from libs.contracts.resources import INDEX_MAX
 from services.events.handlers.action import (
     cause_of,
     claim_of,

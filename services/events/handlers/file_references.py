@@ -1,7 +1,7 @@
 """Which bytes are referred to: asked by blobs before it lets any go."""
 
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import EntityFile, Files, ListFiles
+from libs.contracts.blobs.transfers import EntityFile, Files, ListFiles
 from services.events.store import SQL, Reader, Store
 
 

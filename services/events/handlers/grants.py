@@ -2,9 +2,8 @@
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.ids import new_id
-from libs.contracts.manuscript import Done
-from libs.contracts.teams import (
+from libs.contracts.events.manuscript import Done
+from libs.contracts.events.teams import (
     GRANTS_MAX,
     ListGrants,
     PutGrant,
@@ -12,6 +11,7 @@ from libs.contracts.teams import (
     TeamGrant,
     TeamGrants,
 )
+from libs.contracts.ids import new_id
 from services.events.handlers.action import cause_of, claim_of, require_expected, require_visible
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import PROJECT, TEAM_GRANT

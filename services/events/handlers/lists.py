@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.manuscript import Documents, List
+from libs.contracts.events.manuscript import Documents, List
 from services.events.handlers.action import require_project, require_visible, wire
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT

@@ -2,8 +2,7 @@
 
 from libs import errors
 from libs.contracts.actor import Actor, Role
-from libs.contracts.ids import new_id
-from libs.contracts.manuscript import (
+from libs.contracts.events.manuscript import (
     Done,
     ListMembers,
     Members,
@@ -11,7 +10,8 @@ from libs.contracts.manuscript import (
     ReadMember,
     RemoveMember,
 )
-from libs.contracts.resources import Member
+from libs.contracts.events.resources import Member
+from libs.contracts.ids import new_id
 from services.events.handlers.action import (
     cause_of,
     claim_of,

@@ -6,7 +6,7 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.actor import Actor, Role
 from libs.contracts.editors import EditorInUse
-from libs.contracts.manuscript import (
+from libs.contracts.events.manuscript import (
     Authorize,
     BookScene,
     BookScenes,
@@ -17,8 +17,8 @@ from libs.contracts.manuscript import (
     Read,
     Standing,
 )
-from libs.contracts.resources import Scene
-from libs.contracts.tree import TREE_BYTES_MAX, TREE_SCENES_MAX, ReadTree, WrittenTree
+from libs.contracts.events.resources import Scene
+from libs.contracts.events.tree import TREE_BYTES_MAX, TREE_SCENES_MAX, ReadTree, WrittenTree
 from services.events.handlers.action import require_project, require_visible, shown, wire
 from services.events.handlers.lists import Lists, fitting_documents
 from services.events.model.aggregate import Aggregate, Row

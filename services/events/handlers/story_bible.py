@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.contracts.actor import Actor
-from libs.contracts.story import (
+from libs.contracts.events.story import (
     AppearancesOf,
     Knowledge,
     KnowledgeAt,

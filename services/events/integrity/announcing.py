@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from libs.bus import Due, Screened
 from libs.contracts import subjects
-from libs.contracts.integrity import RefillLeft, Republish, Republished
+from libs.contracts.events.integrity import RefillLeft, Republish, Republished
 from libs.postgres import Connection, Pool, own_id
 from services.events.integrity.chain import Stored, digest
 from services.events.integrity.log import SQL as LOG

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from services.events.model.actions import PURGED
 from services.events.model.log import canonical
 

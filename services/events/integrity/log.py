@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from libs import errors
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from libs.postgres import Connection, load_queries
 from services.events.integrity.chain import (
     Beginning,

@@ -9,8 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.bus import serve
-from libs.contracts import integrity as c
 from libs.contracts.actor import Actor
+from libs.contracts.events import integrity as c
 from libs.postgres import Connection, Pool, snapshot_transaction
 from services.events.integrity.announcing import Refill
 from services.events.integrity.chain import Finding, as_event, event_of
@@ -161,7 +161,7 @@ class Operations:
 
 
 def subscribe(broker: NatsBroker, pool: Pool) -> None:
-    """Answer every method of `libs.contracts.integrity`."""
+    """Answer every method of `libs.contracts.events.integrity`."""
     operations, decisions, refill = Operations(pool), Decisions(pool), Refill(pool)
     serve(broker, c.VERIFY, operations.verify)
     serve(broker, c.EXPORT, operations.export)

@@ -8,8 +8,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from libs import errors
-from libs.contracts.events import Event
-from libs.contracts.integrity import (
+from libs.contracts.events.event import Event
+from libs.contracts.events.integrity import (
     QUARANTINED_MAX,
     Decide,
     ListQuarantine,

@@ -1,8 +1,8 @@
 """Closing a project against changes, and opening it again."""
 
 from libs.contracts.actor import Actor
-from libs.contracts.lifecycle import SetArchived
-from libs.contracts.manuscript import Document
+from libs.contracts.events.lifecycle import SetArchived
+from libs.contracts.events.manuscript import Document
 from services.events.handlers.action import cause_of, claim_of, document, require_visible
 from services.events.model.aggregates import PROJECT
 from services.events.model.log import Draft

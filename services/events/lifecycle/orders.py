@@ -9,9 +9,9 @@ from uuid import UUID
 import structlog
 
 from libs import errors
-from libs.contracts import lifecycle as c
 from libs.contracts.actor import Actor
-from libs.contracts.events import Source
+from libs.contracts.events import lifecycle as c
+from libs.contracts.events.event import Source
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
 from services.events.handlers.action import cause_of, require_project, require_version

@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from libs import errors
-from libs.contracts.lifecycle import PurgeReason, PurgeState
+from libs.contracts.events.lifecycle import PurgeReason, PurgeState
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.lifecycle.below import all_below, directly_below, mentioning, names_that_end

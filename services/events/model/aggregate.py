@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from libs import errors
-from libs.contracts.resources import Resource
+from libs.contracts.events.resources import Resource
 from libs.contracts.wire import Wire, camel
 from services.events.model.deed import Deed
 from services.events.model.listing import Listing

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs import CLAIM_LIFE_S_MAX
-from libs.contracts.files import StoredFile
+from libs.contracts.blobs.transfers import CLAIM_LIFE_S_MAX
+from libs.contracts.events.files import StoredFile
 from services.events.model.aggregate import Row
 from services.events.model.aggregates.entity import ENTITY, FILE_FIELDS
 from services.events.model.log import Draft

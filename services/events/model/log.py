@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.events import DATA_BYTES_MAX, Event, Source
+from libs.contracts.events.event import DATA_BYTES_MAX, Event, Source
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, actions
 from services.events.model.aggregate import Aggregate, Row

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic.alias_generators import to_camel
 
 from libs import errors
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.equality import same
 from services.events.model.log import Draft, wire_time

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from libs import errors
-from libs.contracts.events import Source
+from libs.contracts.events.event import Source
 from libs.postgres import Connection
 from services.events.model.aggregates import PROJECT
 from services.events.model.log import BIRTHS, Cause, Draft

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.log import Draft
 from services.events.store.components import changes_components

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from libs.postgres import Connection
 from services.events.integrity import log
 from services.events.integrity.chain import event_of

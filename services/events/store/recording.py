@@ -13,7 +13,7 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts import subjects
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from libs.postgres import Connection
 from libs.telemetry import inject_trace
 from services.events.model.aggregate import Aggregate, Row

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
 from libs.postgres import load_queries
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, SCENE

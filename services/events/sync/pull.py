@@ -9,8 +9,8 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.events import Announcement, Event
-from libs.contracts.sync import (
+from libs.contracts.events.event import Announcement, Event
+from libs.contracts.events.sync import (
     CHECKPOINT_OPERATIONS_MAX,
     Conflicts,
     KeptConflict,

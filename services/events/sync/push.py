@@ -9,10 +9,10 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import BundleType, Operation, SetField
-from libs.contracts.events import Source
+from libs.contracts.events.bundles import BundleType, Operation, SetField
+from libs.contracts.events.event import Source
+from libs.contracts.events.sync import OperationResult, Push, Pushed, Resume, Resumed
 from libs.contracts.ids import new_id
-from libs.contracts.sync import OperationResult, Push, Pushed, Resume, Resumed
 from libs.postgres import load_queries
 from services.events.bundles.commit import (
     Outcome,

@@ -6,8 +6,8 @@ from pydantic import TypeAdapter
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import BundleType, Committed, Operation
-from libs.contracts.sync import Resolve
+from libs.contracts.events.bundles import BundleType, Committed, Operation
+from libs.contracts.events.sync import Resolve
 from services.events.bundles.commit import bundle_metadata, committed, now_as_json, take_back
 from services.events.bundles.steps import read, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible

@@ -7,11 +7,11 @@ from uuid import UUID
 from pydantic import StringConstraints, ValidationError
 
 from libs import errors
-from libs.contracts import file_paths
-from libs.contracts.blobs import Sha256, Size
-from libs.contracts.files import PATH_CHARS_MAX, StoredFile
+from libs.contracts.events import file_paths
+from libs.contracts.events.files import PATH_CHARS_MAX, StoredFile
+from libs.contracts.events.world import EntityType, FileType
+from libs.contracts.values import Sha256, Size
 from libs.contracts.wire import Wire
-from libs.contracts.world import EntityType, FileType
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import ENTITY
 

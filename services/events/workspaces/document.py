@@ -18,10 +18,9 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from libs import errors
 from libs.contracts import names
-from libs.contracts.resources import name_key
-from libs.contracts.values import Moment
+from libs.contracts.events.world import PREVIEW_CHARS_MAX
+from libs.contracts.values import Moment, name_key
 from libs.contracts.wire import camel
-from libs.contracts.world import PREVIEW_CHARS_MAX
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import ENTITY, PROJECT
 from services.events.model.part import Part

@@ -13,14 +13,14 @@ import structlog
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.blob_copies import (
+from libs.contracts.blobs.copies import (
     COPY_BLOB,
     COPY_DEADLINE_S,
     RELEASE_BLOBS,
     CopyBlob,
     ReleaseBlobs,
 )
-from libs.contracts.blobs import CLAIM_BLOB, ClaimBlob
+from libs.contracts.blobs.transfers import CLAIM_BLOB, ClaimBlob
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool
 from services.events.workspaces.store import SQL

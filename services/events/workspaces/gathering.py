@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.bundles import OPERATIONS_MAX
-from libs.contracts.workspaces import LIBRARY_KINDS, Thing
+from libs.contracts.events.bundles import OPERATIONS_MAX
+from libs.contracts.events.workspaces import LIBRARY_KINDS, Thing
 from services.events.handlers.action import require_visible
 from services.events.model.aggregate import Aggregate, Row
 from services.events.model.aggregates import AGGREGATES, ENTITY, PROJECT, RELATION, TAGGING

@@ -8,7 +8,7 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.workspaces import (
+from libs.contracts.events.workspaces import (
     JOBS_OPEN_MAX,
     Head,
     Job,

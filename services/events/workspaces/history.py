@@ -7,7 +7,7 @@ import asyncpg
 import zstandard
 
 from libs.contracts.actor import Actor
-from libs.contracts.workspaces import LogPage, ReadLog
+from libs.contracts.events.workspaces import LogPage, ReadLog
 from services.events.handlers.action import require_visible
 from services.events.integrity import screened
 from services.events.integrity.chain import Stored, content_bytes, stored_of

@@ -10,10 +10,9 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import OPERATIONS_MAX, BundleType, Committed
-from libs.contracts.ids import new_id
-from libs.contracts.resources import INDEX_MAX
-from libs.contracts.workspaces import (
+from libs.contracts.events.bundles import OPERATIONS_MAX, BundleType, Committed
+from libs.contracts.events.resources import INDEX_MAX
+from libs.contracts.events.workspaces import (
     LIBRARY_FILES_BYTES_MAX,
     ImportFromLibrary,
     Library,
@@ -21,6 +20,7 @@ from libs.contracts.workspaces import (
     SaveToLibrary,
     Thing,
 )
+from libs.contracts.ids import new_id
 from services.events.bundles.commit import bundle_metadata, carry_out, committed
 from services.events.bundles.steps import Create, Step, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from libs import errors
-from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, Head
+from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, Head
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES
 

@@ -6,8 +6,8 @@ import zstandard
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.manuscript import Done
-from libs.contracts.workspaces import (
+from libs.contracts.events.manuscript import Done
+from libs.contracts.events.workspaces import (
     PACKAGES_OPEN_MAX,
     DropPackage,
     Head,

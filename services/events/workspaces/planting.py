@@ -11,8 +11,8 @@ import zstandard
 
 from libs import errors
 from libs.contracts.actor import Role
-from libs.contracts.resources import NAME_CHARS_MAX
-from libs.contracts.workspaces import PAGE_BYTES, PAGE_BYTES_MAX, Head
+from libs.contracts.events.workspaces import PAGE_BYTES, PAGE_BYTES_MAX, Head
+from libs.contracts.values import NAME_CHARS_MAX
 from libs.postgres import Connection
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import MEMBER, PROJECT, TAG

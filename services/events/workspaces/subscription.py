@@ -3,7 +3,7 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts import workspaces
+from libs.contracts.events import workspaces
 from libs.postgres import Pool
 from services.events.store import Store
 from services.events.workspaces.files import Files
@@ -16,7 +16,7 @@ from services.events.workspaces.worker import Worker
 
 
 def subscribe_workspaces(broker: NatsBroker, pool: Pool, worker: Worker, files: Files) -> None:
-    """Answer every method of `libs.contracts.workspaces` that is the events service's."""
+    """Answer every method of `libs.contracts.events.workspaces` that is the events service's."""
     jobs = JobRequests(pool, worker.wake)
     packages = Packages(pool)
     libraries = Libraries(Store(pool), files)

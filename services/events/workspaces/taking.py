@@ -7,7 +7,7 @@ import asyncpg
 import zstandard
 
 from libs import errors
-from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, PAGE_BYTES, Head
+from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, PAGE_BYTES, Head
 from libs.postgres import Connection, Pool
 from services.events.handlers.action import require_visible
 from services.events.model.aggregate import Aggregate, Row

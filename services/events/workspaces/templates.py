@@ -6,8 +6,8 @@ import asyncpg
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.manuscript import Done
-from libs.contracts.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
+from libs.contracts.events.manuscript import Done
+from libs.contracts.events.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
 from libs.postgres import Connection, Pool
 from services.events.model.page import cursor_after, fitting, key_of
 from services.events.model.refusal import refused

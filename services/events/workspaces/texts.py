@@ -9,7 +9,7 @@ import asyncpg
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
+from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
 from libs.postgres import Connection
 from services.events.workspaces.planting import planted_id
 from services.events.workspaces.store import SQL

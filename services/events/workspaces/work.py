@@ -13,8 +13,8 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.bundles import BundleType
-from libs.contracts.workspaces import TEMPLATES_MAX, Head, JobStep
+from libs.contracts.events.bundles import BundleType
+from libs.contracts.events.workspaces import TEMPLATES_MAX, Head, JobStep
 from libs.postgres import Connection, Pool
 from services.events import failpoints
 from services.events.bundles.commit import bundle_metadata

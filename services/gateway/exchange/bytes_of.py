@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import OPEN_BLOB, Blob, OpenBlob, Ticket
-from services.gateway.blobs import DEADLINE_S, Blobs
-from services.gateway.edge.route import Cut
+from libs.contracts.blobs.transfers import OPEN_BLOB, Blob, OpenBlob, Ticket
+from services.gateway.http.blob_tickets import DEADLINE_S, Blobs
+from services.gateway.http.route import Cut
 
 TRIES_MAX = 3
 """In which not one more byte came, or nobody answered."""

@@ -13,9 +13,7 @@ import zstandard
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.ids import new_id
-from libs.contracts.wire import Wire
-from libs.contracts.workspaces import (
+from libs.contracts.events.workspaces import (
     DROP_PACKAGE,
     READ_PAGE,
     TAKE_DEADLINE_S,
@@ -29,7 +27,8 @@ from libs.contracts.workspaces import (
     TakeText,
     Text,
 )
-from services.gateway.blobs import Blobs
+from libs.contracts.ids import new_id
+from libs.contracts.wire import Wire
 from services.gateway.exchange.bytes_of import BytesOf, Missing
 from services.gateway.exchange.history_of import HistoryOf
 from services.gateway.exchange.packing import (
@@ -42,6 +41,7 @@ from services.gateway.exchange.packing import (
     text_name,
 )
 from services.gateway.exchange.unpacking import TEXT_UNPACKED_BYTES_MAX
+from services.gateway.http.blob_tickets import Blobs
 
 log = structlog.get_logger(__name__)
 

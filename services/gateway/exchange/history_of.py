@@ -13,8 +13,8 @@ import zstandard
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.content import ContentFormat
-from libs.contracts.history import (
+from libs.contracts.collab.content import ContentFormat
+from libs.contracts.collab.history import (
     LIST_SESSIONS,
     LIST_SNAPSHOTS,
     READ_AT,
@@ -28,10 +28,10 @@ from libs.contracts.history import (
     Replayed,
     ReplayPage,
 )
+from libs.contracts.events.workspaces import READ_LOG, ReadLog
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
-from libs.contracts.workspaces import READ_LOG, ReadLog
-from services.gateway.routes.replay import line_of
+from services.gateway.exchange.replay_lines import frame_line
 
 DEADLINE_S = 30.0
 TRIES_MAX = 3
@@ -101,7 +101,7 @@ class HistoryOf:
                 page: Replayed = await self._ask(REPLAY_PAGE, question)
                 seq = page.after
                 if page.frames:
-                    yield b"".join(map(line_of, page.frames))
+                    yield b"".join(map(frame_line, page.frames))
                 if page.done:
                     yield _line({"end": True, "seq": seq})
                     return

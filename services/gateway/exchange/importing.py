@@ -15,11 +15,8 @@ from pydantic import ValidationError
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.blobs import BeginUpload
-from libs.contracts.ids import new_id
-from libs.contracts.rpc import Method
-from libs.contracts.wire import Wire
-from libs.contracts.workspaces import (
+from libs.contracts.blobs.transfers import BeginUpload
+from libs.contracts.events.workspaces import (
     DROP_PACKAGE,
     OPEN_PACKAGE,
     PAGE_BYTES,
@@ -35,9 +32,12 @@ from libs.contracts.workspaces import (
     PutText,
     StartImport,
 )
-from services.gateway.blobs import Blobs
+from libs.contracts.ids import new_id
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
 from services.gateway.exchange.packing import STATE
 from services.gateway.exchange.unpacking import Unpacking
+from services.gateway.http.blob_tickets import Blobs
 
 ZSTD_LEVEL = 3
 PUT_DEADLINE_S = 30.0

@@ -6,7 +6,7 @@ import zipfile
 from datetime import datetime
 from typing import IO
 
-from libs.contracts.workspaces import FORMAT
+from libs.contracts.events.workspaces import FORMAT
 
 MANIFEST = "manifest.json"
 STATE = "state.ndjson"

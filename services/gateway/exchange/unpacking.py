@@ -15,8 +15,9 @@ from typing import IO, Annotated
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from libs import errors
-from libs.contracts.blobs import MediaType, Sha256, Size
-from libs.contracts.workspaces import AGGREGATES_MAX, FORMAT, PAGE_BYTES_MAX
+from libs.contracts.blobs.transfers import MediaType
+from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, PAGE_BYTES_MAX
+from libs.contracts.values import Sha256, Size
 from services.gateway.exchange.packing import MANIFEST, STATE, file_name
 
 CONTENTS_BYTES_MAX = 32 << 20

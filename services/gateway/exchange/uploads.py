@@ -9,7 +9,7 @@ from typing import IO
 from uuid import UUID
 
 from libs import errors
-from services.gateway.edge.incoming import Incoming
+from services.gateway.http.incoming import Incoming
 
 UPLOAD_BYTES_MAX = 4 << 30
 """Of one file; UPLOADS_MAX of them may lie in the temporary folder of a gateway."""

@@ -14,10 +14,10 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import frames
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
-from services.gateway.limits import Limits, caller_of, client_address
+from libs.contracts.collab import frames
+from services.gateway.access.authority import Authority
+from services.gateway.access.limits import Limits, caller_of, client_address
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.admission import Admission
 from services.gateway.live.application import Application
 from services.gateway.live.connection import Connection, Guest

@@ -9,15 +9,15 @@ import structlog
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.branches import READ_BRANCH, BranchState
-from libs.contracts.history import OneOfScene
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
+from libs.contracts.collab.branches import READ_BRANCH, BranchState
+from libs.contracts.collab.history import OneOfScene
+from services.gateway.access.authority import Authority
+from services.gateway.access.permissions import Access, Action, require, require_open
+from services.gateway.access.schema_gate import require_schema
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.member import Member
 from services.gateway.live.room import Room
 from services.gateway.live.socket import DENIED, NO_SUCH_SCENE
-from services.gateway.permissions import Access, Action, require, require_open
-from services.gateway.schema import require_schema
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from libs import errors
 from libs.contracts.ids import new_id
-from services.gateway.identity.model import Identity
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.member import Hall, Member
 from services.gateway.live.messages import (
     MESSAGE_BYTES_MAX,

@@ -12,7 +12,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs import errors
-from libs.contracts import frames, subjects
+from libs.contracts import subjects
+from libs.contracts.collab import frames
 
 ANSWER_WAIT_S = 3.0
 SYNC_WAIT_S = 8.0

@@ -8,7 +8,7 @@ from uuid import UUID
 from picows import WSMsgType, WSUpgradeRequest
 
 from libs import errors
-from libs.contracts.yprotocol import (
+from libs.contracts.collab.yprotocol import (
     AWARENESS,
     EMPTY_UPDATE,
     NO_STRUCTS,
@@ -25,7 +25,8 @@ from libs.contracts.yprotocol import (
     read_varuint,
     sync_message,
 )
-from services.gateway.identity.model import Identity
+from services.gateway.access.schema_gate import declared_schema
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.audience import Dialect, News
 from services.gateway.live.member import Hall, Member
 from services.gateway.live.presence import NULL, encode
@@ -40,7 +41,6 @@ from services.gateway.live.socket import (
     Socket,
     Sockets,
 )
-from services.gateway.schema import declared_schema
 
 MESSAGE_BYTES_MAX = (1 << 20) + 64
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.frames import REASON_SCENE_FULL, REASON_TOO_LARGE
-from services.gateway.identity.model import Identity
+from libs.contracts.collab.frames import REASON_SCENE_FULL, REASON_TOO_LARGE
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.audience import Dialect
 from services.gateway.live.room import Joined, Room
 from services.gateway.live.socket import INVALID, SAME_CLIENT, TOO_BIG, Socket

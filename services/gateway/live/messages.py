@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from libs import errors
-from libs.contracts.frames import UPDATE_BYTES_MAX
-from libs.contracts.resources import SchemaVersion
-from libs.contracts.yprotocol import read_bytes
+from libs.contracts.collab.frames import UPDATE_BYTES_MAX
+from libs.contracts.collab.yprotocol import read_bytes
+from libs.contracts.events.resources import SchemaVersion
 
 UPDATE_BASE64_CHARS_MAX = (UPDATE_BYTES_MAX + 2) // 3 * 4
 MESSAGE_BYTES_MAX = UPDATE_BASE64_CHARS_MAX + 4096

@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from libs import errors
-from services.gateway.limits import LimitClass, Limits
+from services.gateway.access.limits import LimitClass, Limits
 
 ANONYMOUS_SOCKETS_MAX = 1000
 """Sockets of one network address at one gateway that have not authenticated yet: an office whose

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 
 from prometheus_client import Counter
 
-from libs.contracts.yprotocol import Malformed, read_bytes, read_varuint, varuint
+from libs.contracts.collab.yprotocol import Malformed, read_bytes, read_varuint, varuint
 from services.gateway.live.audience import News
 
 FLUSH_INTERVAL_S = 0.05

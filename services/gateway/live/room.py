@@ -17,8 +17,9 @@ from prometheus_client import Counter
 
 from libs import errors
 from libs.bus import heard
-from libs.contracts import frames, subjects
-from libs.contracts.yprotocol import (
+from libs.contracts import subjects
+from libs.contracts.collab import frames
+from libs.contracts.collab.yprotocol import (
     NO_STRUCTS,
     STEP1,
     STEP2,

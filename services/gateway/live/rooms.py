@@ -7,7 +7,7 @@ import structlog
 from nats.aio.client import Client
 
 from libs import errors
-from libs.contracts.yprotocol import Malformed
+from libs.contracts.collab.yprotocol import Malformed
 from services.gateway.live.asks import Asks, Refused
 from services.gateway.live.member import Member
 from services.gateway.live.room import Room

@@ -6,8 +6,8 @@ from typing import Protocol
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.yprotocol import EMPTY_UPDATE, Malformed
-from services.gateway.identity.model import Identity
+from libs.contracts.collab.yprotocol import EMPTY_UPDATE, Malformed
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.audience import Dialect, News
 from services.gateway.live.cursors import awareness_state, user_presence
 from services.gateway.live.member import Hall, Member

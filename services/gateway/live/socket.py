@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 from prometheus_client import Counter, Gauge
 
-from services.gateway.identity.model import Identity
+from services.gateway.accounts.identity.model import Identity
 
 WRITE_BUFFER_BYTES_MAX = 1 << 20
 """What a client may leave unread before it is closed; it can sync again."""

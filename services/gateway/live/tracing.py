@@ -1,6 +1,6 @@
 """The trace of an edit: a small share of batches carries one from the socket to the disk."""
 
-from libs.contracts.frames import NO_TRACE
+from libs.contracts.collab.frames import NO_TRACE
 from libs.telemetry import tracer
 
 _trace = tracer(__name__)

@@ -14,7 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
 
-from libs.contracts import frames, subjects
+from libs.contracts import subjects
+from libs.contracts.collab import frames
 from services.gateway.live.pacing import Pacer
 from services.gateway.live.routing import Replicas
 from services.gateway.live.tracing import sampled_edit

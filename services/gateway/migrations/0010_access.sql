@@ -1,7 +1,7 @@
 -- Addresses in one normal form, tokens that end with what made them, refresh tokens that may come
 -- twice, and logins that are known. Replicas of the release before go on without these columns.
 
--- The address as `services.gateway.identity.names` writes it, in which accounts are told apart.
+-- The address as `services.gateway.accounts.identity.names` writes it, in which accounts are told apart.
 -- Null where an older account has that form already, or when the release before wrote the row:
 -- such an account is found by its address as it was given.
 ALTER TABLE users ADD COLUMN email_normal text;

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from libs import errors
-from services.gateway import permissions
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
-from services.gateway.permissions import Access
+from services.gateway.access import permissions
+from services.gateway.access.authority import Authority
+from services.gateway.access.permissions import Access
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.tail import Item
 
 # An aggregate's name in the permission matrix, where it has another one there.

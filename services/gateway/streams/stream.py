@@ -12,9 +12,9 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from libs import errors
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
-from services.gateway.permissions import Access
+from services.gateway.access.authority import Authority
+from services.gateway.access.permissions import Access
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams import sse
 from services.gateway.streams.rights import Rights
 from services.gateway.streams.tail import Item, Page, Tail

@@ -12,9 +12,9 @@ from prometheus_client import Gauge
 
 from libs import errors
 from libs.bus import Caller
-from services.gateway.authority import Authority
-from services.gateway.identity.model import Identity
-from services.gateway.permissions import Access
+from services.gateway.access.authority import Authority
+from services.gateway.access.permissions import Access
+from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.stream import Ending, Stream
 from services.gateway.streams.tail import Log, Tail
 

@@ -20,8 +20,8 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts import subjects
 from libs.contracts.actor import Actor
-from libs.contracts.events import Announcement
-from libs.contracts.following import FOLLOW, Follow
+from libs.contracts.events.event import Announcement
+from libs.contracts.events.following import FOLLOW, Follow
 from services.gateway.streams import sse
 
 log = structlog.get_logger(__name__)

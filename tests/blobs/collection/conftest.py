@@ -7,8 +7,8 @@ import pytest
 
 from libs.bus import Caller, connect_broker
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.blobs.collection.support import Desk, Vault, databases, events_served
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from libs.contracts.blob_operations import Inspect
+from libs.contracts.blobs.operations import Inspect
 from services.blobs.operating.handlers import Operations
 from tests.blobs.collection.support import Desk, Vault
 

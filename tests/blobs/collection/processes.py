@@ -13,8 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.ids import new_id
-from libs.stack import Stack
-from libs.stack.part import Spec
 from services.blobs.failpoints import CRASH
 from services.blobs.storage import Storage
 from services.blobs.storage.local import LocalStorage
@@ -22,6 +20,8 @@ from tests.blobs.collection.support import Desk, Vault
 from tests.blobs.support import Desk as Client
 from tests.events.support import World
 from tests.support.stack import TEST_LIMITS
+from tools.stack import Stack
+from tools.stack.part import Spec
 
 HASTY = {
     "SCRIPTORIUM_RETENTION_ATTACHMENT_S": "4",

@@ -14,8 +14,8 @@ from nats.aio.client import Client
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
-from libs.contracts.blob_operations import Collection, Fate
-from libs.contracts.blobs import (
+from libs.contracts.blobs.operations import Collection, Fate
+from libs.contracts.blobs.transfers import (
     AssetType,
     BeginUpload,
     BlobPath,
@@ -23,11 +23,10 @@ from libs.contracts.blobs import (
     DeletePath,
     PutPath,
 )
-from libs.contracts.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile, StoredFile
+from libs.contracts.events.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile, StoredFile
+from libs.contracts.events.world import FileType
 from libs.contracts.ids import new_id
-from libs.contracts.world import FileType
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
 from services.blobs.collection.chores import Chores
 from services.blobs.collection.settings import UpkeepSettings
 from services.blobs.finishing import Finishing
@@ -44,6 +43,7 @@ from services.events.handlers import subscribe
 from services.events.store import Store as EventStore
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.support import World
+from tools.stack import Stack
 
 DAY = timedelta(days=1)
 LONG = timedelta(days=91)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from libs import errors
-from libs.contracts.blob_operations import Archive
+from libs.contracts.blobs.operations import Archive
 from libs.contracts.ids import new_id
-from libs.stack import Stack
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.storage import Credentials, Storage, open_storage
 from tests.blobs.collection.keeping import BIG, deeds, file_of, flip, key_of, operations
 from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
 from tests.support.s3 import CREDENTIALS, Door, Manners, bucket_at
+from tools.stack import Stack
 
 
 @asynccontextmanager

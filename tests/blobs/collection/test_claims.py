@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts.blob_operations import Fate
+from libs.contracts.blobs.operations import Fate
 from tests.blobs.collection.support import DAY, LONG, Desk, check
 
 

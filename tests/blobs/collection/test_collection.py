@@ -8,12 +8,12 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts.blob_operations import Collect, Fate, Inspect, Undelete
-from libs.contracts.blobs import AssetType
+from libs.contracts.blobs.operations import Collect, Fate, Inspect, Undelete
+from libs.contracts.blobs.transfers import AssetType
 from libs.contracts.ids import new_id
-from libs.stack import Stack
 from services.blobs.operating.handlers import Operations
 from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
+from tools.stack import Stack
 
 
 def operations(desk: Desk) -> Operations:

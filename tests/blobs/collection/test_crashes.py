@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from libs import errors
-from libs.contracts import blob_operations as c
-from libs.contracts import blobs as b
 from libs.contracts.actor import Actor
-from libs.contracts.files import ATTACH_FILE, AttachFile, StoredFile
+from libs.contracts.blobs import operations as c
+from libs.contracts.blobs import transfers as b
+from libs.contracts.events.files import ATTACH_FILE, AttachFile, StoredFile
+from libs.contracts.events.world import FileType
 from libs.contracts.ids import new_id
-from libs.contracts.world import FileType
 from tests.blobs.collection.crashing import collected, emptied, finished, insist
 from tests.blobs.collection.processes import DYING, HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check

@@ -11,10 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from libs import errors
-from libs.contracts.blob_operations import Inspect, ListQuarantined, Mend, Verify
-from libs.contracts.blobs import BeginUpload
+from libs.contracts.blobs.operations import Inspect, ListQuarantined, Mend, Verify
+from libs.contracts.blobs.transfers import BeginUpload
 from libs.contracts.ids import new_id
-from libs.stack import Stack
 from services.blobs.collection.chores import Place
 from services.blobs.keeping import verifying
 from services.blobs.storage import open_storage
@@ -22,6 +21,7 @@ from tests.blobs.collection.keeping import BIG, deeds, file_of, flip, key_of, op
 from tests.blobs.collection.support import DAY, Desk, Vault, check, once
 from tests.blobs.support import sha256 as sha256_of
 from tests.support.s3 import CREDENTIALS
+from tools.stack import Stack
 
 PLACE = "SELECT after_sha256 FROM chores WHERE name = 'verify'"
 

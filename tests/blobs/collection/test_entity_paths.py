@@ -3,8 +3,8 @@
 import pytest
 
 from libs import errors
-from libs.contracts.blob_operations import Fate, Reconcile
-from libs.contracts.blobs import BlobPath, EntityFile, ListPaths, PathHistory
+from libs.contracts.blobs.operations import Fate, Reconcile
+from libs.contracts.blobs.transfers import BlobPath, EntityFile, ListPaths, PathHistory
 from libs.contracts.ids import new_id
 from tests.blobs.collection.support import DAY, Desk, check
 from tests.blobs.collection.test_following import fact

@@ -11,13 +11,13 @@ import nats
 import pytest
 
 from libs.bus import Poison, Relay, connect_broker
-from libs.contracts.blob_operations import Fate, Reconcile
-from libs.contracts.events import Event, Source
+from libs.contracts.blobs.operations import Fate, Reconcile
+from libs.contracts.events.event import Event, Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.blobs.collection.support import DAY, Desk, Vault, check
 from tests.support import waiting
+from tools.stack import Stack
 
 ARRIVAL_S_MAX = 20.0
 SHA256 = "ab" * 32

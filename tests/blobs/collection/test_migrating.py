@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from libs.cli.operate.migrate import PAGE_SCENES
 from libs.contracts.ids import new_id
 from libs.postgres import connect
 from tests.blobs.collection.processes import Mortal, hands
 from tests.blobs.collection.support import Desk, check
 from tests.blobs.support import Desk as Client
 from tests.support.command import scriptorium
+from tools.cli.operate.migrate import PAGE_SCENES
 
 REPLICAS = {"events": 1, "blobs": 1}
 CALM = {"SCRIPTORIUM_COLLECTION": "false"}

@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts.blob_operations import Reconcile
+from libs.contracts.blobs.operations import Reconcile
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.blobs.collection import rounds
 from services.blobs.collection import store as collecting
 from tests.blobs.collection.support import DAY, Desk, Vault, check
+from tools.stack import Stack
 
 HOUR = timedelta(hours=1)
 RETENTION, GRACE, WINDOW = 10 * HOUR, 10 * HOUR, 30 * HOUR

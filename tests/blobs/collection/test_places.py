@@ -8,14 +8,13 @@ from uuid import UUID
 import pytest
 
 from libs.bus import Caller, connect_broker, serve
-from libs.contracts import workspaces as w
 from libs.contracts.actor import Actor
-from libs.contracts.blob_copies import COPY_BLOB, RELEASE_BLOBS
-from libs.contracts.blob_operations import Fate
-from libs.contracts.blobs import CLAIM_BLOB, ClaimBlob, Claimed
+from libs.contracts.blobs.copies import COPY_BLOB, RELEASE_BLOBS
+from libs.contracts.blobs.operations import Fate
+from libs.contracts.blobs.transfers import CLAIM_BLOB, ClaimBlob, Claimed
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.blobs.store import blob_of
 from services.events.workspaces.files import Files
 from services.events.workspaces.handlers import JobRequests
@@ -25,6 +24,7 @@ from services.events.workspaces.texts import Texts
 from services.events.workspaces.work import Work
 from services.events.workspaces.worker import Worker
 from tests.blobs.collection.support import DAY, LONG, Desk, Vault, check
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from libs import errors
-from libs.contracts import blob_operations as c
-from libs.contracts import blobs as b
 from libs.contracts.actor import Actor
+from libs.contracts.blobs import operations as c
+from libs.contracts.blobs import transfers as b
 from libs.contracts.ids import new_id
 from tests.blobs.collection.processes import HASTY, Mortal, hands
 from tests.blobs.collection.support import DAY, Desk, check

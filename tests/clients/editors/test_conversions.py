@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
 from services.collab.formats.names import SCREENPLAY

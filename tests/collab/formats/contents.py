@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, updates
 from services.collab.formats import slate
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats
 from services.collab.formats import BadContent, CannotHold, parsing
 from tests.collab.formats.contents import NOBODY, Json, encoded, got, put

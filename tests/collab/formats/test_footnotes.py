@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats
 from tests.collab.formats.contents import NOBODY

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, updates
 from services.collab.formats.inline import unified
 from tests.collab.formats.contents import (

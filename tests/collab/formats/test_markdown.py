@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab.formats import markdown, names, slate
 from services.collab.formats.markdown import parse
 from services.collab.formats.tree import Element, Leaf, Node, text_of

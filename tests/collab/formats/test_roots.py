@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
 from services.collab.formats import CannotHold, Layout

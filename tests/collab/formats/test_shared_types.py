@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, Text
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, updates
 from services.collab.formats import layout
 from services.collab.formats.tree import Element, Node

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text, UndoManager, XmlElement, XmlFragment, XmlText
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from services.collab import formats, updates
 from services.collab.formats import Layout
 from tests.collab.formats.contents import NOBODY, Json, encoded, got, put

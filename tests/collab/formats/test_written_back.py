@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from libs.contracts.content import ContentFormat
+from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
 from services.collab.formats import CannotHold

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.stack import Stack
 from tests.collab.history.support import Recording, Room, recorded
 from tests.support.people import People, Person
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

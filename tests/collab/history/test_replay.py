@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pycrdt import Doc, Text
 
-from libs.stack import Stack
 from tests.collab.history.support import BEGAN, EDITS, Edit, Recording, Room, text_of
+from tools.stack import Stack
 
 
 async def lines(room: Room, **params: str) -> list[dict[str, Any]]:

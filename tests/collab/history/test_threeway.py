@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts.branches import ConflictKind, MergeStrategy
+from libs.contracts.collab.branches import ConflictKind, MergeStrategy
 from services.collab.history.threeway import Comparison, merged_block
 from tests.collab.history.support import paragraphs, said
 

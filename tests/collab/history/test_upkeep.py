@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.stack import Stack
 from tests.collab.history.support import EDITS, Recording, Room
 from tests.support.people import People
 from tests.support.stack import real_stack
+from tools.stack import Stack
 
 BUSY = {"SCRIPTORIUM_UPKEEP_INTERVAL_S": "0.2", "SCRIPTORIUM_UPKEEP_DUTY": "1"}
 FEW = 99

@@ -11,7 +11,7 @@ import pytest
 from nats.aio.client import Client
 
 from libs.contracts import subjects
-from libs.contracts.events import Announcement, Event, Source
+from libs.contracts.events.event import Announcement, Event, Source
 from libs.contracts.streams import DEAD_LETTERS, EVENTS
 from libs.contracts.wire import Wire
 from libs.postgres import Pool, connect

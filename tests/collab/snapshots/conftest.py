@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from libs.stack import Stack
 from tests.collab.snapshots.support import Desk
 from tests.support.stack import TwoCollabs
+from tools.stack import Stack
 
 QUIET = {
     "SCRIPTORIUM_SNAPSHOT_INTERVAL_S": "600",

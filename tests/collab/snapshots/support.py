@@ -14,7 +14,7 @@ import zstandard
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
-from libs.contracts.persistence import CHECK_DIVERGENCE, CheckDivergence, DivergenceReport
+from libs.contracts.collab.persistence import CHECK_DIVERGENCE, CheckDivergence, DivergenceReport
 from libs.postgres import Pool, connect
 from tests.support.people import Person
 from tests.support.scenery import Scenery

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.contracts.persistence import Severity
+from libs.contracts.collab.persistence import Severity
 from tests.collab.snapshots.support import Desk
 from tests.support.waiting import until
 

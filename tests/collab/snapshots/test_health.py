@@ -9,8 +9,8 @@ import httpx
 import yaml
 
 from libs.errors import Forbidden
-from services.gateway.identity.model import Identity
-from services.gateway.operators import Operators
+from services.gateway.access.operators import Operators
+from services.gateway.accounts.identity.model import Identity
 from tests.collab.snapshots.support import Desk
 from tests.gateway.support import gateway_beside
 from tests.support.people import People

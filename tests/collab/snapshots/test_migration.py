@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 import zstandard
 
-from libs.contracts.migration import (
+from libs.contracts.collab.migration import (
     LIST_IMPORTED,
     MIGRATE_SCENE,
     ListImported,
@@ -14,7 +14,7 @@ from libs.contracts.migration import (
     MigrationOutcome,
     SceneMigration,
 )
-from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
+from libs.contracts.collab.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
 from libs.errors import Conflict
 from tests.collab.snapshots.support import Desk
 from tests.support.waiting import until

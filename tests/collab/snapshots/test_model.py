@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Text, merge_updates
 
-from libs.contracts.persistence import Freshness, HealthStatus, SceneState, Severity
+from libs.contracts.collab.persistence import Freshness, HealthStatus, SceneState, Severity
 from services.collab import updates
 from services.collab.snapshots import model, rendering
 from services.collab.snapshots.measuring import graded, worst

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.contracts.persistence import SNAPSHOT_HISTORY, AskSnapshots
-from libs.contracts.upkeep import COMPACT, CompactScene
+from libs.contracts.collab.persistence import SNAPSHOT_HISTORY, AskSnapshots
+from libs.contracts.collab.upkeep import COMPACT, CompactScene
 from tests.collab.snapshots.support import REPLICAS, Desk
 from tests.support.waiting import until
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from libs.contracts.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
+from libs.contracts.collab.persistence import PUT_SNAPSHOT, PutSnapshot, SnapshotSource
 from tests.collab.snapshots.support import Desk
 from tests.support.people import People
 

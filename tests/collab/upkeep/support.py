@@ -16,11 +16,11 @@ import httpx
 from pycrdt import Doc, Text, TransactionEvent
 
 from libs.bus import Caller, connect_broker
-from libs.contracts import upkeep
 from libs.contracts.actor import Actor
-from libs.contracts.content import READ_CONTENT, ContentFormat, ReadContent
+from libs.contracts.collab import upkeep
+from libs.contracts.collab.content import READ_CONTENT, ContentFormat, ReadContent
 from libs.postgres import Pool, connect
-from libs.stack import Stack
+from tools.stack import Stack
 
 WAIT_S = 30.0
 OLD = timedelta(days=2)

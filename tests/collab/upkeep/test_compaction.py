@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.contracts.persistence import PERSISTENCE_HEALTH, AskHealth
+from libs.contracts.collab.persistence import PERSISTENCE_HEALTH, AskHealth
 from tests.collab.upkeep.support import ACTOR, OLD, PAST_RETENTION, Desk, text_of, typed
 from tests.support.waiting import until
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from libs import errors
-from libs.contracts.upkeep import SCENES, ListScenes
+from libs.contracts.collab.upkeep import SCENES, ListScenes
 from services.collab import updates
 from tests.collab.upkeep.support import ACTOR, OLD, PAST_RETENTION, Desk, text_of, typed
 from tests.support.waiting import until

@@ -11,7 +11,6 @@ from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
 from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
 from services.events.audit.handlers import subscribe_audit
 from services.events.handlers import subscribe
 from services.events.integrity.operations import subscribe as serve_operators
@@ -19,6 +18,7 @@ from services.events.store import Store
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.integrity.damage import Operator
 from tests.events.support import World
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

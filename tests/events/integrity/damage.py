@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from libs.bus import Caller
-from libs.contracts import integrity as c
 from libs.contracts.actor import Actor
-from libs.contracts.events import Event
+from libs.contracts.events import integrity as c
+from libs.contracts.events.event import Event
 from libs.postgres import Pool
 from services.events.store import of_events
 

@@ -14,17 +14,17 @@ from prometheus_client import REGISTRY
 
 from libs.bus import Relay, connect_broker, subscribe_facts, watch
 from libs.bus.declare import declare
-from libs.contracts import integrity as c
-from libs.contracts.events import Announcement
+from libs.contracts.events import integrity as c
+from libs.contracts.events.event import Announcement
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.events.integrity.announcing import Screen
 from services.events.store import of_events
 from tests.events.integrity.damage import Operator, flip, lose
 from tests.events.integrity.test_archive import age, archive
 from tests.events.relaying import announced
 from tests.events.support import World
+from tools.stack import Stack
 
 WAIT_S_MAX = 20.0
 

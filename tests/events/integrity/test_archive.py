@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from libs.contracts import integrity as c
+from libs.contracts.events import integrity as c
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.events.integrity.chain import content_bytes, digest
 from services.events.integrity.log import SQL, stored_rows
 from services.events.rebuild.__main__ import rebuild
@@ -16,6 +15,7 @@ from services.events.timescale import adopt, is_adopted
 from services.events.upkeep import CHUNK_EVENTS, Policy, Upkeep
 from tests.events.integrity.damage import Operator
 from tests.events.support import World
+from tools.stack import Stack
 
 REFUSALS = (asyncpg.InsufficientPrivilegeError, asyncpg.ObjectNotInPrerequisiteStateError)
 LOG = "SELECT * FROM event_log WHERE project_id = $1 ORDER BY aggregate_id, version"

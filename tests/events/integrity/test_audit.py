@@ -9,11 +9,11 @@ import pytest
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import audit as a
-from libs.contracts import bundles as b
-from libs.contracts import teams as t
 from libs.contracts.actor import Actor, Role
-from libs.contracts.events import Event, Source
+from libs.contracts.events import audit as a
+from libs.contracts.events import bundles as b
+from libs.contracts.events import teams as t
+from libs.contracts.events.event import Event, Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.audit import store as audit_store

@@ -12,17 +12,17 @@ from nats.aio.client import Client
 from typer.testing import CliRunner
 
 from libs.bus import Poison, connect_broker, subscribe_facts
-from libs.cli.operate.dlq import dlq
-from libs.cli.operate.events import events
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import DEAD_LETTERS, EVENTS
 from libs.contracts.subjects import OPERATOR, fact, inbox
 from libs.postgres import Pool
-from libs.stack import Stack, StackError
 from tests.events.integrity.damage import flip
 from tests.events.support import World
 from tests.events.test_log import chain
+from tools.cli.operate.dlq import dlq
+from tools.cli.operate.events import events
+from tools.stack import Stack, StackError
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ async def scriptorium(stack: Stack, *words: object, answer: str = "") -> Done:
 
 async def in_a_shell(stack: Stack, *words: object) -> Done:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "libs.cli", *map(str, words), "--data-dir", str(stack.data_dir)),
+        *(sys.executable, "-m", "tools.cli", *map(str, words), "--data-dir", str(stack.data_dir)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -8,15 +8,15 @@ from faststream.nats import NatsBroker
 
 from libs import errors
 from libs.bus import Caller, Client, connect_broker
-from libs.contracts.following import FOLLOW, PAGE_EVENTS_MAX, Follow, Followed
+from libs.contracts.events.following import FOLLOW, PAGE_EVENTS_MAX, Follow, Followed
 from libs.postgres import Pool, load_queries
-from libs.stack import Stack
 from services.events.following.subscription import subscribe_following
 from services.events.store import Store
 from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_announcing import relay_client, relaying
 from tests.events.integrity.test_archive import age, archive
 from tests.events.support import World
+from tools.stack import Stack
 
 __all__ = ["relay_client"]
 WAIT_S_MAX = 20.0

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts import bundles as b
+from libs.contracts.events import bundles as b
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.bundles.handlers import BundleRequests

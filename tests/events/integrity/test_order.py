@@ -11,18 +11,18 @@ import pytest
 from faststream.nats import NatsBroker
 
 from libs.bus import Due, Relay, connect_broker, subscribe_facts
-from libs.contracts.events import Announcement
+from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
 from libs.errors import Conflict, NotFound, Unavailable
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
-from libs.stack import Stack
 from services.events.model.aggregates import BOOK
 from services.events.model.log import Cause, Draft
 from services.events.model.order import place
 from services.events.store import Store, Transaction
 from tests.events.support import World
+from tools.stack import Stack
 
 WRITERS = 16
 TURNS = 6

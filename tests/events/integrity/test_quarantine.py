@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import errors
-from libs.contracts.events import Event
+from libs.contracts.events.event import Event
+from libs.contracts.events.sync import Pull
 from libs.contracts.ids import new_id
-from libs.contracts.sync import Pull
 from libs.postgres import Pool, load_queries
 from services.events.integrity import screened
 from services.events.integrity.chain import content_bytes, stored_of

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from libs.contracts import integrity as c
+from libs.contracts.events import integrity as c
 from libs.postgres import Pool
 from services.events.integrity.verifier import Verifier
 from services.events.rebuild.__main__ import Refused

@@ -10,7 +10,6 @@ import pytest
 
 from libs.bus import Caller
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.events.rebuild import __main__ as rebuilding
 from services.events.rebuild import swap as swapping
 from services.events.rebuild.swap import NotSwapped
@@ -18,6 +17,7 @@ from tests.events.integrity.damage import Operator
 from tests.events.integrity.rebuilding import run, spoil
 from tests.events.support import Json, World
 from tests.events.test_log import require_replayed
+from tools.stack import Stack
 
 WRITERS = 8
 SLUG = "SELECT slug FROM projects WHERE id = $1"

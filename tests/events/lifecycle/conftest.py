@@ -9,7 +9,6 @@ import pytest
 from libs.bus import Caller, Relay, connect_broker
 from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
 from services.events.bundles.subscription import subscribe_bundles
 from services.events.following.subscription import subscribe_following
 from services.events.handlers import subscribe
@@ -22,6 +21,7 @@ from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.impatience import impatience
 from tests.events.lifecycle.support import Ending
 from tests.events.support import World
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

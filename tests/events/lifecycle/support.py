@@ -6,9 +6,9 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.contracts import lifecycle as c
+from libs.contracts.events import lifecycle as c
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.postgres import Pool
 from services.events.integrity.log import heads, read
 from services.events.lifecycle.purger import Purger

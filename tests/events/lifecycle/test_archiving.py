@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from libs import errors
-from libs.contracts import sync
 from libs.contracts.actor import Role
+from libs.contracts.events import sync
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.model.log import canonical

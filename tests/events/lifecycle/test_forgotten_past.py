@@ -3,7 +3,7 @@
 import pytest
 
 from libs import errors
-from libs.contracts import following, sync
+from libs.contracts.events import following, sync
 from libs.postgres import Pool
 from tests.events.lifecycle.forgetting import forget_all
 from tests.events.relaying import announced

@@ -7,8 +7,8 @@ import pytest
 
 from libs import errors
 from libs.contracts.actor import Role
+from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
-from libs.contracts.resources import Kind
 from libs.postgres import Pool
 from services.events.lifecycle.orders import LASTING
 from tests.events.bundling import Bundling, bundle_of, delete, put

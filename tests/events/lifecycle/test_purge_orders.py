@@ -7,10 +7,9 @@ import asyncpg
 import pytest
 
 from libs import errors
-from libs.contracts import lifecycle as c
+from libs.contracts.events import lifecycle as c
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.stack import Stack
 from tests.events.lifecycle.support import (
     Ending,
     finish,
@@ -19,6 +18,7 @@ from tests.events.lifecycle.support import (
 )
 from tests.events.support import World
 from tests.support.command import scriptorium
+from tools.stack import Stack
 
 
 async def test_only_what_is_deleted_and_only_in_its_project(world: World, ending: Ending) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from libs import errors
-from libs.contracts import workspaces as w
+from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.workspaces.worker import Worker

@@ -10,13 +10,12 @@ import zstandard
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import bundles as b
-from libs.contracts import integrity as c
 from libs.contracts.actor import Role
+from libs.contracts.events import bundles as b
+from libs.contracts.events import integrity as c
+from libs.contracts.events.workspaces import ReadLog
 from libs.contracts.ids import new_id
-from libs.contracts.workspaces import ReadLog
 from libs.postgres import Pool
-from libs.stack import Stack
 from services.events.rebuild.__main__ import rebuild
 from services.events.retention import forget, forgetting
 from services.events.store import Store
@@ -37,6 +36,7 @@ from tests.events.lifecycle.support import (
 )
 from tests.events.relaying import announced
 from tests.events.support import Json, World
+from tools.stack import Stack
 
 
 @pytest.mark.usefixtures("impatient")

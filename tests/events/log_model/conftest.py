@@ -8,7 +8,6 @@ import pytest
 
 from libs.bus import Caller, Relay, connect_broker
 from libs.postgres import Pool, connect, migrate
-from libs.stack import Stack
 from services.events.bundles.subscription import subscribe_bundles
 from services.events.handlers import subscribe
 from services.events.integrity.announcing import Screen
@@ -16,6 +15,7 @@ from services.events.store import Store
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.impatience import impatience
 from tests.events.log_model.desk import Desk
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="package")

@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_snake
 
 from libs import errors
 from libs.bus import Caller
-from libs.contracts import bundles as b
-from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor
-from libs.contracts.events import Announcement
+from libs.contracts.events import bundles as b
+from libs.contracts.events import manuscript as m
+from libs.contracts.events.event import Announcement
 from libs.postgres import Pool
 from services.events.integrity.log import heads, read
 from services.events.rebuild.__main__ import rebuild

@@ -8,8 +8,8 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from libs.contracts import bundles as b
-from libs.contracts import manuscript as m
+from libs.contracts.events import bundles as b
+from libs.contracts.events import manuscript as m
 from libs.contracts.ids import new_id
 from tests.events.bundling import ALL, create
 from tests.events.log_model import desk as d

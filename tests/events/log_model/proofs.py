@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from libs.contracts import bundles as b
-from libs.contracts import manuscript as m
 from libs.contracts.actor import Actor
+from libs.contracts.events import bundles as b
+from libs.contracts.events import manuscript as m
 from tests.events.log_model.desk import Desk, Question
 from tests.events.log_model.model import Model
 from tests.events.log_model.things import Fields

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import errors
+from libs.contracts.collab.yprotocol import UPDATE, sync_message
 from libs.contracts.ids import new_id
-from libs.contracts.yprotocol import UPDATE, sync_message
 from services.gateway.live import messages
 from services.gateway.live.cursors import NOWHERE, awareness_state, user_presence
 from services.gateway.live.messages import Message, PresenceUpdate, Unreadable

@@ -4,8 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+from libs.contracts.collab.yprotocol import read_bytes
 from libs.contracts.ids import new_id
-from libs.contracts.yprotocol import read_bytes
 from services.gateway.live.audience import Audience, Dialect
 from services.gateway.live.connection import YProtocol
 from services.gateway.live.presence import NULL, RENEWAL_INTERVAL_S, Presence, decode, encode

@@ -7,7 +7,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs.bus import connect_broker
-from libs.stack import Stack
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from libs.bus import is_connected
 from libs.bus.broker import Disconnected
-from libs.stack import Stack
+from tools.stack import Stack
 
 PATIENCE_S = 20.0
 

@@ -16,7 +16,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 from libs.postgres.pool import UNREACHABLE
-from libs.stack import Stack
+from tools.stack import Stack
 
 type Side = tuple[NatsBroker, Client]
 

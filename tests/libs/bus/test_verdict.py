@@ -12,12 +12,12 @@ from prometheus_client import REGISTRY
 
 from libs.bus import Poison, subscribe_facts, watch
 from libs.bus.verdict import DELIVERIES_MAX
-from libs.contracts.events import Announcement, Event, Source
+from libs.contracts.events.event import Announcement, Event, Source
 from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
 from libs.contracts.subjects import fact
-from libs.stack import Stack
 from tests.support.waiting import until
+from tools.stack import Stack
 
 type Side = tuple[NatsBroker, Client]
 

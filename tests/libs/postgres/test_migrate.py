@@ -10,7 +10,7 @@ import pytest
 
 from libs.postgres import load_queries, migrate
 from libs.postgres.migrate import MigrationError, migrations_of
-from libs.stack import Stack
+from tools.stack import Stack
 
 
 @pytest.fixture(scope="module")

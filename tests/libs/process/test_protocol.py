@@ -9,7 +9,7 @@ import pytest
 
 from libs.process import protocol
 from libs.process.server import HttpServer
-from libs.stack.ports import choose_port
+from tools.stack.ports import choose_port
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 

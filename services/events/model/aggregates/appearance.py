@@ -1,6 +1,11 @@
 """An appearance: how an entity is in a scene."""
 
-from libs.contracts.world import Appearance, AppearanceCreate, AppearanceFilter, AppearancePatch
+from libs.contracts.events.world import (
+    Appearance,
+    AppearanceCreate,
+    AppearanceFilter,
+    AppearancePatch,
+)
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import DATED, Filter, Key, Listing
 

@@ -1,6 +1,6 @@
 """A book: a manuscript of a project."""
 
-from libs.contracts.resources import Book, BookCreate, BookPatch
+from libs.contracts.events.resources import Book, BookCreate, BookPatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 

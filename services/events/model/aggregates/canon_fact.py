@@ -1,6 +1,6 @@
 """A canon fact: something that is true about an entity, and where the reader learns it."""
 
-from libs.contracts.canon import (
+from libs.contracts.events.canon import (
     CanonFact,
     CanonFactCreate,
     CanonFactFilter,

@@ -1,6 +1,6 @@
 """A chapter: a part of a book."""
 
-from libs.contracts.resources import Chapter, ChapterCreate, ChapterPatch
+from libs.contracts.events.resources import Chapter, ChapterCreate, ChapterPatch
 from services.events.model.aggregate import Aggregate
 
 CHAPTER = Aggregate(

@@ -1,6 +1,6 @@
 """A context rule: what a model is given to read before it writes."""
 
-from libs.contracts.canon import ContextRule, ContextRuleCreate, ContextRulePatch, NameFilter
+from libs.contracts.events.canon import ContextRule, ContextRuleCreate, ContextRulePatch, NameFilter
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import BY_NAME, NAMED, Listing
 

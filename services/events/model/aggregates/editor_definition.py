@@ -2,7 +2,7 @@
 
 from libs import errors
 from libs.contracts.editors import BuiltIn
-from libs.contracts.team_editors import Editor, EditorCreate, EditorFilter, EditorPatch
+from libs.contracts.events.team_editors import Editor, EditorCreate, EditorFilter, EditorPatch
 from services.events.model.aggregate import Aggregate, Named, Rising
 from services.events.model.listing import BY_NAME, NAMED, Listing
 

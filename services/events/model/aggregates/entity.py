@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from libs.contracts.files import FileDeleted, FileUploaded
-from libs.contracts.world import (
+from libs.contracts.events.files import FileDeleted, FileUploaded
+from libs.contracts.events.world import (
     STORY_TYPES,
     Entity,
     EntityCreate,

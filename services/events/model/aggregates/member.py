@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from libs.contracts.actor import Role
-from libs.contracts.resources import Member
+from libs.contracts.events.resources import Member
 from libs.contracts.wire import Wire
 from services.events.model.aggregate import Aggregate
 

@@ -1,6 +1,6 @@
 """A persona: whom a model writes as."""
 
-from libs.contracts.canon import NameFilter, Persona, PersonaCreate, PersonaPatch
+from libs.contracts.events.canon import NameFilter, Persona, PersonaCreate, PersonaPatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import BY_NAME, NAMED, Listing
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from uuid import UUID
 
-from libs.contracts.resources import Project, ProjectCreate, ProjectPatch
+from libs.contracts.events.resources import Project, ProjectCreate, ProjectPatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 

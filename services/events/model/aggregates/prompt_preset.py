@@ -1,6 +1,11 @@
 """A prompt preset: a request to a model, ready to be used again."""
 
-from libs.contracts.canon import NameFilter, PromptPreset, PromptPresetCreate, PromptPresetPatch
+from libs.contracts.events.canon import (
+    NameFilter,
+    PromptPreset,
+    PromptPresetCreate,
+    PromptPresetPatch,
+)
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import BY_NAME, NAMED, Listing
 

@@ -1,6 +1,6 @@
 """A relation: what one entity is to another. Containment never runs in a circle."""
 
-from libs.contracts.world import Relation, RelationCreate, RelationFilter, RelationPatch
+from libs.contracts.events.world import Relation, RelationCreate, RelationFilter, RelationPatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import DATED, Filter, Listing
 

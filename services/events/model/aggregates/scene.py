@@ -1,8 +1,8 @@
 """A scene: the unit of live editing; its text lives elsewhere."""
 
 from libs import errors
-from libs.contracts.canon import SceneFilter
-from libs.contracts.resources import Scene, SceneCreate, ScenePatch
+from libs.contracts.events.canon import SceneFilter
+from libs.contracts.events.resources import Scene, SceneCreate, ScenePatch
 from services.events.model.aggregate import Aggregate, Rising
 from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 from services.events.model.listing import Filter, Key, Listing

@@ -1,6 +1,6 @@
 """A style guide: how a project is to be written."""
 
-from libs.contracts.canon import NameFilter, StyleGuide, StyleGuideCreate, StyleGuidePatch
+from libs.contracts.events.canon import NameFilter, StyleGuide, StyleGuideCreate, StyleGuidePatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import BY_NAME, NAMED, Listing
 

@@ -1,6 +1,6 @@
 """A tag: a word that entities are marked with."""
 
-from libs.contracts.world import Tag, TagCreate, TagFilter, TagPatch
+from libs.contracts.events.world import Tag, TagCreate, TagFilter, TagPatch
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import DATED, Filter, Key, Listing
 

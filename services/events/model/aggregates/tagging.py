@@ -1,6 +1,6 @@
 """A tagging: that an entity is marked with a tag, an aggregate of its own."""
 
-from libs.contracts.world import Tagging, TaggingCreate, TaggingFilter
+from libs.contracts.events.world import Tagging, TaggingCreate, TaggingFilter
 from services.events.model.aggregate import Aggregate
 from services.events.model.listing import CREATED, Filter, Listing
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from libs.contracts.teams import TeamGrant, TeamRole
+from libs.contracts.events.teams import TeamGrant, TeamRole
 from libs.contracts.wire import Wire
 from services.events.model.aggregate import Aggregate
 

@@ -1,0 +1,48 @@
+"""What events asks of blobs for copies of projects: bytes of one project become another's, too.
+
+Blobs are a project's own, so a copy of a project needs copies of its bytes. They are read and
+stored within blobs and never cross the bus. Events answers for it that who asked may read the one
+project and write the other, as the gateway does for everything else.
+"""
+
+from uuid import UUID
+
+from libs.contracts.blobs.transfers import Blob
+from libs.contracts.rpc import Method
+from libs.contracts.values import Sha256
+from libs.contracts.wire import Wire
+
+COPY_DEADLINE_S = 900.0
+"""How long the copy of a blob of BLOB_BYTES_MAX may take."""
+
+
+class CopyBlob(Wire):
+    """Let the actor's project have a blob of another project; the same again is done at once.
+
+    Raised are NOT_FOUND, BLOB_UNAVAILABLE and INTERNAL (damaged) about the source, and
+    QUOTA_EXCEEDED about the actor's project.
+    """
+
+    source_project_id: UUID
+    sha256: Sha256
+
+
+class Copied(Wire):
+    """The blob in the actor's project."""
+
+    blob: Blob
+
+
+class ReleaseBlobs(Wire):
+    """Nothing refers to what the actor's project keeps any more: only the grace period is left.
+
+    What is referred to after all stays: events is asked before anything goes.
+    """
+
+
+class Released(Wire):
+    """It is noted."""
+
+
+COPY_BLOB = Method("blobs", "copy_blob", CopyBlob, Copied)
+RELEASE_BLOBS = Method("blobs", "release_blobs", ReleaseBlobs, Released)

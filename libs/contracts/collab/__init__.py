@@ -1,0 +1,1 @@
+"""Requests to the collab service, and the frames of live editing."""

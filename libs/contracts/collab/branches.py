@@ -1,0 +1,131 @@
+"""What may be asked of collab about branches of a scene.
+
+A branch is a Yjs document of its own in the log: rows with its id where a scene's have the
+scene's. It begins with the scene's own Yjs history, so merging it back is a Yjs merge.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from libs.contracts.collab.history import At, OfScene, OneOfScene
+from libs.contracts.editors import ForEditor
+from libs.contracts.rpc import Method
+from libs.contracts.values import NormalName
+from libs.contracts.wire import Wire
+
+BRANCHES_MAX = 100
+"""Branches of one scene, closed ones included."""
+CONFLICT_TEXT_CHARS_MAX = 2_000
+"""Characters of each side that the explanation of a conflict shows."""
+CONFLICTS_SHOWN_MAX = 100
+
+
+class BranchState(StrEnum):
+    """Where a branch stands; all are readable, and all but closed ones writable."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+class Branch(Wire):
+    """A branch of a scene. `base_seq` is the scene's version it began from or was merged at."""
+
+    id: UUID
+    scene_id: UUID
+    name: str
+    state: BranchState
+    base_seq: int
+    seq: int
+    merges: int
+    merged_at: datetime | None
+    merged_by: UUID | None
+    merged_seq: int | None
+    created_by: UUID
+    created_at: datetime
+
+
+class Branches(Wire):
+    """All of a scene, newest first."""
+
+    items: list[Branch]
+
+
+class BranchCreate(Wire):
+    """A branch from a version; without `at` from the one of now."""
+
+    name: NormalName
+    at: At | None = None
+
+
+class CreateBranch(Wire):
+    """Begin a branch."""
+
+    id: UUID
+    scene_id: UUID
+    fields: BranchCreate
+
+
+class MergeStrategy(StrEnum):
+    """What happens where both sides changed the same block.
+
+    `merge` keeps both sides' words, and an edited block rather than its deletion; `ours` keeps
+    the scene's block, `theirs` the branch's. What is not in conflict is merged with each.
+    """
+
+    MERGE = "merge"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+class MergeRequest(Wire):
+    """How to merge; without a strategy conflicts are refused and explained."""
+
+    strategy: MergeStrategy | None = None
+    dry_run: bool = False
+
+
+class MergeBranch(ForEditor):
+    """Bring a branch's changes since its base into its scene, as one edit."""
+
+    scene_id: UUID
+    id: UUID
+    merge_id: UUID
+    request: MergeRequest
+
+
+class ConflictKind(StrEnum):
+    """Why two sides cannot both have their way with a block."""
+
+    BOTH_CHANGED = "both_changed"
+    DELETED_IN_SCENE = "deleted_in_scene"
+    DELETED_IN_BRANCH = "deleted_in_branch"
+
+
+class BlockConflict(Wire):
+    """A block that both sides changed: which, its three texts (null: deleted), and why."""
+
+    block: int
+    kind: ConflictKind
+    base: str
+    scene: str | None
+    branch: str | None
+    explanation: str
+
+
+class Merged(Wire):
+    """What a merge did, or with `dry_run` would do; `conflicts` were decided by the strategy."""
+
+    branch: Branch
+    seq: int
+    changed: bool
+    dry_run: bool
+    conflicts: list[BlockConflict]
+
+
+CREATE_BRANCH = Method("collab", "create_branch", CreateBranch, Branch)
+LIST_BRANCHES = Method("collab", "list_branches", OfScene, Branches)
+READ_BRANCH = Method("collab", "read_branch", OneOfScene, Branch)
+CLOSE_BRANCH = Method("collab", "close_branch", OneOfScene, Branch)
+MERGE_BRANCH = Method("collab", "merge_branch", MergeBranch, Merged)

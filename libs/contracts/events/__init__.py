@@ -1,0 +1,1 @@
+"""Requests to the events service, the resources it keeps, and the events it announces."""

@@ -1,0 +1,105 @@
+"""The audit trail: who did what in a project, and when; and how much happened, by the hour."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from libs.contracts.events.event import Source
+from libs.contracts.rpc import Method
+from libs.contracts.values import Instant, Moment
+from libs.contracts.wire import Wire
+
+AUDIT_PAGE_MAX = 500
+AUDIT_PAGE_DEFAULT = 50
+AUDIT_DEADLINE_S = 10.0
+"""Old events are unpacked, so a page may take longer than most answers."""
+ACTIVITY_DAYS_MAX = 31
+ACTIVITY_ROWS_MAX = 20_000
+"""Hours by types of event, of one answer."""
+
+AggregateType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
+EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}\.[a-z][a-z_]{0,59}$")]
+
+
+class AuditFilter(Wire):
+    """Which events: all that is given must hold. `until` is not included."""
+
+    user_id: UUID | None = None
+    aggregate_type: AggregateType | None = None
+    aggregate_id: UUID | None = None
+    event_type: EventType | None = None
+    source: Source | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class ListAudit(Wire):
+    """A page of the audit trail of the actor's project, the newest first."""
+
+    filters: AuditFilter = AuditFilter()
+    cursor: str | None = None
+    limit: int = Field(default=AUDIT_PAGE_DEFAULT, ge=1, le=AUDIT_PAGE_MAX)
+
+
+class AuditLine(Wire):
+    """One event: who did what to which thing, and when.
+
+    `subject_id` is whom a `member` or a `team_grant` is about: the person, the team.
+    `deed` is `changed` with a `field`, or what happened (`created`, `moved`, `deleted`). `name` is
+    what the thing is called now, or was when it went. What came into being has all its first values
+    in `new_value`, what is gone for good its last in `old_value`. An event that does not continue
+    its log is quarantined: where it lies is told, nothing that it says, and no `deed`.
+    """
+
+    id: UUID
+    timestamp: datetime
+    event_type: str
+    aggregate_type: str
+    aggregate_id: UUID
+    version: int
+    user_id: UUID | None = None
+    deed: str | None = None
+    subject_id: UUID | None = None
+    name: str | None = None
+    field: str | None = None
+    old_value: Any = None
+    new_value: Any = None
+    source: Source | None = None
+    bundle_id: UUID | None = None
+    correlation_id: str | None = None
+    causation_id: UUID | None = None
+
+
+class AuditTrail(Wire):
+    """A page, which may be short or even empty before the end: null ends `next_cursor`."""
+
+    items: list[AuditLine]
+    next_cursor: str | None = None
+
+
+class ReadActivity(Wire):
+    """Count the events of the actor's project by the hour, from the hour of *since* to *until*."""
+
+    since: Instant
+    until: Instant
+
+
+class HourCount(Wire):
+    """How many events of one type an hour had."""
+
+    hour: datetime
+    event_type: str
+    count: int
+
+
+class ProjectActivity(Wire):
+    """The oldest hour first; `more_from` is the hour to ask on from when not all were told."""
+
+    items: list[HourCount]
+    more_from: datetime | None = None
+
+
+LIST_AUDIT = Method("events", "list_audit", ListAudit, AuditTrail)
+READ_ACTIVITY = Method("events", "read_activity", ReadActivity, ProjectActivity)

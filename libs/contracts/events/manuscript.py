@@ -1,0 +1,230 @@
+"""What may be asked of the events service about projects, members, books, chapters, scenes.
+
+One set of requests serves every aggregate: `kind` says which, and `fields` hold its own members
+under their snake_case names, validated by the caller against `resources` and again by the service.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.actor import Role
+from libs.contracts.editors import EditorInUse
+from libs.contracts.events.resources import Expected, Index, Kind, Member, Scene
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+
+PAGE_ITEMS_MAX = 500
+PAGE_ITEMS_DEFAULT = 50
+
+
+class Done(Wire):
+    """It happened; there is nothing to tell."""
+
+
+class Document(Wire):
+    """One aggregate as its `resources` model dumps it (camelCase JSON)."""
+
+    kind: Kind
+    resource: dict[str, Any]
+
+
+class Documents(Wire):
+    """A page of aggregates; `next_cursor` is null on the last one."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
+class ListBookScenes(Wire):
+    """List the scenes of a book in reading order, across its chapters."""
+
+    book_id: UUID
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+
+
+class BookScene(Wire):
+    """A scene, and where it stands in its book: how many come before, and what follows it."""
+
+    scene: Scene
+    place: int
+    cursor: str
+
+
+class BookScenes(Wire):
+    """A page of scenes; `more` tells that others follow the last one."""
+
+    items: list[BookScene]
+    more: bool
+
+
+class Members(Wire):
+    """A page of the members of a project."""
+
+    items: list[Member]
+    next_cursor: str | None = None
+
+
+class Standing(Wire):
+    """Where a thing belongs and what a person is there.
+
+    `project_id` is null when the thing does not exist; `role` is null for a stranger.
+    `schema_version` is the editor schema that a scene needs, by itself or by its editor; null when
+    neither names one. `editor` is what a scene is written with. `archived` says that its project
+    can only be read.
+    """
+
+    project_id: UUID | None = None
+    role: Role | None = None
+    deleted: bool = False
+    archived: bool = False
+    schema_version: int | None = None
+    editor: EditorInUse | None = None
+
+
+class Create(Wire):
+    """Create an aggregate under its parent (null for a project).
+
+    `id` and `command_id` come from the caller, so that asking twice creates once.
+    """
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    parent_id: UUID | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+
+class Read(Wire):
+    """Read one aggregate, deleted or not (`deletedAt` tells)."""
+
+    kind: Kind
+    id: UUID
+    include_deleted: bool = False
+
+
+class List(Wire):
+    """List the aggregates under a parent, in their order; projects: those of the actor.
+
+    `parent_kind` names another parent than the usual one, such as the scene whose appearances are
+    asked for. `filters` and `sort` (`name`, or `-name` for descending) are those that the kind
+    offers, in snake_case and camelCase respectively. `team_ids` are the actor's teams, through
+    which projects are theirs, too.
+    """
+
+    kind: Kind
+    parent_id: UUID | None = None
+    parent_kind: Kind | None = None
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    include_deleted: bool = False
+    filters: dict[str, Any] = Field(default_factory=dict)
+    sort: str | None = None
+    team_ids: tuple[UUID, ...] = ()
+
+
+class Change(Wire):
+    """Set fields.
+
+    `expected_version` refuses when stale (PreconditionFailed); `base_version` merges changes of
+    other fields and refuses overlapping ones (Conflict with both sides' values).
+    """
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    fields: dict[str, Any]
+    expected_version: Expected = None
+    base_version: int | None = None
+
+
+class Remove(Wire):
+    """Delete softly, to be restored until it is purged; what does not last is gone at once.
+
+    The answer about what is gone holds its last state, and nothing to a retry.
+    """
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    expected_version: Expected = None
+
+
+class Restore(Wire):
+    """Bring a deleted aggregate back."""
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+
+
+class Move(Wire):
+    """Put a book, chapter or scene at an index, if given under another parent of the project."""
+
+    kind: Kind
+    id: UUID
+    command_id: UUID
+    parent_id: UUID | None = None
+    index: Index
+    expected_version: Expected = None
+
+
+class ListMembers(Wire):
+    """A page of the members of the actor's project, of one role or of all, the oldest first."""
+
+    role: Role | None = None
+    cursor: str | None = None
+    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+
+
+class PutMember(Wire):
+    """Give a person a role in the actor's project."""
+
+    command_id: UUID
+    user_id: UUID
+    role: Role
+    expected_version: Expected = None
+    """Of their membership, which must be there then."""
+
+
+class RemoveMember(Wire):
+    """Take a person out of the actor's project."""
+
+    command_id: UUID
+    user_id: UUID
+    expected_version: Expected = None
+
+
+class ReadMember(Wire):
+    """Read a person's membership of the actor's project."""
+
+    user_id: UUID
+
+
+class Authorize(Wire):
+    """Where does this thing belong, and what is this person there?
+
+    The strongest role counts: the person's own, or that of one of the teams named.
+    """
+
+    user_id: UUID
+    kind: Kind
+    id: UUID
+    team_ids: tuple[UUID, ...] = ()
+
+
+CREATE = Method("events", "create", Create, Document)
+READ = Method("events", "read", Read, Document)
+LIST = Method("events", "list", List, Documents)
+LIST_BOOK_SCENES = Method("events", "list_book_scenes", ListBookScenes, BookScenes)
+CHANGE = Method("events", "change", Change, Document)
+REMOVE = Method("events", "remove", Remove, Document)
+RESTORE = Method("events", "restore", Restore, Document)
+MOVE = Method("events", "move", Move, Document)
+LIST_MEMBERS = Method("events", "list_members", ListMembers, Members)
+READ_MEMBER = Method("events", "read_member", ReadMember, Member)
+PUT_MEMBER = Method("events", "put_member", PutMember, Member)
+REMOVE_MEMBER = Method("events", "remove_member", RemoveMember, Done)
+AUTHORIZE = Method("events", "authorize", Authorize, Standing)

@@ -1,0 +1,156 @@
+"""Sync: what offline peers push and pull, in checkpoints.
+
+A peer pushes its operations in a session, in checkpoints numbered from 1; each is applied whole or
+not at all, and once. What conflicts is not an error but part of the answer, kept until somebody
+decides. A pull gives the project's events in commit order.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from libs.contracts.events.bundles import Committed
+from libs.contracts.events.event import Announcement
+from libs.contracts.rpc import Method
+from libs.contracts.values import JsonValue
+from libs.contracts.wire import Sparse, Wire
+
+CHECKPOINT_OPERATIONS_MAX = 100
+"""Of a push, and events of a pull."""
+CHECKPOINT_MAX = 1_000_000
+"""Checkpoints of one session."""
+CONFLICTS_PAGE_MAX = 500
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=1, le=CHECKPOINT_MAX)]
+
+type Resolvedness = Literal["false", "true", "all"]
+type OperationStatus = Literal["applied", "unchanged", "known", "conflict"]
+
+
+class Push(Sparse):
+    """Apply a checkpoint.
+
+    Each operation is one of `libs.contracts.events.bundles` with an `id` of the peer's own, which
+    becomes the id of its event; a `set` says by `oldValue` or `baseVersion` what the peer had seen.
+    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785), as sent.
+    """
+
+    session_id: UUID
+    checkpoint: Number
+    operations: list[dict[str, JsonValue]] = Field(
+        min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX
+    )
+    checksum: Digest
+    may: frozenset[str]
+
+
+class OperationResult(Wire):
+    """What became of one operation.
+
+    `known`: it was pushed before. `conflict`: it was not applied; `conflict_id` is under which it
+    waits.
+    """
+
+    id: UUID
+    status: OperationStatus
+    conflict_id: UUID | None = None
+
+
+class Pushed(Wire):
+    """What became of a checkpoint.
+
+    `applied` now, or `repeated`: applied before, answered the same (without results when that was
+    long ago), or `expected`: not applied, because another one comes first, `last_checkpoint` + 1.
+    `conflicts_left_out` of the conflicts are more than an answer carries; all of them are listed.
+    """
+
+    status: Literal["applied", "repeated", "expected"]
+    last_checkpoint: int
+    bundle_id: UUID | None = None
+    results: list[OperationResult] = Field(default_factory=list[OperationResult])
+    conflicts: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    conflicts_left_out: int = 0
+
+
+class Resume(Wire):
+    """Which checkpoint of a session came last?"""
+
+    session_id: UUID
+
+
+class Resumed(Wire):
+    """The last checkpoint that was applied; 0 for a session that has not begun."""
+
+    session_id: UUID
+    last_checkpoint: int
+
+
+class Pull(Wire):
+    """The events after a position; none for all."""
+
+    after: int | None = None
+
+
+class Pulled(Wire):
+    """Up to CHECKPOINT_OPERATIONS_MAX events in commit order.
+
+    `next` is what to pull after; `more` says that there is more by now. `checksum` is the SHA-256
+    of the lines `<position> <checksum of the event>`, each ended by a line feed.
+    """
+
+    items: list[Announcement]
+    next: int | None
+    more: bool
+    checksum: str
+
+
+class KeptConflict(Wire):
+    """An operation that was not applied, with both sides, and what was decided.
+
+    `bundle_id` is what resolving it changed; null when that was nothing.
+    """
+
+    id: UUID
+    session_id: UUID
+    checkpoint: int
+    user_id: UUID
+    operation: dict[str, Any]
+    conflicts: list[dict[str, Any]]
+    resolved_at: datetime | None = None
+    resolved_by: UUID | None = None
+    bundle_id: UUID | None = None
+
+
+class ListConflicts(Wire):
+    """Conflicts of the actor's project, the oldest first: unresolved, resolved, or all."""
+
+    resolved: Resolvedness = "false"
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=CONFLICTS_PAGE_MAX)
+
+
+class Conflicts(Wire):
+    """A page of them."""
+
+    items: list[KeptConflict]
+    next_cursor: str | None = None
+
+
+class Resolve(Sparse):
+    """Decide a conflict: the peer's operation, what is there, or another value for the field."""
+
+    command_id: UUID
+    conflict_id: UUID
+    take: Literal["mine", "theirs", "value"]
+    value: JsonValue = None
+    may: frozenset[str]
+
+
+PUSH = Method("events", "sync_push", Push, Pushed)
+RESUME = Method("events", "sync_resume", Resume, Resumed)
+PULL = Method("events", "sync_pull", Pull, Pulled)
+LIST_CONFLICTS = Method("events", "sync_conflicts", ListConflicts, Conflicts)
+RESOLVE = Method("events", "sync_resolve", Resolve, Committed)

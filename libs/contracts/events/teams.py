@@ -1,0 +1,75 @@
+"""What teams may do in projects: asked of events, where a grant is part of the project.
+
+Who is in which team is the gateway's to know; it names a person's teams when it asks what the
+person may do.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator
+
+from libs.contracts.actor import Role
+from libs.contracts.events.manuscript import Done
+from libs.contracts.events.resources import Expected, Resource
+from libs.contracts.rpc import Method
+from libs.contracts.wire import Wire
+
+GRANTS_MAX = 100
+"""Teams that have a role in one project."""
+TEAMS_ACCEPTED_MAX = 100
+"""Teams that one person has made or accepted; named in each question about what they may do."""
+TEAMS_UNASKED_MAX = 100
+"""Teams that others brought one person into and that open something to them before they accept;
+named likewise. Further ones wait to be accepted."""
+
+
+def _below_owner(role: Role) -> Role:
+    if role is Role.OWNER:
+        raise ValueError("a team cannot be OWNER of a project")
+    return role
+
+
+TeamRole = Annotated[Role, AfterValidator(_below_owner)]
+"""What a team may be in a project: owners are people, so that one of them always answers for it."""
+
+
+class TeamGrant(Resource):
+    """The role of a team in a project."""
+
+    project_id: UUID
+    team_id: UUID
+    role: TeamRole
+
+
+class TeamGrants(Wire):
+    """All teams that have a role in a project."""
+
+    items: list[TeamGrant]
+
+
+class ListGrants(Wire):
+    """All teams that have a role in the actor's project."""
+
+
+class PutGrant(Wire):
+    """Give a team a role in the actor's project."""
+
+    command_id: UUID
+    team_id: UUID
+    role: TeamRole
+    expected_version: Expected = None
+    """Of its grant, which must be there then."""
+
+
+class RemoveGrant(Wire):
+    """Take a team out of the actor's project."""
+
+    command_id: UUID
+    team_id: UUID
+    expected_version: Expected = None
+
+
+LIST_GRANTS = Method("events", "list_grants", ListGrants, TeamGrants)
+PUT_GRANT = Method("events", "put_grant", PutGrant, TeamGrant)
+REMOVE_GRANT = Method("events", "remove_grant", RemoveGrant, Done)

@@ -1,0 +1,1 @@
+"""Authorisation of every request and socket: permissions, rate limits, the schema gate."""

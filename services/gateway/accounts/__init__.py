@@ -1,0 +1,1 @@
+"""The gateway's own data: people, their credentials, and teams."""

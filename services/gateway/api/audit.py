@@ -1,0 +1,209 @@
+"""The audit trail of a project, in sentences, and its activity by the hour."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from libs import errors
+from libs.bus import Caller
+from libs.contracts.events import audit
+from libs.contracts.events.audit import (
+    ACTIVITY_DAYS_MAX,
+    AUDIT_DEADLINE_S,
+    AUDIT_PAGE_DEFAULT,
+    AUDIT_PAGE_MAX,
+    AggregateType,
+    AuditFilter,
+    AuditLine,
+    EventType,
+)
+from libs.contracts.events.event import Source
+from libs.contracts.values import Moment
+from libs.contracts.wire import Wire
+from services.gateway.access.limits import LimitClass
+from services.gateway.accounts.identity.store import IdentityStore
+from services.gateway.accounts.teams import TeamStore
+from services.gateway.api.shapes import CURSOR_CHARS_MAX, page_of
+from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, Query, Route
+
+_PLACE = ("project", "id")
+_THINGS = {"team_grant": "team"}
+VALUE_CHARS_MAX = 60
+"""Of a name or value within a sentence; the whole one is beside it."""
+
+
+class AuditQuery(Query):
+    """Which part of the trail: all that is given must hold."""
+
+    user_id: UUID | None = None
+    aggregate_type: AggregateType | None = None
+    aggregate_id: UUID | None = None
+    event_type: EventType | None = None
+    source: Source | None = None
+    since: Annotated[Moment | None, Field(alias="from")] = None
+    until: Annotated[Moment | None, Field(alias="to")] = None
+    cursor: Annotated[str, StringConstraints(max_length=CURSOR_CHARS_MAX)] | None = None
+    limit: Annotated[int, Field(ge=1, le=AUDIT_PAGE_MAX)] = AUDIT_PAGE_DEFAULT
+
+
+class AuditEntry(AuditLine):
+    """A line of the trail, with the name of who did it and a sentence."""
+
+    display_name: str | None
+    summary: str
+
+
+class Period(Query):
+    """From when to when; without `from` the day before `to`, without `to` up to now."""
+
+    since: Annotated[Moment | None, Field(alias="from")] = None
+    until: Annotated[Moment | None, Field(alias="to")] = None
+
+
+class ActiveHour(Wire):
+    """An hour in which something happened: how many events, and of which types."""
+
+    hour: datetime
+    total: int
+    counts: dict[str, int]
+
+
+class Activity(Wire):
+    """The hours in which something happened, the oldest first.
+
+    `moreFrom` is where to ask on when not all fitted; null when they did.
+    """
+
+    items: list[ActiveHour]
+    more_from: datetime | None
+
+
+class AuditRoutes:
+    """Handlers about what happened in a project."""
+
+    def __init__(self, caller: Caller, people: IdentityStore, teams: TeamStore) -> None:
+        """Ask events over *caller*; names come from *people* and *teams*."""
+        self._caller = caller
+        self._people = people
+        self._teams = teams
+
+    def routes(self) -> list[AnyRoute]:
+        """Return the routes."""
+        return [
+            Route(
+                method="GET",
+                path="/api/projects/{id}/audit",
+                handler=self.list,
+                summary="Who did what in a project, and when",
+                description=(
+                    "The newest first. A page may be shorter than asked for, even empty, before"
+                    " the end: go on while there is a `nextCursor`. `from` is included, `to` is"
+                    " not."
+                ),
+                tag="Audit",
+                body=NoBody,
+                query=AuditQuery,
+                cost=LimitClass.READ,
+                place=_PLACE,
+                action="audit.read",
+                answer=page_of(AuditEntry),
+            ),
+            Route(
+                method="GET",
+                path="/api/projects/{id}/activity",
+                handler=self.activity,
+                summary="How much happened in a project, by the hour",
+                description=f"At most {ACTIVITY_DAYS_MAX} days; the current hour is counted live.",
+                tag="Audit",
+                body=NoBody,
+                query=Period,
+                cost=LimitClass.READ,
+                place=_PLACE,
+                action="activity.read",
+                answer=Activity,
+            ),
+        ]
+
+    async def list(self, call: Call[NoBody, AuditQuery]) -> Answer:
+        """Show a page of the trail."""
+        asked = call.query.model_dump(exclude={"cursor", "limit"})
+        trail = await self._caller.ask(
+            audit.LIST_AUDIT,
+            audit.ListAudit(
+                filters=AuditFilter.model_validate(asked),
+                cursor=call.query.cursor,
+                limit=call.query.limit,
+            ),
+            call.actor,
+            deadline_s=AUDIT_DEADLINE_S,
+        )
+        subjects = {line.subject_id for line in trail.items if line.subject_id}
+        actors = {line.user_id for line in trail.items if line.user_id}
+        people = await self._people.names(subjects | actors)
+        teams = await self._teams.names(subjects)
+        items = [
+            _entry(each, people, teams).model_dump(mode="json", by_alias=True)
+            for each in trail.items
+        ]
+        return Answer.json({"items": items, "nextCursor": trail.next_cursor})
+
+    async def activity(self, call: Call[NoBody, Period]) -> Answer:
+        """Show the hours in which something happened."""
+        until = call.query.until or datetime.now(UTC)
+        since = call.query.since or until - timedelta(days=1)
+        if since >= until or until - since > timedelta(days=ACTIVITY_DAYS_MAX):
+            detail = f"must be before `to`, by {ACTIVITY_DAYS_MAX} days at most"
+            raise errors.Invalid(
+                f"query.from: {detail}", errors=[{"field": "query.from", "detail": detail}]
+            )
+        found = await self._caller.ask(
+            audit.READ_ACTIVITY, audit.ReadActivity(since=since, until=until), call.actor
+        )
+        hours: list[ActiveHour] = []
+        for hour, rows in groupby(found.items, key=lambda row: row.hour):
+            counts = {row.event_type: row.count for row in rows}
+            hours.append(ActiveHour(hour=hour, total=sum(counts.values()), counts=counts))
+        return Answer.json(Activity(items=hours, more_from=found.more_from))
+
+
+def _entry(line: AuditLine, people: Mapping[UUID, str], teams: Mapping[UUID, str]) -> AuditEntry:
+    who = people.get(line.user_id) if line.user_id else None
+    if line.subject_id:
+        names = teams if line.aggregate_type == "team_grant" else people
+        line = line.model_copy(update={"name": names.get(line.subject_id)})
+    return AuditEntry(**dict(line), display_name=who, summary=sentence(line, who))
+
+
+def sentence(line: AuditLine, who: str | None) -> str:
+    """Return a line as a person reads it: `Mary changed title of scene “Ice” to “Snow”`."""
+    if line.deed is None:
+        return "A record that does not continue its log; it waits for a decision."
+    thing = _THINGS.get(line.aggregate_type, line.aggregate_type.replace("_", " "))
+    if line.name:
+        thing += f" “{_short(line.name)}”"
+    if line.field is None:
+        return f"{who or 'Somebody'} {line.deed} {thing}"
+    words = "".join(f" {each.lower()}" if each.isupper() else each for each in line.field)
+    told = f"{who or 'Somebody'} changed {words.replace('.', ' ')} of {thing}"
+    if not _tellable(line.new_value):
+        return told
+    if _tellable(line.old_value):
+        told += f" from {_value(line.old_value)}"
+    return f"{told} to {_value(line.new_value)}"
+
+
+def _tellable(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _value(value: Any) -> str:
+    return f"“{_short(value)}”" if isinstance(value, str) else json.dumps(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + "…"
