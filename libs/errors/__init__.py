@@ -1,4 +1,4 @@
-"""What can go wrong, as few coded exceptions.
+"""Failures as few exceptions, each with a stable code.
 
 An `AppError` travels over the bus as data and reaches a client as
 `application/problem+json`; its `code` never changes once published. The table from code
@@ -254,7 +254,7 @@ class QuotaExceeded(AppError):
 
 
 class ContentMismatch(AppError):
-    """What arrived is not what was declared; nothing was stored."""
+    """The bytes that arrived differ from those that were declared; nothing was stored."""
 
     code = "CONTENT_MISMATCH"
 

@@ -34,13 +34,13 @@ UNREACHABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
-    # What asyncpg says between the server's last words and the end of the connection.
+    # Raised by asyncpg between the server's last message and the end of the connection.
     asyncpg.InternalClientError,
     TimeoutError,
     # No database that is away, but waited out like one; see `is_full`.
     asyncpg.DiskFullError,
 )
-"""What a query raises when the database went away under it; the outcome is unknown."""
+"""Raised by a query when the database went away during it; the outcome is unknown."""
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""What every service process has: settings from the environment, logs, traces, a clean stop."""
+"""The frame of every service process: settings from the environment, logs, traces, a clean stop."""
 
 import asyncio
 import gc

@@ -18,7 +18,7 @@ HEADERS_MAX = 200
 HEAD_WAIT_S = 10.0
 """From the connection, or the first byte of a later request, to the end of the request's head."""
 LINGER_S = 1.0
-"""How long a client that was refused may go on sending before its connection ends."""
+"""Time in which a refused client may go on sending before its connection ends."""
 FEED_BYTES = 16 * 1024
 """Read of a head before its length is looked at again."""
 HEADER_OVERHEAD_BYTES = 4

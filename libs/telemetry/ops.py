@@ -18,18 +18,18 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 PROBE_WAIT_S = 2.0
-"""How long a probe waits for the event loop."""
+"""Time that a probe waits for the event loop."""
 CHECK_WAIT_S = 1.0
-"""How long a part of the system may take to answer; after that the process is not ready."""
+"""Time that a dependency may take to answer; after it the process is not ready."""
 REQUEST_WAIT_S = 5.0
-"""How long a client of this listener may take to send its request."""
+"""Time that a client of this listener may take to send its request."""
 SHUTDOWN_POLL_S = 30.0
 
 type Check = Callable[[], Awaitable[None]]
 
 
 class Health:
-    """What readiness means for one process: every check passes and it is not draining."""
+    """Readiness of one process: every check passes and it is not draining."""
 
     def __init__(self, **checks: Check) -> None:
         """Keep the checks; each raises when its part is not usable."""

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 SERVICE = "blobs"
 CONNECTIONS_MIN = 2
 DRAIN_WAIT_S = 10.0
-"""What transfers under way may still take when the process is asked to end."""
+"""Time that transfers under way have when the process is asked to end."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -102,7 +102,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await blocking(hot.check)
 
         async def cold() -> None:
-            # What is hot can be served without it, but a start on a wrong one is a mistake.
+            # Hot blobs can be served without the cold tier, but a wrong one is a mistake.
             if not all(each.was_right for each in storages.values()):
                 raise errors.Unavailable("The cold storage of files is not the one that is known.")
 

@@ -29,7 +29,7 @@ class Source:
             try:
                 chunk = await anext(self._body, None)
             except ConnectionError:
-                # What came until here is kept.
+                # The bytes that arrived so far are kept.
                 chunk = None
             if chunk is None:
                 self.ended = True

@@ -18,7 +18,7 @@ UPLOAD_LIFE_S = 86_400.0
 
 
 class Copying:
-    """Answers who wants a blob of another project."""
+    """Copies blobs between projects on request."""
 
     def __init__(self, store: Store, uploads: Uploads, reading: Reading) -> None:
         """Read by *reading* what *store* knows of, and store it by *uploads*."""

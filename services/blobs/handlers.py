@@ -1,4 +1,4 @@
-"""What blobs answers on the bus: all that it listens to, on one page."""
+"""The handlers of all requests that the blobs service answers on the bus."""
 
 import time
 from collections.abc import Awaitable, Callable

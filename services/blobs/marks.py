@@ -1,4 +1,4 @@
-"""Which mark each storage must have: told by the database, from its first use on."""
+"""The mark that each storage must bear, recorded in the database at its first use."""
 
 import asyncio
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ UNREAD_S_MAX = 2.0
 """Read and dropped of a body that is refused: a client that is cut off while it sends may never see
 why."""
 IDLE_S_MAX = 60.0
-"""How long a client may send or take nothing."""
+"""Time in which a client must send or take something."""
 RETRY_AFTER_S = 1
 
 type Message = MutableMapping[str, Any]
@@ -136,7 +136,7 @@ class Request:
 
 
 class Answer:
-    """What is answered to one request."""
+    """The answer to one request."""
 
     def __init__(self, send: Send) -> None:
         """Answer by *send*."""

@@ -1,4 +1,4 @@
-"""What is measured of uploads and reading."""
+"""Metrics of uploads and downloads."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -17,7 +17,7 @@ from services.blobs.threads import Turns, blocking
 
 
 class Declared:
-    """What a client said of the bytes before it sent them; None where it said nothing."""
+    """The size and checksum that a client declared before the bytes; None where undeclared."""
 
     def __init__(
         self, *, size: int | None = None, sha256: str | None = None, media_type: str | None = None

@@ -20,7 +20,7 @@ READ_AGAIN_MAX = 1
 """A frame that is not what was stored is read once more: buses err, too."""
 
 RETURN_S = 60
-"""When to ask again for a blob that was asked back from the cold tier."""
+"""Seconds after which a client asks again for a blob that is coming back from the cold tier."""
 
 type Storages = Mapping[str, Storage]
 """By tier; there is always a hot one."""

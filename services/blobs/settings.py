@@ -1,4 +1,4 @@
-"""What an operator may set."""
+"""Settings of the blobs service."""
 
 from urllib.parse import unquote, urlsplit
 

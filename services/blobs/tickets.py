@@ -10,9 +10,9 @@ from services.blobs.model.tickets import Grant, Key, key_of, sign, verify
 from services.blobs.store import Store
 
 LOOK_INTERVAL_S = 3600.0
-"""How often it is seen to that there is a young key."""
+"""Time between two checks that a young signing key exists."""
 LOOK_AGAIN_S = 1.0
-"""How often at most a ticket of an unknown key makes us look."""
+"""The shortest time between two look-ups for a ticket with an unknown key."""
 
 
 class Tickets:

@@ -13,7 +13,7 @@ from services.collab import updates
 from services.collab.updates import BadUpdate
 
 PLAIN_TEXT = "content"
-"""Where plain editors keep the text of a scene (SPEC, HTTP surface)."""
+"""The root in which plain editors keep the text of a scene."""
 
 
 def integrate(pieces: Sequence[bytes]) -> tuple[bytes, bytes, bytes] | None:

@@ -340,7 +340,7 @@ async def test_tickets_end_and_keys_rotate(desk: Desk, owner: Pool, stack: Stack
     answer = await desk.http.get(opened.ticket.url, headers={"Authorization": f"Ticket {ticket}"})
     assert (answer.status_code, answer.json()["detail"]) == (
         403,
-        "This ticket is over; ask for another.",
+        "The ticket has expired. Ask the gateway for a new one.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How commands speak to a person."""
+"""Output of commands for a person at a terminal."""
 
 import sys
 

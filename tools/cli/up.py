@@ -17,7 +17,7 @@ REPLICAS_MAX = 64
 
 
 class LogFormat(StrEnum):
-    """How services write their logs."""
+    """Formats in which services write their logs."""
 
     CONSOLE = "console"
     JSON = "json"

@@ -45,7 +45,7 @@ class Base:
 
     @property
     def name(self) -> str:
-        """When it was finished, as `NAME` writes it."""
+        """The moment at which the backup was finished, as `NAME` writes it."""
         return self.folder.name
 
     @property

@@ -1,4 +1,4 @@
-"""What one may ask of, and do to, the parts of a running stack."""
+"""Queries about, and commands to, the parts of a running stack."""
 
 from pathlib import Path
 from signal import Signals
@@ -24,7 +24,7 @@ class Controls:
         return tuple(self._parts)
 
     def ops_url(self, part: str) -> str:
-        """Where *part* answers /readyz and /metrics (for `nats`: its monitoring)."""
+        """Return where *part* answers /readyz and /metrics (for `nats`: its monitoring)."""
         return f"http://{LOOPBACK}:{self._parts[part].spec.port}"
 
     def pid(self, part: str) -> int | None:
@@ -32,7 +32,7 @@ class Controls:
         return self._parts[part].pid
 
     def restarts(self, part: str) -> int:
-        """How often *part* was brought back."""
+        """Return how often *part* was restarted."""
         return self._parts[part].restarts
 
     def logs(self, part: str) -> Path:

@@ -1,4 +1,4 @@
-"""What the launcher tells while it works."""
+"""Events that the launcher reports while it works."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

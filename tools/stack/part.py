@@ -34,7 +34,7 @@ LAST_LINES_BYTES = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """How to run one part. `port` is where `ready` asks it."""
+    """The command, environment and probes of one part. `ready` asks it on `port`."""
 
     name: str
     command: tuple[str, ...]
@@ -53,8 +53,8 @@ class Spec:
     identity: Identity = Identity.OWN
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    """What the kernel sends when the launcher dies. A service has nothing left to do then:
-    its database and bus go with it."""
+    """The signal that the kernel sends when the launcher dies. A service has nothing left to do
+    then: its database and bus go with it."""
 
 
 class Part:
@@ -90,7 +90,7 @@ class Part:
 
     @property
     def running(self) -> Running | None:
-        """What run.json says about it."""
+        """The entry of this part in run.json."""
         if self.pid is None:
             return None
         program = (

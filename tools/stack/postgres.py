@@ -106,7 +106,7 @@ async def prepare(
 def command(
     binaries: Path, data: Path, port: int, more: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """How to run the server on *data*."""
+    """Return the specification of the server on *data*."""
     settings = {"port": str(port), **_SETTINGS, **(more or {})}
     flags = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
     return (str(binaries / "postgres"), "-D", str(data), *flags)

@@ -14,7 +14,7 @@ _AUTHENTICATION = b"R"
 
 
 async def http_ok(port: int, path: str) -> bool:
-    """Whether GET *path* on the loopback *port* answers 200."""
+    """Return whether GET *path* on the loopback *port* answers 200."""
     status = await _ask(port, _get(path, "1.1"), len("HTTP/1.1 200"))
     return status.startswith(b"HTTP/1.") and status.endswith(b" 200")
 
@@ -34,7 +34,7 @@ def _get(path: str, version: str) -> bytes:
 
 
 async def postgres_ok(port: int) -> bool:
-    """Whether the PostgreSQL server on *port* lets clients in.
+    """Return whether the PostgreSQL server on *port* accepts clients.
 
     It asks for a password only once it has recovered; before, it answers with an error.
     """

@@ -17,7 +17,7 @@ SERVICES = tuple(NATS_PERMISSIONS)
 """Each has a database and a user on the bus, whether it runs or not."""
 
 ROOT = Path(__file__).parents[2]
-"""Where `libs` and `services` lie."""
+"""The root of the checkout, which holds `libs` and `services`."""
 
 
 def present() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What an operator sets for the services of one machine.
+"""Settings that an operator gives to the services of one machine.
 
 Each setting is an environment variable (docs/settings.md). Those of `up` count, and nothing stands
 over them but what the stack decides itself; what is to hold at every start stands in `settings.env`

@@ -68,7 +68,7 @@ class Stack(Controls):
         self._environment = {
             **inherited,
             "PYTHONPATH": str(services.ROOT),
-            # What a part prints last must be in its log, in the order it was printed.
+            # The last lines of a part must reach its log in the order in which it printed them.
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         }
@@ -162,12 +162,12 @@ class Stack(Controls):
 
     @property
     def url(self) -> str:
-        """Where the first gateway listens: `http://127.0.0.1:8300`."""
+        """The address of the first gateway, such as `http://127.0.0.1:8300`."""
         return self._address(1)
 
     @property
     def gateways(self) -> list[str]:
-        """Where each gateway listens, the public one first."""
+        """The addresses of all gateways, the public one first."""
         numbers = sorted(
             int(name.removeprefix(f"{GATEWAY}-"))
             for name in self._parts

@@ -1,4 +1,4 @@
-"""How a stack that another process runs is doing."""
+"""The state of a stack that another process runs."""
 
 import asyncio
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 VERSION = 1
 
 UPDATE_BYTES_MAX = 1 << 20
-"""Largest update that a client may send (SPEC, Collab: size limit)."""
+"""The largest update that a client may send."""
 
 _BATCH = struct.Struct(">BQ25s")  # version, batch number, trace (25 bytes, zero = not sampled)
 _ENTRY = struct.Struct(">16s16sII")  # scene, author, connection tag, update length

@@ -1,1 +1,1 @@
-"""What blobs are made of; pure."""
+"""Blobs as values; pure functions."""

@@ -1,4 +1,4 @@
-"""What a client says of the bytes of one request of a resumable upload."""
+"""A client's checksum of the bytes of one request of a resumable upload."""
 
 import binascii
 import hashlib

@@ -1,4 +1,4 @@
-"""How plain bytes are stored: in frames, each as it is or as one zstd frame.
+"""The layout of stored bytes: frames, each plain or compressed as one zstd frame.
 
 All frames of a blob but the last hold FRAME_BYTES of plain content, so the place of a byte is
 known without reading what is before it.
@@ -33,7 +33,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a frame lies in its object, in bytes, and the SHA-256 of it as stored."""
+    """The place of a frame in its object, in bytes, and the SHA-256 of its stored form."""
 
     start: int
     length: int

@@ -21,7 +21,7 @@ _ACTIVE = (
     (re.compile(_HTML, re.IGNORECASE), "text/html"),
     (re.compile(rb"<svg[\s>]", re.IGNORECASE), "image/svg+xml"),
 )
-"""Where something could run; these come before all else."""
+"""Media types in which a script could run; these are detected first."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -33,7 +33,7 @@ _MARKS = (
 UNKNOWN = "unknown"
 """Instead of a charset, where none is sure."""
 SINGLE_BYTE = "windows-1252"
-"""What browsers take texts for that are not UTF-8."""
+"""The encoding that browsers assume for texts that are not UTF-8."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _ALIASES = {
     "audio/mp3": MPEG_AUDIO,
@@ -82,7 +82,7 @@ INLINE = frozenset(
         "video/webm",
     }
 )
-"""What a browser may show itself; in all else something could run."""
+"""Media types that a browser may display; in any other a script could run."""
 _SIGNED = (INLINE | {"application/zip", "application/gzip", OCTETS}) - {
     "text/markdown",
     "text/plain",

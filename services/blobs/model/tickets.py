@@ -20,7 +20,7 @@ TICKET_CHARS_MAX = 4096
 
 
 class Op(StrEnum):
-    """What a ticket allows."""
+    """The operation that a ticket allows."""
 
     PUT = "put"
     """Send all bytes of an upload."""
@@ -32,7 +32,7 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a ticket says. `subject` is the SHA-256 of a blob or the id of an upload."""
+    """The signed content of a ticket. `subject` is the SHA-256 of a blob or the id of an upload."""
 
     op: Op
     project_id: UUID
@@ -87,7 +87,7 @@ def verify(ticket: str, keys: Mapping[int, Key], *, now: float) -> Grant:
         **members,
     )
     if grant.expires_at <= now:
-        raise errors.Forbidden("This ticket is over; ask for another.")
+        raise errors.Forbidden("The ticket has expired. Ask the gateway for a new one.")
     return grant
 
 

@@ -1,1 +1,1 @@
-"""What operators ask of blobs, and the wiring of all that works in the background."""
+"""Requests of operators to the blobs service, and the wiring of its background work."""

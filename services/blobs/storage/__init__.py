@@ -1,4 +1,4 @@
-"""Where bytes are kept: objects under keys that are used once.
+"""Storage of bytes: objects under keys that are used once.
 
 Every method of a storage blocks: call it in a worker thread (`services.blobs.threads`). It need not
 overwrite, rename or compare; whoever can put, get, head, list and delete can be one. Where it can

@@ -28,7 +28,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
-"""What file systems without hard links say of one."""
+"""Errors of file systems without hard links."""
 
 
 class LocalStorage:
@@ -197,7 +197,7 @@ def _open_below(above: int, name: str, *, make: bool) -> int:
             raise
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=above)
-    # Whoever made it: the name must last before anything in it is said to.
+    # The name of the folder must be durable before any file in it is, whichever process made it.
     os.fsync(above)
     return os.open(name, _FOLDER, dir_fd=above)
 

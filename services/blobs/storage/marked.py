@@ -17,7 +17,7 @@ from services.blobs.storage import Missing, Object, Reader, Storage, Writer
 log = structlog.get_logger(__name__)
 
 TRUST_S = 5.0
-"""How long a mark that was seen is good for writing more, where looking costs a request."""
+"""Time for which a mark that was seen allows writes, where looking costs a request."""
 
 
 class Marked:
@@ -29,7 +29,7 @@ class Marked:
         self.tier = tier
         self.expected: str | None = None
         self.was_right = False
-        """Whether the right mark has ever been seen."""
+        """Whether the right mark was seen at least once."""
         self._trust_s = trust_s
         self._trusted_until = float("-inf")
         self._said: str | None = ""

@@ -1,4 +1,4 @@
-"""What answers of an S3 server mean.
+"""The meaning of the answers of an S3 server.
 
 That an object is not there is believed only of a server that says so in the words of S3: a proxy in
 front of it, or a server without the bucket, answers 404, too, and knows nothing of our objects.
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 MISSING = frozenset({"NoSuchKey", "NoSuchUpload"})
 NO_BUCKET = frozenset({"NoSuchBucket"})
 UNTOLD = frozenset({"404", "NotFound"})
-"""What the library makes of a 404 that has no code of S3: the answer to a HEAD, or no server's."""
+"""The library's error for a 404 without a code of S3: an answer to a HEAD, or a proxy's page."""
 _BEYOND = {"InvalidRange", "416"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507"}
 _TAKEN = {"PreconditionFailed", "412"}

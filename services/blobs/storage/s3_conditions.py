@@ -1,4 +1,4 @@
-"""Which conditional writes an S3 server heeds, found out by asking it.
+"""Detection of the conditional writes that an S3 server obeys.
 
 `If-None-Match: *` has a server refuse to overwrite. Some heed it for whole objects and not for
 those that are put together from parts, some refuse the header, some ignore it without a word. So
@@ -28,7 +28,7 @@ _ASKED = {"IfNoneMatch": "*"}
 
 
 class Conditions(NamedTuple):
-    """What to send with each request that makes an object, so that it replaces none."""
+    """Return the headers of each request that creates an object, so that it replaces none."""
 
     put: Mapping[str, Any]
     complete: Mapping[str, Any]
@@ -42,7 +42,7 @@ def find_conditions(client: "S3Client", bucket: str, prefix: str) -> Conditions:
     """
     where = {"Bucket": bucket, "Key": prefix + NAME}
     with gone_is_away(), told():
-        # What the first of them writes, if it was not there, the second must not replace.
+        # The first request creates the object; the second must not replace it.
         put = _heeds(_put, client, where) or _heeds(_put, client, where)
         complete = _heeds(_complete, client, where)
     log.info("storage asked for conditional writes", put=put, complete=complete)

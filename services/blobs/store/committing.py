@@ -10,14 +10,14 @@ from services.blobs.model.frames import LEVEL, Frame
 from services.blobs.store.database import SQL, Row, blob_of, fact, record
 
 UPLOAD_KEPT_S = 86_400.0
-"""How long a finished upload is remembered, for who asks again."""
+"""Time for which a finished upload is remembered, for clients that ask again."""
 READERS_S = 3600.0
-"""How long a replaced object stays for those who are reading it."""
+"""Time for which a replaced object stays for readers that have begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What an attempt stored under its key. Sizes are bytes."""
+    """The object that an attempt stored under its key. Sizes are bytes."""
 
     key: str
     sha256: str

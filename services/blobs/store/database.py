@@ -23,7 +23,7 @@ TRIES_MAX = 5
 
 
 class TryAgain(Exception):
-    """What the transaction read was outrun by another; nothing was changed, begin anew."""
+    """Another transaction changed rows that this one had read; nothing was written, retry."""
 
 
 type Row = asyncpg.Record

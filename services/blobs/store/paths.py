@@ -26,7 +26,7 @@ from services.blobs.store.database import (
 )
 
 SOURCE = "path"
-"""What refers to a blob, in `refs`."""
+"""Kinds of references to a blob, in `refs`."""
 
 
 class PathStore:

@@ -1,4 +1,4 @@
-"""Whether a project has room: looked at before bytes come; the commit decides."""
+"""The quota of a project: checked before bytes arrive, decided by the commit."""
 
 from uuid import UUID
 
@@ -38,7 +38,8 @@ class Quotas:
         if wanted.sha256 is not None:
             kept = await _is_kept(connection, project_id, wanted.sha256, wanted.size)
         else:
-            # Sent whole, they may be bytes that are here, unless they are more than all of those.
+            # A whole upload may be a blob that is stored already and needs no room, unless it is
+            # larger than all of those.
             kept = not wanted.resumable and size <= room["kept"]
         if not kept:
             _require(room, size)

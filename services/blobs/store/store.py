@@ -1,4 +1,4 @@
-"""What is known of blobs, claims, quotas, tickets' keys and damage."""
+"""The store of blobs, claims, quotas, keys of tickets and damage."""
 
 import secrets
 from uuid import UUID
@@ -16,7 +16,7 @@ from services.blobs.store.paths import PathStore
 from services.blobs.store.uploads import UploadStore
 
 KEY_LIFE_S = 7 * 86_400.0
-"""How long a ticket key signs before the next one does."""
+"""Time for which a ticket key signs before the next one does."""
 KEY_KEPT_S = 2 * KEY_LIFE_S + 86_400.0
 """Its tickets live at most URL_TTL_S_MAX, a week, after it signed the last."""
 SECRET_BYTES = 32

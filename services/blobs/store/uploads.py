@@ -23,12 +23,12 @@ from services.blobs.store.quotas import Quotas
 PIECES_MAX = 10_000
 """Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
 LATE_S = 3600.0
-"""How long after its end something may still arrive that was sent to storage directly."""
+"""Time after the end of a direct upload in which its bytes may still arrive in storage."""
 AGAIN_S_MIN, AGAIN_S_MAX = 10.0, 600.0
 """From the last byte of an upload to the first try to finish it that nobody asked for; each time
 twice as long, up to the second."""
 LEASE_S = 120.0
-"""How long a key is its writer's without word from it."""
+"""Time for which a lease of a key lasts without a renewal."""
 
 
 class UploadStore:
@@ -80,7 +80,7 @@ class UploadStore:
                     # Somebody was first just now.
                     row = await connection.fetchrow(SQL.lock_upload, *where)
                 if row is not None and direct_key is not None and row["direct_key"] == direct_key:
-                    # What a client puts there is never a blob's own object.
+                    # An object that a client writes is never a blob's own object.
                     await connection.execute(
                         SQL.doom, direct_key, project_id, "hot", life_s + LATE_S, "direct"
                     )

@@ -1,4 +1,4 @@
-"""How blocks are called: one table between our names (Slate JSON, SPEC) and Tiptap's.
+"""The names of blocks: one table between our own (Slate JSON) and Tiptap's.
 
 Names that are not in the table are the same on both sides, so nothing unknown is ever lost.
 """

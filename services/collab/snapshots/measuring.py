@@ -48,7 +48,7 @@ MEBIBYTE = 1 << 20
 
 DIVERGENCE_ALERT = 0.001
 DIVERGENCE_CRITICAL = 0.01
-"""Shares of the checked scenes; source 12.1 gives 0.1 % and 1 %."""
+"""Shares of the checked scenes: a warning from 0.1 %, critical from 1 %."""
 LAG_ALERT_S = 30 * 60.0
 LAG_CRITICAL_S = 60 * 60.0
 LOAD_ALERT_MS = 200.0

@@ -129,7 +129,7 @@ class Authority:
             self.teams_of(identity.user_id),
         )
         role = cached.role if cached and cached.teams_version == teams.version else None
-        # What was doubted is asked again by everybody: it may have been archived.
+        # Every caller asks again about an entry in doubt: the project may have been archived.
         if role and age_s < (DELETED_FRESH_S if deleted_matters else float("inf")):
             _decisions.labels("cache").inc()
             return thing.access(role, identity)

@@ -194,7 +194,8 @@ def _require_scope(scopes: frozenset[str] | None, action: Action) -> None:
 def may_assign(asker: Role, old: Role | None, new: Role | None) -> bool:
     """Return whether *asker* may turn the member's role *old* into *new* (None: no member).
 
-    An OWNER may everything; a MAINTAINER decides about those below; nobody lifts above himself.
+    An OWNER may do everything; a MAINTAINER manages the roles below; nobody may grant a role
+    above their own.
     """
     below = {None, Role.WRITER, Role.READER}
     return asker is Role.OWNER or (asker is Role.MAINTAINER and old in below and new in below)

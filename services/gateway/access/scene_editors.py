@@ -41,7 +41,7 @@ class Editors:
                 found = await self._caller.ask(manuscript.READ, question, actor)
             except errors.NotFound:
                 return None  # purged since
-            # What was read may be newer than what was asked for; it counts.
+            # The definition that was read may be newer than the one asked for; that is right.
             return self._keep(Editor.model_validate(found.resource))
         self._known.move_to_end(key)
         return self._known[key]

@@ -89,5 +89,5 @@ class BytesOf:
                     raise errors.Unavailable("A file could not be read.") from error
                 await asyncio.sleep(TRY_DELAY_S * tried)
             if done < blob.size:
-                # Whoever broke off may have found out why.
+                # The task that broke off may know the reason.
                 _, ticket = await self.find(blob.sha256)

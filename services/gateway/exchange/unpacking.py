@@ -172,7 +172,7 @@ class Unpacking:
         try:
             with self._zip.open(info) as file:
                 while chunk := file.read(CHUNK_BYTES):
-                    # What is read, not what the file says of itself, and each time it is read.
+                    # Counts the bytes that are read, each time, not the declared size of the file.
                     self._inflated += len(chunk)
                     if self._inflated > self._inflated_max:
                         raise errors.TooLarge(limitBytes=self._inflated_max, at=name)

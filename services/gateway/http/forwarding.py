@@ -60,7 +60,7 @@ class Bytes:
     """Speaks with the byte listeners of blobs."""
 
     def __init__(self, address: str | None = None) -> None:
-        """Bring what comes with a ticket alone to *address*, or to where another one pointed."""
+        """Send a request with its own ticket to *address*, or to the replica named by an answer."""
         self._known = OrderedDict[str, None].fromkeys([address] if address else [])
         self._web = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=32),

@@ -72,7 +72,7 @@ STATUS: Mapping[str, int] = {
 }
 """A code of `libs.errors` that is missing here is answered as 500: a test finds it first."""
 
-# What Litestar itself refuses, by its status.
+# Refusals of Litestar itself, by status.
 _OF_FRAMEWORK: Mapping[int, tuple[str, str]] = {
     400: ("VALIDATION_FAILED", "The request could not be read."),
     404: ("NOT_FOUND", "There is no such address."),

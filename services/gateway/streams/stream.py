@@ -27,7 +27,7 @@ STREAM_S_MAX = 3600.0
 SLOW_S = 5.0
 """Whoever takes longer for one chunk is sent away, and may go on where they were."""
 STALL_S = 15.0
-"""Whoever takes longer still is cut off unheard."""
+"""A client that takes longer is disconnected without an error message."""
 RECHECK_S = 30.0
 """Rights are looked at again this often, should a change have gone unheard."""
 RETRY_S = 0.5
@@ -191,7 +191,7 @@ class Stream:
             await asyncio.sleep(RETRY_S)
         else:
             if self._ending is Ending.REVOKED:
-                return b""  # What was read meanwhile is not for them any more.
+                return b""  # The client may no longer see the events that were read meanwhile.
             if page := self._page:
                 self._page = None
                 return self._written(page.items, page.upto, live=False)
@@ -206,7 +206,7 @@ class Stream:
         size = 0
         for item in items:
             if self._rights.doubt_because_of(item):
-                # What comes behind it they may no longer be allowed to see.
+                # The client may not be allowed to see the events behind it.
                 upto = item.position - 1
                 break
             if self._wanted(item.type) and self._rights.include(item.kind):

@@ -149,7 +149,7 @@ class Tail:
         except (ValueError, KeyError, TypeError):
             log.warning("fact is unreadable", subject=message.subject)
             return
-        # What is announced once more, to refill a stream, was read long ago.
+        # Events that are announced again, to refill a stream, were read long ago.
         if position > self.head:
             self._heard = max(self._heard, position)
             self.wake()

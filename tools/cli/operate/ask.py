@@ -1,4 +1,4 @@
-"""What all groups of operators' commands need: a line for the length of one, and what is typed."""
+"""Shared by all groups of operators' commands: the connection of one command, and its arguments."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ STYLE: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-"""How every group of commands behaves."""
+"""Settings of every group of commands."""
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 

@@ -23,10 +23,10 @@ from tools.stack.ports import LOOPBACK
 
 CONNECT_WAIT_S = 5
 DEADLINE_S = 600.0
-"""What an operator asks for may be long work: a log of a million rows is read in seconds."""
+"""Operators' requests may take long: reading a log of a million rows takes seconds."""
 
 NOBODY = Actor(user_id=UUID(int=0))
-"""What an operator did is told by the absence of a person."""
+"""Actions of an operator are recorded without a person."""
 
 NatsUrl = Annotated[
     str | None,
@@ -103,4 +103,4 @@ def _own(given: Path) -> str:
 
 
 async def _quiet(_: Exception) -> None:
-    """What matters is raised where it is asked."""
+    """Log nothing: a failed request raises where it was made."""

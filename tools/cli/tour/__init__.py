@@ -1,1 +1,1 @@
-"""What `scriptorium demo` does: a person, a manuscript, and two friends who write together."""
+"""The tour of `scriptorium demo`: a person, a manuscript, and two friends who write together."""

@@ -42,7 +42,7 @@ class LiveClient:
         self.doc: Doc[Text] = Doc()
         self.text = self.doc.get(TEXT, type=Text)
         self.durable = 0
-        """How many edits of this client the server has acknowledged."""
+        """The number of edits of this client that the server has acknowledged."""
         self._address = f"{url.replace('http', 'ws', 1)}/collab/{scene_id}?acks=1"
         self._token = token
         self._heard = heard
@@ -97,7 +97,7 @@ class LiveClient:
             raise TourEnded(f"the live connection broke: {error}") from error
 
     def clocks(self) -> dict[int, int]:
-        """How many characters of each author are here."""
+        """Return the number of characters of each author in the document."""
         vector = self.doc.get_state()
         count, at = read_varuint(vector, 0)
         found: dict[int, int] = {}

@@ -23,7 +23,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Manuscript:
-    """What is imported."""
+    """The manuscript that is imported."""
 
     title: str
     author: str
@@ -32,12 +32,12 @@ class Manuscript:
 
     @property
     def scenes(self) -> int:
-        """How many scenes there are."""
+        """The number of scenes."""
         return sum(len(chapter.scenes) for chapter in self.chapters)
 
     @property
     def words(self) -> int:
-        """How many words there are."""
+        """The number of words."""
         return sum(len(text.split()) for chapter in self.chapters for text in chapter.scenes)
 
 
@@ -63,7 +63,7 @@ def scenes(paragraphs: list[str]) -> list[str]:
             gathered = []
     if gathered:
         rest = "\n\n".join(gathered)
-        # What is left over makes a scene only if it is long enough to be one.
+        # The rest becomes a scene only if it is long enough.
         if found and len(rest) < SCENE_CHARS // 4:
             found[-1] += "\n\n" + rest
         else:

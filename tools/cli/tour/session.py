@@ -36,14 +36,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What each of the two typed, and the text that they ended with."""
+    """The edits of both friends, and the text that they ended with."""
 
     edits: tuple[list[Edit], list[Edit]]
     end: str
 
     @property
     def count(self) -> int:
-        """How many edits there are."""
+        """The number of edits."""
         return len(self.edits[0]) + len(self.edits[1])
 
 
@@ -71,7 +71,7 @@ class Sent:
 
     update: bytes
     clock: int
-    """How many characters its author had inserted with it."""
+    """The number of characters that the edit's author had inserted by then."""
     inserts: bool
     at: float
 
@@ -89,7 +89,7 @@ class Friend:
         self.live: LiveClient | None = None
         self._edits = edits
         self._arrived = 0
-        """How many of the other's edits are known to be here."""
+        """The number of the other friend's edits that have arrived."""
         self._desk: Doc[Text] = Doc(client_id=client_id)
         self._text = self._desk.get(TEXT, type=Text)
         self._clock = 0
