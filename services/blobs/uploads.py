@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, Upload
+from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, Blob, Upload
 from services.blobs import metrics
 from services.blobs.bodies import Source
 from services.blobs.failpoints import passed
 from services.blobs.finishing import Finishing
 from services.blobs.leases import leased
 from services.blobs.model.checksums import Checksum
+from services.blobs.model.frames import FRAME_BYTES
 from services.blobs.storage import Storage, Writer
 from services.blobs.store import Row, Store
 from services.blobs.store.uploads import require_offset, room_left
@@ -34,14 +35,16 @@ class Uploads:
 
         Raises:
             errors.NotFound: The upload was cancelled or has expired.
+            errors.Conflict: It was done with other bytes.
             errors.ContentMismatch, errors.TooLarge, errors.QuotaExceeded: They are refused.
             errors.StorageFull, errors.Unavailable: They cannot be stored now.
         """
         row, told = await self._store.uploads.find(project_id, upload_id)
-        if told.blob is not None:
-            return told
         if row["resumable"]:
             raise errors.Conflict("This upload takes its bytes in pieces.")
+        if told.blob is not None:
+            await _require_same(body, told.blob)
+            return told
         return await self._finishing.take(row, body)
 
     async def patch(
@@ -63,6 +66,7 @@ class Uploads:
         Raises:
             errors.Conflict: The upload is at another offset; `offset` says which.
             errors.Invalid: It has another size, or that many bytes are there already.
+            errors.ContentMismatch: More bytes came than were declared.
             errors.AppError: As `put`, and as `Finishing.finish`.
         """
         row, told = await self._store.uploads.find(project_id, upload_id)
@@ -77,6 +81,9 @@ class Uploads:
                 told = await self._take_piece(row, told.offset, source, checksum) or told
             while not source.ended:
                 told = await self._take_piece(row, told.offset, source) or told
+        else:
+            # What comes behind the end of an upload that is done was never declared.
+            await Source(body, 0).next(1)
         if told.is_received and told.blob is None:
             passed("upload.received")
             return await self._finishing.finish(project_id, upload_id)
@@ -133,3 +140,20 @@ def _add(writer: Writer, digests: list[Callable[[bytes], None]], part: bytes) ->
     for digest in digests:
         digest(part)
     writer.write(part)
+
+
+async def _require_same(body: AsyncIterator[bytes], blob: Blob) -> None:
+    """Accept bytes that came before, as from a client whose answer was lost.
+
+    Raises:
+        errors.Conflict: They are other ones.
+    """
+    other = errors.Conflict("This upload was done with other bytes.")
+    source, whole = Source(body, blob.size), hashlib.sha256()
+    try:
+        while part := await source.next(FRAME_BYTES):
+            whole.update(part)
+    except errors.ContentMismatch:
+        raise other from None
+    if whole.hexdigest() != blob.sha256:
+        raise other

@@ -112,6 +112,17 @@ async def test_more_than_was_declared_is_refused(desk: Desk):
     assert found.upload.offset == 0
 
 
+async def test_more_than_all_is_refused(desk: Desk):
+    """Also with the ticket of before, from a request that another one overtook."""
+    begun = await desk.begin(resumable=True, size=10)
+    assert begun.ticket
+    await desk.patch(begun.ticket, 0, b"x" * 10)
+
+    assert (await desk.patch(begun.ticket, 10, b"")).json()["blob"]["sha256"] == sha256(b"x" * 10)
+    answer = await desk.patch(begun.ticket, 10, b"x")
+    assert (answer.status_code, answer.json()["code"]) == (422, "CONTENT_MISMATCH")
+
+
 async def test_a_wrong_sum_is_found_at_the_end(desk: Desk):
     begun = await desk.begin(resumable=True, size=4, sha256=sha256(b"good"))
     assert begun.ticket

@@ -64,6 +64,9 @@ async def test_an_upload_may_be_sent_again(desk: Desk):
     begun = await desk.begin(size=5)
     first = await desk.send(begun.ticket, b"hello")
     second = await desk.send(begun.ticket, b"hello")
+    for others in (b"hullo", b"hell", b"hello!"):
+        refused = await desk.send(begun.ticket, others)
+        assert (refused.status_code, refused.json().get("code")) == (409, "CONFLICT")
     again = await desk.begin(upload_id=begun.upload.id, size=5)
 
     assert first.json()["blob"] == second.json()["blob"]

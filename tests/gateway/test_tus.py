@@ -130,6 +130,32 @@ async def test_no_more_than_was_declared(mary: Person, path: str):
     )
 
 
+async def test_what_is_done_takes_no_more(mary: Person, path: str):
+    """One byte behind the end would be told as stored, and would be nowhere."""
+    url = await begin(mary, path)
+    await append(mary, url, 0, BODY)
+
+    async def unmeasured() -> AsyncGenerator[bytes]:
+        yield b"!"
+
+    given = TUS | {"Upload-Offset": str(len(BODY)), "Content-Type": OFFSET_TYPE}
+    for more in (b"!", unmeasured()):
+        answer = await mary.ask("PATCH", url, content=more, headers=given)
+        assert is_problem(answer, 413, "TOO_LARGE")
+        assert answer.json()["limitBytes"] == 0
+    assert await offset_of(mary, url) == len(BODY)
+    assert (await mary.get(url)).json()["blob"]["sha256"] == sha(BODY)
+    known = {
+        "Upload-Length": str(len(BODY)),
+        "Upload-Metadata": metadata(sha256=sha(BODY)),
+        "Content-Type": OFFSET_TYPE,
+    }
+    answer = await mary.ask("POST", path, content=BODY + b"!", headers=TUS | known)
+    assert is_problem(answer, 413, "TOO_LARGE")
+    answer = await mary.ask("POST", path, content=BODY, headers=TUS | known)
+    assert answer.headers["upload-offset"] == str(len(BODY))
+
+
 async def test_a_wrong_whole_is_refused_for_good(mary: Person, path: str):
     """No client that asks again takes what was refused for stored."""
     url = await begin(mary, path, told=metadata(sha256=sha(b"other")))

@@ -68,6 +68,9 @@ class Uploading:
                 upload = await self._take(call, begun, 0)
             elif begun.ticket and upload.size == 0:
                 upload = await self._blobs.bytes.patch(begun.ticket, given(b""), offset=0, length=0)
+            elif begun.ticket is None:
+                # The project has these bytes already; those that come along are not looked at.
+                _require_no_more(call, upload.offset)
             return Answer(201, headers={**words.state(upload), "Location": place})
         except errors.AppError as refusal:
             # The client does not know where it is, so nobody will go on with it.
@@ -169,6 +172,8 @@ class Uploading:
                 upload = await self._take(call, begun, offset, size)
             except errors.ContentMismatch as refusal:
                 return words.answer(call, refusal)
+        else:
+            await _require_none(call)
         return Answer(204, headers=words.state(upload))
 
     async def cancel(self, call: Call[NoBody]) -> Answer:
@@ -221,8 +226,8 @@ class Uploading:
         if size is not None and size < offset:
             raise words.refused("Upload-Length", "is less than what is there")
         left = None if size is None else size - offset
-        if left is not None and length is not None and length > left:
-            raise errors.TooLarge("More bytes than the upload still takes.", limitBytes=left)
+        if left is not None:
+            _require_no_more(call, left)
         if checksum and length is not None and length > CHECKED_BYTES_MAX:
             raise errors.TooLarge(limitBytes=CHECKED_BYTES_MAX)
         upload = await self._blobs.bytes.patch(
@@ -237,3 +242,24 @@ class Uploading:
             # A replica of an older release does not know that the length may come later.
             raise errors.Unavailable
         return upload
+
+
+def _require_no_more(call: Call[Incoming], left: int) -> None:
+    """Accept a body that says it has at most *left* bytes, or does not say how many.
+
+    Raises:
+        TooLarge: It says more.
+    """
+    if call.body.length is not None and call.body.length > left:
+        raise errors.TooLarge("More bytes than the upload still takes.", limitBytes=left)
+
+
+async def _require_none(call: Call[Incoming]) -> None:
+    """Accept a request without bytes, as one is that asks again about an upload that is done.
+
+    Raises:
+        TooLarge: It has some: they would be told as stored, and are not.
+    """
+    _require_no_more(call, 0)
+    async for _ in call.body.parts():
+        raise errors.TooLarge("The upload is done; it takes no more bytes.", limitBytes=0)
