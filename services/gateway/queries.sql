@@ -1,22 +1,22 @@
 -- name: register
 -- No row returned: the address has an account already, in whatever form it is written.
 INSERT INTO users (id, email, email_normal, display_name, password_hash)
-SELECT $1, $2, $3, $4, $5
-WHERE NOT EXISTS (SELECT FROM users WHERE email_normal = $3 OR lower(email) = lower($2))
+SELECT $1, $2, ($3::text[])[1], $4, $5
+WHERE NOT EXISTS (SELECT FROM users WHERE email_normal = ANY($3) OR lower(email) = lower($2))
 ON CONFLICT DO NOTHING
 RETURNING id, email, display_name;
 
 -- name: find_login
 -- Of two older accounts whose addresses have one normal form, each is found by its own.
 SELECT id, email, display_name, password_hash FROM users
-WHERE lower(email) = lower($1) OR email_normal = $2
-ORDER BY lower(email) = lower($1) DESC LIMIT 1;
+WHERE lower(email) = lower($1) OR email_normal = ANY($2::text[])
+ORDER BY lower(email) = lower($1) DESC, array_position($2, email_normal) LIMIT 1;
 
 -- name: was_here
 -- Whether a person has logged in from a network address while their sessions are remembered.
 SELECT EXISTS (
     SELECT FROM sessions s JOIN users u ON u.id = s.user_id
-    WHERE (lower(u.email) = lower($1) OR u.email_normal = $2) AND s.opened_from = $3);
+    WHERE (lower(u.email) = lower($1) OR u.email_normal = ANY($2::text[])) AND s.opened_from = $3);
 
 -- name: find_user
 SELECT id, email, display_name, created_at FROM users WHERE id = $1;
@@ -34,8 +34,8 @@ WHERE e.issuer = $1 AND e.subject = $2;
 -- name: add_external_user
 -- An address that somebody here already uses is not taken over: that would be their account.
 WITH free AS (
-    SELECT $2::text AS email, $3::text AS normal WHERE NOT EXISTS (
-        SELECT FROM users WHERE email_normal = $3::text OR lower(email) = lower($2::text))
+    SELECT $2::text AS email, ($3::text[])[1] AS normal WHERE NOT EXISTS (
+        SELECT FROM users WHERE email_normal = ANY($3) OR lower(email) = lower($2::text))
 )
 INSERT INTO users (id, email, email_normal, display_name)
 VALUES ($1, (SELECT email FROM free), (SELECT normal FROM free), $4)

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from libs.process import ProcessSettings
+from services.gateway.accounts.identity.names import require_email
 
 DAY_S = 86_400
 
@@ -96,7 +97,9 @@ class Settings(ProcessSettings):
     @classmethod
     def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for each in value:
-            if each != "*" and "@" not in each:
+            if "@" in each:
+                require_email(each)
+            elif each != "*":
                 UUID(each)
         return value
 

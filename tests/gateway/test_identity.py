@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
+from pydantic import ValidationError
 
 from libs import errors
 from libs.postgres import Pool
@@ -21,9 +22,10 @@ from services.gateway.accounts.identity.access import AccessTokens
 from services.gateway.accounts.identity.keys import KEY_REST_S, KeyRing, rotate_keys
 from services.gateway.accounts.identity.model import Person as Account
 from services.gateway.accounts.identity.model import digest
-from services.gateway.accounts.identity.names import normal_email
+from services.gateway.accounts.identity.names import normal_email, require_email
 from services.gateway.accounts.identity.passwords import Passwords
 from services.gateway.accounts.identity.store import REFRESH_GRACE_S
+from services.gateway.settings import Settings
 from tests.gateway.support import PASSWORD, Person, is_problem, some_id
 from tests.support.waiting import until
 from tools.stack import Stack
@@ -52,8 +54,11 @@ class TestAccounts:
             ("cafe\u0301@example.org", "CAFE\u0301@example.org"),
             ("\u00c9LAN@example.org", "\u00e9lan@example.org"),
             ("mary@example.org", "\uff4d\uff41\uff52\uff59@example.org"),
-            ("\u03a3\u03a3@example.org", "\u03c3\u03c2@example.org"),
+            (".\u03a3\u03a3@example.org", ".\u03c3\u03c2@example.org"),
             ("\u212a@example.org", "k@example.org"),
+            ("@b\u00fccher.example", "@XN--bcher-kva.example"),
+            ("@bu\u0308cher.example", "@b\u00dccher.example."),
+            ("@xn--e1afmkfd.example", "@\u043f\u0440\u0438\u043c\u0435\u0440.example"),
         ],
     )
     async def test_an_address_has_one_account_however_it_is_written(
@@ -75,9 +80,78 @@ class TestAccounts:
     async def test_look_alikes_are_other_accounts(self, http: httpx.AsyncClient):
         """What folds to the same letters is not the same address."""
         stem = uuid4().hex
-        for each in ("s", "\u017f", "ss", "\u00df"):
+        for each in ("ss", "\u00df"):
             body = {"email": f"{stem}{each}@example.org", "password": PASSWORD, "displayName": "S"}
             assert (await http.post("/api/auth/register", json=body)).status_code == 201
+
+    @pytest.mark.parametrize(
+        ("local", "domain"),
+        [
+            ("ma\u200bry", "example.org"),
+            ("mary\u2060", "example.org"),
+            ("\ufeffmary", "example.org"),
+            ("ma\u00adry", "example.org"),
+            ("ma\u200dry", "example.org"),
+            ("ma\u202ery", "example.org"),
+            ("mary\U000e0041", "example.org"),
+            ("\u017fally", "example.org"),
+            ("\ufb01ona", "example.org"),
+            ("a\uff20b", "example.org"),
+            ("m\u0430ry", "example.org"),
+            ("mary", "exam\u200bple.org"),
+            ("mary", "ex\u0430mple.org"),
+            ("mary", "xn--exmple-4nf.org"),
+            ("mary", "xn--zzzz.org"),
+        ],
+    )
+    async def test_an_address_has_nothing_that_deceives(
+        self, http: httpx.AsyncClient, local: str, domain: str
+    ):
+        """Nothing invisible, nothing that stands for other letters, no look-alikes in a word."""
+        body = {"email": f"{local}@{domain}", "password": PASSWORD, "displayName": "M"}
+
+        answer = await http.post("/api/auth/register", json=body)
+
+        assert is_problem(answer, 400, "VALIDATION_FAILED")
+        assert answer.json()["errors"][0]["field"] == "body.email"
+        with pytest.raises(ValidationError) as refused:
+            Settings(operators=body["email"])  # pyright: ignore[reportCallIssue, reportArgumentType]
+        assert ("operators",) in [each["loc"] for each in refused.value.errors()]
+
+    @pytest.mark.parametrize(
+        "email",
+        [
+            "\u7530\u4e2d@\u65e5\u672c.example",
+            "\u0430\u043d\u043d\u0430.smith+x@\u043f\u043e\u0447\u0442\u0430.example",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645@example.org",
+            "o'brien_{x}|y@under_score.example",
+            "root@[127.0.0.1]",
+            "root@localhost",
+        ],
+    )
+    def test_addresses_of_the_world_are_addresses(self, email: str):
+        assert require_email(email) == email
+
+    async def test_an_account_from_before_is_found_however_its_domain_is_written(
+        self, http: httpx.AsyncClient, pool: Pool
+    ):
+        """Its domain was kept in the letters that it was typed in, and makes no second account."""
+        stem, user_id = uuid4().hex, uuid4()
+        old = f"{stem}@b\u00fccher.example"
+        hashed = Passwords()._hasher.hash(PASSWORD)  # pyright: ignore[reportPrivateUsage]
+        await pool.execute(
+            "INSERT INTO users (id, email, email_normal, display_name, password_hash)"
+            " VALUES ($1, $2, $2, 'B', $3)",
+            user_id,
+            old,
+            hashed,
+        )
+        typed = {"email": f"{stem}@xn--bcher-kva.example", "password": PASSWORD}
+
+        again = await http.post("/api/auth/register", json=typed | {"displayName": "B"})
+        assert is_problem(again, 409, "EMAIL_TAKEN")
+        login = await http.post("/api/auth/login", json=typed)
+        assert login.json()["user"]["id"] == str(user_id)
 
     async def test_an_account_from_before_is_found_by_its_own_address_and_password(
         self, http: httpx.AsyncClient, pool: Pool
@@ -186,6 +260,8 @@ class TestOperators:
             ("ops@example.org", "op\u017f@example.org", False),
             ("strasse@example.org", "stra\u00dfe@example.org", False),
             ("fine@example.org", "\ufb01ne@example.org", False),
+            ("ops@b\u00fccher.example", "ops@xn--bcher-kva.example", True),
+            ("ops@example.org", "o\u200bps@example.org", False),
             ("ops@example.org", "", False),
         ],
     )

@@ -9,10 +9,11 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from libs.contracts.values import Instant, Name
 from libs.contracts.wire import Wire
+from services.gateway.accounts.identity.names import require_email
 
 PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 1024
@@ -29,6 +30,7 @@ Email = Annotated[
         max_length=EMAIL_CHARS_MAX,
         pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$",
     ),
+    AfterValidator(require_email),
 ]
 Password = Annotated[
     str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)

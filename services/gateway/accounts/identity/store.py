@@ -1,6 +1,7 @@
 """What is kept about people: accounts, sessions, tokens."""
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from services.gateway.accounts.identity.model import (
     PersonalToken,
     digest,
 )
-from services.gateway.accounts.identity.names import normal_email
+from services.gateway.accounts.identity.names import email_keys, require_email
 from services.gateway.accounts.identity.oidc import Stranger
 
 SQL = load_queries("services.gateway")
@@ -61,7 +62,7 @@ class IdentityStore:
             EmailTaken: The address, however it is written, has one already.
         """
         row = await self._pool.fetchrow(
-            SQL.register, new_id(), email, normal_email(email), display_name, password_hash
+            SQL.register, new_id(), email, email_keys(email), display_name, password_hash
         )
         if row is None:
             raise errors.EmailTaken
@@ -69,14 +70,12 @@ class IdentityStore:
 
     async def find_login(self, email: str) -> tuple[Person, str | None] | None:
         """Return the account of an address and its password hash."""
-        row = await self._pool.fetchrow(SQL.find_login, email, normal_email(email))
+        row = await self._pool.fetchrow(SQL.find_login, email, email_keys(email))
         return (person(row), row["password_hash"]) if row else None
 
     async def was_here(self, email: str, opened_from: bytes) -> bool:
         """Return whether the person of an address logged in from a network address before."""
-        return bool(
-            await self._pool.fetchval(SQL.was_here, email, normal_email(email), opened_from)
-        )
+        return bool(await self._pool.fetchval(SQL.was_here, email, email_keys(email), opened_from))
 
     async def rehash(self, user_id: UUID, password_hash: str) -> None:
         """Replace a password hash by one with today's parameters."""
@@ -166,9 +165,10 @@ class IdentityStore:
         async with self._pool.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            normal = None if stranger.email is None else normal_email(stranger.email)
+            email = _address(stranger.email)
+            keys = email_keys(email) if email else []
             user_id = await connection.fetchval(
-                SQL.add_external_user, new_id(), stranger.email, normal, stranger.name
+                SQL.add_external_user, new_id(), email, keys, stranger.name
             )
             added = user_id and await connection.fetchval(
                 SQL.add_external, stranger.issuer, stranger.subject, user_id
@@ -268,3 +268,10 @@ async def _issue(
 
 def _ids(rows: Iterable[asyncpg.Record]) -> frozenset[UUID]:
     return frozenset(row["id"] for row in rows)
+
+
+def _address(told: str | None) -> str | None:
+    """Return an address that another issuer tells of, if an account here may have it."""
+    with suppress(ValueError):
+        return require_email(told) if told else None
+    return None
