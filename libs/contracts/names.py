@@ -8,6 +8,7 @@ embeddings and isolates of direction, with which `a<U+202E>gpj.exe` looks like `
 """
 
 import re
+import unicodedata
 
 _REFUSED = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 
@@ -24,6 +25,11 @@ DETAIL = "must not have control characters, line breaks or overrides of directio
 def is_allowed(text: str) -> bool:
     """Return whether *text* has nothing that a name may not have."""
     return REFUSED.search(text) is None
+
+
+def normal(name: str) -> str:
+    """Return the form in which names are compared: a letter and its accent are one character."""
+    return unicodedata.normalize("NFC", name)
 
 
 def cleaned(text: str, instead: str = "") -> str:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
@@ -51,11 +50,7 @@ KnownName = Annotated[
 """A name in what is shown and copied: overrides of direction may stand in older ones."""
 
 
-def _nfc(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-NormalName = Annotated[Name, AfterValidator(_nfc)]
+NormalName = Annotated[Name, AfterValidator(names.normal)]
 """A name that only one may have, in the normal form in which such names are compared."""
 Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS_MAX, pattern=_TEXT)]
 Text = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX, pattern=_TEXT)]
@@ -173,4 +168,4 @@ JsonValue = Annotated[Any, AfterValidator(_any)]
 
 def name_key(name: str) -> str:
     """Return what two names are compared by: not how they are typed, nor their case."""
-    return _nfc(name).casefold()
+    return names.normal(name).casefold()

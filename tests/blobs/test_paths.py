@@ -173,7 +173,6 @@ async def test_projects_have_paths_of_their_own(desk: Desk):
         "project/a\u202eb",
         "project/ x",
         "project/\ud800",
-        "project/cafe\u0301",
         "project/" + "a" * 256,
         "project/" + "é" * 200,
         "project/" + "/".join("a" * 100 for _ in range(11)),

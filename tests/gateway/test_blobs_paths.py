@@ -1,5 +1,7 @@
 """Paths of blobs over HTTP: pointed elsewhere, listed, and kept from others."""
 
+import unicodedata
+
 import pytest
 
 from libs.contracts.actor import Role
@@ -50,6 +52,33 @@ class TestPaths:
         assert is_problem(missing, 404, "NOT_FOUND")
         listed = (await mary.get(f"{project}/paths")).json()
         assert listed == {"items": [], "nextAfter": None}
+
+    async def test_a_path_is_one_however_its_accents_are_written(
+        self, manuscript: Manuscript, mary: Person, path: str
+    ):
+        """A folder of macOS writes them apart, a keyboard does not; titles are compared so, too."""
+        project = f"/api/projects/{manuscript.project['id']}"
+        await stored(mary, path, TEXT)
+        composed = "project/\u00e9t\u00e9/caf\u00e9.png"
+        apart = unicodedata.normalize("NFD", composed)
+        made = await mary.ask(
+            "PUT", f"{project}/path", params={"path": apart}, json={"sha256": sha(TEXT)}
+        )
+        assert (made.status_code, made.json()["path"]) == (200, composed)
+        again = await mary.ask(
+            "PUT", f"{project}/path", params={"path": composed}, json={"sha256": sha(TEXT)}
+        )
+        assert again.json() == made.json()
+        for each in (composed, apart):
+            where = {"path": each}
+            assert (await mary.get(f"{project}/path", params=where)).json() == made.json()
+            assert (await mary.get(f"{project}/path/content", params=where)).content == TEXT
+            history = (await mary.get(f"{project}/path/history", params=where)).json()
+            assert len(history["items"]) == 1
+            listed = await mary.get(f"{project}/paths", params={"prefix": each[:-8]})
+            assert [one["path"] for one in listed.json()["items"]] == [composed]
+        gone = await mary.ask("DELETE", f"{project}/path", params={"path": apart})
+        assert gone.status_code == 204
 
     async def test_lists_by_prefix_in_pages(self, manuscript: Manuscript, mary: Person, path: str):
         project = f"/api/projects/{manuscript.project['id']}"

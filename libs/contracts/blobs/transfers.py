@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from libs.contracts import names
 from libs.contracts.rpc import Method
 from libs.contracts.values import Sha256, Size
 from libs.contracts.wire import Wire
@@ -246,7 +247,8 @@ class BlobPath(Wire):
     updated_by: UUID
 
 
-Path = Annotated[str, Field(min_length=1, max_length=1024)]
+Path = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(names.normal)]
+"""In the normal form in which paths are compared: some file systems write accents apart."""
 
 
 class PutPath(Wire):
@@ -277,8 +279,8 @@ class ReadPath(Wire):
 class ListPaths(Wire):
     """Paths below a prefix, in order, after `after`."""
 
-    prefix: Annotated[str, Field(max_length=1024)] = ""
-    after: str = ""
+    prefix: Annotated[str, Field(max_length=1024), AfterValidator(names.normal)] = ""
+    after: Annotated[str, AfterValidator(names.normal)] = ""
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     include_deleted: bool = False
 

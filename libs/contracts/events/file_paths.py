@@ -1,6 +1,5 @@
 """Where the file of an entity belongs among its owner's, and what it is called there."""
 
-import unicodedata
 from uuid import UUID
 
 from libs.contracts import names
@@ -65,7 +64,7 @@ def name_in(path: str, entity_id: UUID) -> str | None:
 
 def segment(file_name: str | None) -> str:
     """Return a file's name as the last part of a path; what a path may not hold becomes `_`."""
-    text = unicodedata.normalize("NFC", file_name or NAMELESS)
+    text = names.normal(file_name or NAMELESS)
     safe = names.cleaned(text, "_").replace("/", "_").replace("\\", "_").strip()
     if not safe.strip(". "):
         return NAMELESS

@@ -12,6 +12,7 @@ import asyncpg
 import structlog
 
 from libs import errors
+from libs.contracts import names
 from libs.contracts.actor import Actor
 from libs.contracts.blobs.operations import Import, Imported, ImportOutcome, ListImports
 from libs.contracts.blobs.operations import Imports as Page
@@ -87,7 +88,7 @@ class Imports:
     async def _unfit(self, row: Row) -> str:
         """Why a row cannot be migrated; empty when it can."""
         try:
-            require_path(row["path"])
+            require_path(names.normal(row["path"]))
             require_file_name(row["file_name"])
         except errors.Invalid as error:
             return f"the {error.data['errors'][0]['field']} {error.data['errors'][0]['detail']}"
@@ -97,7 +98,7 @@ class Imports:
         if row["sha256"] not in {None, whole}:
             return "is not what its checksum says"
         try:
-            path = await self._store.paths.read(row["project_id"], row["path"], None)
+            path = await self._store.paths.read(row["project_id"], names.normal(row["path"]), None)
         except errors.NotFound:
             return ""
         return "" if path.sha256 == whole else "its path points at something else already"

@@ -1,6 +1,5 @@
 """Logical paths: `users/{userId}/{notes|tasks|attachments|exports}/...` or `project/...`."""
 
-import unicodedata
 from uuid import UUID
 
 from libs import errors
@@ -13,7 +12,7 @@ FOLDERS = frozenset({"notes", "tasks", "attachments", "exports"})
 
 
 def require_path(path: str) -> UUID | None:
-    """Return whose *path* is, None for the project's own.
+    """Return whose *path* is, None for the project's own. It is in normal form (`names.normal`).
 
     Raises:
         errors.Invalid: It is no path; `errors` says why.
@@ -21,8 +20,6 @@ def require_path(path: str) -> UUID | None:
     segments = path.split("/")
     if len(path.encode(errors="replace")) > PATH_BYTES_MAX or len(segments) > SEGMENTS_MAX:
         raise _refused("is too long")
-    if path != unicodedata.normalize("NFC", path):
-        raise _refused("must be in normal form C")
     for segment in segments:
         _require_segment(segment)
     match segments:
