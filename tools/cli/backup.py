@@ -28,9 +28,9 @@ def backup(
     """Copy all databases of the running stack into an archive, and check the copy.
 
     Together with `scriptorium up --archive DIR`, which keeps what is written after it, any later
-    moment can be restored. The archive belongs to this one stack and holds its secrets and
-    settings: keep it where they may be. The bytes of files are not in it; see
-    docs/runbooks/back-up-and-recovery.md.
+    moment can be restored; of a stack that was started without it, only the back-ups themselves.
+    The archive belongs to this one stack and holds its secrets and settings: keep it where they
+    may be. The bytes of files are not in it; see docs/runbooks/back-up-and-recovery.md.
 
     \b
     scriptorium up --archive /backup/novel

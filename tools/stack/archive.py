@@ -14,6 +14,7 @@ releases before this form; they are read as well.
 
 import json
 import re
+import shlex
 import shutil
 import struct
 from contextlib import suppress
@@ -152,6 +153,17 @@ def save_command(folder: str) -> str:
         f'if test -f {new}; then gzip -cd {new} | cmp -s - "%p"; '
         f'elif test -f {old}; then cmp -s {old} "%p"; else {save}; fi'
     )
+
+
+def folder_of(command: str) -> Path | None:
+    """Return the archive into which a server with this `archive_command` saves its segments.
+
+    None when it saves none, or in another way than with `save_command`.
+    """
+    words = shlex.split(command)
+    if words[:3] != ["if", "test", "-f"] or not words[3].endswith("/wal/%f.gz;"):
+        return None
+    return Path(words[3].removesuffix("/wal/%f.gz;").replace("%%", "%"))
 
 
 def fetch_command(folder: str) -> str:

@@ -8,11 +8,15 @@ log is there while the stack runs with `archive`.
 import asyncio
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from tools.stack import archive as archives
 from tools.stack import postgres, settings
@@ -33,6 +37,7 @@ async def back_up(data_dir: Path, archive: Path, say: Say, *, keep: int | None =
 
     It stays usable meanwhile, and the copy is checked against its manifest before it counts. With
     *keep*, older back-ups than so many are removed then, and what of the log none of them needs.
+    When the stack does not keep its log in *archive*, *say* is told what that costs.
 
     Raises:
         DirectoryUnusable: No stack runs there, or the archive cannot be written.
@@ -45,8 +50,11 @@ async def back_up(data_dir: Path, archive: Path, say: Say, *, keep: int | None =
     archives.claim(archive, archives.system_identifier(data_dir / "postgres"))
     try:
         with _alone(archive):
+            lacking = await _lacking_log(data_dir, archive, state)
             made = await _make(data_dir, archive, state["passwords"], state["ports"], say)
             archives.point_to_newest(archive, made)
+            if lacking:
+                say(lacking)
             if keep:
                 gone, dropped = archives.prune(archive, keep)
                 for name in gone:
@@ -55,6 +63,41 @@ async def back_up(data_dir: Path, archive: Path, say: Say, *, keep: int | None =
     except OSError as error:
         raise unusable(archive, error) from error
     return made.folder
+
+
+async def _lacking_log(data_dir: Path, archive: Path, state: dict[str, Any]) -> str | None:
+    """Say that the log after a back-up is not kept with it, and how to have it; None if it is."""
+    used = archives.folder_of(await _archive_command(data_dir, state))
+    if used is not None and await asyncio.to_thread(_is_same, used, archive):
+        return None
+    where = "was started without an archive" if used is None else f"keeps its log in {used}"
+    return (
+        f"this back-up comes back as it is: the stack {where}, so moments after the back-up cannot"
+        " be restored from here; to have them, stop it and start it with:"
+        f" scriptorium up --archive {shlex.quote(str(archive))}"
+        f" --data-dir {shlex.quote(str(data_dir))}"
+    )
+
+
+async def _archive_command(data_dir: Path, state: dict[str, Any]) -> str:
+    try:
+        server = await asyncpg.connect(
+            host=LOOPBACK,
+            port=state["ports"]["postgres"],
+            user=postgres.SUPERUSER,
+            password=state["passwords"][postgres.SUPERUSER],
+        )
+        try:
+            return await server.fetchval("SELECT current_setting('archive_command')")
+        finally:
+            await server.close()
+    except (OSError, asyncpg.PostgresError) as error:
+        log = data_dir / "logs" / "postgres.log"
+        raise PartFailed("postgres", f"does not answer: {error}", log, last_lines(log)) from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 async def _make(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import shutil
 import struct
 from collections.abc import AsyncIterator
@@ -90,6 +91,27 @@ async def test_an_archive_of_another_stack_is_refused_and_unharmed(
         await Stack(tmp_path / "other", replicas={}, archive=mine).start()
 
     assert {each: each.stat().st_mtime_ns for each in mine.rglob("*") if each.is_file()} == before
+
+
+async def test_a_back_up_says_when_nothing_is_kept_after_it(tmp_path: Path):
+    """A newcomer reads about --archive in one place and backs up in another."""
+    data, mine, other = tmp_path / "data", tmp_path / "it's mine", tmp_path / "100% other"
+    lacking = "moments after the back-up cannot be restored"
+
+    async def said(into: Path) -> str:
+        told = list[str]()
+        await back_up(data, into, told.append)
+        return "\n".join(told)
+
+    async with Stack(data, replicas={}):
+        told = await said(mine)
+        assert f"started without an archive, so {lacking}" in told
+        assert f"scriptorium up --archive {shlex.quote(str(mine))} --data-dir {data}" in told
+    (tmp_path / "link").symlink_to(other)
+    other.mkdir()
+    async with Stack(data, replicas={}, archive=other):
+        assert f"keeps its log in {other}, so {lacking}" in await said(mine)
+        assert lacking not in await said(tmp_path / "link")
 
 
 @pytest.mark.parametrize("holds", ["a back-up", "segments"])
