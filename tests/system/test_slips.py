@@ -6,6 +6,7 @@ The commands run in this process, because a hundred processes would take minutes
 import asyncio
 import contextlib
 import io
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.people import People
 from tests.support.stack import real_stack
 from tools.cli.__main__ import main
 from tools.stack import Stack
+from tools.stack.services import ROOT
 
 NOBODY = "01a22cf0-31ec-7192-82a9-605145d7f3e9"
 """The id of nothing."""
@@ -174,3 +176,31 @@ async def test_capitals_are_no_slip(stack: Stack, project: str) -> None:
     code, said = await run(*words)
 
     assert (code, said.split()[0]) == (0, DIGEST)
+
+
+async def test_times_have_a_zone(stack: Stack, project: str) -> None:
+    """Of every command that prints some, so that they can be compared, and given to another."""
+    async with People(stack.url) as people:
+        person = await people.join("Percy")
+        theirs = await person.project()
+        scene = await person.scene(theirs)
+        await person.ask("PUT", f"/api/scenes/{scene}/content", format="text", content="Rain.")
+        await person.ask("DELETE", f"/api/projects/{theirs}")
+    told = list[str]()
+    for line in (
+        f"blobs stat {project} {DIGEST}",
+        "blobs stat",
+        f"collab inspect {scene}",
+        f"events inspect {theirs}",
+        f"events search --project {theirs}",
+        f"events purge --project {theirs} --dry-run",
+    ):
+        code, said = await run(*line.split(), "--data-dir", str(stack.data_dir))
+        assert code == 0, said
+        told += re.findall(r"\d{4}-\d\d-\d\d[T ][\d:]+\S*", said)
+
+    assert len(told) > 8
+    assert [each for each in told if not re.fullmatch(r"[\d-]{10}T[\d:]{8}Z", each)] == []
+    # Those that take damage to be seen are written by the same function.
+    commands = [path.read_text() for path in (ROOT / "tools/cli/operate").glob("*.py")]
+    assert sum(len(re.findall(r"\.isoformat\(|%H", each)) for each in commands) == 1

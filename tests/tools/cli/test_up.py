@@ -18,6 +18,7 @@ import pytest
 from tests.tools.stack.releases import FAKE_SERVICE, make_release
 from tools.stack import runfile
 from tools.stack.directory import owner_of
+from tools.stack.ports import choose_port
 from tools.stack.services import ROOT
 
 WAIT_S = 30.0
@@ -73,8 +74,6 @@ def release(tmp_path: Path) -> Path:
 @pytest.fixture
 def port() -> str:
     """A public port that is free now."""
-    from tools.stack.ports import choose_port
-
     return str(choose_port(set()))
 
 
@@ -87,6 +86,26 @@ def is_gone(pid: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_the_readme_pulls_the_plug_of_one_stack_alone(release: Path, tmp_path: Path):
+    """Everything of it dies at once; another stack of the same machine goes on."""
+    told = re.search(r"Pull the plug.*?`([^`]+)`", (ROOT / "README.md").read_text())
+    assert told
+    mine, other = tmp_path / ".scriptorium", tmp_path / "other"
+    with (
+        running(release, mine, "--port", str(choose_port(set()))) as up,
+        running(release, other, "--port", str(choose_port(set()))) as bystander,
+    ):
+        pids = {each.pid for each in runfile.read(mine)[1]}
+        others = {each.pid for each in runfile.read(other)[1]}
+        assert len(pids) == len(others) == 3
+        subprocess.run(["sh", "-euc", told[1]], cwd=tmp_path, check=True, timeout=WAIT_S)
+
+        assert up.wait(WAIT_S) == -signal.SIGKILL
+        assert all(is_gone(each) for each in pids)
+        assert bystander.poll() is None
+        assert all(psutil.pid_exists(each) for each in others)
 
 
 def test_what_an_operator_sets_reaches_the_services(

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 from collections.abc import AsyncGenerator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -18,6 +17,7 @@ from libs.contracts.ids import new_id
 from tools.cli.operate.ask import STYLE, run
 from tools.cli.operate.ask import sha256 as sha256_
 from tools.cli.operate.line import Line, NatsUrl, Refused
+from tools.cli.operate.show import time_of
 from tools.cli.options import DATA_DIR_DEFAULT, DataDir
 from tools.cli.say import say
 
@@ -155,9 +155,9 @@ def quarantine(
         question = c.ListQuarantined(project_id=project, all=all_, limit=c.ITEMS_MAX)
         found = await line.ask(c.QUARANTINE, question)
         for each in found.items:
-            state = f"mended {_time(each.resolved_at)}" if each.resolved_at else "damaged"
+            state = f"mended {time_of(each.resolved_at)}" if each.resolved_at else "damaged"
             say(
-                f"{_time(each.found_at)}  {state}  {each.project_id} {each.sha256}"
+                f"{time_of(each.found_at)}  {state}  {each.project_id} {each.sha256}"
                 f"  {each.reason} at frame {each.frame} ({each.tier}), {size_of(each.size)},"
                 f" {each.references} references"
             )
@@ -368,7 +368,7 @@ def _figures(found: c.Status) -> None:
     say(f"open claims  {found.open_claims:,}")
     say(f"quarantined  {found.quarantined:,}")
     for chore in found.chores:
-        state = f"ended {_time(chore.ended_at)}" if chore.ended_at else "under way"
+        state = f"ended {time_of(chore.ended_at)}" if chore.ended_at else "under way"
         told = ", ".join(f"{name} {value}" for name, value in chore.data.items())
         say(f"{chore.name:12} {state}  {told}")
 
@@ -378,24 +378,20 @@ def _inspected(found: c.Inspection) -> None:
     say(f"{blob.sha256}  {blob.state}, {blob.media_type}, {blob.asset_type}")
     stored = f"{size_of(blob.stored_size)} as {blob.codec} in {found.frames} frames"
     say(f"size      {size_of(blob.size)}, stored {stored}, {found.tier}")
-    say(f"created   {_time(blob.created_at)} by {blob.created_by}")
-    say(f"touched   {_time(found.touched_at)}, read {_time(found.read_at)},"
-        f" verified {_time(found.verified_at)}")  # fmt: skip
+    say(f"created   {time_of(blob.created_at)} by {blob.created_by}")
+    say(f"touched   {time_of(found.touched_at)}, read {time_of(found.read_at)},"
+        f" verified {time_of(found.verified_at)}")  # fmt: skip
     for each in found.references:
         where = each.path or each.source_id
-        say(f"referred  by {each.source} {where} since {_time(each.since)}")
+        say(f"referred  by {each.source} {where} since {time_of(each.since)}")
     for each in found.claims:
-        say(f"claimed   for {each.source} {each.source_id} since {_time(each.claimed_at)}")
+        say(f"claimed   for {each.source} {each.source_id} since {time_of(each.claimed_at)}")
     for each in found.deeds:
         told = ", ".join(f"{name} {value}" for name, value in each.data.items())
-        say(f"{_time(each.at)}  {each.action} by {each.user_id or 'the system'}  {told}")
+        say(f"{time_of(each.at)}  {each.action} by {each.user_id or 'the system'}  {told}")
 
 
 def _used(found: b.Usage) -> None:
     allowed = "no limit" if found.quota_bytes is None else f"of {size_of(found.quota_bytes)}"
     say(f"{found.blobs:,} blobs, {size_of(found.bytes_)} {allowed},"
         f" {size_of(found.stored_bytes)} in storage")  # fmt: skip
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -17,6 +16,7 @@ from libs.contracts.ids import new_id
 from tools.cli.operate.ask import STYLE, require_known
 from tools.cli.operate.line import Line, NatsUrl, Refused, line
 from tools.cli.operate.progress import over_scenes
+from tools.cli.operate.show import time_of
 from tools.cli.options import DATA_DIR_DEFAULT, DataDir
 from tools.cli.say import say
 
@@ -244,13 +244,13 @@ def _show(
     facts.add_row(
         "log",
         f"{found.rows:,} rows, {_size(found.log_bytes)},"
-        f" from {found.oldest:,} ({_time(found.oldest_at)})"
-        f" to {found.newest:,} ({_time(found.newest_at)})",
+        f" from {found.oldest:,} ({time_of(found.oldest_at)})"
+        f" to {found.newest:,} ({time_of(found.newest_at)})",
     )
     head = found.head
     facts.add_row(
         "head",
-        f"reaches {head.upto:,}, {_size(head.stored_bytes)}, made {_time(head.updated_at)}"
+        f"reaches {head.upto:,}, {_size(head.stored_bytes)}, made {time_of(head.updated_at)}"
         if head
         else "none",
     )
@@ -274,10 +274,10 @@ def _show(
         console.print(_snapshots(history))
     for row in found.quarantined:
         kind = "compacted row" if row.is_compacted else "row"
-        say(f"quarantined {kind} {row.seq:,} since {_time(row.found_at)}: {row.reason}")
+        say(f"quarantined {kind} {row.seq:,} since {time_of(row.found_at)}: {row.reason}")
     for record in found.findings:
         say(
-            f"{_time(record.found_at)}  {record.kind} {record.severity}: {record.action}:"
+            f"{time_of(record.found_at)}  {record.kind} {record.severity}: {record.action}:"
             f" {record.outcome}"
         )
 
@@ -292,8 +292,8 @@ def _compactions(found: upkeep.SceneInspection) -> Table:
             f"{row.updates:,}",
             f"{_size(row.bytes_before)} to {_size(row.bytes_after)}",
             f"{row.bytes_before / row.bytes_after:.1f}",
-            _time(row.verified_at),
-            _time(row.pruned_at),
+            time_of(row.verified_at),
+            time_of(row.pruned_at),
         )
     return table
 
@@ -302,7 +302,7 @@ def _snapshots(history: persistence.SnapshotHistory) -> Table:
     table = Table("snapshot", "source", "up to", "size", "took", "by", box=box.SIMPLE)
     for row in history.snapshots:
         table.add_row(
-            _time(row.created_at),
+            time_of(row.created_at),
             row.source,
             f"{row.yjs_update_count:,}",
             _size(row.snapshot_size_bytes),
@@ -319,7 +319,3 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"

@@ -16,6 +16,7 @@ from libs.contracts.deadletters import DeadLetter
 from libs.contracts.streams import DEAD_LETTERS
 from tools.cli.operate.ask import STYLE, run
 from tools.cli.operate.line import Line, NatsUrl, Refused
+from tools.cli.operate.show import time_of
 from tools.cli.options import DATA_DIR_DEFAULT, DataDir
 from tools.cli.say import say
 
@@ -180,7 +181,7 @@ async def _delete(line: Line, seq: int) -> None:
 
 
 def _summary(letter: DeadLetter) -> str:
-    at = letter.at.isoformat(sep=" ", timespec="seconds")
+    at = time_of(letter.at)
     return (
         f"{letter.seq}  {at}  {letter.consumer}  {letter.deliveries} attempts"
         f"  {letter.subject}  {letter.cause}"

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -13,6 +14,7 @@ from libs.contracts.events import integrity as c
 from libs.contracts.events.event import Event
 from tools.cli.operate.ask import STYLE, run
 from tools.cli.operate.line import Line, NatsUrl, Refused
+from tools.cli.operate.show import time_of
 from tools.cli.options import DATA_DIR_DEFAULT, DataDir
 from tools.cli.say import say
 
@@ -66,10 +68,8 @@ def show(
             if value is not None:
                 say(f"{name}: {json.dumps(value, ensure_ascii=False, indent=2)}")
         for noted in each.decisions:
-            say(
-                f"{noted['decided_at']}  {noted['decision']} by {noted['decided_by']}:"
-                f" {noted['reason']}"
-            )
+            at = time_of(datetime.fromisoformat(noted["decided_at"]))
+            say(f"{at}  {noted['decision']} by {noted['decided_by']}: {noted['reason']}")
 
     run(data_dir, nats_url, ask)
 
@@ -136,6 +136,6 @@ def _originals(file: Path) -> list[Event]:
 
 def _summary(each: c.Quarantined) -> str:
     return (
-        f"{each.found_at.isoformat(sep=' ', timespec='seconds')}  {each.state:9} {each.flaw:8}"
+        f"{time_of(each.found_at)}  {each.state:9} {each.flaw:8}"
         f" version {each.version} of {each.aggregate_id}  found by {each.found_by}"
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from libs.contracts.events.event import Event
@@ -11,23 +12,28 @@ VALUE_CHARS_MAX = 60
 DIFFERENCES_SHOWN_MAX = 20
 
 
+def time_of(moment: datetime | None) -> str:
+    """Return a moment as any option of ours takes it, in UTC; a dash for none."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else "-"
+
+
 def event_line(event: Event) -> str:
     """Return an event in one line: when, which, what, by whom."""
-    at = event.timestamp.isoformat(sep=" ", timespec="seconds")
+    at = time_of(event.timestamp)
     what = f"v{event.version:<4} {event.event_type:28} {_change(event.data)}"
     return f"{at}  {what}  by {event.user_id}"
 
 
 def due_line(due: DueThing) -> str:
     """Return in one line what could be purged."""
-    at = due.deleted_at.isoformat(sep=" ", timespec="seconds")
+    at = time_of(due.deleted_at)
     where = "" if due.kind == "project" else f"  in {due.project_id}"
     return f"{due.kind:14} {due.id}  deleted {at} by {due.deleted_by}{where}"
 
 
 def purge_line(purge: PurgeProgress) -> str:
     """Return a purge in one line: what, how far it is, and why."""
-    at = purge.requested_at.isoformat(sep=" ", timespec="seconds")
+    at = time_of(purge.requested_at)
     far = f"{purge.buried:,} of {purge.things:,} gone, {purge.erased:,} erased"
     mark = "! " if purge.failure and purge.finished_at is None else "  "
     why = f"  {purge.failure}" if mark == "! " else ""
