@@ -57,10 +57,13 @@ class ProcessSettings(BaseSettings):
         default="127.0.0.1",
         description="Address, IPv4 or IPv6, that the listener of SCRIPTORIUM_OPS_PORT is bound to."
         " The default is reached from the same machine alone; where probes and scrapers come over"
-        " the network, as in Kubernetes, name the process's own address, or 0.0.0.0 or :: behind"
-        " rules that keep everybody else out.",
+        " the network, as in Kubernetes, name the process's own address, or 0.0.0.0 or :: (in a pod"
+        " one of these: its address is not known before) behind rules that keep everybody else out."
+        " `livenessProbe` asks /livez and `readinessProbe` /readyz.",
     )
-    ops_port: int = Field(description="Port of /healthz, /readyz and /metrics; not public.")
+    ops_port: int = Field(
+        description="Port of /livez (or /healthz), /readyz and /metrics; not public."
+    )
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = Field(

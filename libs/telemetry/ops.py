@@ -100,7 +100,7 @@ def _answer(path: str, health: Health, loop: asyncio.AbstractEventLoop) -> tuple
     text = "text/plain; charset=utf-8"
     if path == "/metrics":
         return "200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
-    if path not in ("/healthz", "/readyz"):
+    if path not in ("/livez", "/healthz", "/readyz"):
         return "404 Not Found", text, b"not found\n"
     question: Coroutine[Any, Any, dict[str, str]]
     question = health.failures() if path == "/readyz" else _sign_of_life()

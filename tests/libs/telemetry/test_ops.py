@@ -47,7 +47,7 @@ async def test_ready_means_that_every_check_passes_and_nothing_drains() -> None:
     assert await get(port, "/readyz") == (200, "ok\n")
     broken = True
     assert await get(port, "/readyz") == (503, "database: ConnectionError\n")
-    assert (await get(port, "/healthz"))[0] == 200
+    assert (await get(port, "/healthz"))[0] == (await get(port, "/livez"))[0] == 200
     broken, health.draining = False, True
     assert await get(port, "/readyz") == (503, "process: draining\n")
     assert (await get(port, "/metrics"))[0] == 200
