@@ -163,25 +163,26 @@ async def _require_honest(sender: Sender, done: dict[str, Any]) -> None:
     assert {each.status_code for each in answers} == {200}
 
 
-async def test_many_files_at_once(sender: Sender):
+@pytest.mark.parametrize("client", ["tus", "uppy"])
+async def test_many_files_at_once(sender: Sender, client: str):
     """More than are put together at once: none is refused, and none is only called stored."""
-    done = await sender.scenario(count=MANY, size=400_000, chunkSize=None)("uppy")
+    done = await sender.scenario(count=MANY, size=400_000, chunkSize=None)(client)
 
     await _require_honest(sender, done)
 
 
-@pytest.mark.parametrize("part", ["gateway-1", "everything of blobs"])
-async def test_kill_9_while_many_files_are_sent(sender: Sender, stack: Stack, part: str):
-    """Files that Uppy calls successful are there, whatever it met on the way."""
-    parts = ["blobs-1", "blobs-2"] if part == "everything of blobs" else [part]
+@pytest.mark.parametrize("client", ["tus", "uppy"])
+async def test_kill_9_while_many_files_are_sent(sender: Sender, stack: Stack, client: str):
+    """Files that a client calls successful are there, whatever it met on the way."""
     told: dict[str, Any] = {"count": MANY, "size": 1_500_000, "chunkSize": 300_000}
     patient = [100, 300, 1_000, *[3_000] * 10]
-    async with sender.scenario(**told, retryDelays=patient).begin("uppy") as running:
-        await _until(running.news, lambda news: news.get("progress", 0) > 0)
-        for each in parts:
+    victims = ["gateway-1", "blobs-1", "blobs-2"]
+    async with sender.scenario(**told, retryDelays=patient).begin(client) as running:
+        for each in victims:
+            await _until(running.news, lambda news: bool(news))
             stack.kill(each)
         done = await running.result()
-    for each in parts:
+    for each in victims:
         await stack.wait_ready(each)
 
     await _require_honest(sender, done)
