@@ -65,6 +65,7 @@ from services.gateway.http.forwarding import Bytes
 from services.gateway.http.idempotency import Idempotency
 from services.gateway.http.pipeline import Pipeline
 from services.gateway.http.public import Public
+from services.gateway.http.transfers import Transfers
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
 from services.gateway.maintenance import keep_clean
@@ -136,7 +137,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         )
         streams = Streams(client, caller, authority)
         lives += [live, streams]
-        endings.watch(live, streams)
+        transfers = Transfers()
+        endings.watch(live, streams, transfers)
         # Before anybody is let in: an access token of a session that has ended is good for nobody.
         await endings.look()
         facts = Facts(authority, live, streams)
@@ -156,6 +158,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             authority=authority,
             limits=limits,
             idempotency=idempotency,
+            transfers=transfers,
             trusted_proxies=settings.trusted_networks,
         )
         health = Health(bus=is_connected(client), database=_answers(pool))

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from tools.stack import Stack
 UNAUTHENTICATED = 4401
 SOON_S = 4.0
 """Sooner than what nobody told is looked for."""
+PAUSE_S = 0.1
 STEP_1 = bytes((0, 0, 1, 0))
 ACKNOWLEDGED = 100
 UPDATE = bytes((0, 2, 17, 1, 1, 1, 0, 4, 1, 7, *b"content", 1, 98, 0))
@@ -162,6 +164,59 @@ async def test_what_a_token_opened_ends_with_it_at_every_gateway(
         await kept.send(UPDATE)
         assert (await asyncio.wait_for(acknowledged(kept), 5))[0] == ACKNOWLEDGED
         await kept.close()
+
+
+@pytest.mark.parametrize("way", ["deleted", "logged out"])
+async def test_an_upload_under_way_ends_with_its_token(
+    manuscript: Manuscript, http2: httpx.AsyncClient, way: str
+):
+    """A token is looked at once; a file of gigabytes comes for hours."""
+    mary, part = manuscript.owner, b"x" * 20_000
+    size = len(part) * (1 + int(SOON_S / PAUSE_S))
+    gone = await WAYS[way](mary)
+    slow = Person(http2, mary.id, "", gone.person.access_token, "")
+    tus = {"Tus-Resumable": "1.0.0"}
+    path = f"/api/projects/{manuscript.project['id']}/uploads"
+    begun = await slow.ask("POST", path, headers=tus | {"Upload-Length": str(size)})
+    url = begun.headers["location"]
+
+    async def coming() -> AsyncGenerator[bytes]:
+        yield part
+        await gone.take_back()
+        for _ in range(int(SOON_S / PAUSE_S)):
+            yield part
+            await asyncio.sleep(PAUSE_S)
+
+    given = tus | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    answer = await slow.ask("PATCH", url, content=coming(), headers=given)
+
+    assert is_problem(answer, 401, "UNAUTHENTICATED")
+    other = await session(mary)
+    shown = await other.ask("GET", url, headers=tus)
+    assert shown.json()["offset"] < size
+
+
+async def test_a_download_under_way_ends_with_its_token(
+    stack: Stack, manuscript: Manuscript, mary: Person
+):
+    """Also at the gateway that did not take it back; it is not taken for the whole file."""
+    body = os.urandom(48 << 20)
+    path = f"/api/projects/{manuscript.project['id']}/blobs"
+    stored = await mary.ask("POST", path, content=body, timeout=60)
+    gone = await deleted(mary)
+    url = f"{stack.gateways[1]}{path}/{stored.json()['sha256']}"
+    headers = {"Authorization": f"Bearer {gone.person.access_token}"}
+
+    async with httpx.AsyncClient() as http, http.stream("GET", url, headers=headers) as answer:
+        assert answer.status_code == 200
+        coming, got = answer.aiter_raw(), 0
+        got += len(await anext(coming))
+        await gone.take_back()
+        await asyncio.sleep(1)
+        with pytest.raises(httpx.RemoteProtocolError):
+            async for part in coming:
+                got += len(part)
+    assert got < len(body)
 
 
 async def acknowledged(socket: ClientConnection) -> bytes:

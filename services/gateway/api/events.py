@@ -9,6 +9,7 @@ from libs import errors
 from libs.contracts.events.following import POSITION_MAX
 from services.gateway.access.limits import LimitClass
 from services.gateway.http.route import (
+    EVENT_STREAM,
     Answer,
     AnyRoute,
     Call,
@@ -22,7 +23,6 @@ from services.gateway.streams import Streams
 from services.gateway.streams.event_types import Catalogue
 from services.gateway.streams.stream import STALL_S, STREAM_S_MAX
 
-EVENT_STREAM = "text/event-stream"
 TYPES_CHARS_MAX = 4000
 ID_CHARS_MAX = 40
 END_WAIT_S = 60.0

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request
 
 from libs import errors
+from services.gateway.http.transfers import Transfer
 
 PERIOD_S = 30.0
 PERIOD_BYTES_MIN = 16 << 10
@@ -16,14 +17,20 @@ PERIOD_BYTES_MIN = 16 << 10
 class Incoming:
     """The body of one request."""
 
-    def __init__(self, request: Request[Any, Any, Any], bytes_max: int) -> None:
-        """Read from *request*.
+    def __init__(
+        self,
+        request: Request[Any, Any, Any],
+        bytes_max: int,
+        transfer: Transfer | None = None,
+    ) -> None:
+        """Read from *request* as long as *transfer* may go on.
 
         Raises:
             TooLarge: It says that it will be longer than *bytes_max*; nothing was read.
         """
         self._request = request
         self._bytes_max = bytes_max
+        self._transfer = transfer
         declared = request.headers.get("content-length", "")
         self.length = int(declared[:20]) if declared.isdecimal() else None
         """Bytes, when the client says how many."""
@@ -36,11 +43,14 @@ class Incoming:
         Raises:
             TooLarge: It is longer than it may be.
             Invalid: It ended early, or came too slowly.
+            Unauthenticated: The token that it came with has ended.
         """
         got, clock = 0, _Clock()
         more = True
         while more:
             message = await clock.wait(self._request.receive())
+            if self._transfer:
+                self._transfer.require()
             if message["type"] == "http.disconnect":
                 raise errors.Invalid("The request ended before its body.")
             part: bytes = message.get("body", b"")

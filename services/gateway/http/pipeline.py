@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
 from uuid import UUID
@@ -22,8 +23,9 @@ from services.gateway.http import bodies
 from services.gateway.http.idempotency import Claim, Idempotency
 from services.gateway.http.incoming import Incoming
 from services.gateway.http.middleware import extra_headers
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody
+from services.gateway.http.route import EVENT_STREAM, Answer, AnyRoute, Call, NoBody
 from services.gateway.http.streaming import StreamedResponse
+from services.gateway.http.transfers import Transfer, Transfers
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +41,14 @@ class Pipeline:
         authority: Authority,
         limits: Limits,
         idempotency: Idempotency,
+        transfers: Transfers,
         trusted_proxies: Sequence[IPv4Network | IPv6Network],
     ) -> None:
         """Use these parts for every request."""
         self._authority = authority
         self._limits = limits
         self._idempotency = idempotency
+        self._transfers = transfers
         self._trusted = trusted_proxies
 
     def mount(self, route: AnyRoute) -> HTTPRouteHandler:
@@ -99,32 +103,40 @@ class Pipeline:
                 bodies.require_json(request)
             raw = await bodies.read_body(request, route.body_bytes_max)
         query = bodies.parse_query(route.query, request.query_params)
+        transfer = identity and Transfer(identity)
         if route.body is Incoming:
-            body: Any = Incoming(request, route.body_bytes_max)
+            body: Any = Incoming(request, route.body_bytes_max, transfer)
         else:
             body = _body(route, raw)
 
         async def work(claim: Claim) -> Answer:
-            return await route.handler(
-                Call(
-                    request=request,
-                    body=body,
-                    query=query,
-                    path=path,
-                    command_id=claim.command_id,
-                    new_id=claim.new_id,
-                    identity_or_none=identity,
-                    access_or_none=access,
-                    address=address,
-                    texts=texts,
-                )
+            call = Call(
+                request=request,
+                body=body,
+                query=query,
+                path=path,
+                command_id=claim.command_id,
+                new_id=claim.new_id,
+                identity_or_none=identity,
+                access_or_none=access,
+                address=address,
+                texts=texts,
             )
+            with self._transfers.holding(transfer):
+                return self._guarded(await route.handler(call), identity)
 
         key = request.headers.get("idempotency-key")
         if key is None or identity is None or not route.idempotent_by_key:
             return await work(Claim.fresh())
         request_hash = _request_hash(request, raw)
         return await self._idempotency.once(identity.user_id, key, request_hash, work)
+
+    def _guarded(self, answer: Answer, identity: Identity | None) -> Answer:
+        # Event streams end by themselves, with a word.
+        if answer.stream is None or identity is None or answer.media_type == EVENT_STREAM:
+            return answer
+        source = self._transfers.guarded(identity, answer.stream.source)
+        return replace(answer, stream=replace(answer.stream, source=source))
 
     def _address(self, request: AnyRequest) -> str:
         peer = request.client.host if request.client else ""

@@ -20,6 +20,7 @@ from services.gateway.accounts.identity.model import Identity
 
 BODY_BYTES_MAX = 256 * 1024
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 type Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 type Place = tuple[Kind, str]
