@@ -95,7 +95,9 @@ class ContentHandlers:
     async def convert(self, question: ConvertScene, actor: Actor) -> Written:
         """Lay a scene out for another editor, as an edit of its own."""
         state = await self._state(question.scene_id.bytes)
-        pieces = await self._worked(len(state.body), jobs.convert, state.body, question.editor)
+        pieces = await self._worked(
+            len(state.body), jobs.convert, state.body, question.editor, question.present
+        )
         return await self._committed(question.scene_id, actor, state, pieces)
 
     async def _committed(

@@ -262,6 +262,22 @@ class TestConverting:
         assert is_problem(gone, 404, "NOT_FOUND")
         assert heard == []
 
+    async def test_a_text_is_read_by_the_names_of_the_editor_before(
+        self, manuscript: Manuscript, mary: Person
+    ):
+        """A title of the team's becomes a heading; a `title` would be deleted by Tiptap."""
+        scene = f"/api/scenes/{manuscript.scene['id']}"
+        await house(manuscript)
+        await patched(mary, scene, editor="House")
+        content = [{"type": "heading", "level": 1, "children": [{"text": "One"}]}]
+        body = {"format": "blocks", "content": content}
+        assert (await mary.ask("PUT", f"{scene}/content", json=body)).status_code == 200
+        for editor in ("tiptap", "plate", "slate"):
+            answer = await mary.post(f"{scene}/editor", {"editor": editor})
+            assert answer.status_code == 200, answer.text
+            shown = await mary.get(f"{scene}/content?format=blocks")
+            assert shown.json() == content
+
     async def test_it_is_one_edit_and_the_scene_names_the_editor(
         self, manuscript: Manuscript, mary: Person
     ):

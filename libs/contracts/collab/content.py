@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import Base64Bytes
+from pydantic import Base64Bytes, Field
 
 from libs.contracts.editors import ForEditor, SceneEditor
 from libs.contracts.rpc import Method
@@ -57,11 +57,14 @@ class WriteContent(ForEditor):
 class ConvertScene(Wire):
     """Lay the text of a scene out for another editor, by one edit that keeps what it says.
 
-    A scene that is laid out so already stays as it is.
+    A scene that is laid out so already stays as it is. `present` is the editor that the scene names
+    until then, by whose names its text is read.
     """
 
     scene_id: UUID
     editor: SceneEditor
+    # Left out when null: a collab of the release before this one does not know it.
+    present: SceneEditor | None = Field(default=None, exclude_if=lambda editor: editor is None)
 
 
 class Written(Wire):

@@ -107,19 +107,30 @@ def rewritten(
     return _written(read, targets)
 
 
-def converted(state: bytes, editor: SceneEditor) -> bytes | None:
+def converted(
+    state: bytes, editor: SceneEditor, present: SceneEditor | None = None
+) -> bytes | None:
     """Return the update that lays *state* out for *editor*; None when it is already.
+
+    Args:
+        state: One Yjs update.
+        editor: The editor that the scene will name.
+        present: The one that it names now, by whose names it is read.
 
     Raises:
         CannotHold: That editor has no place for some of it.
         BadUpdate: The state cannot be read.
     """
     with updates.pycrdt_errors():
-        read = document.read(state)
+        read = document.read(state, present)
     lens = registry.named(editor)
     if read.main.root == lens.root and read.lens.name == lens.name:
         return None
-    view = _unoriginal(read.view())
+    if registry.wrote(editor, read.main, read.natives[0]):
+        # A conversion before this one was cut short before the scene named the editor.
+        with updates.pycrdt_errors():
+            read = document.read(state, editor)
+    view = _unoriginal(read.view(), named=lens.layout is not Layout.PLAIN)
     targets: list[list[Node]] = [[] for _ in read.roots]
     place = next((at for at, root in enumerate(read.roots) if root.root == lens.root), None)
     if place is None:
@@ -138,17 +149,23 @@ def converted(state: bytes, editor: SceneEditor) -> bytes | None:
     return update
 
 
-def _unoriginal(view: Element) -> Element:
-    """Return *view* as new content, with other roots' blocks at its end."""
+def _unoriginal(view: Element, *, named: bool) -> Element:
+    """Return *view* as new content, with other roots' blocks at its end.
+
+    Where blocks are not *named*, a paragraph is without what only one editor calls it by.
+    """
     children: list[Node] = []
     for child in view.children:
         if isinstance(child, Leaf):
             children.append(child)
         elif child.type == names.ROOT:
-            children += _unoriginal(child).children
+            children += _unoriginal(child, named=named).children
         else:
-            children.append(_unoriginal(child))
-    return Element(view.type, view.attrs, children)
+            children.append(_unoriginal(child, named=named))
+    attrs = view.attrs
+    if view.type == names.PARAGRAPH and not named:
+        attrs = {key: value for key, value in attrs.items() if key not in names.IDENTITIES}
+    return Element(view.type, attrs, children)
 
 
 def _written(read: Document, targets: list[list[Node]]) -> bytes | None:

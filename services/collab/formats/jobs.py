@@ -17,13 +17,13 @@ def rewrite(
     return [] if update is None else cut(update)
 
 
-def convert(state: bytes, editor: SceneEditor) -> list[bytes]:
+def convert(state: bytes, editor: SceneEditor, present: SceneEditor | None = None) -> list[bytes]:
     """`formats.converted`, cut into pieces that fit the log; none when nothing changes.
 
     Raises:
         CannotHold, BadUpdate: As there.
     """
-    update = formats.converted(state, editor)
+    update = formats.converted(state, editor, present)
     return [] if update is None else cut(update)
 
 

@@ -65,7 +65,11 @@ class EditorRoutes:
         editor = await self._editors.called(name, call.actor)
         written = await self._caller.ask(
             CONVERT_SCENE,
-            ConvertScene(scene_id=scene_id, editor=editor),
+            ConvertScene(
+                scene_id=scene_id,
+                editor=editor,
+                present=await self._editors.of(call.access.editor, call.actor),
+            ),
             call.actor,
             deadline_s=DEADLINE_S,
         )

@@ -72,9 +72,7 @@ def of(root: Written, native: Element, editor: SceneEditor | None) -> Editor:
     fitting = known if known and known.layout is root.layout else None
     if fitting and editor and editor.definition:
         return fitting
-    found = detect_texts.detect(root.layout, root.root, native)
-    if found is None:
-        found = detect.detect(native.children)
+    found = _detected(root, native)
     if found is BuiltIn.PLATE and not fitting:
         # Other editors made with Slate use its names, too; only who names it gets ours for them.
         found = BuiltIn.SLATE
@@ -82,7 +80,23 @@ def of(root: Written, native: Element, editor: SceneEditor | None) -> Editor:
     return fitting if fitting and found in _COMMON else built_in(found)
 
 
-_COMMON = frozenset({BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.PLATE, BuiltIn.PLAIN})
+def wrote(editor: SceneEditor, root: Written, native: Element) -> bool:
+    """Whether the names in *native*, the content of *root*, are those of *editor* and no other."""
+    known = named(editor)
+    if editor.definition or (known.layout, known.root) != (root.layout, root.root):
+        return False
+    found = _detected(root, native)
+    return found == editor.name and found not in _UNTOLD
+
+
+def _detected(root: Written, native: Element) -> BuiltIn:
+    found = detect_texts.detect(root.layout, root.root, native)
+    return detect.detect(native.children) if found is None else found
+
+
+_UNTOLD = frozenset({BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.PLAIN})
+"""Editors that are found where no name tells of another one."""
+_COMMON = _UNTOLD | {BuiltIn.PLATE}
 """Editors that are found where nothing points to another one."""
 
 
