@@ -294,7 +294,11 @@ def _shown_attributes(block: Element) -> dict[str, Any]:
 def _container_attributes(block: Element, container: Element | None) -> dict[str, Any]:
     if container is None:
         return {"id": block.attrs["id"]} if "id" in block.attrs else {}
-    return {key: block.attrs[key] for key in block.attrs if key in container.attrs or key == "id"}
+    found = {key: block.attrs[key] for key in block.attrs if key in container.attrs or key == "id"}
+    if found.get("id") is None and "id" in container.attrs:
+        # It has the name that it was given before, whether or not that is said again.
+        found["id"] = container.attrs["id"]
+    return found
 
 
 def _flattened(children: Sequence[Node]) -> list[Node]:
