@@ -2,7 +2,7 @@
 
 import asyncio
 
-from libs.bus import connect_broker, drain, heard, is_connected, serve
+from libs.bus import Caller, connect_broker, drain, heard, is_connected, serve
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
@@ -12,6 +12,7 @@ from libs.telemetry import Health, serve_ops
 from services.collab.commits import Commits
 from services.collab.content import ContentHandlers
 from services.collab.copying.handlers import CopyHandlers
+from services.collab.editors import SceneEditors
 from services.collab.history.serving import serve_history
 from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
@@ -67,8 +68,10 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     serve(broker, READ_CONTENT, content.read)
     serve(broker, WRITE_CONTENT, content.write)
     serve(broker, CONVERT_SCENE, content.convert)
+    editors = SceneEditors(Caller(client))
     copying = CopyHandlers(
         scenes=scenes,
+        editors=editors,
         workers=content_workers,
         commits=commits,
         scene_bytes_max=settings.scene_bytes_max,
@@ -85,7 +88,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         pause_s=settings.session_pause_s,
     )
     # Not with the workers that joins wait for.
-    snapshots = Snapshots(pool, store, scenes, content_workers, settings)
+    snapshots = Snapshots(pool, store, scenes, editors, workers=content_workers, settings=settings)
     snapshots.serve(broker)
     migrating = MigrationHandlers(pool, store, snapshots.snapshots, content_workers, commits)
     serve(broker, LIST_IMPORTED, migrating.list)

@@ -235,6 +235,16 @@ FROM {view} v LEFT JOIN LATERAL (
 ) d ON true
 WHERE v.id = $1;
 
+-- name: editors_of_scenes
+-- What scenes of any projects are written with; the definition as in `standing`, itself if $2.
+SELECT v.id AS scene_id, v.editor_in_use AS editor, d.id AS definition_id,
+    d.version AS definition_version, CASE WHEN $2 THEN d.definition END AS definition
+FROM scenes_read v LEFT JOIN LATERAL (
+    SELECT * FROM editor_definitions e WHERE e.project_id = v.project_id AND e.name = v.editor_in_use
+    ORDER BY e.deleted_at DESC NULLS FIRST LIMIT 1
+) d ON true
+WHERE v.id = ANY ($1::uuid[]);
+
 -- name: role
 SELECT role FROM members WHERE project_id = $1 AND user_id = $2;
 

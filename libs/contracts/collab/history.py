@@ -75,7 +75,7 @@ class DiffFormat(StrEnum):
     BLOCKS = "blocks"
 
 
-class Compare(Wire):
+class Compare(ForEditor):
     """What changed between two points of a document."""
 
     document_id: UUID

@@ -4,19 +4,22 @@ One set of requests serves every aggregate: `kind` says which, and `fields` hold
 under their snake_case names, validated by the caller against `resources` and again by the service.
 """
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
 from libs.contracts.actor import Role
-from libs.contracts.editors import EditorInUse
+from libs.contracts.editors import EditorDefinition, EditorInUse
 from libs.contracts.events.resources import Expected, Index, Kind, Member, Scene
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
 PAGE_ITEMS_MAX = 500
 PAGE_ITEMS_DEFAULT = 50
+SCENES_MAX = 500
+SCENES_WITH_DEFINITIONS_MAX = 100
+"""Scenes of one question for their editors; definitions have 28 KiB each at most."""
 
 
 class Done(Wire):
@@ -215,6 +218,39 @@ class Authorize(Wire):
     team_ids: tuple[UUID, ...] = ()
 
 
+class EditorsOfScenes(Wire):
+    """With which editors are these scenes, of any projects, written?
+
+    With `definitions` the answer holds those of teams too, and SCENES_WITH_DEFINITIONS_MAX scenes
+    may be asked for at once.
+    """
+
+    scene_ids: Annotated[list[UUID], Field(max_length=SCENES_MAX)]
+    definitions: bool = False
+
+
+class SceneWithEditor(Wire):
+    """The editor of a scene; null when none is named."""
+
+    scene_id: UUID
+    editor: EditorInUse | None
+
+
+class DefinitionInUse(Wire):
+    """A definition in the version that scenes are written with."""
+
+    id: UUID
+    version: int
+    definition: EditorDefinition
+
+
+class ScenesWithEditors(Wire):
+    """The editors of those scenes that exist, each definition once."""
+
+    scenes: list[SceneWithEditor]
+    definitions: list[DefinitionInUse] = Field(default_factory=list[DefinitionInUse])
+
+
 CREATE = Method("events", "create", Create, Document)
 READ = Method("events", "read", Read, Document)
 LIST = Method("events", "list", List, Documents)
@@ -228,3 +264,4 @@ READ_MEMBER = Method("events", "read_member", ReadMember, Member)
 PUT_MEMBER = Method("events", "put_member", PutMember, Member)
 REMOVE_MEMBER = Method("events", "remove_member", RemoveMember, Done)
 AUTHORIZE = Method("events", "authorize", Authorize, Standing)
+EDITORS_OF_SCENES = Method("events", "editors_of_scenes", EditorsOfScenes, ScenesWithEditors)

@@ -12,6 +12,7 @@ from libs.contracts.events.workspaces import TEXT_BYTES_MAX, PlantText, TakeText
 from libs.postgres.pool import UNREACHABLE
 from services.collab.commits import Commits
 from services.collab.copying import jobs
+from services.collab.editors import SceneEditors
 from services.collab.scenes import Scenes, SceneUnreadable, State
 from services.collab.updates import EMPTY, BadUpdate
 from services.collab.workers import WorkerDied, Workers
@@ -24,10 +25,17 @@ class CopyHandlers:
     """Hands texts out whole and takes them in whole, each time by way of a worker."""
 
     def __init__(
-        self, *, scenes: Scenes, workers: Workers, commits: Commits, scene_bytes_max: int
+        self,
+        *,
+        scenes: Scenes,
+        editors: SceneEditors,
+        workers: Workers,
+        commits: Commits,
+        scene_bytes_max: int,
     ) -> None:
         """Read *scenes*, convert in *workers*, write through *commits*."""
         self._scenes = scenes
+        self._editors = editors
         self._workers = workers
         self._commits = commits
         self._scene_bytes_max = scene_bytes_max
@@ -37,9 +45,13 @@ class CopyHandlers:
         state = await self._state(question.scene_id.bytes)
         if state.body == EMPTY:
             return Text.model_construct(packed=b"", size=0, markdown=b"")
+        editor = None
+        if question.markdown:
+            named = await self._editors.of_all_if_known([question.scene_id])
+            editor = named[question.scene_id].editor
         try:
             packed, size, markdown = await self._workers.run(
-                jobs.pack, state.body, question.markdown
+                jobs.pack, state.body, question.markdown, editor
             )
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error

@@ -6,6 +6,7 @@ import zstandard
 from pycrdt import Doc
 
 from libs.contracts.collab.content import ContentFormat
+from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
 from services.collab.formats import jobs
 from services.collab.stored import unpack
@@ -13,14 +14,18 @@ from services.collab.stored import unpack
 ZSTD_LEVEL = 6
 
 
-def pack(state: bytes, markdown: bool) -> tuple[bytes, int, bytes]:
+def pack(
+    state: bytes, markdown: bool, editor: SceneEditor | None = None
+) -> tuple[bytes, int, bytes]:
     """Return *state* compressed, its size, and its compressed Markdown if that is wanted.
+
+    The Markdown is as the lens of *editor* shows it.
 
     Raises:
         BadUpdate: No document can take it in.
     """
     fresh = _fresh(state)
-    text = formats.render(fresh, ContentFormat.MARKDOWN) if markdown else b""
+    text = formats.render(fresh, ContentFormat.MARKDOWN, editor) if markdown else b""
     return (
         zstandard.compress(fresh, ZSTD_LEVEL),
         len(fresh),

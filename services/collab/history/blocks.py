@@ -17,14 +17,14 @@ from services.collab.history.compare import COMPARED_BYTES_MAX, Change, TooMuch,
 type Block = dict[str, Any]
 
 
-def compare_blocks(old: bytes, new: bytes) -> list[Change]:
-    """Compare states block by block.
+def compare_blocks(old: bytes, new: bytes, editor: SceneEditor | None = None) -> list[Change]:
+    """Compare states block by block, as the lens of *editor* shows them.
 
     Raises:
         TooMuch: See there.
         BadUpdate: A state cannot be read.
     """
-    before, after = blocks_of(old), blocks_of(new)
+    before, after = blocks_of(old, editor), blocks_of(new, editor)
     pairs, changed = pair(before, after)
     kept_old = {i for i, _ in pairs} | {i for i, _ in changed}
     kept_new = {k for _, k in pairs} | {k for _, k in changed}

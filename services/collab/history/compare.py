@@ -7,10 +7,13 @@ authors, where they are known.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from libs.contracts.collab.content import ContentFormat
+from libs.contracts.collab.history import DiffFormat
+from libs.contracts.editors import SceneEditor
 from services.collab import formats
 from services.collab.history.attribution import Step, Unattributable, hunks, replay
 from services.collab.offsets import utf16_length
@@ -73,19 +76,23 @@ def text_changes(old: str, new: str) -> list[Change]:
     return writer.changes
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Two states to be compared in a format, as the lens of an editor shows them."""
+
+    old: bytes
+    new: bytes
+    form: DiffFormat
+    editor: SceneEditor | None = None
+
+
 def compare_text(
-    old: bytes,
-    new: bytes,
-    form: ContentFormat,
-    steps: Sequence[Step] | None,
-    people: Sequence[list[str]],
+    sides: Sides, steps: Sequence[Step] | None, people: Sequence[list[str]]
 ) -> tuple[list[Change], bool]:
     """Compare states as text; returns the changes, and whether authors are known.
 
     Args:
-        old: State.
-        new: State.
-        form: TEXT or MARKDOWN.
+        sides: What is compared, as TEXT or MARKDOWN.
         steps: The edits in between, with places in *people*; None when they are not known.
         people: Authors, of whom one or all made a step.
 
@@ -93,10 +100,10 @@ def compare_text(
         TooMuch: See there.
         BadUpdate: A state cannot be read.
     """
-    one, other = _rendered(old, form), _rendered(new, form)
-    if steps is not None and form is ContentFormat.TEXT:
+    one, other = _rendered(sides.old, sides), _rendered(sides.new, sides)
+    if steps is not None and sides.form is DiffFormat.TEXT:
         try:
-            before, after, ledger = replay(old, steps)
+            before, after, ledger = replay(sides.old, steps)
         except Unattributable:
             before = after = ""
         else:
@@ -106,8 +113,8 @@ def compare_text(
     return text_changes(one, other), False
 
 
-def _rendered(state: bytes, form: ContentFormat) -> str:
-    found = formats.render(state, form)
+def _rendered(state: bytes, sides: Sides) -> str:
+    found = formats.render(state, ContentFormat(sides.form), sides.editor)
     if len(found) > COMPARED_BYTES_MAX:
         raise TooMuch
     return found.decode()

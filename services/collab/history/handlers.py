@@ -22,6 +22,7 @@ from services.collab.commits import Commits
 from services.collab.formats import BadContent, CannotHold
 from services.collab.history import work
 from services.collab.history.attribution import Step
+from services.collab.history.compare import Sides
 from services.collab.history.past import Found, Past, Place
 from services.collab.history.records import SQL, Records
 from services.collab.history.sessions import Session, SessionBook
@@ -73,7 +74,8 @@ class HistoryHandlers:
         steps, people = None, list[list[str]]()
         if question.format is DiffFormat.TEXT and since.seq <= until.seq:
             steps, people = await self._steps(place.document, since, until)
-        found = await self._worked(work.changes, old, new, question.format, steps, people)
+        sides = Sides(old, new, question.format, question.editor)
+        found = await self._worked(work.changes, sides, steps, people)
         if found is None:
             raise errors.TooLarge("This is too much text to compare.")
         changes, attributed = found

@@ -11,7 +11,7 @@ from services.collab import formats, updates
 from services.collab.formats import jobs
 from services.collab.history import blocks, compare
 from services.collab.history.attribution import Step
-from services.collab.history.compare import TooMuch
+from services.collab.history.compare import Sides, TooMuch
 from services.collab.history.threeway import Comparison
 from services.collab.updates import EMPTY
 
@@ -24,17 +24,13 @@ def render(
 
 
 def changes(
-    old: bytes,
-    new: bytes,
-    form: DiffFormat,
-    steps: Sequence[Step] | None,
-    people: Sequence[list[str]],
+    sides: Sides, steps: Sequence[Step] | None, people: Sequence[list[str]]
 ) -> tuple[list[dict[str, Any]], bool] | None:
     """What changed, and whether authors are known; None when it is too much to compare."""
     try:
-        if form is DiffFormat.BLOCKS:
-            return blocks.compare_blocks(old, new), False
-        return compare.compare_text(old, new, ContentFormat(form), steps, people)
+        if sides.form is DiffFormat.BLOCKS:
+            return blocks.compare_blocks(sides.old, sides.new, sides.editor), False
+        return compare.compare_text(sides, steps, people)
     except TooMuch:
         return None
 

@@ -32,7 +32,7 @@ def convert(content: bytes, size_bytes: int, editor: SceneEditor | None = None) 
         update = formats.rewrite(updates.EMPTY, ContentFormat.BLOCKS, plain, editor)
         if update is None:
             return Converted(b"", "there is no text in it")
-        if not _says(update, plain):
+        if not _says(update, plain, editor):
             return Converted(b"", "the text would not come back as it went in")
     except (BadContent, CannotHold) as error:
         return Converted(b"", f"{error.place or 'content'}: {error.reason}")
@@ -41,16 +41,22 @@ def convert(content: bytes, size_bytes: int, editor: SceneEditor | None = None) 
     return Converted(update)
 
 
-def matches(state: bytes, content: bytes, size_bytes: int) -> bool:
-    """Whether a state says what stored blocks say."""
+def matches(
+    state: bytes, content: bytes, size_bytes: int, editor: SceneEditor | None = None
+) -> bool:
+    """Whether a state says what stored blocks say.
+
+    The scene may have named another *editor* when they were converted, so that what is seen
+    without it counts as well.
+    """
     plain = rendering.unpack(content, size_bytes)
     try:
-        return plain is not None and _says(state, plain)
+        return plain is not None and any(_says(state, plain, each) for each in (editor, None))
     except (BadContent, updates.BadUpdate):
         return False
 
 
-def _says(state: bytes, plain: bytes) -> bool:
+def _says(state: bytes, plain: bytes, editor: SceneEditor | None) -> bool:
     """Whether *state* shows the blocks of *plain*, up to what its editor wants around them."""
-    shown = formats.render(state, ContentFormat.BLOCKS)
+    shown = formats.render(state, ContentFormat.BLOCKS, editor)
     return says_the_same(slate.parse(shown), slate.parse(plain))

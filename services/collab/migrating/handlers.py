@@ -69,7 +69,7 @@ class MigrationHandlers:
         """Migrate or verify one scene."""
         try:
             if question.verify_only:
-                return await self._verify(question.scene_id)
+                return await self._verify(question.scene_id, question.editor)
             if question.dry_run:
                 return await self._try(question)
             return await self._migrate(question.scene_id, actor, question.editor)
@@ -152,7 +152,7 @@ class MigrationHandlers:
             return _told(scene, MigrationOutcome.FAILED, made.reason)
         return found, made.update
 
-    async def _verify(self, scene: UUID) -> SceneMigration:
+    async def _verify(self, scene: UUID, editor: SceneEditor | None) -> SceneMigration:
         known = await self._pool.fetchrow(SQL.read, scene)
         if known is None or known["seq"] is None:
             reason = "was not migrated yet" if known is None else "was migrated only in part"
@@ -167,8 +167,8 @@ class MigrationHandlers:
         pieces = set(await self._workers.run(jobs.cut, known["yjs_update"]))
         rows = [row for row in stored.rows if row in pieces]
         state = await self._workers.run(heavy.integrate, rows)
-        content = (known["content_blocks"], known["content_bytes"])
-        if state and await self._workers.run(converting.matches, state[0], *content):
+        said = (known["content_blocks"], known["content_bytes"], editor)
+        if state and await self._workers.run(converting.matches, state[0], *said):
             return _told(scene, MigrationOutcome.VERIFIED, blocks=count, update_bytes=size)
         reason = "the log does not say what the blocks said"
         return _told(scene, MigrationOutcome.FAILED, reason, blocks=count, update_bytes=size)

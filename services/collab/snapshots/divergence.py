@@ -15,10 +15,12 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
+from libs import errors
 from libs.contracts.collab.persistence import DivergenceReport, Severity
 from libs.postgres.pool import UNREACHABLE
 from services.collab import heavy
 from services.collab import store as log_store
+from services.collab.editors import SceneEditors
 from services.collab.scenes import SceneUnreadable
 from services.collab.snapshots import model, rendering
 from services.collab.snapshots.rendering import RENDERING, Compared
@@ -65,9 +67,11 @@ class Detector:
         store: SnapshotStore,
         log: log_store.Store,
         snapshots: Snapshots,
+        editors: SceneEditors,
         workers: Workers,
     ) -> None:
         """Wire the parts."""
+        self._editors = editors
         self._store = store
         self._log = log
         self._snapshots = snapshots
@@ -89,7 +93,7 @@ class Detector:
                 if scene := await self._store.claim_check(sampling.again_s):
                     self._expected = time.monotonic() + JOB_TIMEOUT_S
                     await self.check(scene, repair=sampling.repair)
-            except FAILURES as error:
+            except (*FAILURES, errors.AppError) as error:
                 failed = True
                 _checked.labels("failed").inc()
                 log.warning("snapshot not compared", reason=repr(error)[:200])
@@ -106,6 +110,7 @@ class Detector:
         Raises:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
+            errors.AppError: Events, which knows its editor, is away.
         """
         report, _ = await self._examine(scene, repair=repair, requested_by=requested_by)
         return report
@@ -118,6 +123,7 @@ class Detector:
         Raises:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
+            errors.AppError: Events, which knows its editor, is away.
         """
         return await self._examine(scene, repair=False, requested_by=requested_by)
 
@@ -174,11 +180,16 @@ class Detector:
             return _nothing(scene, "The snapshot is not derived from Yjs: nothing to compare.")
         if known.rendering != RENDERING:
             return _nothing(scene, "The snapshot was rendered by another release: take a new one.")
+        named = await self._editors.of(scene)
+        if known.editor != named.key:
+            return _nothing(scene, "The snapshot is that of another editor: take a new one.")
         head = (await self._store.overview([scene]))[0]["head"]
         state = await self._state_at(scene, min(known.seq, head))
         if state is None:
             return _nothing(scene, "The log no longer reaches back so far: take a new snapshot.")
-        found: Compared = await self._workers.run(rendering.compare, state, known.kept)
+        found: Compared = await self._workers.run(
+            rendering.compare, state, known.kept, named.editor
+        )
         if head < known.seq:
             reason = {"reason": f"the snapshot stands at {known.seq}, where the log never was"}
             diff = {**reason, **(found.diff or {})}

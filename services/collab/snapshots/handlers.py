@@ -1,6 +1,7 @@
 """Serves `libs.contracts.collab.persistence`."""
 
 import asyncio
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +30,7 @@ from libs.contracts.collab.persistence import (
     Validation,
 )
 from libs.postgres.pool import UNREACHABLE
+from services.collab.editors import Named, SceneEditors
 from services.collab.scenes import Scenes, SceneUnreadable
 from services.collab.snapshots import model, rendering
 from services.collab.snapshots.divergence import FAILURES, Detector
@@ -56,6 +58,7 @@ class SnapshotHandlers:
         *,
         store: SnapshotStore,
         scenes: Scenes,
+        editors: SceneEditors,
         workers: Workers,
         snapshots: Snapshots,
         detector: Detector,
@@ -65,6 +68,7 @@ class SnapshotHandlers:
         """Wire the parts."""
         self._store = store
         self._scenes = scenes
+        self._editors = editors
         self._workers = workers
         self._snapshots = snapshots
         self._detector = detector
@@ -159,9 +163,10 @@ class SnapshotHandlers:
         size = 0
         try:
             rows = await self._store.overview(question.scene_ids)
+            editors = await self._editors.of_all(question.scene_ids)
             for start in range(0, len(rows), SCENES_TOGETHER):
                 group = rows[start : start + SCENES_TOGETHER]
-                for text in await asyncio.gather(*(self._text(row) for row in group)):
+                for text in await asyncio.gather(*(self._text(row, editors) for row in group)):
                     size += len(text.blocks_json)
                     if found and size > SCENES_BYTES_MAX:
                         return SceneTexts(scenes=found)
@@ -170,14 +175,16 @@ class SnapshotHandlers:
             raise errors.Unavailable from error
         return SceneTexts(scenes=found)
 
-    async def _text(self, row: asyncpg.Record) -> SceneText:
+    async def _text(self, row: asyncpg.Record, editors: Mapping[UUID, Named]) -> SceneText:
         scene, head, reason = row["scene_id"], row["head"], None
         text: Readable | None = None
         if head:
             try:
                 state = await self._scenes.state(scene.bytes)
                 head = state.upto
-                text = await self._workers.run(rendering.readable, state.body)
+                text = await self._workers.run(
+                    rendering.readable, state.body, editors[scene].editor
+                )
             except (SceneUnreadable, BadUpdate, WorkerDied):
                 reason = Fallback.UNREADABLE
         source = YJS if text else REST

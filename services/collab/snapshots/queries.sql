@@ -9,8 +9,8 @@ SELECT *, extract(epoch FROM clock_timestamp() - snapshot_at)::float8 AS age_s F
 -- Never replaces one that stands further, nor what Yjs gave by what an import brought.
 INSERT INTO scene_snapshots AS known (
     scene_id, snapshot_id, content_blocks, content_bytes, block_count, snapshot_source, yjs_derived,
-    yjs_checksum, yjs_position, seq, first_yjs_seq, rendering)
-VALUES ($1, $2, $3, $4, $5, $6, $9 > 0, $7, $8, $9, nullif($9, 0), $10)
+    yjs_checksum, yjs_position, seq, first_yjs_seq, rendering, editor)
+VALUES ($1, $2, $3, $4, $5, $6, $9 > 0, $7, $8, $9, nullif($9, 0), $10, $12)
 ON CONFLICT (scene_id) DO UPDATE SET
     snapshot_id = excluded.snapshot_id, content_blocks = excluded.content_blocks,
     content_bytes = excluded.content_bytes, block_count = excluded.block_count,
@@ -18,7 +18,7 @@ ON CONFLICT (scene_id) DO UPDATE SET
     yjs_derived = excluded.yjs_derived, yjs_checksum = excluded.yjs_checksum,
     yjs_position = excluded.yjs_position, seq = excluded.seq,
     first_yjs_seq = coalesce(known.first_yjs_seq, excluded.first_yjs_seq),
-    rendering = excluded.rendering
+    rendering = excluded.rendering, editor = excluded.editor
 WHERE known.seq <= excluded.seq OR $11
 RETURNING snapshot_at;
 
@@ -105,7 +105,7 @@ WITH RECURSIVE found AS (
 ), page AS (
     SELECT scene_id FROM found WHERE scene_id IS NOT NULL LIMIT $2
 )
-SELECT page.scene_id, newest.seq AS head, kept.seq, kept.rendering,
+SELECT page.scene_id, newest.seq AS head, kept.seq, kept.rendering, kept.editor,
     extract(epoch FROM now() - kept.snapshot_at)::float8 AS age_s,
     waiting.since, extract(epoch FROM now() - waiting.since)::float8 AS waits_s,
     EXISTS (

@@ -4,13 +4,13 @@ Nothing here runs on the event loop; this module imports little, for a worker im
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import zstandard
 from pycrdt import Doc
 
 from libs.contracts.collab.persistence import Severity
+from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
 from services.collab.snapshots import model
 from services.collab.upkeep.normal import ranges
@@ -66,13 +66,13 @@ class Kept(NamedTuple):
     checksum: str
 
 
-def render(state: bytes) -> Rendered:
-    """Make a snapshot of *state*.
+def render(state: bytes, editor: SceneEditor | None = None) -> Rendered:
+    """Make a snapshot of *state*, as the lens of *editor* shows it.
 
     Raises:
         BadUpdate: It cannot be read.
     """
-    content, blocks = _content(state)
+    content, blocks = _content(state, editor)
     return _rendered(blocks, content, position_of(state))
 
 
@@ -81,25 +81,14 @@ def pack(blocks: list[dict[str, Any]]) -> Rendered:
     return _rendered(blocks, model.canonical(blocks), "")
 
 
-def readable(state: bytes) -> Readable:
-    """The blocks of *state* for a client.
+def readable(state: bytes, editor: SceneEditor | None = None) -> Readable:
+    """The blocks of *state* for a client, as the lens of *editor* shows them.
 
     Raises:
         BadUpdate: It cannot be read.
     """
-    content, blocks = _content(state)
+    content, blocks = _content(state, editor)
     return Readable(content.decode(), model.heading(blocks))
-
-
-def readable_all(states: Sequence[bytes]) -> list[Readable | None]:
-    """The blocks of several states; None for each that cannot be read."""
-    found: list[Readable | None] = []
-    for state in states:
-        try:
-            found.append(readable(state))
-        except updates.BadUpdate:
-            found.append(None)
-    return found
 
 
 def unpacked(content: bytes, size_bytes: int) -> Readable | None:
@@ -111,13 +100,15 @@ def unpacked(content: bytes, size_bytes: int) -> Readable | None:
     )
 
 
-def compare(state: bytes, kept: Kept) -> Compared:
+def compare(state: bytes, kept: Kept, editor: SceneEditor | None = None) -> Compared:
     """Compare a stored snapshot with the *state* that the log gives for its place.
+
+    Both are as the lens of *editor* shows them.
 
     Raises:
         BadUpdate: The state cannot be read.
     """
-    content, ours = _content(state)
+    content, ours = _content(state, editor)
     yjs = model.checksum(position_of(state), content)
     plain = unpack(kept.content, kept.size_bytes)
     theirs = None if plain is None else _parsed(plain)
@@ -169,9 +160,9 @@ def _rendered(blocks: list[dict[str, Any]], content: bytes, position: str) -> Re
     return Rendered(packed, position, model.checksum(position, content))
 
 
-def _content(state: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+def _content(state: bytes, editor: SceneEditor | None) -> tuple[bytes, list[dict[str, Any]]]:
     with updates.pycrdt_errors():
-        blocks = formats.blocks(state)
+        blocks = formats.blocks(state, editor)
     return model.canonical(blocks), blocks
 
 

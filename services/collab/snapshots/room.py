@@ -10,6 +10,7 @@ from libs.bus import serve
 from libs.contracts.collab import persistence
 from libs.postgres import Pool
 from services.collab import store as log_store
+from services.collab.editors import SceneEditors
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.snapshots.divergence import Detector, Sampling
@@ -51,6 +52,8 @@ class Room:
         pool: Pool,
         log: log_store.Store,
         scenes: Scenes,
+        editors: SceneEditors,
+        *,
         workers: Workers,
         settings: CollabSettings,
     ) -> None:
@@ -58,12 +61,13 @@ class Room:
         self._settings = settings
         self._store = SnapshotStore(pool)
         self._scenes = scenes
+        self._editors = editors
         self._workers = workers
         self.snapshots = Snapshots(
-            self._store, scenes, workers, history_rows_max=settings.snapshot_history_rows
+            self._store, scenes, editors, workers, history_rows_max=settings.snapshot_history_rows
         )
-        self.worker = SnapshotWorker(self._store, self.snapshots, schedule_of(settings))
-        self.detector = Detector(self._store, log, self.snapshots, workers)
+        self.worker = SnapshotWorker(self._store, self.snapshots, editors, schedule_of(settings))
+        self.detector = Detector(self._store, log, self.snapshots, editors, workers)
         watch = Watch(settings.replica, settings.divergence_window_s, settings.divergence_sampling)
         self._measuring = Measuring(self._store, log, self.worker, self.detector, watch)
 
@@ -73,6 +77,7 @@ class Room:
         handlers = SnapshotHandlers(
             store=self._store,
             scenes=self._scenes,
+            editors=self._editors,
             workers=self._workers,
             snapshots=self.snapshots,
             detector=self.detector,

@@ -31,7 +31,13 @@ class Stored:
     seq: int
     yjs_derived: bool
     rendering: int
+    editor: str
+    """`services.collab.editors.Named.key` of the editor as which it was rendered."""
     kept: Kept
+
+    def rendered_as(self, editor: str) -> bool:
+        """Whether it is what this release makes for an editor of that key."""
+        return (self.rendering, self.editor) == (RENDERING, editor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Passed:
     head: int
     seq: int | None
     rendering: int | None
+    editor: str | None
     age_s: float | None
     since: datetime | None
     """When the oldest change that its snapshot lacks was made."""
@@ -122,6 +129,7 @@ class SnapshotStore:
         by: UUID | None,
         history_rows_max: int,
         within: Connection,
+        editor: str = "",
         backwards: bool = False,
     ) -> Taken | None:
         """Store a snapshot and note it in the history; None if one that stands further is there.
@@ -142,6 +150,7 @@ class SnapshotStore:
             seq,
             RENDERING,
             backwards,
+            editor,
         )
         if at is None:
             return None
@@ -286,6 +295,7 @@ def _stored(row: asyncpg.Record) -> Stored:
         seq=row["seq"],
         yjs_derived=row["yjs_derived"],
         rendering=row["rendering"],
+        editor=row["editor"],
         kept=Kept(
             row["content_blocks"],
             row["content_bytes"],

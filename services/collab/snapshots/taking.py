@@ -17,9 +17,10 @@ from libs import errors
 from libs.contracts.collab.persistence import SnapshotSource
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
+from services.collab.editors import Named, SceneEditors
 from services.collab.scenes import Scenes
 from services.collab.snapshots import rendering
-from services.collab.snapshots.rendering import RENDERING, Rendered
+from services.collab.snapshots.rendering import Rendered
 from services.collab.snapshots.store import Finding, SnapshotStore, Stored, Taken
 from services.collab.workers import Workers
 
@@ -46,9 +47,16 @@ class Snapshots:
     """Takes snapshots and stores imported ones."""
 
     def __init__(
-        self, store: SnapshotStore, scenes: Scenes, workers: Workers, *, history_rows_max: int
+        self,
+        store: SnapshotStore,
+        scenes: Scenes,
+        editors: SceneEditors,
+        workers: Workers,
+        *,
+        history_rows_max: int,
     ) -> None:
         """Keep *history_rows_max* rows of history for each scene."""
+        self._editors = editors
         self._store = store
         self._scenes = scenes
         self._workers = workers
@@ -58,23 +66,33 @@ class Snapshots:
     async def renew(self, scene: UUID) -> Taken | None:
         """Take a snapshot if the scene changed since the last one, and nobody else is at it.
 
-        Also when its log was compacted: that is read back, and the history tells of it.
+        Also when its log was compacted: that is read back, and the history tells of it. And when
+        it is written with another editor than the one as which the last one was rendered.
 
         Raises:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
         """
-        async with self._room, self._transaction() as within:
+        async with self._room:
+            named = await self._named(scene)
+            return await self._renewed(scene, named)
+
+    async def _renewed(self, scene: UUID, named: Named) -> Taken | None:
+        async with self._transaction() as within:
             if not await self._store.try_lock(scene, within):
                 return None
             known = await self._store.read(scene, within)
             head = (await self._store.overview([scene]))[0]["head"]
             compacted = await self._store.compacted_since(scene, within)
-            current = known and known.seq >= head and known.rendering == RENDERING
+            current = known and known.seq >= head and known.rendered_as(named.key)
             if not head or (current and not compacted):
                 return None
             source = SnapshotSource.COMPACTED if compacted else SnapshotSource.YJS
-            return await self._take(scene, source, new_id(), None, within)
+            return await self._take(scene, named, source, new_id(), None, within=within)
+
+    async def _named(self, scene: UUID) -> Named:
+        """The editor of a scene; none while events is away, and then it is renewed later."""
+        return (await self._editors.of_all_if_known([scene]))[scene]
 
     async def take(
         self,
@@ -97,13 +115,14 @@ class Snapshots:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
         """
+        named = await self._named(scene)
         async with self._locked(scene) as within:
             if before := await self._store.noted(snapshot, scene):
                 return before
             known = await self._store.read(scene, within)
             if known and recent_s:
                 require_old(known, recent_s)
-            taken = await self._take(scene, source, snapshot, by, within)
+            taken = await self._take(scene, named, source, snapshot, by, within=within)
             if taken and finding and known and known.snapshot_id == finding.snapshot_id:
                 await self._record(finding, taken, within)
         if taken is None:
@@ -159,16 +178,18 @@ class Snapshots:
             SceneUnreadable, BadUpdate, WorkerDied: The scene cannot be read.
             asyncpg.PostgresError, OSError: The database is away.
         """
+        named = await self._named(finding.scene_id)
         async with self._locked(finding.scene_id) as within:
             known = await self._store.read(finding.scene_id, within)
             if known is None or known.snapshot_id != finding.snapshot_id:
                 return True
             taken = await self._take(
                 finding.scene_id,
+                named,
                 SnapshotSource.YJS,
                 new_id(),
                 finding.requested_by,
-                within,
+                within=within,
                 backwards=True,
             )
             if taken is None:
@@ -183,18 +204,19 @@ class Snapshots:
     async def _take(
         self,
         scene: UUID,
+        named: Named,
         source: SnapshotSource,
         snapshot: UUID,
         by: UUID | None,
-        within: Connection,
         *,
+        within: Connection,
         backwards: bool = False,
     ) -> Taken | None:
         started = time.perf_counter()
         state = await self._scenes.state(scene.bytes)
         if not state.upto:
             raise errors.NothingWritten
-        made: Rendered = await self._workers.run(rendering.render, state.body)
+        made: Rendered = await self._workers.run(rendering.render, state.body, named.editor)
         taken = await self._store.put(
             scene,
             made,
@@ -205,6 +227,7 @@ class Snapshots:
             by=by,
             history_rows_max=self._history_rows_max,
             within=within,
+            editor=named.key,
             backwards=backwards,
         )
         if taken:

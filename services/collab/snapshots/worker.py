@@ -8,9 +8,10 @@ its lock the snapshot is made when the log really went further.
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -18,6 +19,7 @@ from prometheus_client import Counter
 
 from libs import errors
 from libs.postgres.pool import UNREACHABLE
+from services.collab.editors import SceneEditors
 from services.collab.model import uuid_of
 from services.collab.snapshots.divergence import FAILURES
 from services.collab.snapshots.due import DueScenes
@@ -59,8 +61,15 @@ class Schedule:
 class SnapshotWorker:
     """Takes the snapshots that are due."""
 
-    def __init__(self, store: SnapshotStore, snapshots: Snapshots, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        store: SnapshotStore,
+        snapshots: Snapshots,
+        editors: SceneEditors,
+        schedule: Schedule,
+    ) -> None:
         """Wire the parts; `committed` is what the commits are told to."""
+        self._editors = editors
         self._store = store
         self._snapshots = snapshots
         self._schedule = schedule
@@ -121,9 +130,11 @@ class SnapshotWorker:
         while True:
             started = time.monotonic()
             page = await self._store.walk(after, WALK_SCENES)
+            editors = await self._editors_of(page)
             for passed in page:
                 if passed.since is None or passed.waits_s is None:
-                    if passed.rendering != RENDERING or passed.compacted:
+                    other = passed.editor != editors.get(passed.scene_id, passed.editor)
+                    if passed.rendering != RENDERING or passed.compacted or other:
                         self._later(passed)
                     continue
                 waits_s = passed.waits_s
@@ -140,6 +151,13 @@ class SnapshotWorker:
             after = page[-1].scene_id
             await asyncio.sleep((time.monotonic() - started) * (1 / self._schedule.duty - 1))
         await self._store.end_walk(scenes, behind, age_s / late if late else None, oldest)
+
+    async def _editors_of(self, page: Sequence[Passed]) -> dict[UUID, str]:
+        """The key of each scene's editor; nothing while events is away."""
+        try:
+            return await self._editors.keys_of([passed.scene_id for passed in page])
+        except errors.AppError:
+            return {}
 
     def _later(self, passed: Passed) -> None:
         """Expect a scene that nobody saw to, at a time within the interval."""

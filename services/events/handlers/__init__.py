@@ -27,6 +27,7 @@ def subscribe(broker: NatsBroker, store: Store) -> None:
     serve(broker, manuscript.LIST, reads.list)
     serve(broker, manuscript.LIST_BOOK_SCENES, reads.list_book_scenes)
     serve(broker, manuscript.AUTHORIZE, reads.authorize)
+    serve(broker, manuscript.EDITORS_OF_SCENES, reads.editors_of_scenes)
     serve(broker, tree.READ_TREE, reads.read_tree)
     bible = StoryBible(store)
     serve(broker, story.APPEARANCES_OF, bible.appearances_of)

@@ -7,14 +7,19 @@ from libs import errors
 from libs.contracts.actor import Actor, Role
 from libs.contracts.editors import EditorInUse
 from libs.contracts.events.manuscript import (
+    SCENES_WITH_DEFINITIONS_MAX,
     Authorize,
     BookScene,
     BookScenes,
+    DefinitionInUse,
     Document,
     Documents,
+    EditorsOfScenes,
     List,
     ListBookScenes,
     Read,
+    ScenesWithEditors,
+    SceneWithEditor,
     Standing,
 )
 from libs.contracts.events.resources import Scene
@@ -154,6 +159,27 @@ class Reads:
             archived=bool(found["archived"]),
             schema_version=found["schema_version"],
             editor=_editor(found),
+        )
+
+    async def editors_of_scenes(self, question: EditorsOfScenes, _: Actor) -> ScenesWithEditors:
+        """Tell what scenes are written with, whatever project they are in."""
+        wanted, definitions = question.scene_ids, question.definitions
+        if definitions and len(wanted) > SCENES_WITH_DEFINITIONS_MAX:
+            raise refused("sceneIds", f"are more than {SCENES_WITH_DEFINITIONS_MAX}")
+
+        async def work(reader: Reader) -> list[Row]:
+            return await reader.editors_of_scenes(wanted, definitions=definitions)
+
+        rows = await self._store.read(work)
+        own = {row["definition_id"]: row for row in rows if row["definition"] is not None}
+        return ScenesWithEditors(
+            scenes=[SceneWithEditor(scene_id=row["scene_id"], editor=_editor(row)) for row in rows],
+            definitions=[
+                DefinitionInUse(
+                    id=key, version=row["definition_version"], definition=row["definition"]
+                )
+                for key, row in own.items()
+            ],
         )
 
 

@@ -148,6 +148,11 @@ class Reader:
         )
         return dict(found) if found else None
 
+    async def editors_of_scenes(self, scenes: Sequence[UUID], *, definitions: bool) -> list[Row]:
+        """Return what scenes of any projects are written with, with *definitions* if wanted."""
+        rows = await self._connection.fetch(SQL.editors_of_scenes, list(scenes), definitions)
+        return [dict(row) for row in rows]
+
     async def role(self, user_id: UUID) -> str | None:
         """Return a person's own role in a project."""
         return await self._connection.fetchval(SQL.role, self._project_id, user_id)

@@ -170,6 +170,7 @@ class HistoryRoutes:
             since=query.since,
             until=query.until,
             format=named(DiffFormat, query.format, DiffFormat.TEXT),
+            editor=await self._editors.of(call.access.editor, call.actor),
         )
         return Answer.json(
             await self._caller.ask(COMPARE, question, call.actor, deadline_s=DEADLINE_S)

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from libs.postgres import connect
+from services.collab.editors import SceneEditors
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.snapshots.room import Room, sampling_of
@@ -44,7 +45,8 @@ async def replica(
     chosen = CollabSettings(postgres_url=url, nats_url="nats://unused", ops_port=1, **settings)
     try:
         scenes = Scenes(store, workers, cache_bytes_max=1 << 20)
-        yield Room(pool, store, scenes, workers, chosen), chosen
+        editors = SceneEditors(desk.caller)
+        yield Room(pool, store, scenes, editors, workers=workers, settings=chosen), chosen
     finally:
         await pool.close()
 
