@@ -207,6 +207,43 @@ def test_what_would_read_otherwise_is_refused_with_its_place():
     assert refused.value.place.startswith("line ")
 
 
+@pytest.mark.parametrize(
+    ("form", "sent", "place"),
+    [
+        (MARKDOWN, b"One.\n\nTwo ~~three~~.\n", "line 3"),
+        (
+            ContentFormat.BLOCKS,
+            b'[{"type":"quote","children":[{"text":"x","strikethrough":true}]}]',
+            "content[0]",
+        ),
+        (
+            PROSEMIRROR,
+            b'{"type":"doc","content":[{"type":"code_block","content":[CODE]}]}'.replace(
+                b"CODE", b'{"type":"text","text":"x","marks":[{"type":"strong"}]}'
+            ),
+            "content[0].children[0]",
+        ),
+    ],
+)
+def test_a_mark_that_an_editor_has_not_is_refused_with_its_place(
+    form: ContentFormat, sent: bytes, place: str
+):
+    """What was struck through would read as if it were not: nothing is lost in silence."""
+    with pytest.raises(CannotHold) as refused:
+        formats.rewrite(updates.EMPTY, form, sent, SceneEditor(name=BuiltIn.PROSEMIRROR))
+
+    assert refused.value.place == place
+
+
+def test_a_mark_that_markdown_does_not_show_gives_way_to_code():
+    """Whoever makes a code block of underlined words does not see that they are."""
+    state = scene(paragraph(marked("One.", {"type": "underline"})))
+    after = changed(state, MARKDOWN, "One.", "```\nOne.\n```")
+
+    assert [one["type"] for one in content(after)] == ["codeBlock"]
+    assert "underline" not in read(after, PROSEMIRROR)
+
+
 @pytest.mark.parametrize("line_end", ["\r\n", "\r"])
 def test_the_same_text_with_other_line_ends_is_no_edit(line_end: str):
     """Nor is it with a byte order mark."""
