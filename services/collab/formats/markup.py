@@ -6,7 +6,7 @@ comments.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from services.collab.formats import inline, markdown, merge, names
 from services.collab.formats.markdown_forms import Tokens, form_of, is_shown, shown_units
@@ -21,8 +21,9 @@ from services.collab.formats.tree import (
     joined,
     key_of,
 )
-from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt
+from services.collab.formats.units import Fate, Unit, holds_text, left_by, rebuilt, units_of
 
+_TABLE_PARTS = frozenset({"table", "table-row"})
 _SOMETHING = Element(names.PARAGRAPH, {}, [Leaf("x")])
 
 type _Known = tuple[Element, list[str]]
@@ -142,8 +143,14 @@ def _carried(
     owners = [at for at, blocks in enumerate(seen) for _ in blocks]
     flat = [one for blocks in seen for one in blocks]
     pairs = equal_pairs(flat, wanted)
+    if element.type == "table-row" and len(flat) == len(wanted):
+        # Columns stay what they are, whatever is written in them.
+        pairs = [(at, at) for at, one in enumerate(wanted) if key_of(one) == key_of(flat[at])]
+        alike = [(at, at) for at in range(len(wanted))]
+    else:
+        alike = merge.alike(pairs, flat, wanted)
     equal = {k for _, k in pairs}
-    becomes = {k: i for i, k in [*pairs, *merge.alike(pairs, flat, wanted)]}
+    becomes = {k: i for i, k in [*pairs, *alike]}
     # What Markdown does not show, such as an empty paragraph, stays where it is.
     fates = [Fate(None if blocks else unit.block) for unit, blocks in zip(units, seen, strict=True)]
     beyond: dict[int, list[Node]] = {}
@@ -167,7 +174,7 @@ def _carried(
             fates[owner].after += made
         else:
             beyond.setdefault(id(container), []).extend(made)
-    return [*first, *rebuilt(element, fates, beyond, shown=is_shown)]
+    return [*first, *rebuilt(element, fates, beyond, shown=_shown_in(element))]
 
 
 class _Lost:
@@ -229,11 +236,20 @@ def _children(block: Element, seen: Element, wanted: Element, tokens: Tokens) ->
             show, want = inner, new
         found = inline.revised(line, show.children, want.children)
         return _resolved(want.children if found is None else found, tokens)
-    units = shown_units(block)
+    units = list(units_of(block, shown=_shown_in(block)))
     parts = _parts(units, seen.children)
     if parts is None:
         return _resolved(wanted.children, tokens)
     return _carried(block, units, parts, wanted.children, tokens)
+
+
+def _shown_in(block: Element) -> Callable[[Element], bool]:
+    """Return what Markdown shows of what is in *block*: of a table that it shows, every part."""
+    return _is_part if block.type in _TABLE_PARTS else is_shown
+
+
+def _is_part(_: Element) -> bool:
+    return True
 
 
 def _parts(units: Sequence[Unit], seen: Sequence[Node]) -> list[list[Node]] | None:
