@@ -6,11 +6,11 @@ A cell is a character or an inline element that stands for itself, such as a men
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 from services.collab import textdiff
-from services.collab.formats import names
+from services.collab.formats import labels, names
 from services.collab.formats.tree import Element, Leaf, Node, joined, key_of
 
 _NOTHING = "\ufffc"
@@ -108,7 +108,19 @@ def retexted(line: Sequence[Node], wanted: str, *, breaks: bool) -> list[Node]:
         for character in wanted
     ]
     owners = [at for at, cell in enumerate(seen) for _ in cell.text]
-    return _revised(have, seen, new, ("".join(cell.text for cell in seen), wanted), owners)
+    texts = "".join(cell.text for cell in seen), wanted
+    regions = list(labels.kept_whole(textdiff.word_regions(*texts), texts, _labels(have)))
+    return _revised(have, seen, new, texts, owners, regions=regions)
+
+
+def _labels(line: Sequence[Cell]) -> list[tuple[int, int]]:
+    """Return from where to where in the text of *line* elements stand that read as a label."""
+    ends = list(accumulate(len(cell.text) for cell in line))
+    return [
+        (end - len(cell.text), end)
+        for cell, end in zip(line, ends, strict=True)
+        if cell.node is not None and cell.text and cell.node.type not in names.BREAKS
+    ]
 
 
 def revised(
@@ -129,7 +141,8 @@ def revised(
     new = list(cells(wanted))
     known: dict[str, str] = {}
     texts = _comparable(show, known), _comparable(new, known)
-    return _revised(have, show, new, texts, range(len(show)))
+    regions = list(textdiff.word_regions(*texts))
+    return _revised(have, show, new, texts, range(len(show)), regions=regions)
 
 
 def _comparable(line: Sequence[Cell], known: dict[str, str]) -> str:
@@ -150,6 +163,8 @@ def _revised(
     wanted: Sequence[Cell],
     texts: tuple[str, str],
     owners: Sequence[int],
+    *,
+    regions: Sequence[labels.Region],
 ) -> list[Node]:
     """Carry a change over to *have*.
 
@@ -159,11 +174,12 @@ def _revised(
         wanted: What it shall show, one cell for each character of the new text.
         texts: The old and the new text that are compared.
         owners: To which cell each character of the old text belongs.
+        regions: What of the old text is replaced by what of the new one.
     """
     old, new = texts
     revision = _Revision(have, seen, owners)
     was = becomes = 0
-    for i, j, k, m in [*textdiff.word_regions(old, new), (len(old), len(old), len(new), len(new))]:
+    for i, j, k, m in [*regions, (len(old), len(old), len(new), len(new))]:
         revision.keep((was, i), wanted[becomes:k])
         if m > k or j > i:
             replaced = [owners[at] for at in range(i, j)]

@@ -64,6 +64,11 @@ def changed(state: bytes, form: ContentFormat, old: str, new: str) -> bytes:
 
 
 CELL: Json = {"type": "tableCell", "attrs": {"colspan": 1, "rowspan": 1}}
+HEAD: Json = {"type": "tableHeader", "attrs": {"colspan": 1, "rowspan": 1, "colwidth": [90]}}
+UNDERLINED = [
+    paragraph(marked("born", {"type": "underline"})),
+    paragraph(marked("Mary ", {"type": "bold"}), "in ", marked("1797", {"type": "underline"})),
+]
 HIDDEN: dict[str, Json] = {
     "a table without heads": {
         "type": "table",
@@ -71,6 +76,17 @@ HIDDEN: dict[str, Json] = {
             {"type": "tableRow", "content": [CELL | {"content": [paragraph("Mary")]}]},
             {"type": "tableRow", "content": [CELL | {"content": [paragraph("eighteen")]}]},
         ],
+    },
+    "a table with heads": {
+        "type": "table",
+        "content": [
+            {"type": "tableRow", "content": [HEAD | {"content": [one]} for one in UNDERLINED]},
+            {"type": "tableRow", "content": [CELL | {"content": [one]} for one in UNDERLINED]},
+        ],
+    },
+    "a table of one cell": {
+        "type": "table",
+        "content": [{"type": "tableRow", "content": [HEAD | {"content": [paragraph("Mary")]}]}],
     },
     "a task list": {
         "type": "taskList",
@@ -107,7 +123,50 @@ def test_one_word_is_one_word(name: str, form: ContentFormat):
 
     after = changed(state, form, "Mary", "Maria")
 
-    assert read(after, PROSEMIRROR) == was.replace("Mary", "Maria")
+    assert read(after, PROSEMIRROR) == was.replace("Mary", "Maria", 1)
+
+
+def test_a_column_stays_what_it_is():
+    """Whatever is written in it, and whichever is put beside it."""
+    state = scene(HIDDEN["a table with heads"])
+
+    after = changed(state, MARKDOWN, "| born |", "| died |")
+    rows = read(after, MARKDOWN).splitlines()
+    wide = "\n".join(f"{row} {new} |" for row, new in zip(rows, ("a", "---", "b"), strict=True))
+    after = changed(after, MARKDOWN, "\n".join(rows), wide)
+
+    heads = content(after)[0]["content"][0]["content"]
+    assert [head.get("attrs", {}).get("colwidth") for head in heads] == [[90], [90], None]
+    assert heads[1]["content"] == [UNDERLINED[1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Ada Lovelaces", "Ada Lovelace and her"),
+        ("(Ada Lovelaces)", "Mary and Ada Lovelace, "),
+        ("We ask ", "They asked"),
+        ("We ask (Ada Lovelaces) about", "Lovelace (of Ada Lovelaces)"),
+    ],
+)
+def test_a_mention_stays_when_text_changes_that_touches_it(old: str, new: str):
+    """In plain text it reads as its label, which is part of a word then."""
+    mention = {"type": "mention", "attrs": {"id": "u1", "label": "Ada Lovelace"}}
+    state = scene(paragraph("We ask (", mention, "s) about Mary."))
+
+    [line] = content(changed(state, TEXT, old, new))
+
+    assert mention in line["content"]
+
+
+def test_a_mention_goes_with_its_label():
+    """What reads otherwise than it does is other text."""
+    mention = {"type": "mention", "attrs": {"id": "u1", "label": "Ada Lovelace"}}
+    state = scene(paragraph("We ask (", mention, "s) about Mary."))
+
+    [line] = content(changed(state, TEXT, "Lovelace", "Byron"))
+
+    assert line == paragraph("We ask (Ada Byrons) about Mary.")
 
 
 @pytest.mark.parametrize("form", [TEXT, MARKDOWN])
