@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.collab.formats import inline, markdown, merge, names
 from services.collab.formats.markdown_forms import Tokens, form_of, is_shown, shown_units
+from services.collab.formats.markup_heads import with_empty_heads
 from services.collab.formats.portable import Portable
 from services.collab.formats.tree import (
     WOULD_READ_OTHERWISE,
@@ -236,6 +237,8 @@ def _children(block: Element, seen: Element, wanted: Element, tokens: Tokens) ->
             show, want = inner, new
         found = inline.revised(line, show.children, want.children)
         return _resolved(want.children if found is None else found, tokens)
+    if block.type == "table":
+        seen, wanted = with_empty_heads(block, seen, wanted)
     units = list(units_of(block, shown=_shown_in(block)))
     parts = _parts(units, seen.children)
     if parts is None:

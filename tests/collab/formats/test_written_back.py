@@ -140,6 +140,23 @@ def test_a_column_stays_what_it_is():
     assert heads[1]["content"] == [UNDERLINED[1]]
 
 
+def test_empty_heads_stay_until_somebody_writes_in_them():
+    """Markdown writes a table without heads alike."""
+    empty = [HEAD | {"content": [paragraph()]} for _ in range(2)]
+    rows = HIDDEN["a table with heads"]["content"]
+    state = scene(
+        HIDDEN["a table with heads"] | {"content": [{**rows[0], "content": empty}, rows[1]]}
+    )
+
+    body = changed(state, MARKDOWN, "Mary", "Maria")
+    assert content(body)[0]["content"][0]["content"] == content(state)[0]["content"][0]["content"]
+    named = changed(changed(body, MARKDOWN, "|  |  |", "| State | Name |"), MARKDOWN, "---", ":-:")
+    [state_head, name_head] = content(named)[0]["content"][0]["content"]
+    assert (state_head["attrs"]["align"], state_head["attrs"]["colwidth"]) == ("center", [90])
+    assert name_head["content"] == [paragraph("Name")]
+    assert content(named)[0]["content"][1]["content"][0]["content"] == [UNDERLINED[0]]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
