@@ -71,9 +71,12 @@ class Reading:
                 self._remember(unit, rows)
             return
         fresh: list[Unit] = []
+        times = Counter(id(_top(unit).origin) for unit in units)
         for unit in units:
             top = _top(unit)
-            if top.origin is None or id(top.origin) not in known or top.type in names.LISTS:
+            rows = known[id(top.origin)][1] if id(top.origin) in known else []
+            # What a token stands for may be there more often than before.
+            if len(rows) != times[id(top.origin)] or top.type in names.LISTS:
                 fresh.append(unit)
         forms: list[Node] = [form_of(unit, self._tokens) for unit in fresh]
         # Something after them, as there mostly is: empty paragraphs at an end are not shown.

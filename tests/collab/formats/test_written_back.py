@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pycrdt import Doc, Text
 
 from libs.contracts.collab.content import ContentFormat
 from libs.contracts.editors import BuiltIn, SceneEditor
@@ -258,6 +259,27 @@ def test_what_is_moved_keeps_what_is_not_shown(form: ContentFormat):
     assert found[3]["content"] == HIDDEN["colours and alignment"]["content"]
 
 
+@pytest.mark.parametrize("editor", [BuiltIn.TIPTAP, BuiltIn.BLOCKNOTE])
+def test_an_element_is_copied_with_its_token(editor: BuiltIn):
+    """A video that is there twice is two of them."""
+    named = SceneEditor(name=editor)
+    body = b'[{"type":"video","src":"https://example.org/a"},{"type":"paragraph","text":"One."}]'
+    state = formats.rewrite(updates.EMPTY, ContentFormat.BLOCKS, body, named)
+    assert state
+    shown = formats.render(state, MARKDOWN, named).decode()
+    token = shown.splitlines()[0]
+
+    wanted = f"{token}\n\n{shown}\n{token}\n"
+    update = formats.rewrite(state, MARKDOWN, wanted.encode(), named)
+
+    assert update
+    after = updates.merge([state, update])
+    assert formats.render(after, MARKDOWN, named).decode() == wanted
+    got = json.loads(formats.render(after, ContentFormat.BLOCKS, named))
+    video = "https://example.org/a"
+    assert [one.get("src") for one in got] == [video, video, None, video]
+
+
 def test_an_element_goes_with_its_token():
     """And comes back where the token is put."""
     state = scene(HIDDEN["a mention"], paragraph("Here: "))
@@ -318,6 +340,26 @@ def test_a_mark_that_markdown_does_not_show_gives_way_to_code():
 
     assert [one["type"] for one in content(after)] == ["codeBlock"]
     assert "underline" not in read(after, PROSEMIRROR)
+
+
+@pytest.mark.parametrize("editor", [BuiltIn.PLAIN, BuiltIn.QUILL])
+def test_a_byte_order_mark_in_a_document_is_none_of_its_text(editor: BuiltIn):
+    """It stays where an editor put it, and nobody has to send it back."""
+    named = SceneEditor(name=editor)
+    doc = Doc[Any]()
+    written = doc.get("quill" if editor is BuiltIn.QUILL else "content", type=Text)
+    written += "\ufeffOne\nTwo\n"
+    state = doc.get_update()
+
+    assert formats.render(state, TEXT, named) == b"One\nTwo" + b"\n" * (editor is BuiltIn.PLAIN)
+    for form in (TEXT, MARKDOWN):
+        got = formats.render(state, form, named)
+        assert formats.rewrite(state, form, got, named) is None
+        update = formats.rewrite(state, form, got.replace(b"Two", b"2"), named)
+        assert update
+        after = Doc[Any]()
+        after.apply_update(updates.merge([state, update]))
+        assert str(after.get(next(iter(doc.keys())), type=Text)) == "\ufeffOne\n2\n"
 
 
 @pytest.mark.parametrize("line_end", ["\r\n", "\r"])
