@@ -48,9 +48,9 @@ def _render(read: Document, form: ContentFormat) -> bytes:
         case ContentFormat.BLOCKS:
             return slate.render(read.view())
         case _ if _is_text(read):
-            return _plain_text(read).encode()
+            return _plain_text(read).removeprefix(BYTE_ORDER_MARK).encode()
         case ContentFormat.TEXT:
-            return lines.render(read.view()).encode()
+            return lines.render(read.view()).removeprefix(BYTE_ORDER_MARK).encode()
         case _:
             from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
 
@@ -208,7 +208,7 @@ def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> N
 def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
     """Return what each root must hold so that the document reads *text*."""
     if _is_text(read):
-        return [_retexted(read, text)]
+        return [_retexted(read, _marked(_plain_text(read), text))]
     view = read.view()
     if form is ContentFormat.MARKDOWN:
         from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
@@ -219,7 +219,7 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
         targets = read.built(found.children)
         reading.require(read.viewed(targets), text)
         return targets
-    found = view
+    found, text = view, _marked(lines.render(view), text)
     # An element that only stood beside others may have become a line of its own.
     for _ in range(2):
         if lines.render(found) != text:
@@ -227,6 +227,11 @@ def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
     targets = read.built(found.children)
     lines.require(read.viewed(targets), text)
     return targets
+
+
+def _marked(present: str, text: str) -> str:
+    """Return *text* with the byte order mark that *present* begins with, which is not shown."""
+    return BYTE_ORDER_MARK + text if present.startswith(BYTE_ORDER_MARK) else text
 
 
 def _retexted(read: Document, text: str) -> list[Node]:
