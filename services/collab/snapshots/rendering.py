@@ -17,7 +17,7 @@ from services.collab.upkeep.normal import ranges
 
 ZSTD_LEVEL = 3
 
-RENDERING = 2
+RENDERING = 3
 """Raise it when `formats.blocks` writes anything down differently than before: snapshots of another
 rendering are renewed, for comparing them would find differences that nobody made."""
 

@@ -44,10 +44,11 @@ BLOCKS = frozenset(
 _NO_CONTENT = frozenset(
     {
         GROUP, CONTAINER, CELL_TEXT, *PARTS, "tableRow", "tableCell", "tableHeader", "doc", "text",
-        "list", "task-list", "list-item", "task-item", "code-block", "hard-break", "hardBreak",
+        "list", "task-list", "list-item", "task-item", "code-block",
     }
 )  # fmt: skip
-"""What is no block of its own there."""
+"""What is neither a block of its own there nor stands in a line."""
+_BREAKS = frozenset({"hard-break", "hardBreak"})
 
 
 def only_group(native: Element) -> Element | None:
@@ -69,7 +70,7 @@ def content_of(container: Node) -> Element | None:
 
 def _is_proper(container: Element, block: Element) -> bool:
     """Whether the view can show both as one, and tell again what was whose."""
-    if block.type in _NO_CONTENT or "id" in block.attrs:
+    if block.type in _NO_CONTENT | _BREAKS or "id" in block.attrs:
         return False
     if not container.attrs.keys().isdisjoint(block.attrs):
         return False
