@@ -98,7 +98,7 @@ def _is_plain_cell(cell: Element) -> bool:
         return False
     only = cell.children[0] if len(cell.children) == 1 else None
     line = only if isinstance(only, Element) and only.type == names.PARAGRAPH else cell
-    return holds_text(line) and "\n" not in inline.text_of_line(line.children)
+    return holds_text(line)
 
 
 def _forms(element: Element, tokens: Tokens) -> list[Node]:

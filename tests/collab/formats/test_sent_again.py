@@ -18,7 +18,7 @@ MARKDOWN = (
     'text ![alt](https://example.org/a.png "t") text\n', "[^2]: One\n\n    Two\n", "&nbsp;\n",
     '[a]: https://example.org "T"\n', "- > q\n- ![i](https://example.org/a.png)\n", "- \n- x\n",
     "- a\n\n  b\n\n      code\n", "**a**b*c*d “*—x*”\n", "- a\n\n  | x |\n  | - |\n",
-    "[^1] [a]\n\n[^1]: Note\n",
+    "[^1] [a]\n\n[^1]: Note\n", "| a<br>b | c |\n| --- | --- |\n| d | e |\n",
 )  # fmt: skip
 SCENES = 8
 WITHOUT_IDS = b'[{"type":"paragraph","children":[{"text":"One"}]},{"type":"divider"}]'
