@@ -167,3 +167,17 @@ def test_exact_is_said_of_the_whole_document():
 
         assert not holds_the_same(here, then)
         assert holds_the_same(there, then)
+
+
+@pytest.mark.parametrize("editor", [BuiltIn.PROSEMIRROR, BuiltIn.BLOCKNOTE])
+def test_what_tiptap_wrote_is_read_as_that_when_another_editor_is_named(editor: BuiltIn):
+    """A change of the name does not touch a text, nor what is seen of it."""
+    tiptap, named = SceneEditor(name=BuiltIn.TIPTAP), SceneEditor(name=editor)
+    source = b"# One\n\n- two **three**\n\n> four\n"
+    state = formats.rewrite(updates.EMPTY, ContentFormat.MARKDOWN, source, tiptap)
+    assert state
+
+    assert formats.render(state, ContentFormat.MARKDOWN, named) == source
+    for form in ContentFormat:
+        got = formats.render(state, form, named)
+        assert formats.rewrite(state, form, got, named) is None, form

@@ -13,6 +13,13 @@ _PROSEMIRROR_NODES = frozenset(
     }
 )  # fmt: skip
 _PROSEMIRROR_MARKS = frozenset({"strong", "em"})
+_TIPTAP_NODES = frozenset(
+    {
+        "bulletList", "orderedList", "listItem", "taskList", "taskItem", "codeBlock",
+        "horizontalRule", "hardBreak", "tableRow", "tableCell", "tableHeader",
+    }
+)  # fmt: skip
+_TIPTAP_MARKS = frozenset({"bold", "italic", "strike"})
 
 
 def detect(children: Sequence[Node]) -> BuiltIn:
@@ -20,17 +27,29 @@ def detect(children: Sequence[Node]) -> BuiltIn:
     first = next(elements(children), None)
     if first is not None and first.type == _BLOCKNOTE:
         return BuiltIn.BLOCKNOTE
-    return BuiltIn.PROSEMIRROR if _is_prosemirror(children) else BuiltIn.TIPTAP
+    named = _names_any(children, _PROSEMIRROR_NODES, _PROSEMIRROR_MARKS)
+    return BuiltIn.PROSEMIRROR if named else BuiltIn.TIPTAP
 
 
-def _is_prosemirror(children: Sequence[Node]) -> bool:
+def could_be(editor: str, children: Sequence[Node]) -> bool:
+    """Whether *editor* may have written *children*, in which no name of another one was found."""
+    match editor:
+        case BuiltIn.BLOCKNOTE:
+            return not children
+        case BuiltIn.PROSEMIRROR:
+            return not _names_any(children, _TIPTAP_NODES, _TIPTAP_MARKS)
+        case _:
+            return True
+
+
+def _names_any(children: Sequence[Node], nodes: frozenset[str], marks: frozenset[str]) -> bool:
     rows = list(children)
     while rows:
         node = rows.pop()
         if isinstance(node, Element):
-            if node.type in _PROSEMIRROR_NODES:
+            if node.type in nodes:
                 return True
             rows += node.children
-        elif not _PROSEMIRROR_MARKS.isdisjoint(node.marks):
+        elif not marks.isdisjoint(node.marks):
             return True
     return False

@@ -77,7 +77,8 @@ def of(root: Written, native: Element, editor: SceneEditor | None) -> Editor:
         # Other editors made with Slate use its names, too; only who names it gets ours for them.
         found = BuiltIn.SLATE
     # What is called the same in several editors tells nothing.
-    return fitting if fitting and found in _COMMON else built_in(found)
+    common = found in _COMMON and fitting and detect.could_be(fitting.name, native.children)
+    return fitting if fitting and common else built_in(found)
 
 
 def wrote(editor: SceneEditor, root: Written, native: Element) -> bool:
