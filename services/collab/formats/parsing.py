@@ -3,6 +3,8 @@
 import json
 import math
 import re
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, cast
 
 from services.collab import offsets
@@ -17,7 +19,12 @@ BYTES_MAX = 8 << 20
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERS = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|-?\d[\d.eE+-]*', re.DOTALL)
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+'
+"""Also one that does not end: it would else be tried again from each quotation mark in it."""
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_BRACKETS = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(one for one in range(256) if one not in _STEPS)
 
 
 def text(body: bytes) -> str:
@@ -43,7 +50,7 @@ def load(body: bytes) -> Any:
     decoded = text(body)
     _measure(body)
     try:
-        return number(json.loads(decoded, parse_constant=_refuse))
+        return json.loads(decoded, parse_int=_integer, parse_float=_float, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise BadContent(f"Not JSON: {error.msg}.", _place(decoded, error.pos)) from None
     except (OverflowError, ValueError) as error:
@@ -71,21 +78,34 @@ def _bad_number(text: str) -> int:
 
 def _measure(body: bytes) -> None:
     """Count depth and objects without recursion, before the parser allocates anything."""
-    depth = nodes = 0
-    for found in _BRACKETS.finditer(body):
-        bracket = body[found.start()]
-        if bracket in b"[{":
-            depth += 1
-            nodes += bracket == 0x7B
-            if depth > DEPTH_MAX:
-                raise BadContent(
-                    f"The content nests deeper than {DEPTH_MAX} levels (DEPTH_MAX).",
-                    _place(body.decode(), len(body[: found.start()].decode())),
-                )
-        elif bracket in b"]}":
-            depth -= 1
-    if nodes > NODES_MAX:
+    brackets = _STRINGS.sub(b"", body).translate(None, _NO_BRACKETS)
+    if max(_depths(brackets), default=0) > DEPTH_MAX:
+        raise BadContent(
+            f"The content nests deeper than {DEPTH_MAX} levels (DEPTH_MAX).", _too_deep(body)
+        )
+    if brackets.count(b"{") > NODES_MAX:
         raise BadContent(f"The content has more than {NODES_MAX} objects (NODES_MAX).")
+
+
+def _depths(brackets: bytes) -> Iterator[int]:
+    """Yield how many of *brackets* are open after each of them."""
+    return accumulate(map(_STEPS.__getitem__, brackets))
+
+
+def _too_deep(body: bytes) -> str:
+    """Where the first bracket stands that opens one level too many."""
+    places = [at for found in _BRACKETS.finditer(body) if body[at := found.start()] in _STEPS]
+    depths = _depths(bytes(body[at] for at in places))
+    place = next(at for at, depth in zip(places, depths, strict=True) if depth > DEPTH_MAX)
+    return _place(body.decode(), len(body[:place].decode()))
+
+
+def _integer(digits: str) -> Any:
+    return number(int(digits))
+
+
+def _float(digits: str) -> Any:
+    return number(float(digits))
 
 
 def _refuse(constant: str) -> None:
