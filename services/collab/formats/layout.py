@@ -52,6 +52,12 @@ class Written:
 
 def read_root(doc: Doc[Any], name: str) -> Written:
     """Read one root of *doc* and find out how it is laid out."""
+    # In one transaction, because pycrdt would else begin one for every text and its attributes.
+    with doc.transaction():
+        return _read_root(doc, name)
+
+
+def _read_root(doc: Doc[Any], name: str) -> Written:
     text: Text = doc.get(name, type=Text)
     found = Element(None, {}, _sequence(text), text)
     elements = list(tree.elements(found.children))
