@@ -97,6 +97,10 @@ SHORT = frozenset({*SCREENPLAY, PARAGRAPH, LIST_ITEM, "heading", "quote"})
 
 _TO_TIPTAP_MARK: dict[str, str] = dict(MARKS)
 _FROM_TIPTAP_MARK: dict[str, str] = {theirs: ours for ours, theirs in MARKS}
+_TO_TIPTAP = {
+    kind: [(attrs, theirs) for ours, attrs, theirs in BLOCKS if ours == kind]
+    for kind, _, _ in BLOCKS
+}
 _FROM_TIPTAP = {theirs: (ours, attrs) for ours, attrs, theirs in BLOCKS}
 
 type Translate = Callable[[Element], Element]
@@ -105,8 +109,8 @@ type Translate = Callable[[Element], Element]
 def to_tiptap(element: Element) -> Element:
     """Return *element* and all in it under Tiptap's names; handles are not kept."""
     kind, attrs = element.type, element.attrs
-    for ours, going_with, theirs in BLOCKS:
-        if kind == ours and all(attrs.get(key) is value for key, value in going_with.items()):
+    for going_with, theirs in _TO_TIPTAP.get(kind or "", ()):
+        if all(attrs.get(key) is value for key, value in going_with.items()):
             attrs = {key: value for key, value in attrs.items() if key not in going_with}
             kind = theirs
             break
@@ -129,6 +133,8 @@ def from_tiptap(element: Element) -> Element:
 
 
 def _leaf(leaf: Leaf, rename: Callable[[str, Any], tuple[str, Any]]) -> Leaf:
+    if not leaf.marks:
+        return leaf
     return Leaf(leaf.text, dict(rename(name, value) for name, value in leaf.marks.items()))
 
 

@@ -123,29 +123,29 @@ def _rounded(value: Any) -> Any:
 def joined(children: Iterable[Node]) -> list[Node]:
     """Return *children* with empty leaves dropped and equal neighbours made one."""
     found: list[Node] = []
-    texts: list[str] = []
+    more: list[str] = []
     for child in children:
         if isinstance(child, Leaf):
             if not child.text:
                 continue
             last = found[-1] if found else None
             if isinstance(last, Leaf) and last.marks == child.marks:
-                texts.append(child.text)
+                more.append(child.text)
                 continue
-        _close(found, texts)
+        if more:
+            _lengthen(found, more)
         found.append(child)
-        if isinstance(child, Leaf):
-            texts.append(child.text)
-    _close(found, texts)
+    if more:
+        _lengthen(found, more)
     return found
 
 
-def _close(found: list[Node], texts: list[str]) -> None:
-    if len(texts) > 1:
-        last = found[-1]
-        assert isinstance(last, Leaf)
-        found[-1] = Leaf("".join(texts), last.marks)
-    texts.clear()
+def _lengthen(found: list[Node], more: list[str]) -> None:
+    """Put the texts *more* at the end of the leaf that is the last of *found*."""
+    last = found[-1]
+    assert isinstance(last, Leaf)
+    found[-1] = Leaf("".join([last.text, *more]), last.marks)
+    more.clear()
 
 
 def text_of(node: Node) -> str:
