@@ -98,12 +98,15 @@ def rewritten(
         read = document.read(state, editor)
     if read.main.layout is Layout.EMPTY:
         _begin(read, form, editor)
-    if parsed is None:
-        targets = _worded(read, form, text)
-    elif form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML:
-        targets = _natively(read, parsed)
-    else:
-        targets = _structured(read, form, parsed)
+    try:
+        if parsed is None:
+            targets = _worded(read, form, text)
+        elif form is ContentFormat.PROSEMIRROR and read.lens.layout is Layout.XML:
+            targets = _natively(read, parsed)
+        else:
+            targets = _structured(read, form, parsed)
+    except RecursionError:
+        raise CannotHold("The blocks of this scene nest too deep; write it as text.") from None
     return _written(read, targets)
 
 
@@ -264,8 +267,8 @@ def _structured(read: Document, form: ContentFormat, parsed: Element) -> list[li
 def _shown(view: Element, form: ContentFormat) -> Element:
     """Return *view* as a client reads it back from its JSON."""
     if form is ContentFormat.PROSEMIRROR:
-        return prosemirror.parse(prosemirror.render(names.to_tiptap(view)))
-    return slate.parse(slate.render(view))
+        return prosemirror.seen(names.to_tiptap(view))
+    return slate.seen(view)
 
 
 def _back(form: ContentFormat) -> merge.Back:
@@ -276,7 +279,7 @@ def _natively(read: Document, parsed: Element) -> list[list[Node]]:
     """Take ProseMirror's JSON for what the editor holds."""
     here, *others = read.parted(parsed.children)
     native = read.natives[0]
-    seen = prosemirror.parse(prosemirror.render(native))
+    seen = prosemirror.seen(native)
     if seen != native:
         # Some of what Yjs can hold reads the same in JSON: a mark that is true, and one of {}.
         here = merge.merge(native, seen, Element(None, {}, here), _same).children

@@ -30,6 +30,11 @@ def parse(body: bytes) -> Element:
     return Element(None, {}, _nodes(doc.get("content") or [], "content.content"))
 
 
+def seen(root: Element) -> Element:
+    """Return *root* as one reads it back who is sent what `render` writes."""
+    return Element(None, {}, _nodes([_value(child) for child in root.children], "content"))
+
+
 def _nodes(value: Any, place: str) -> list[Node]:
     return joined(
         _node(one, f"{place}[{at}]") for at, one in enumerate(parsing.array(value, place))

@@ -22,6 +22,11 @@ def parse(body: bytes) -> Element:
     return Element(None, {}, _nodes(found, place, top=True))
 
 
+def seen(root: Element) -> Element:
+    """Return *root* as one reads it back who is sent `blocks`."""
+    return Element(None, {}, _nodes(blocks(root), "content", top=True))
+
+
 def _nodes(value: Any, place: str, *, top: bool = False) -> list[Node]:
     return joined(
         _node(one, f"{place}[{at}]", top=top) for at, one in enumerate(parsing.array(value, place))

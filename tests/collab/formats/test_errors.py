@@ -2,8 +2,10 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
+from pycrdt import Doc, XmlElement, XmlFragment
 
 from libs.contracts.collab.content import ContentFormat
 from services.collab import formats
@@ -13,6 +15,8 @@ from tests.collab.formats.contents import NOBODY, Json, encoded, got, put
 BLOCKS, PROSEMIRROR = ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR
 LOOK_S_MAX = 1.0
 """Seconds for 40 kB; it takes some 0.001, and took 5 when each quotation mark was tried."""
+RECURSIVE_DEPTH_MAX = 200
+"""Levels of blocks that can be compared with what is sent; Python's stack ends below 300."""
 
 
 @pytest.mark.parametrize(
@@ -175,3 +179,19 @@ def test_an_empty_scene_takes_the_layout_of_its_first_content():
     assert formats.is_empty(NOBODY)
     assert formats.is_empty(put(NOBODY, PROSEMIRROR, {"type": "doc", "content": [{"type": "p"}]}))
     assert not formats.is_empty(put(NOBODY, ContentFormat.TEXT, "x"))
+
+
+@pytest.mark.parametrize("depth", [60, 300])
+def test_a_scene_may_nest_deeper_than_what_is_sent(depth: int):
+    """An editor may have nested it so; what is sent replaces that, or is refused."""
+    doc: Doc[Any] = Doc()
+    inner: XmlFragment | XmlElement = doc.get("default", type=XmlFragment)
+    for _ in range(depth):
+        inner = inner.children.insert(0, XmlElement("blockquote"))
+    sent = [{"type": "paragraph", "children": [{"text": "a"}]}]
+    if depth > RECURSIVE_DEPTH_MAX:
+        with pytest.raises(CannotHold):
+            formats.rewrite(doc.get_update(), BLOCKS, encoded(sent))
+        assert got(put(doc.get_update(), ContentFormat.TEXT, "a"), ContentFormat.TEXT) == "a"
+    else:
+        assert got(put(doc.get_update(), BLOCKS, sent), BLOCKS) == sent
