@@ -34,8 +34,7 @@ def edits(old: str, new: str) -> list[Edit]:
 
 def regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
     """Yield what `edits` replaces, in characters: (old start, old end, new start, new end)."""
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
+    head, tail = _common(old, new)
     yield from _aligned(
         old[head : len(old) - tail], new[head : len(new) - tail], head, head, (_PIECES, _WORDS)
     )
@@ -47,8 +46,7 @@ def word_regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
     A letter that two different words have in common does not stay. Characters of scripts that
     write without spaces are words by themselves.
     """
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
+    head, tail = _common(old, new)
     # Back to where both begin and end a word.
     while head and not (_bounded(old, head) and _bounded(new, head)):
         head -= 1
@@ -123,16 +121,27 @@ def _exact(old: str, new: str, at_old: int, at_new: int) -> Iterator[tuple[int, 
         yield region[0], region[1], region[2], region[3]
 
 
-def _common(one: str, other: str) -> int:
-    """Length of the common prefix, found by halving so that equal megabytes cost little."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
+def _common(one: str, other: str) -> tuple[int, int]:
+    """Length of the common prefix, and of the common suffix of what is after it.
+
+    Both are found by halving, so that equal megabytes cost little.
+    """
+    size, size_other = len(one), len(other)
+    head, high = 0, min(size, size_other)
+    while head < high:
+        middle = (head + high + 1) // 2
+        if one[head:middle] == other[head:middle]:
+            head = middle
         else:
             high = middle - 1
-    return low
+    tail, high = 0, min(size, size_other) - head
+    while tail < high:
+        middle = (tail + high + 1) // 2
+        if one[size - middle : size - tail] == other[size_other - middle : size_other - tail]:
+            tail = middle
+        else:
+            high = middle - 1
+    return head, tail
 
 
 def _starts(parts: Sequence[str]) -> list[int]:
