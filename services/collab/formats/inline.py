@@ -71,13 +71,12 @@ def text_of_line(nodes: Sequence[Node]) -> str:
             found.append("\n")
         else:
             found.append(text_of_line(node.children) if node.children else label(node))
-    text = "".join(found)
-    return unified(text) if "\r" in text else text
+    return unified("".join(found))
 
 
 def unified(text: str) -> str:
     """Return *text* with its line ends, CR LF and CR, as LF."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def label(element: Element) -> str:

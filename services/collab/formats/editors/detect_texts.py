@@ -50,7 +50,10 @@ def _is_picture(element: Element) -> bool:
 
 
 def _is_plate(native: Element) -> bool:
-    return any(
-        one.type in _PLATE or plate_view.is_item(one) or _is_plate(one)
-        for one in elements(native.children)
-    )
+    rows = list(elements(native.children))
+    while rows:
+        one = rows.pop()
+        if one.type in _PLATE or plate_view.is_item(one):
+            return True
+        rows += elements(one.children)
+    return False
