@@ -189,18 +189,40 @@ def _line(text: Text | XmlText, start: int, old: _Line, new: _Line, fill: Fill) 
         del text[start + place + count : start + place + count + 1]
     changed = list(textdiff.regions(old.text, new.text))
     bounds = list(offsets.to_utf8(old.text, (at for one in changed for at in one[:2])))
-    for nth, (_, _, first, last) in reversed(list(enumerate(changed))):
-        begin, end = start + bounds[2 * nth], start + bounds[2 * nth + 1]
-        if end > begin:
-            del text[begin:end]
-        for piece_start, piece_end, marks in new.marks(first, last):
-            piece = new.text[piece_start:piece_end]
-            text.insert(begin, piece, marks)
-            begin += offsets.utf8_length(piece)
+    _replace(text, new, changed, [start + bound for bound in bounds])
     _mark(text, start, old, new, changed)
     places = list(offsets.to_utf8(new.text, (at for at, _ in new.elements)))
     for place, (_, element) in reversed(list(zip(places, new.elements, strict=True))):
         _embed(text, start + place, element, fill)
+
+
+def _replace(
+    text: Text | XmlText,
+    new: _Line,
+    changed: Sequence[tuple[int, int, int, int]],
+    bounds: Sequence[int],
+) -> None:
+    """Replace what *changed*, whose *bounds* in *text* are given as UTF-8 bytes.
+
+    Done by halves, the right one first: yrs looks through a text from its beginning, and through
+    each string that it cuts. From the end it would cut almost the whole text each time, which took
+    five times as long for a text of 100 kB of which every word is another.
+    """
+    todo = [(0, len(changed), 0)]
+    while todo:
+        low, high, shift = todo.pop()
+        if low >= high:
+            continue
+        middle = (low + high) // 2
+        begin, end = bounds[2 * middle] + shift, bounds[2 * middle + 1] + shift
+        if end > begin:
+            del text[begin:end]
+        at = begin
+        for first, last, marks in new.marks(*changed[middle][2:]):
+            piece = new.text[first:last]
+            text.insert(at, piece, marks)
+            at += offsets.utf8_length(piece)
+        todo += [(low, middle, shift), (middle + 1, high, shift + at - end)]
 
 
 def _mark(
