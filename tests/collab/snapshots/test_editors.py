@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.collab.snapshots.support import Desk, until
+from tests.collab.snapshots.support import Desk
+from tests.support.waiting import until
 
 DEFINITION: dict[str, Any] = {
     "kind": "prosemirror",
