@@ -11,10 +11,6 @@ SELECT pg_notify('outbox', '');
 -- Nothing is written, so nobody waits for the disk.
 SELECT pg_notify('outbox', '');
 
--- name: lock
--- One relay per database; the others wait here, ready to take over when it dies.
-SELECT pg_advisory_lock(6111, 1);
-
 -- name: place
 -- Visible facts get their place in the announced order. `seq` is drawn after the writer locked its
 -- aggregate, so it is in order per aggregate; a row that commits late is placed late, never skipped.

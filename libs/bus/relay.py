@@ -26,8 +26,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from libs.bus.outbox import SQL
 from libs.bus.storing import Message, Storing
 from libs.contracts.streams import Stream
-from libs.postgres import Connection, Pool
+from libs.postgres import Connection, LockKey, Pool
+from libs.postgres.locks import wait_for_session_lock
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 
 log = structlog.get_logger(__name__)
 
@@ -135,6 +137,8 @@ class Relay:
         self._more = True
         """Whether something may wait to go out once more."""
         self._at_work = False
+        # Beside the relay, because the age matters most while that fails.
+        self.measuring = PeriodicTask("outbox_age", self.measure, interval_s=MEASURE_INTERVAL_S)
         _published.labels(service)  # counted from nought, so that an alert sees the first
         _delay.labels(service)
 
@@ -143,22 +147,12 @@ class Relay:
         self._wake.set()
         return self._at_work
 
+    async def measure(self) -> None:
+        """Show how long the oldest fact has waited."""
+        _age.labels(self._service).set(await self._pool.fetchval(SQL.oldest))
+
     async def run(self) -> None:
         """Relay until cancelled, through losses of either server."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_measuring())
-            tasks.create_task(self._keep_relaying())
-
-    async def _keep_measuring(self) -> None:
-        # Beside the relay, because the age matters most while that fails.
-        while True:
-            try:
-                _age.labels(self._service).set(await self._pool.fetchval(SQL.oldest))
-            except (*UNREACHABLE, asyncpg.PostgresError):
-                log.warning("outbox age unknown")
-            await asyncio.sleep(MEASURE_INTERVAL_S)
-
-    async def _keep_relaying(self) -> None:
         delay_s = 0.1
         while True:
             try:
@@ -183,7 +177,7 @@ class Relay:
             self._wake.set()
 
         # The wait for the lock is the stand-by of a second replica, so it may last for weeks.
-        await connection.execute(SQL.lock, timeout=STANDBY_S_MAX)
+        await wait_for_session_lock(connection, LockKey.RELAY, timeout_s=STANDBY_S_MAX)
         await connection.add_listener("outbox", woken)
         self._behind = self._more = self._at_work = True
         looked_at = 0.0

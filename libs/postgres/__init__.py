@@ -1,11 +1,14 @@
-"""PostgreSQL: a pool, named queries, forward-only migrations."""
+"""PostgreSQL: a pool, named queries, advisory locks, forward-only migrations."""
 
+from libs.postgres.locks import AdvisoryLocks, LockKey, try_lock, wait_for_lock
 from libs.postgres.migrate import migrate
 from libs.postgres.pool import Connection, Pool, connect, is_full, own_id, snapshot_transaction
 from libs.postgres.queries import Queries, load_queries
 
 __all__ = [
+    "AdvisoryLocks",
     "Connection",
+    "LockKey",
     "Pool",
     "Queries",
     "connect",
@@ -14,4 +17,6 @@ __all__ = [
     "migrate",
     "own_id",
     "snapshot_transaction",
+    "try_lock",
+    "wait_for_lock",
 ]

@@ -11,13 +11,12 @@ from importlib import resources
 
 import structlog
 
+from libs.postgres.locks import LockKey, unlock, wait_for_session_lock
 from libs.postgres.pool import Connection, connect
 
 log = structlog.get_logger(__name__)
 
 _FILE = re.compile(r"^(\d{4})_\w+\.sql$")
-# Any constant will do; it is this product's own lock number in every database.
-_LOCK = 0x5C21_7001
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -77,11 +76,11 @@ async def migrate(owner_url: str, package: str, *, role: str) -> int:
     pool = await connect(owner_url, application=f"{role}-migrate", size_max=1)
     try:
         async with pool.acquire() as connection:
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+            await wait_for_session_lock(connection, LockKey.MIGRATION)
             try:
                 return await _apply(connection, wanted, role)
             finally:
-                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+                await unlock(connection, LockKey.MIGRATION)
     finally:
         await pool.close()
 

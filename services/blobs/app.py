@@ -8,11 +8,11 @@ import structlog
 from libs import errors
 from libs.bus import Relay, connect_broker, drain, heard, is_connected
 from libs.contracts.streams import BLOBS
-from libs.postgres import connect, migrate
+from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
 from libs.process.server import HttpServer
+from libs.tasks import TaskPositions, TaskRunner
 from libs.telemetry import Health, serve_ops
-from services.blobs.collection.chores import Chores
 from services.blobs.finishing import Finishing
 from services.blobs.handlers import Handlers, subscribe
 from services.blobs.listener import PATH, Listener
@@ -59,8 +59,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             storages["cold"] = await blocking(_open, "cold", settings.cold_url, settings)
         hot = storages["hot"]
         store = Store(pool, quota_bytes=settings.quota_bytes)
-        marks, chores = Marks(store.database, storages), Chores(pool)
-        finishing = Finishing(store, hot, chores)
+        marks, locks = Marks(store.database, storages), AdvisoryLocks(pool)
+        positions = TaskPositions(pool, locks)
+        finishing = Finishing(store, hot, locks)
         uploads = Uploads(store, hot, finishing)
         tickets = Tickets(store, settings.bytes_url.rstrip("/") + PATH)
         reading = Reading(store, storages)
@@ -71,7 +72,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             storages=storages,
             reading=reading,
             uploads=uploads,
-            chores=chores,
+            positions=positions,
             settings=settings,
         )
         subscribe(
@@ -108,15 +109,18 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
         health = Health(postgres=database, bus=is_connected(client), storage=storage, cold=cold)
         relay = Relay(pool, client, service=SERVICE, stream=BLOBS)
+        runner = TaskRunner()
+        stack.push_async_callback(runner.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [
-            tasks.create_task(marks.run(), name="marks"),
-            tasks.create_task(finishing.run(), name="finishing"),
-            tasks.create_task(relay.run(), name="relay"),
-            tasks.create_task(Sweeper(store, storages).run(), name="sweeper"),
-            tasks.create_task(Strays(store, chores, storages).run(), name="strays"),
-            *room.start(tasks),
-        ]
+        relaying = tasks.create_task(relay.run(), name="relay")
+        runner.start(
+            marks.task,
+            finishing.task,
+            relay.measuring,
+            *Sweeper(store, storages).tasks(),
+            *Strays(store, positions, storages).tasks(),
+            *room.tasks(),
+        )
         await broker.start()
         await heard(client)
         await server.start()
@@ -131,8 +135,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await drain(broker, client)
             await server.drain()
             await finishing.stop()
-            for task in background:
-                task.cancel()
+            relaying.cancel()
+            await runner.stop()
     log.info("blobs stopped")
 
 

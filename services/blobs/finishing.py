@@ -17,10 +17,10 @@ import structlog
 from libs import errors
 from libs.contracts.blobs.transfers import Upload
 from libs.contracts.values import BLOB_BYTES_MAX
+from libs.postgres import AdvisoryLocks, LockKey
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask, passed
 from services.blobs import metrics
-from services.blobs.collection.chores import Chores
-from services.blobs.failpoints import passed
 from services.blobs.leases import leased
 from services.blobs.model.frames import FRAME_BYTES
 from services.blobs.pipeline import Declared, store
@@ -50,23 +50,19 @@ _FINAL = (errors.ContentMismatch, errors.TooLarge, errors.QuotaExceeded, errors.
 class Finishing:
     """Finishes uploads; over all replicas each by one at a time."""
 
-    def __init__(self, store: Store, storage: Storage, chores: Chores) -> None:
-        """Store in *storage* what *store* knows of; *chores* tells what other replicas do."""
+    def __init__(self, store: Store, storage: Storage, locks: AdvisoryLocks) -> None:
+        """Store in *storage* what *store* knows of; *locks* tell what other replicas do."""
         self._store = store
         self._storage = storage
-        self._chores = chores
+        self._locks = locks
         self._turns = asyncio.Semaphore(FINISHING_MAX)
         self._tasks: dict[UUID, asyncio.Task[Upload]] = {}
+        # What nobody waits for is finished all the same.
+        self.task = PeriodicTask("finish_uploads", self._resume, interval_s=LOOK_INTERVAL_S)
 
-    async def run(self) -> None:
-        """Finish what nobody waits for, until cancelled."""
-        while True:
-            try:
-                await self.resume()
-                metrics.unfinished.set(await self._store.uploads.count_received())
-            except (errors.AppError, *UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("uploads not finished", reason=repr(error)[:200])
-            await asyncio.sleep(LOOK_INTERVAL_S)
+    async def _resume(self) -> None:
+        await self.resume()
+        metrics.unfinished.set(await self._store.uploads.count_received())
 
     async def resume(self) -> int:
         """Begin with what is due and has arrived; returns how many uploads that were."""
@@ -147,7 +143,7 @@ class Finishing:
     async def _work(self, project_id: UUID, upload_id: UUID) -> Upload:
         try:
             while True:
-                async with self._turns, self._chores.doing(f"finish_{upload_id}") as ours:
+                async with self._turns, self._locks.hold(LockKey.UPLOAD, upload_id) as ours:
                     row, told = await self._store.uploads.find(project_id, upload_id)
                     if told.blob is not None:
                         return told

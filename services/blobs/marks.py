@@ -1,16 +1,13 @@
 """The mark that each storage must bear, recorded in the database at its first use."""
 
-import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
-import asyncpg
 import structlog
 
 from libs import errors
 from libs.postgres import Connection
-from libs.postgres.pool import UNREACHABLE
-from services.blobs.failpoints import passed
+from libs.tasks import PeriodicTask, passed
 from services.blobs.storage import Storage
 from services.blobs.storage.marked import Marked
 from services.blobs.store.database import SQL, Database
@@ -30,18 +27,15 @@ class Marks:
         """Tell *storages* what *database* knows of them."""
         self._database = database
         self._storages = storages
+        self.task = PeriodicTask("marks", self.look_at_all, interval_s=LOOK_INTERVAL_S)
 
-    async def run(self) -> None:
-        """Look at each storage now and then until cancelled, so that logs and metrics tell."""
-        while True:
-            for storage in self._storages.values():
-                try:
-                    await self.look(storage)
-                except errors.AppError as error:
-                    log.debug("storage not usable", tier=storage.tier, detail=error.detail)
-                except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                    log.warning("marks of storages unknown", reason=repr(error)[:200])
-            await asyncio.sleep(LOOK_INTERVAL_S)
+    async def look_at_all(self) -> None:
+        """Look at each storage, so that logs and metrics tell; one that is away is no failure."""
+        for storage in self._storages.values():
+            try:
+                await self.look(storage)
+            except errors.AppError as error:
+                log.debug("storage not usable", tier=storage.tier, detail=error.detail)
 
     async def look(self, storage: Marked) -> None:
         """Accept a storage that is the one; the first of its tier becomes that.

@@ -4,19 +4,14 @@ A writer that died very late left them, or they are newer than a database that w
 are doomed, in a month's time. See decision 71.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from functools import partial
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
-from libs import errors
-from libs.postgres.pool import UNREACHABLE
-from services.blobs.collection.chores import Chores, Place
-from services.blobs.pacing import Pace
+from libs.tasks import PeriodicTask, SharedTask, TaskPositions
 from services.blobs.reading import Storages
 from services.blobs.storage import Object
 from services.blobs.store import SQL, Store
@@ -24,7 +19,7 @@ from services.blobs.threads import blocking
 
 log = structlog.get_logger(__name__)
 
-INTERVAL = timedelta(days=7)
+INTERVAL_S = 7 * 86_400.0
 """From the end of one walk to the next one."""
 LOOK_INTERVAL_S = 600.0
 AGE = timedelta(days=1)
@@ -41,38 +36,34 @@ found = Counter("scriptorium_blobs_strays_total", "Objects in storage that no ro
 class Strays:
     """Looks for strays, over all replicas one at a time."""
 
-    def __init__(self, store: Store, chores: Chores, storages: Storages) -> None:
+    def __init__(self, store: Store, positions: TaskPositions, storages: Storages) -> None:
         """Walk over *storages*."""
         self._store = store
-        self._chores = chores
         self._storages = storages
+        self._walks = {
+            tier: SharedTask(
+                f"strays_{tier}",
+                partial(self._walk, tier),
+                positions=positions,
+                every_s=INTERVAL_S,
+                poll_s_max=LOOK_INTERVAL_S,
+                duty=DUTY,
+            )
+            for tier in storages
+        }
 
-    async def run(self) -> None:
-        """Walk now and then, until cancelled."""
-        while True:
-            try:
-                for tier in self._storages:
-                    await self._walk(tier)
-            except (errors.AppError, *UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("walk over storage interrupted", reason=repr(error)[:200])
-            await asyncio.sleep(LOOK_INTERVAL_S)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return the walks, one for each tier."""
+        return list(self._walks.values())
 
-    async def _walk(self, tier: str) -> None:
-        chore = f"strays_{tier}"
-        async with self._chores.doing(chore) as ours:
-            place = await self._chores.begin(chore, INTERVAL) if ours else None
-            if place is None:
-                return
-            pace, strays = Pace(DUTY), 0
-            after = f"{place.project_id}/{place.sha256}" if place.sha256 else ""
-            while page := await self.look(tier, after):
-                strays += page[1]
-                after = page[0]
-                project, _, rest = after.partition("/")
-                await self._chores.keep(chore, Place(UUID(project), rest))
-                await pace.rest()
-            await self._chores.end(chore, {"strays": strays})
-            log.info("storage walked over", tier=tier, strays=strays)
+    async def _walk(self, tier: str, position: str) -> str | None:
+        page = await self.look(tier, position)
+        report = self._walks[tier].report
+        if page is None:
+            log.info("storage walked over", tier=tier, strays=report["strays"])
+            return None
+        report["strays"] += page[1]
+        return page[0]
 
     async def look(self, tier: str, after: str) -> tuple[str, int] | None:
         """Look at the page after a key; returns the last key and how many are strays, if any."""

@@ -1,15 +1,11 @@
 """Deletes from storage what no row names, and forgets uploads whose time is over."""
 
-import asyncio
-
-import asyncpg
 import structlog
 
 from libs import errors
 from libs.postgres import Connection
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask, passed
 from services.blobs import metrics
-from services.blobs.failpoints import passed
 from services.blobs.reading import Storages
 from services.blobs.store import SQL, Store
 from services.blobs.threads import blocking
@@ -23,7 +19,7 @@ BATCHES_MAX = 100
 """Of one round."""
 EXPIRE_BATCH = 50
 OUTBOX_KEPT_DAYS = 7
-FORGET_EVERY_ROUNDS = 720
+FORGET_INTERVAL_S = 3600.0
 FORGET_ROWS = 10_000
 
 
@@ -34,16 +30,19 @@ class Sweeper:
         """Sweep *storages* of what *store* doomed."""
         self._store = store
         self._storages = storages
-        self._rounds = 0
 
-    async def run(self) -> None:
-        """Sweep until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except (errors.AppError, *UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("sweep postponed", reason=repr(error)[:200])
-            await asyncio.sleep(INTERVAL_S)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background."""
+        return [
+            PeriodicTask("delete_doomed", self._sweep, interval_s=INTERVAL_S),
+            PeriodicTask("forget_announced", self._forget, interval_s=FORGET_INTERVAL_S),
+        ]
+
+    async def _sweep(self) -> None:
+        await self.once()
+
+    async def _forget(self) -> None:
+        await self._store.database.pool.execute(SQL.forget_announced, OUTBOX_KEPT_DAYS, FORGET_ROWS)
 
     async def once(self) -> int:
         """Delete all that is due now, as far as BATCHES_MAX reach; returns how many keys went."""
@@ -57,12 +56,8 @@ class Sweeper:
                 deleted += batch
                 if batch < BATCH_KEYS:
                     break
-        database = self._store.database
-        row = await database.row(SQL.doomed_backlog)
+        row = await self._store.database.row(SQL.doomed_backlog)
         metrics.doomed.set(row[0] if row else 0)
-        self._rounds += 1
-        if self._rounds % FORGET_EVERY_ROUNDS == 1:
-            await database.pool.execute(SQL.forget_announced, OUTBOX_KEPT_DAYS, FORGET_ROWS)
         return deleted
 
     async def _batch(self, tier: str) -> int:

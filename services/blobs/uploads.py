@@ -6,9 +6,9 @@ from uuid import UUID
 
 from libs import errors
 from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, Blob, Upload
+from libs.tasks import passed
 from services.blobs import metrics
 from services.blobs.bodies import Source
-from services.blobs.failpoints import passed
 from services.blobs.finishing import Finishing
 from services.blobs.leases import leased
 from services.blobs.model.checksums import Checksum

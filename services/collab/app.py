@@ -6,8 +6,9 @@ from libs.bus import Caller, connect_broker, drain, heard, is_connected, serve
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
-from libs.postgres import connect, migrate
+from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
+from libs.tasks import TaskRunner
 from libs.telemetry import Health, serve_ops
 from services.collab.commits import Commits
 from services.collab.content import ContentHandlers
@@ -96,6 +97,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     live.observers.append(snapshots.worker.committed)
     upkeep = UpkeepRoom(
         pool=pool,
+        locks=AdvisoryLocks(pool),
         store=store,
         scenes=scenes,
         rollups=rollups,
@@ -104,21 +106,18 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     upkeep.serve(broker)
     eraser = Eraser(pool, scenes)
-    Purges(pool, eraser.wake).subscribe(broker, client)
+    Purges(pool, eraser.task.wake).subscribe(broker, client)
+    runner = TaskRunner()
     health = Health(postgres=store.ping, bus=is_connected(client))
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(live.journal.run(), name="journal"),
-                tasks.create_task(rollups.run(), name="rollups"),
-                tasks.create_task(eraser.run(), name="eraser"),
-            ]
+            # Edits are its work: when it fails, the process ends.
+            journal = tasks.create_task(live.journal.run(), name="journal")
+            runner.start(rollups.task, eraser.task)
             await live.subscribe()
             await broker.start()
             await heard(client)
-            running.append(tasks.create_task(live.beat(), name="beat"))
-            running += upkeep.start(tasks)
-            running += snapshots.start(tasks)
+            runner.start(live.heartbeat, *upkeep.tasks(), *snapshots.tasks())
             close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
             tasks.create_task(workers.warm_up())
             settled()
@@ -127,9 +126,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             await drain(broker, client)
             await live.drain(within_s=DRAIN_WAIT_S)
             close_ops()
-            for task in running:
-                task.cancel()
+            journal.cancel()
     finally:
+        await runner.stop()
         await broker.stop()
         workers.close()
         content_workers.close()

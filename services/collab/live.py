@@ -17,6 +17,7 @@ from libs.bus import heard
 from libs.contracts import subjects
 from libs.contracts.collab import frames
 from libs.contracts.collab.yprotocol import UPDATE, sync_message
+from libs.tasks import PeriodicTask
 from services.collab import heavy, updates
 from services.collab.journal import Journal
 from services.collab.model import Batch, SceneRun, uuid_of
@@ -30,6 +31,7 @@ from services.collab.workers import Workers
 log = structlog.get_logger(__name__)
 
 BEAT_INTERVAL_S = 0.25
+BEATS_PATIENCE_S = 5.0
 GATEWAYS_MAX = 1_000
 REFUSED_CONNECTIONS_MAX = 10_000
 RANGE_ROWS_MAX = 5_000
@@ -80,6 +82,15 @@ class Live:
         self._refused: OrderedDict[int, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._accepted = 0
+        """Edits that the journal had accepted at the last heartbeat."""
+        self.heartbeat = PeriodicTask(
+            "heartbeat",
+            self.beat,
+            interval_s=BEAT_INTERVAL_S,
+            patience_s=BEATS_PATIENCE_S,
+            backoff_s_max=BEAT_INTERVAL_S,
+        )
 
     async def subscribe(self) -> None:
         """Begin to listen."""
@@ -94,13 +105,10 @@ class Live:
         await heard(client)
 
     async def beat(self) -> None:
-        """Tell the gateways that this replica is there, until cancelled."""
-        before = self.journal.accepted
-        while True:
-            load = int((self.journal.accepted - before) / BEAT_INTERVAL_S)
-            before = self.journal.accepted
-            await self._beat(load)
-            await asyncio.sleep(BEAT_INTERVAL_S)
+        """Tell the gateways that this replica is there."""
+        load = int((self.journal.accepted - self._accepted) / BEAT_INTERVAL_S)
+        self._accepted = self.journal.accepted
+        await self._beat(load)
 
     async def drain(self, *, within_s: float) -> None:
         """Send the gateways elsewhere, then finish what is pending."""

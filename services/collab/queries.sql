@@ -58,10 +58,6 @@ FROM scene_versions LEFT JOIN quarantined_updates AS bad USING (scene_id, seq, i
 WHERE scene_id = $1 AND seq BETWEEN $2 AND $3 AND NOT is_compacted
 ORDER BY seq;
 
--- name: try_lock
--- One roll-up of a scene at a time, over all replicas; the lock ends with the transaction.
-SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7101));
-
 -- name: put_head
 -- A roll-up never replaces one that reaches further, unless that is version $7: a damaged one.
 INSERT INTO docs AS known (scene_id, upto_seq, snapshot, size, state_vector, checksum)

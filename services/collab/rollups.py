@@ -4,7 +4,6 @@ A head is only a shorter way to what the log says. It is built from the log in a
 against it, and stored under an advisory lock; if anything fails, the old one still serves.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass, field
 
@@ -13,13 +12,12 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask, passed
 from services.collab import heavy, updates
 from services.collab.model import SceneRun, uuid_of
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import LOAD_ROWS_MAX, Store, Trust
-from services.collab.upkeep.failpoints import passed
-from services.collab.upkeep.pacing import Pace
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -62,6 +60,13 @@ class Rollups:
         self._settings = settings
         self._tails: dict[bytes, _Tail] = {}
         scenes.on_long_tail = self.found
+        self._queue: list[bytes] = []
+        """Scenes that are due; the last one, whose joins feel it most, comes first."""
+        self._behind = False
+        # Rests in between, so that roll-ups never compete with edits.
+        self.task = PeriodicTask(
+            "rollups", self.roll_up_due, interval_s=SWEEP_INTERVAL_S, duty=self._duty
+        )
         self.full: set[bytes] = set()
         """Scenes whose state outgrew `scene_bytes_max`."""
 
@@ -82,23 +87,27 @@ class Rollups:
             tail = self._tails.setdefault(scene, _Tail())
             tail.rows = max(tail.rows, rows)
 
-    async def run(self) -> None:
-        """Roll up, one scene after the other, until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL_S)
-            now = time.monotonic()
-            waiting = [tail.since for tail in self._tails.values() if tail.rows]
-            _lag.set(now - min(waiting) if waiting else 0)
-            due = [scene for scene, tail in self._tails.items() if self._due(tail, now)]
-            # The longest tail first: it is the one that a join would feel.
-            for scene in sorted(due, key=lambda scene: -self._tails[scene].rows):
-                behind = self._tails[scene].rows > self._settings.rollup_behind_rows
-                # Rests in between, so that roll-ups never compete with edits.
-                pace = Pace(
-                    self._settings.rollup_duty_behind if behind else self._settings.rollup_duty
-                )
-                await self._attempt(scene)
-                await pace.rest()
+    async def roll_up_due(self) -> bool:
+        """Roll up one scene that is due; False when there is none, until a later look."""
+        if not self._queue:
+            self._queue = self._find_due()
+            if not self._queue:
+                return False
+        scene = self._queue.pop()
+        self._behind = self._tails[scene].rows > self._settings.rollup_behind_rows
+        await self._attempt(scene)
+        return True
+
+    def _find_due(self) -> list[bytes]:
+        """Return the scenes that are due, the longest tail last, and show how long they waited."""
+        now = time.monotonic()
+        waiting = [tail.since for tail in self._tails.values() if tail.rows]
+        _lag.set(now - min(waiting) if waiting else 0)
+        due = [scene for scene, tail in self._tails.items() if self._due(tail, now)]
+        return sorted(due, key=lambda scene: self._tails[scene].rows)
+
+    def _duty(self) -> float:
+        return self._settings.rollup_duty_behind if self._behind else self._settings.rollup_duty
 
     def _due(self, tail: _Tail, now: float) -> bool:
         return now >= tail.not_before and (

@@ -10,7 +10,7 @@ import asyncpg
 import zstandard
 from prometheus_client import Counter
 
-from libs.postgres import Connection, Pool, load_queries
+from libs.postgres import Connection, LockKey, Pool, load_queries, try_lock
 from libs.postgres.pool import UNREACHABLE
 from services.collab.model import Batch, uuid_of
 from services.collab.stored import LOAD_ROWS_MAX, Head, Stored, Trust, stored_of, unpack
@@ -198,4 +198,4 @@ class Store:
     @staticmethod
     async def try_lock(scene: UUID, *, within: Connection) -> bool:
         """Take the roll-up lock of a scene for this transaction; false if somebody has it."""
-        return bool(await within.fetchval(SQL.try_lock, str(scene)))
+        return await try_lock(within, LockKey.ROLLUP, scene)

@@ -1,7 +1,6 @@
 """The events service as a process: `python -m services.events.app`."""
 
 import asyncio
-from collections.abc import Collection
 
 import nats.errors
 import structlog
@@ -11,6 +10,7 @@ from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
+from libs.tasks import TaskRunner, cancelled
 from libs.telemetry import Health, serve_ops
 from services.events.audit.handlers import subscribe_audit
 from services.events.bundles.jobs import JobExpiry
@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 SERVICE = "events"
 CONNECTIONS_MIN = 2
 CLOSE_WAIT_S_MAX = 5.0
-CANCEL_WAIT_S = 1.0
-CANCEL_TRIES_MAX = 3
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -80,17 +78,16 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     health = Health(postgres=database, bus=is_connected(client))
     policy = Policy(settings.archive_after_days, settings.events_kept_days)
     purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
-    background = [
-        asyncio.create_task(Upkeep(pool, policy).run(), name="upkeep"),
-        asyncio.create_task(relay.run(), name="relay"),
-        asyncio.create_task(
-            JobExpiry(pool, kept_s=settings.staged_kept_s).run(), name="expiry of jobs"
-        ),
-        asyncio.create_task(AnswerExpiry(pool).run(), name="expiry of sync answers"),
-        asyncio.create_task(Verifier(pool).run(), name="verifier"),
-        asyncio.create_task(jobs.run(), name="jobs of workspaces"),
-        asyncio.create_task(purger.run(), name="purger"),
-    ]
+    runner, relaying = TaskRunner(), asyncio.create_task(relay.run(), name="relay")
+    runner.start(
+        relay.measuring,
+        JobExpiry(pool, kept_s=settings.staged_kept_s).task,
+        AnswerExpiry(pool).task,
+        Verifier(pool).task,
+        *Upkeep(pool, policy).tasks(),
+        *jobs.tasks(),
+        *purger.tasks(),
+    )
     close_ops = None
     try:
         await broker.start()
@@ -99,34 +96,29 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         log.info("events ready")
         settled()
-        await _until(stop, background)
+        await _until(stop, relaying)
     finally:
         health.draining = True
         await drain(broker, client)
-        await _end(background, pool, broker)
+        await runner.stop()
+        await cancelled([relaying])
+        await _end(pool, broker)
         if close_ops:
             await asyncio.to_thread(close_ops)
         log.info("events stopped")
 
 
-async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> None:
-    """Return when *stop* is set; raise when a background task failed, so that we are restarted."""
+async def _until(stop: asyncio.Event, relaying: asyncio.Task[None]) -> None:
+    """Return when *stop* is set; raise when the relay failed, so that we are restarted."""
     waiting = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait({waiting, *background}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    for task in done - {waiting}:
-        task.result()
+    if relaying.done():
+        relaying.result()
 
 
-async def _end(background: Collection[asyncio.Task[None]], pool: Pool, broker: NatsBroker) -> None:
-    """Stop background work and let go of both servers, waiting for neither for long."""
-    for _ in range(CANCEL_TRIES_MAX):
-        # Again when it did not end: some client libraries turn a cancellation into their own error.
-        for task in background:
-            task.cancel()
-        _, background = await asyncio.wait(background, timeout=CANCEL_WAIT_S)
-        if not background:
-            break
+async def _end(pool: Pool, broker: NatsBroker) -> None:
+    """Let go of both servers, waiting for neither for long."""
     try:
         async with asyncio.timeout(CLOSE_WAIT_S_MAX):
             await broker.stop()

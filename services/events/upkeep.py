@@ -1,15 +1,13 @@
 """What has to be done now and then: partitions, compression, counts, and what nobody needs."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.events.retention import forget
 from services.events.store import SQL
 from services.events.timescale import is_adopted
@@ -60,18 +58,12 @@ class Upkeep:
         self._pool = pool
         self._policy = policy or Policy()
 
-    async def run(self) -> None:
-        """Work until cancelled: count every COUNT_INTERVAL_S, all else every INTERVAL_S."""
-        due_at = 0.0
-        while True:
-            try:
-                await self.count()
-                if (now := asyncio.get_running_loop().time()) >= due_at:
-                    await self.once()
-                    due_at = now + INTERVAL_S
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("upkeep postponed", reason=repr(error)[:200])
-            await asyncio.sleep(COUNT_INTERVAL_S)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background."""
+        return [
+            PeriodicTask("count_events", self.count, interval_s=COUNT_INTERVAL_S),
+            PeriodicTask("upkeep", self.once, interval_s=INTERVAL_S),
+        ]
 
     async def once(self) -> None:
         """Do all there is to do now."""

@@ -13,6 +13,7 @@ from libs import process
 from libs.bus import Caller, connect_broker, is_connected
 from libs.postgres import Pool, connect, migrate
 from libs.process.server import HttpServer
+from libs.tasks import TaskRunner
 from libs.telemetry import Health, serve_ops
 from services.gateway.access.authority import Authority
 from services.gateway.access.limits import LimitClass, Limits
@@ -68,7 +69,7 @@ from services.gateway.http.public import Public
 from services.gateway.http.transfers import Transfers
 from services.gateway.live import Live
 from services.gateway.live.protocol import upgrade_protocol
-from services.gateway.maintenance import keep_clean
+from services.gateway.maintenance import maintenance_tasks
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
 from services.gateway.streams.event_types import Catalogue
@@ -207,11 +208,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             upgrade_protocol=upgrade_protocol(live.accept),
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        chores = [
-            tasks.create_task(keys.watch()),
-            tasks.create_task(Notices(pool, endings, TeamChanges(authority, live, streams)).run()),
-            tasks.create_task(keep_clean(people.clean, idempotency.clean)),
-        ]
+        notices = Notices(pool, endings, TeamChanges(authority, live, streams))
+        listening = tasks.create_task(notices.run(), name="notices")
+        runner = TaskRunner()
+        stack.push_async_callback(runner.stop)
+        runner.start(keys.task, *maintenance_tasks(people, idempotency))
         await server.start()
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         stack.push_async_callback(asyncio.to_thread, close_ops)
@@ -221,8 +222,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await _until_stopped(stop, server)
         finally:
             health.draining = True
-            for chore in chores:
-                chore.cancel()
+            listening.cancel()
+            await runner.stop()
             # At once: the listener counts as closed only when its sockets are, too.
             await asyncio.gather(server.drain(), live.drain(), streams.drain())
         log.info("gateway drained")

@@ -1,24 +1,16 @@
-"""Small chores: forget what has expired, a bounded piece at a time."""
+"""What expired is forgotten, a bounded piece at a time."""
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
-
-import structlog
-
-from libs.postgres.pool import UNREACHABLE
-
-log = structlog.get_logger(__name__)
+from libs.tasks import PeriodicTask
+from services.gateway.accounts.identity.store import IdentityStore
+from services.gateway.http.idempotency import Idempotency
 
 INTERVAL_S = 60.0
+JITTER = 0.5
 
 
-async def keep_clean(*chores: Callable[[], Awaitable[None]]) -> None:
-    """Run each chore every INTERVAL_S until cancelled; replicas spread their turns."""
-    while True:
-        await asyncio.sleep(INTERVAL_S * random.uniform(0.5, 1.5))
-        for chore in chores:
-            try:
-                await chore()
-            except UNREACHABLE as error:
-                log.warning("chore interrupted", reason=type(error).__name__)
+def maintenance_tasks(people: IdentityStore, idempotency: Idempotency) -> list[PeriodicTask]:
+    """Return what every gateway does; replicas spread their turns."""
+    return [
+        PeriodicTask("forget_sessions", people.clean, interval_s=INTERVAL_S, jitter=JITTER),
+        PeriodicTask("forget_claims", idempotency.clean, interval_s=INTERVAL_S, jitter=JITTER),
+    ]

@@ -82,11 +82,13 @@ async def background() -> None:
             for _ in range(ALONE_UPLOADS):
                 alone.append(await _paced(b))
             began = asyncio.get_running_loop().time()
-            last = await owner.fetchval("SELECT ended_at FROM chores WHERE name = 'collect'")
+            last = await owner.fetchval(
+                "SELECT ended_at FROM task_positions WHERE name = 'collect'"
+            )
             await owner.execute(LET)
             while await owner.fetchval(
                 "SELECT ended_at IS NOT DISTINCT FROM $1 OR ended_at IS NULL"
-                " FROM chores WHERE name = 'collect'",
+                " FROM task_positions WHERE name = 'collect'",
                 last,
             ) in {None, True}:
                 beside.append(await _paced(b))

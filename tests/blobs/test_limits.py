@@ -13,8 +13,8 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.blobs.transfers import BeginUpload, Codec, CompleteUpload, OpenBlob
 from libs.contracts.ids import new_id
-from libs.postgres import Pool
-from services.blobs.collection.chores import Chores
+from libs.postgres import AdvisoryLocks, Pool
+from libs.tasks import TaskPositions
 from services.blobs.finishing import Finishing
 from services.blobs.handlers import Handlers
 from services.blobs.model.keys import new_key
@@ -39,7 +39,7 @@ class Room:
     def __init__(self, pool: Pool, storage: Storage) -> None:
         self.store = Store(pool)
         self.storage = storage
-        finishing = Finishing(self.store, storage, Chores(pool))
+        finishing = Finishing(self.store, storage, AdvisoryLocks(pool))
         self.uploads = Uploads(self.store, storage, finishing)
         self.reading = Reading(self.store, {"hot": storage})
         tickets = Tickets(self.store, "http://nowhere/bytes")
@@ -145,7 +145,7 @@ async def test_objects_without_a_row_are_found(pool: Pool, owner: Pool, tmp_path
         if _key(root, path) != young:
             os.utime(path, (0, 0))
 
-    strays = Strays(room.store, Chores(pool), {"hot": room.storage})
+    strays = Strays(room.store, TaskPositions(pool, AdvisoryLocks(pool)), {"hot": room.storage})
     first, again = await strays.look("hot", ""), await strays.look("hot", "")
 
     assert first

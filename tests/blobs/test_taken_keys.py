@@ -13,9 +13,8 @@ import pytest
 from libs import errors
 from libs.contracts.blobs.transfers import BeginUpload
 from libs.contracts.ids import new_id
-from libs.postgres import Pool
+from libs.postgres import AdvisoryLocks, Pool
 from services.blobs import leases
-from services.blobs.collection.chores import Chores
 from services.blobs.finishing import Finishing
 from services.blobs.model.keys import new_key
 from services.blobs.storage import Storage, Taken, open_storage
@@ -205,7 +204,7 @@ async def test_what_is_taken_is_not_deleted(
     wanted = BeginUpload(upload_id=new_id())
     await store.uploads.begin(project_id, user_id, wanted, life_s=60, direct_key=None)
     with pytest.raises(errors.Unavailable):
-        finishing = Finishing(store, storage, Chores(pool))
+        finishing = Finishing(store, storage, AdvisoryLocks(pool))
         await Uploads(store, storage, finishing).put(project_id, wanted.upload_id, once(b"ours"))
 
     assert not await owner.fetch("SELECT FROM doomed WHERE key = $1", key)

@@ -1,6 +1,5 @@
 """One PostgreSQL and one NATS for all tests of the events service, which runs in this process."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from services.events.workspaces.texts import Texts
 from services.events.workspaces.work import Work
 from services.events.workspaces.worker import Worker
 from tests.events.support import World
+from tests.support.tasks import running_all
 from tools.stack import Stack
 
 
@@ -106,9 +106,8 @@ async def worker(stack: Stack, pool: Pool) -> AsyncIterator[Worker]:
     made = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
     subscribe_workspaces(broker, pool, made, files)
     await broker.start()
-    running = asyncio.create_task(made.run())
-    yield made
-    running.cancel()
+    async with running_all(*made.tasks()):
+        yield made
     await broker.stop()
 
 

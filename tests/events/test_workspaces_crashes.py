@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from libs.postgres import Pool, connect
-from services.events.failpoints import VARIABLE
+from libs.tasks.failpoints import CRASH
 from tests.gateway.support import Json, Manuscript, Person
 from tests.support.stack import TEST_LIMITS
 from tests.support.waiting import until
@@ -61,9 +61,9 @@ class Frail(Stack):
     async def start_dying_at(self, step: str | None) -> None:
         """Start the one that dies, to die at *step*."""
         told = self.environments[DYING]
-        told.pop(VARIABLE, None)
+        told.pop(CRASH, None)
         if step:
-            told[VARIABLE] = step
+            told[CRASH] = step
         self.release(DYING)
         await self.wait_ready(DYING, DEATH_WAIT_S)
         self.hold(DYING)
@@ -175,7 +175,7 @@ async def _release_to_die(frail: Frail, behind: Pool, step: str) -> None:
     """Start it again, to go on with the job that is due at once and die at *step*."""
     await behind.execute("UPDATE workspace_jobs SET due_at = now() WHERE status = 'running'")
     told = frail.environments[DYING]
-    told[VARIABLE] = step
+    told[CRASH] = step
     frail.release(DYING)
 
     async def born() -> bool:

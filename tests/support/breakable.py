@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.events.failpoints import VARIABLE
+from libs.tasks.failpoints import CRASH
 from tests.support.bridge import Bridge
 from tests.support.stack import TEST_LIMITS
 from tools.stack import Stack
@@ -99,9 +99,9 @@ class BreakableStack(Stack):
         Returns when there is a process, which may be dead already.
         """
         told = self._environments[part]
-        told.pop(VARIABLE, None)
+        told.pop(CRASH, None)
         if step:
-            told[VARIABLE] = step
+            told[CRASH] = step
         self.release(part)
         async with asyncio.timeout(BIRTH_WAIT_S):
             while self.pid(part) is None:  # noqa: ASYNC110 (the process says nothing of its birth)

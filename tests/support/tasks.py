@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from libs.tasks import PeriodicTask, TaskRunner
+
 
 @asynccontextmanager
-async def running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[asyncio.Task[None]]:
+async def running(work: Coroutine[Any, Any, object]) -> AsyncGenerator[asyncio.Task[Any]]:
     """Run *work* until the end of the block."""
     task = asyncio.create_task(work)
     try:
@@ -16,3 +18,14 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[asyncio.Tas
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def running_all(*tasks: PeriodicTask) -> AsyncGenerator[TaskRunner]:
+    """Run *tasks* until the end of the block."""
+    runner = TaskRunner()
+    runner.start(*tasks)
+    try:
+        yield runner
+    finally:
+        await runner.stop()

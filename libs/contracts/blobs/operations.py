@@ -233,13 +233,13 @@ class Reconciled(Wire):
     missing: list[Flaw]
 
 
-class Chore(Wire):
-    """Something that is done again and again; `ended_at` is empty while it is under way."""
+class Task(Wire):
+    """A pass over all blobs; `ended_at` is empty while it is under way, `report` the last one's."""
 
     name: str
     begun_at: datetime
     ended_at: datetime | None
-    data: dict[str, Any]
+    report: dict[str, Any]
 
 
 class AskStatus(Wire):
@@ -254,7 +254,7 @@ class Status(Wire):
     doomed: int
     open_claims: int
     quarantined: int
-    chores: list[Chore]
+    tasks: list[Task]
 
 
 class ImportOutcome(StrEnum):

@@ -17,10 +17,9 @@ from libs.contracts.blobs.transfers import LIST_FILES, EntityFile, ListFiles, Pu
 from libs.contracts.events.event import Announcement, Event
 from libs.contracts.streams import EVENTS
 from libs.postgres import Connection, Pool
+from libs.tasks import passed
 from services.blobs.collection import metrics
-from services.blobs.collection.chores import SQL
-from services.blobs.collection.store import rescue
-from services.blobs.failpoints import passed
+from services.blobs.collection.store import SQL, rescue
 from services.blobs.model.paths import require_path
 from services.blobs.store.database import Database
 from services.blobs.store.paths import end_of_entity, point

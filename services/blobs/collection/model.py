@@ -9,6 +9,29 @@ from libs.contracts.blobs.operations import Collection, Fate, Finding, Tally
 from libs.contracts.blobs.transfers import AssetType
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A key in the table of blobs; as a text, the position of a task that walks over them."""
+
+    project_id: UUID
+    sha256: str
+
+    def __str__(self) -> str:
+        """Return the position."""
+        return f"{self.project_id}/{self.sha256}"
+
+    @classmethod
+    def at(cls, position: str) -> "Place":
+        """Return the place at a position."""
+        if not position:
+            return BEGINNING
+        project_id, _, sha256 = position.partition("/")
+        return cls(UUID(project_id), sha256)
+
+
+BEGINNING = Place(UUID(int=0), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How long what nothing refers to is kept."""

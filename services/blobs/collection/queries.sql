@@ -1,32 +1,3 @@
--- name: try_chore
--- One replica at a time; the lock ends with the connection of one that dies.
-SELECT pg_try_advisory_lock(hashtextextended($1::text, 7405));
-
--- name: end_chore_lock
-SELECT pg_advisory_unlock(hashtextextended($1::text, 7405));
-
--- name: begin_chore
--- Where the chore $1 goes on; no row while the last one ended less than $2 ago.
-INSERT INTO chores AS known (name, after_project)
-VALUES ($1, '00000000-0000-0000-0000-000000000000')
-ON CONFLICT (name) DO UPDATE SET
-    begun_at = CASE WHEN known.ended_at IS NULL THEN known.begun_at ELSE now() END,
-    after_project = CASE WHEN known.ended_at IS NULL THEN known.after_project
-        ELSE excluded.after_project END,
-    after_sha256 = CASE WHEN known.ended_at IS NULL THEN known.after_sha256 ELSE '' END,
-    ended_at = NULL
-WHERE known.ended_at IS NULL OR known.ended_at <= now() - $2::interval
-RETURNING after_project, after_sha256;
-
--- name: keep_place
-UPDATE chores SET after_project = $2, after_sha256 = $3 WHERE name = $1;
-
--- name: end_chore
-UPDATE chores SET ended_at = now(), data = $2 WHERE name = $1;
-
--- name: chores
-SELECT name, begun_at, ended_at, data FROM chores ORDER BY name;
-
 -- name: unreferenced
 -- Of the next $3 blobs by key after ($1, $2), only of project $7 if given: those that nothing refers
 -- to, nobody has just claimed ($6 is the claim window), and that have been so for longer than the
@@ -160,8 +131,8 @@ SELECT * FROM going;
 SELECT count(*) AS condemned, coalesce(sum(size), 0)::bigint AS condemned_bytes,
     coalesce(extract(epoch FROM now() - min(condemned_at)), 0)::float AS oldest_s,
     (SELECT count(*) FROM claims WHERE settled_at IS NULL) AS claims,
-    coalesce((SELECT extract(epoch FROM now() - coalesce(ended_at, begun_at)) FROM chores
-        WHERE name = 'collect'), 0)::float AS round_age_s
+    coalesce((SELECT extract(epoch FROM now() - coalesce(ended_at, begun_at))
+        FROM task_positions WHERE name = 'collect'), 0)::float AS round_age_s
 FROM blobs WHERE state = 'condemned';
 
 -- name: forget_claims

@@ -22,17 +22,15 @@ from libs.contracts.blobs.transfers import (
     ListFiles,
     SettleClaim,
 )
+from libs.tasks import Pace, TaskPositions, passed
 from services.blobs.collection import metrics
-from services.blobs.collection.chores import BEGINNING, Chores, Place
 from services.blobs.collection.following import Following
-from services.blobs.collection.model import Candidate, Policy, Report
+from services.blobs.collection.model import BEGINNING, Candidate, Place, Policy, Report
 from services.blobs.collection.store import EARLIEST, CollectionStore
-from services.blobs.failpoints import passed
-from services.blobs.pacing import Pace
 
 log = structlog.get_logger(__name__)
 
-CHORE = "collect"
+TASK = "collect"
 PAGE_BLOBS = 2_000
 """Looked at in one query, a few milliseconds of the server."""
 BATCH_BLOBS = 200
@@ -48,14 +46,14 @@ class Collector:
     def __init__(
         self,
         *,
-        chores: Chores,
+        positions: TaskPositions,
         store: CollectionStore,
         following: Following,
         caller: Caller,
         policy: Policy,
     ) -> None:
         """Wire the parts."""
-        self._chores = chores
+        self._positions = positions
         self._store = store
         self._following = following
         self._caller = caller
@@ -75,53 +73,44 @@ class Collector:
             errors.Unavailable: Events is away; what was done until then stays done.
         """
         report, started = Report(dry_run, items_max), time.monotonic()
-        async with self._chores.doing(CHORE) as mine:
+        async with self._positions.turn(TASK) as mine:
             if not mine and not dry_run:
                 return Collection(dry_run=dry_run, busy=True)
             pace.begin()
-            await self._mark(report, pace, BEGINNING, project_id)
-            await self._let_go(report, pace, project_id)
+            place: Place | None = BEGINNING
+            while place:
+                place = await self.mark(report, pace, place, project_id)
+            await self.let_go(report, pace, project_id)
         return report.told(time.monotonic() - started)
 
-    async def go_on(self, pace: Pace, after: Place) -> Report:
-        """Collect from *after* on, keeping the place; call it while `doing` the chore."""
-        report = Report(dry_run=False, items_max=0)
-        pace.begin()
-        await self._mark(report, pace, after, None, keep=True)
-        await self._let_go(report, pace, None)
-        return report
-
-    async def _mark(
-        self,
-        report: Report,
-        pace: Pace,
-        after: Place,
-        project_id: UUID | None,
-        *,
-        keep: bool = False,
-    ) -> None:
-        place: Place | None = after
-        while place:
-            due, count, place = await self._store.unreferenced(place, PAGE_BLOBS, project_id)
-            report.looked_at += count
-            passed("collection.marked")
-            for batch in batched(due, BATCH_BLOBS, strict=False):
-                done = batch if report.dry_run else await self._store.condemn(batch)
-                for blob in done:
-                    kind = self._policy.longest((blob.asset_type, *blob.used_as))
-                    report.note(
-                        Fate.CONDEMN,
-                        blob,
-                        f"unreferenced since {blob.since:%Y-%m-%d %H:%M};"
-                        f" {kind} is kept {self._policy.retention[kind]}",
-                    )
-                passed("collection.condemned")
-                await pace.rest()
-            if place and keep:
-                await self._chores.keep(CHORE, place)
+    async def mark(
+        self, report: Report, pace: Pace, after: Place, project_id: UUID | None = None
+    ) -> Place | None:
+        """Condemn what is due among the next blobs; returns the last of them, None at the end."""
+        due, count, place = await self._store.unreferenced(after, PAGE_BLOBS, project_id)
+        report.looked_at += count
+        passed("collection.marked")
+        for batch in batched(due, BATCH_BLOBS, strict=False):
+            done = batch if report.dry_run else await self._store.condemn(batch)
+            for blob in done:
+                kind = self._policy.longest((blob.asset_type, *blob.used_as))
+                report.note(
+                    Fate.CONDEMN,
+                    blob,
+                    f"unreferenced since {blob.since:%Y-%m-%d %H:%M};"
+                    f" {kind} is kept {self._policy.retention[kind]}",
+                )
+            passed("collection.condemned")
             await pace.rest()
+        await pace.rest()
+        return place
 
-    async def _let_go(self, report: Report, pace: Pace, project_id: UUID | None) -> None:
+    async def let_go(self, report: Report, pace: Pace, project_id: UUID | None = None) -> None:
+        """Collect what was condemned long enough ago and is still not wanted.
+
+        Raises:
+            errors.Unavailable: Events is away; what was done until then stays done.
+        """
         after = EARLIEST
         while True:
             page, last = await self._store.condemned(after, PAGE_BLOBS, project_id)

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.postgres import Connection, Pool
+from libs.postgres import Connection, Pool, load_queries
+from libs.tasks import passed
 from services.blobs.collection import metrics
-from services.blobs.collection.chores import SQL, Place
-from services.blobs.collection.model import Candidate, Policy
-from services.blobs.failpoints import passed
+from services.blobs.collection.model import Candidate, Place, Policy
 from services.blobs.store.database import Database, fact, record
+
+SQL = load_queries("services.blobs.collection")
 
 _LONG_AGO = datetime.min.replace(year=1000, tzinfo=UTC)
 type Since = tuple[datetime, UUID, str]

@@ -1,20 +1,15 @@
 """Collection in the background of every replica; one at a time works, and any goes on."""
 
-import asyncio
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
-from libs import errors
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import Pace, PeriodicTask, SharedTask, TaskPositions
 from services.blobs.collection import metrics
-from services.blobs.collection.chores import SQL, Chores
-from services.blobs.collection.model import Policy
-from services.blobs.collection.rounds import CHORE, Collector
-from services.blobs.collection.store import CollectionStore
-from services.blobs.pacing import Pace
+from services.blobs.collection.model import Place, Policy, Report
+from services.blobs.collection.rounds import TASK, Collector
+from services.blobs.collection.store import SQL, CollectionStore
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +22,13 @@ FORGET_ROWS = 5_000
 
 
 class Worker:
-    """Collects and measures until cancelled."""
+    """Collects, and measures what waits."""
 
     def __init__(
         self,
         *,
         pool: Pool,
-        chores: Chores,
+        positions: TaskPositions,
         store: CollectionStore,
         collector: Collector,
         policy: Policy,
@@ -42,50 +37,40 @@ class Worker:
     ) -> None:
         """Wire the parts."""
         self._pool = pool
-        self._chores = chores
         self._store = store
         self._collector = collector
         self._policy = policy
-        self._interval = timedelta(seconds=interval_s)
-        self._poll_s = min(interval_s, POLL_S_MAX)
         self._duty = duty
+        self.task = SharedTask(
+            TASK, self._collect, positions=positions, every_s=interval_s, poll_s_max=POLL_S_MAX
+        )
+        # Beside the work, because what waits matters while that fails.
+        self.measuring = PeriodicTask(
+            "collection_backlog", self.measure, interval_s=MEASURE_INTERVAL_S
+        )
 
-    async def run(self) -> None:
-        """Collect until cancelled, through losses of events, bus and database."""
-        while True:
-            try:
-                await self.once()
-            except errors.AppError as error:
-                # Fail closed: nobody is asked, nothing goes. The next turn begins where this ended.
-                metrics.rounds.labels("stopped").inc()
-                log.warning("collection stopped", code=error.code, detail=error.detail)
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                metrics.rounds.labels("stopped").inc()
-                log.warning("collection interrupted", reason=repr(error)[:200])
-            await asyncio.sleep(self._poll_s)
+    async def _collect(self, position: str) -> str | None:
+        try:
+            return await self._go_on(Place.at(position))
+        except Exception:
+            # Fail closed: nobody is asked, nothing goes. The next turn begins where this ended.
+            metrics.rounds.labels("stopped").inc()
+            raise
 
-    async def once(self) -> bool:
-        """Collect if it is time and nobody else does; returns whether it was done."""
-        async with self._chores.doing(CHORE) as mine:
-            after = await self._chores.begin(CHORE, self._interval) if mine else None
-            if after is None:
-                return False
-            report = await self._collector.go_on(Pace(self._duty), after)
+    async def _go_on(self, after: Place) -> str | None:
+        """Mark some more blobs; when all are, let go of what was condemned, and end."""
+        report, pace = Report(dry_run=False, items_max=0), Pace(self._duty)
+        place = await self._collector.mark(report, pace, after)
+        if place is None:
+            await self._collector.let_go(report, pace)
             await self._store.forget_claims(CLAIMS_KEPT, FORGET_ROWS)
-            counts = report.counts()
-            await self._chores.end(CHORE, {"lookedAt": report.looked_at} | counts)
+        counts = self.task.report
+        counts.update({"lookedAt": report.looked_at} | report.counts())
+        if place:
+            return str(place)
         metrics.rounds.labels("done").inc()
-        log.info("collection done", looked_at=report.looked_at, **counts)
-        return True
-
-    async def keep_measuring(self) -> None:
-        """Show what waits until cancelled; beside the work, because it matters while that fails."""
-        while True:
-            try:
-                await self.measure()
-            except (*UNREACHABLE, asyncpg.PostgresError):
-                log.warning("backlog of collection unknown")
-            await asyncio.sleep(MEASURE_INTERVAL_S)
+        log.info("collection done", **counts)
+        return None
 
     async def measure(self) -> None:
         """Show what waits."""

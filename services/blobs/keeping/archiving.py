@@ -4,21 +4,18 @@ A move copies the stored frames under a new key, verified on the way, and then c
 old object stays a while for those who are reading it.
 """
 
-import asyncio
 import hashlib
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs import errors
 from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.postgres import Connection, Pool
-from libs.postgres.pool import UNREACHABLE
-from services.blobs.collection.chores import Chores, Place
-from services.blobs.failpoints import passed
+from libs.tasks import PeriodicTask, SharedTask, TaskPositions, passed, progressed
+from services.blobs.collection.model import Place
 from services.blobs.keeping import metrics
 from services.blobs.keeping.uses import SQL
 from services.blobs.leases import leased
@@ -29,14 +26,14 @@ from services.blobs.threads import blocking
 
 log = structlog.get_logger(__name__)
 
-CHORE, RETURNS = "archive", "restore"
+TASK, RETURNS = "archive", "restore"
 HOT, COLD = "hot", "cold"
 PAGE_BLOBS = 1_000
 RETURNS_MAX = 20
 """Brought back in one go, before others are looked for."""
 POLL_S = 2.0
 """How soon a blob that somebody waits for begins to come back."""
-INTERVAL = timedelta(hours=1)
+INTERVAL_S = 3600.0
 
 
 class Archiver:
@@ -46,7 +43,7 @@ class Archiver:
         self,
         *,
         pool: Pool,
-        chores: Chores,
+        positions: TaskPositions,
         store: Store,
         storages: Storages,
         after_s: float | None,
@@ -55,29 +52,27 @@ class Archiver:
     ) -> None:
         """Wire the parts; without a cold storage nothing is archived."""
         self._pool = pool
-        self._chores = chores
+        self._positions = positions
         self._store = store
         self._storages = storages
         self._after = timedelta(seconds=after_s) if after_s is not None else None
         self._bytes_min = bytes_min
         self._readers_wait = timedelta(seconds=readers_wait_s)
+        self._returning = PeriodicTask(RETURNS, self._bring_back, interval_s=POLL_S)
+        self.task = SharedTask(TASK, self._archive_idle, positions=positions, every_s=INTERVAL_S)
 
-    async def run(self) -> None:
-        """Bring back what is waited for and archive what is idle, until cancelled."""
-        while True:
-            try:
-                await self.bring_back()
-                await self.archive_idle()
-            except errors.AppError as error:
-                log.warning("moving blobs stopped", code=error.code, detail=error.detail)
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("moving blobs interrupted", reason=repr(error)[:200])
-            await asyncio.sleep(POLL_S)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background; without a cold tier nothing is archived."""
+        archives = self._after is not None and COLD in self._storages
+        return [self._returning, self.task] if archives else [self._returning]
+
+    async def _bring_back(self) -> None:
+        await self.bring_back()
 
     async def bring_back(self) -> int:
         """Restore what somebody waits for; returns how many came back."""
         count = 0
-        async with self._chores.doing(RETURNS) as mine:
+        async with self._positions.turn(RETURNS) as mine:
             if not mine:
                 return 0
             for row in await self._pool.fetch(SQL.restoring, RETURNS_MAX):
@@ -86,33 +81,18 @@ class Archiver:
                     count += 1
         return count
 
-    async def archive_idle(self) -> int:
-        """Archive what nobody has read for long, if it is time; returns how many went."""
-        if self._after is None or COLD not in self._storages:
-            return 0
-        count = 0
-        async with self._chores.doing(CHORE) as mine:
-            place = await self._chores.begin(CHORE, INTERVAL) if mine else None
-            while place:
-                rows = await self._pool.fetch(
-                    SQL.idle,
-                    place.project_id,
-                    place.sha256,
-                    PAGE_BLOBS,
-                    self._after,
-                    self._bytes_min,
-                )
-                for row in rows:
-                    if row["is_due"]:
-                        with suppress(errors.BlobDamaged):
-                            await self._move(row["project_id"], row["sha256"], COLD)
-                            count += 1
-                if not rows:
-                    await self._chores.end(CHORE, {"archived": count})
-                    break
-                place = Place(rows[-1]["project_id"], rows[-1]["sha256"])
-                await self._chores.keep(CHORE, place)
-        return count
+    async def _archive_idle(self, position: str) -> str | None:
+        """Archive what nobody has read for long among the next blobs."""
+        after = Place.at(position)
+        rows = await self._pool.fetch(
+            SQL.idle, after.project_id, after.sha256, PAGE_BLOBS, self._after, self._bytes_min
+        )
+        for row in rows:
+            if row["is_due"]:
+                with suppress(errors.BlobDamaged):
+                    await self._move(row["project_id"], row["sha256"], COLD)
+                    self.task.report["archived"] += 1
+        return str(Place(rows[-1]["project_id"], rows[-1]["sha256"])) if rows else None
 
     async def archive(self, project_id: UUID, sha256: str) -> Blob:
         """Move a blob to the cold tier now.
@@ -174,6 +154,7 @@ class Archiver:
         for number, frame in enumerate(frames):
             if not await blocking(_pass_on, reader, writer, frame):
                 raise await self._damaged(blob, number, "digest")
+            progressed()
 
     async def _damaged(self, blob: Row, frame: int, reason: str) -> errors.BlobDamaged:
         await self._store.put_damage(blob, frame=frame, reason=reason)

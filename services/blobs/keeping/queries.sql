@@ -103,6 +103,3 @@ SELECT coalesce(sum(bytes), 0)::bigint AS bytes, coalesce(sum(stored_bytes), 0):
 SELECT count(*) AS blobs, coalesce(sum(stored_size), 0)::bigint AS stored FROM blobs
 WHERE state IN ('archived', 'restoring');
 
--- name: chore_age_s
-SELECT coalesce(extract(epoch FROM now() - coalesce(ended_at, begun_at)), 0)::float
-FROM chores WHERE name = $1;

@@ -1,15 +1,9 @@
 """When blobs were last read, to the hour: noted in memory, written now and then."""
 
-import asyncio
 from uuid import UUID
 
-import asyncpg
-import structlog
-
 from libs.postgres import Pool, load_queries
-from libs.postgres.pool import UNREACHABLE
-
-log = structlog.get_logger(__name__)
+from libs.tasks import PeriodicTask
 
 SQL = load_queries("services.blobs.keeping")
 
@@ -25,20 +19,12 @@ class Uses:
         """Write to *pool*."""
         self._pool = pool
         self._read: set[tuple[UUID, str]] = set()
+        self.task = PeriodicTask("note_reads", self.write, interval_s=WRITE_INTERVAL_S)
 
     def note(self, project_id: UUID, sha256: str) -> None:
         """Somebody reads this blob."""
         if len(self._read) < NOTED_MAX:
             self._read.add((project_id, sha256))
-
-    async def run(self) -> None:
-        """Write what was noted until cancelled."""
-        while True:
-            await asyncio.sleep(WRITE_INTERVAL_S)
-            try:
-                await self.write()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("reads not noted", reason=repr(error)[:200])
 
     async def write(self) -> None:
         """Write what was noted."""

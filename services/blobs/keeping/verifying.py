@@ -5,18 +5,19 @@ what was stored comes out by itself.
 """
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs import errors
 from libs.contracts.blobs.operations import Flaw
 from libs.contracts.blobs.transfers import BlobState
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
-from services.blobs.collection.chores import Chores, Place
+from libs.tasks import PeriodicTask, SharedTask, TaskPositions, progressed
+from services.blobs.collection.model import Place
 from services.blobs.keeping import metrics
 from services.blobs.keeping.uses import SQL
 from services.blobs.reading import Reading, Storages
@@ -25,8 +26,10 @@ from services.blobs.threads import blocking
 
 log = structlog.get_logger(__name__)
 
-CHORE = "verify"
+TASK = "verify"
 PAGE_BLOBS = 100
+STEP_BYTES = 64 << 20
+"""Read before the place is kept, or one blob if that is larger."""
 POLL_S_MAX = 60.0
 RECHECK_INTERVAL = timedelta(minutes=1)
 """How often an object in quarantine is looked for."""
@@ -41,6 +44,15 @@ _LOOKED_AT = frozenset({"live", "condemned"})
 _HERE = _LOOKED_AT | {"archived", "quarantined"}
 
 
+@contextmanager
+def _stops_counted() -> Generator[None]:
+    try:
+        yield
+    except errors.AppError:
+        metrics.verify_stopped.inc()
+        raise
+
+
 class Verifier:
     """Verifies blobs: each stored frame by its digest, then all plain bytes by their SHA-256."""
 
@@ -48,7 +60,7 @@ class Verifier:
         self,
         *,
         pool: Pool,
-        chores: Chores,
+        positions: TaskPositions,
         store: Store,
         storages: Storages,
         reading: Reading,
@@ -57,44 +69,40 @@ class Verifier:
     ) -> None:
         """Wire the parts."""
         self._pool = pool
-        self._chores = chores
         self._store = store
         self._storages = storages
         self._reading = reading
         self._bytes_per_s = bytes_per_s
-        self._interval = timedelta(seconds=interval_s)
-        self._poll_s = min(interval_s, POLL_S_MAX)
+        self.task = SharedTask(
+            TASK, self._verify, positions=positions, every_s=interval_s, poll_s_max=POLL_S_MAX
+        )
+        self._rechecking = PeriodicTask(
+            "recheck", self._recheck, interval_s=min(interval_s, POLL_S_MAX)
+        )
 
-    async def run(self) -> None:
-        """Verify until cancelled; what cannot be read now is read another time."""
-        while True:
-            try:
-                await self.recheck()
-                await self.once()
-            except errors.AppError as error:
-                metrics.verify_stopped.inc()
-                log.warning("verification stopped", code=error.code, detail=error.detail)
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("verification interrupted", reason=repr(error)[:200])
-            await asyncio.sleep(self._poll_s)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background; what cannot be read now is read later."""
+        return [self.task, self._rechecking]
 
-    async def once(self) -> bool:
-        """Verify everything if it is time and nobody else does; returns whether it was done."""
-        async with self._chores.doing(CHORE) as mine:
-            place = await self._chores.begin(CHORE, self._interval) if mine else None
-            if place is None:
-                return False
-            blobs = size = 0
-            while page := await self.page(place, PAGE_BLOBS, None):
-                for blob in page:
-                    place = Place(blob["project_id"], blob["sha256"])
-                    if blob["state"] in _LOOKED_AT:
-                        await self.check(blob, paced=True)
-                        blobs, size = blobs + 1, size + blob["size"]
-                await self._chores.keep(CHORE, place)
-            await self._chores.end(CHORE, {"blobs": blobs, "bytes": size})
-        log.info("everything was verified", blobs=blobs, size_bytes=size)
-        return True
+    async def _verify(self, position: str) -> str | None:
+        place, size = Place.at(position), 0
+        with _stops_counted():
+            page = await self.page(place, PAGE_BLOBS, None)
+            for blob in page:
+                place = Place(blob["project_id"], blob["sha256"])
+                if blob["state"] in _LOOKED_AT:
+                    await self.check(blob, paced=True)
+                    self.task.report.update(blobs=1, bytes=blob["size"])
+                    size += blob["size"]
+                if size >= STEP_BYTES:
+                    break
+        if not page:
+            log.info("everything was verified", **self.task.report)
+        return str(place) if page else None
+
+    async def _recheck(self) -> None:
+        with _stops_counted():
+            await self.recheck()
 
     async def recheck(self) -> int:
         """Look again at what is in quarantine, as far as it is due; returns how much was mended.
@@ -151,7 +159,9 @@ class Verifier:
             async for plain in self._reading.frames(blob, 0, blob["size"]):
                 metrics.verified_bytes.inc(len(plain))
                 if paced:
-                    await asyncio.sleep(len(plain) / self._bytes_per_s)
+                    pause_s = len(plain) / self._bytes_per_s
+                    progressed(pause_s)
+                    await asyncio.sleep(pause_s)
         except errors.BlobDamaged:
             return Flaw(
                 project_id=blob["project_id"],

@@ -20,7 +20,7 @@ from libs.contracts.blobs.transfers import AssetType, BeginUpload, PutPath
 from libs.contracts.values import BLOB_BYTES_MAX
 from libs.postgres import Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
-from services.blobs.failpoints import passed
+from libs.tasks import passed
 from services.blobs.model.paths import require_file_name, require_path
 from services.blobs.reading import Reading
 from services.blobs.store import Row, Store

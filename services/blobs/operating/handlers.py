@@ -1,19 +1,21 @@
 """Answers operators: what is kept and why, is it whole, collect, bring back."""
 
+from dataclasses import asdict
+
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.blobs import operations as c
 from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool, load_queries
-from services.blobs.collection.chores import BEGINNING, Chores, Place
+from libs.tasks import Pace, TaskPositions
 from services.blobs.collection.following import Following
+from services.blobs.collection.model import BEGINNING, Place
 from services.blobs.collection.rounds import Collector
 from services.blobs.collection.store import rescue
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.keeping.uses import SQL as KEEPING
 from services.blobs.keeping.verifying import Verifier
-from services.blobs.pacing import Pace
 from services.blobs.store import Row, Store, blob_of
 
 SQL = load_queries("services.blobs.operating")
@@ -35,7 +37,7 @@ class Operations:
         *,
         pool: Pool,
         store: Store,
-        chores: Chores,
+        positions: TaskPositions,
         collector: Collector,
         following: Following,
         verifier: Verifier,
@@ -44,7 +46,7 @@ class Operations:
         """Wire the parts."""
         self._pool = pool
         self._store = store
-        self._chores = chores
+        self._positions = positions
         self._collector = collector
         self._verifier = verifier
         self._archiver = archiver
@@ -188,7 +190,7 @@ class Operations:
                 row["state"]: c.Tally(blobs=row["blobs"], bytes_=row["bytes"]) for row in states
             },
             stored_bytes=sum(row["stored"] for row in states if row["state"] != "collected"),
-            chores=await self._chores.all(),
+            tasks=[c.Task(**asdict(each)) for each in await self._positions.all()],
             **dict(waiting),
         )
 

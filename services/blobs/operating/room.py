@@ -1,11 +1,5 @@
 """Wires collection, verification, the cold tier and the answers to operators."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
-
-import asyncpg
-import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
@@ -13,8 +7,7 @@ from libs.bus import Caller, serve
 from libs.contracts.blobs import operations as c
 from libs.contracts.blobs.copies import COPY_BLOB, RELEASE_BLOBS
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
-from services.blobs.collection.chores import Chores
+from libs.tasks import PeriodicTask, TaskPositions
 from services.blobs.collection.following import Following
 from services.blobs.collection.rounds import Collector
 from services.blobs.collection.settings import UpkeepSettings
@@ -25,15 +18,13 @@ from services.blobs.keeping import metrics
 from services.blobs.keeping.archiving import Archiver
 from services.blobs.keeping.uses import SQL as KEEPING
 from services.blobs.keeping.uses import Uses
-from services.blobs.keeping.verifying import CHORE as VERIFYING
+from services.blobs.keeping.verifying import TASK as VERIFYING
 from services.blobs.keeping.verifying import Verifier
 from services.blobs.migrating.handlers import Imports
 from services.blobs.operating.handlers import SQL, Operations
 from services.blobs.reading import Reading, Storages
 from services.blobs.store import Store
 from services.blobs.uploads import Uploads
-
-log = structlog.get_logger(__name__)
 
 MEASURE_INTERVAL_S = 300.0
 
@@ -50,23 +41,28 @@ class Room:
         storages: Storages,
         reading: Reading,
         uploads: Uploads,
-        chores: Chores,
+        positions: TaskPositions,
         settings: UpkeepSettings,
     ) -> None:
         """Wire the parts."""
         policy, caller = settings.policy(), Caller(client)
         self._pool = pool
         self._works = settings.collection
-        self.chores = chores
+        self._measuring = PeriodicTask("figures", self.measure, interval_s=MEASURE_INTERVAL_S)
+        self.positions = positions
         self.uses = Uses(pool)
         self.following = Following(pool, caller)
         kept = CollectionStore(pool, policy)
         self.collector = Collector(
-            chores=self.chores, store=kept, following=self.following, caller=caller, policy=policy
+            positions=self.positions,
+            store=kept,
+            following=self.following,
+            caller=caller,
+            policy=policy,
         )
         self.worker = Worker(
             pool=pool,
-            chores=self.chores,
+            positions=self.positions,
             store=kept,
             collector=self.collector,
             policy=policy,
@@ -75,7 +71,7 @@ class Room:
         )
         self.verifier = Verifier(
             pool=pool,
-            chores=self.chores,
+            positions=self.positions,
             store=store,
             storages=storages,
             reading=reading,
@@ -84,7 +80,7 @@ class Room:
         )
         self.archiver = Archiver(
             pool=pool,
-            chores=self.chores,
+            positions=self.positions,
             store=store,
             storages=storages,
             after_s=settings.archive_after_s,
@@ -94,7 +90,7 @@ class Room:
         self.operations = Operations(
             pool=pool,
             store=store,
-            chores=self.chores,
+            positions=self.positions,
             collector=self.collector,
             following=self.following,
             verifier=self.verifier,
@@ -121,28 +117,12 @@ class Room:
         serve(broker, RELEASE_BLOBS, self.following.release)
         self.following.subscribe(broker, client)
 
-    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Begin the background work; whoever called cancels it."""
-        work: dict[str, Coroutine[Any, Any, None]] = {
-            "uses": self.uses.run(),
-            "backlog": self.worker.keep_measuring(),
-            "figures": self._keep_measuring(),
-        }
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what this replica does in the background."""
+        found = [self.uses.task, self.worker.measuring, self._measuring]
         if self._works:
-            work |= {
-                "collection": self.worker.run(),
-                "verifier": self.verifier.run(),
-                "archiver": self.archiver.run(),
-            }
-        return [tasks.create_task(each, name=name) for name, each in work.items()]
-
-    async def _keep_measuring(self) -> None:
-        while True:
-            try:
-                await self.measure()
-            except (*UNREACHABLE, asyncpg.PostgresError):
-                log.warning("figures of blobs unknown")
-            await asyncio.sleep(MEASURE_INTERVAL_S)
+            found += [self.worker.task, *self.verifier.tasks(), *self.archiver.tasks()]
+        return found
 
     async def measure(self) -> None:
         """Show what is kept."""
@@ -156,7 +136,7 @@ class Room:
         metrics.archived.set(cold["blobs"])
         metrics.archived_bytes.set(cold["stored"])
         metrics.quarantined.set(await self._pool.fetchval(KEEPING.open_damage))
-        metrics.verify_age_s.set(await self._pool.fetchval(KEEPING.chore_age_s, VERIFYING) or 0)
+        metrics.verify_age_s.set(await self.positions.age_s(VERIFYING))
         used = await self._pool.fetchrow(SQL.referenced)
         assert used
         metrics.referenced_bytes.set(used["bytes"])

@@ -13,7 +13,7 @@ from libs.contracts.blobs.transfers import (
 )
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
-from services.blobs.failpoints import passed
+from libs.tasks import passed
 from services.blobs.store.committing import rescue
 from services.blobs.store.database import (
     SQL,

@@ -7,7 +7,7 @@ from libs import errors
 from libs.contracts.blobs.transfers import ClaimBlob, Usage
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool
-from services.blobs.failpoints import passed
+from libs.tasks import passed
 from services.blobs.model.frames import Frame, Span
 from services.blobs.model.tickets import Key
 from services.blobs.store.committing import rescue

@@ -21,7 +21,7 @@ from libs.contracts.collab.branches import (
 )
 from libs.contracts.collab.history import OfScene, OneOfScene
 from libs.contracts.editors import SceneEditor
-from libs.postgres import Connection
+from libs.postgres import Connection, LockKey, try_lock
 from services.collab.commits import API_CONNECTION, Commits
 from services.collab.formats import BadContent, CannotHold
 from services.collab.history import work
@@ -97,7 +97,7 @@ class BranchHandlers:
     async def merge(self, question: MergeBranch, actor: Actor) -> Merged:
         """Bring a branch's changes into its scene, or say what stands in the way."""
         async with self._merging, self._pool.acquire() as connection, connection.transaction():
-            if not await connection.fetchval(SQL.lock_branch, str(question.id)):
+            if not await try_lock(connection, LockKey.BRANCH_MERGE, question.id):
                 raise errors.ConcurrencyConflict("This branch is being merged right now.")
             return await self._merge(question, actor, connection)
 

@@ -165,10 +165,6 @@ FROM branches AS b WHERE id = $1 AND scene_id = $2 AND project_id = $3;
 -- name: close_branch
 UPDATE branches SET state = 'closed' WHERE id = $1 AND scene_id = $2 AND project_id = $3;
 
--- name: lock_branch
--- One merge of a branch at a time, over all replicas; the lock ends with the transaction.
-SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7105));
-
 -- name: add_merge
 INSERT INTO branch_merges (id, branch_id, strategy, conflicts, merged_by)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING;

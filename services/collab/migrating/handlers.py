@@ -23,6 +23,7 @@ from libs.contracts.editors import SceneEditor
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import passed
 from services.collab import heavy
 from services.collab.commits import Commits
 from services.collab.formats import jobs
@@ -34,7 +35,6 @@ from services.collab.snapshots.rendering import Packed
 from services.collab.snapshots.store import SnapshotStore
 from services.collab.snapshots.taking import Snapshots
 from services.collab.store import Store, Trust
-from services.collab.upkeep import failpoints
 from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
@@ -105,15 +105,15 @@ class MigrationHandlers:
                 return made
             found, update = made
             await self._pool.execute(SQL.begin, scene, *found, update)
-            failpoints.passed("migrating.begun")
+            passed("migrating.begun")
             known = await self._pool.fetchrow(SQL.read, scene)
             assert known is not None
         seq = 0
         for piece in await self._workers.run(jobs.cut, known["yjs_update"]):
             seq = await self._commits.commit(scene, actor, piece)
-        failpoints.passed("migrating.committed")
+        passed("migrating.committed")
         await self._pool.execute(SQL.finish, scene, seq)
-        failpoints.passed("migrating.finished")
+        passed("migrating.finished")
         return await self._conclude(scene, known)
 
     async def _migrated_before(self, scene: UUID, known: asyncpg.Record) -> SceneMigration:

@@ -10,7 +10,7 @@ from libs.contracts.events.event import Announcement
 from libs.contracts.streams import EVENTS
 from libs.contracts.subjects import PURGES_CONSUMER, SCENES_PURGED
 from libs.postgres import Pool, load_queries
-from services.collab.upkeep.failpoints import passed
+from libs.tasks import passed
 
 SQL = load_queries("services.collab.purging")
 

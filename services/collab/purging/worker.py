@@ -1,24 +1,20 @@
 """Erasing what is purged, in pieces of one transaction each; any replica goes on where one died."""
 
-import asyncio
 from uuid import UUID
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask, passed
 from services.collab.purging.consumer import SQL
 from services.collab.scenes import Scenes
-from services.collab.upkeep.failpoints import passed
 
 log = structlog.get_logger(__name__)
 
 ROWS_PER_STEP = 5000
 """Rows of a log that go in one transaction: some tenths of a second."""
 POLL_S = 5.0
-RETRY_PAUSE_S = 5.0
 SWEEP_S = 3600.0
 """For so long after its purge a scene is looked at again: an edit may have been under way."""
 SWEEP_INTERVAL_S = 60.0
@@ -38,30 +34,15 @@ class Eraser:
         """Erase in *pool*, and from the memory of *scenes*."""
         self._pool = pool
         self._scenes = scenes
-        self._wake = asyncio.Event()
+        self.task = PeriodicTask("erase_purged", self._erase, interval_s=POLL_S)
+        """Wake it when there is something to erase."""
 
-    def wake(self) -> None:
-        """There is something to erase."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            pause_s = POLL_S
-            try:
-                self._wake.clear()
-                await self._forget()
-                while await self.step():
-                    pass
-                await self._measure()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("erasing postponed", reason=repr(error)[:200])
-                pause_s = RETRY_PAUSE_S
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+    async def _erase(self) -> bool:
+        await self._forget()
+        if await self.step():
+            return True
+        await self._measure()
+        return False
 
     async def step(self) -> bool:
         """Erase some rows of one scene; False when there is nothing to do now."""

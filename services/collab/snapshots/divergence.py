@@ -5,8 +5,6 @@ stands at, as long as the log can still give it, and never with the state of now
 the log is right: repair makes the snapshot anew and writes down that it did.
 """
 
-import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,6 +16,7 @@ from prometheus_client import Counter
 from libs import errors
 from libs.contracts.collab.persistence import DivergenceReport, Severity
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask, progressed
 from services.collab import heavy
 from services.collab import store as log_store
 from services.collab.editors import SceneEditors
@@ -33,7 +32,7 @@ from services.collab.workers import JOB_TIMEOUT_S, WorkerDied, Workers
 log = structlog.get_logger(__name__)
 
 LATE_S = 5.0
-"""Sampling that is later than two pauses and this has stopped."""
+"""Sampling that is later than its pause, another interval and this has stopped."""
 FAILURES = (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable, BadUpdate, WorkerDied)
 """What reading a scene, or the database, may fail with; a later attempt may do better."""
 
@@ -68,7 +67,9 @@ class Detector:
         log: log_store.Store,
         snapshots: Snapshots,
         editors: SceneEditors,
+        *,
         workers: Workers,
+        sampling: Sampling,
     ) -> None:
         """Wire the parts."""
         self._editors = editors
@@ -76,31 +77,24 @@ class Detector:
         self._log = log
         self._snapshots = snapshots
         self._workers = workers
-        self._expected = float("-inf")
-        """By when `run` is to have looked again (monotonic)."""
+        self._sampling = sampling
+        self.task = PeriodicTask(
+            "divergence",
+            self.sample,
+            interval_s=sampling.interval_s,
+            duty=sampling.duty,
+            patience_s=sampling.interval_s + LATE_S,
+        )
 
-    @property
-    def sampling(self) -> bool:
-        """Whether `run` compares, measured by when it last did; one that hangs does not."""
-        return time.monotonic() < self._expected
-
-    async def run(self, sampling: Sampling) -> None:
-        """Compare one snapshot after the other, those first that nobody looked at, for ever."""
-        while True:
-            started, expected = time.monotonic(), self._expected
-            failed = False
-            try:
-                if scene := await self._store.claim_check(sampling.again_s):
-                    self._expected = time.monotonic() + JOB_TIMEOUT_S
-                    await self.check(scene, repair=sampling.repair)
-            except (*FAILURES, errors.AppError) as error:
-                failed = True
-                _checked.labels("failed").inc()
-                log.warning("snapshot not compared", reason=repr(error)[:200])
-            pause_s = max(sampling.interval_s, (time.monotonic() - started) / sampling.duty)
-            # One that fails does not end the time of the one before it, and adds none.
-            self._expected = expected if failed else time.monotonic() + 2 * pause_s + LATE_S
-            await asyncio.sleep(pause_s)
+    async def sample(self) -> None:
+        """Compare the snapshot that nobody looked at for longest, if any is due."""
+        try:
+            if scene := await self._store.claim_check(self._sampling.again_s):
+                progressed(JOB_TIMEOUT_S)
+                await self.check(scene, repair=self._sampling.repair)
+        except (*FAILURES, errors.AppError):
+            _checked.labels("failed").inc()
+            raise
 
     async def check(
         self, scene: UUID, *, repair: bool, requested_by: UUID | None = None

@@ -27,6 +27,7 @@ from libs.contracts.collab.persistence import (
     YjsHealth,
 )
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.collab import store as log_store
 from services.collab.snapshots import model
 from services.collab.snapshots.divergence import Detector
@@ -94,16 +95,12 @@ class Measuring:
         self._detector = detector
         self._watch = watch
         self._told = (0, 0.0, 0, 0)
+        self.task = PeriodicTask("persistence_figures", self.report, interval_s=REPORT_INTERVAL_S)
 
-    async def run(self) -> None:
-        """Report and look, until cancelled."""
-        while True:
-            try:
-                await self._report()
-                await self._show()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("figures of persistence not stored", reason=repr(error)[:200])
-            await asyncio.sleep(REPORT_INTERVAL_S)
+    async def report(self) -> None:
+        """Add what this replica did to the figures, and show those of all."""
+        await self._report()
+        await self._show()
 
     async def health(self) -> PersistenceHealth:
         """All figures; when the database cannot be asked, that itself is the answer."""
@@ -142,9 +139,7 @@ class Measuring:
         compaction = await self._store.compaction()
         load_ms = 1000 * minutes["load_seconds"] / minutes["loads"] if minutes["loads"] else None
         loads = await self._loads()
-        working = bool(minutes["reporting"]) and (
-            minutes["snapshots"] > 0 or minutes["failures"] == 0
-        )
+        working = minutes["working"] and (minutes["snapshots"] > 0 or minutes["failures"] == 0)
         sampled: bool = minutes["sampling"]
         rate = _share(found)
         age_s = counts["age_s_average"]
@@ -239,7 +234,8 @@ class Measuring:
             now[1] - before[1],
             now[2] - before[2],
             now[3] - before[3],
-            sampling=self._detector.sampling,
+            sampling=self._detector.task.is_working,
+            working=self._worker.is_working,
         )
         # Only now: what was not stored is added the next time.
         self._told = now

@@ -1,7 +1,3 @@
--- name: try_lock
--- One snapshot of a scene at a time, over all replicas; the lock ends with the transaction.
-SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7102));
-
 -- name: read
 SELECT *, extract(epoch FROM clock_timestamp() - snapshot_at)::float8 AS age_s FROM scene_snapshots WHERE scene_id = $1;
 
@@ -195,29 +191,30 @@ LIMIT $2;
 
 -- name: note_minute
 INSERT INTO persistence_minutes AS known (
-    replica, minute, loads, load_seconds, snapshots, snapshot_failures, sampling)
-VALUES ($1, date_trunc('minute', now()), $2, $3, $4, $5, $6)
+    replica, minute, loads, load_seconds, snapshots, snapshot_failures, sampling, working)
+VALUES ($1, date_trunc('minute', now()), $2, $3, $4, $5, $6, $7)
 ON CONFLICT (minute, replica) DO UPDATE SET
     loads = known.loads + excluded.loads,
     load_seconds = known.load_seconds + excluded.load_seconds,
     snapshots = known.snapshots + excluded.snapshots,
     snapshot_failures = known.snapshot_failures + excluded.snapshot_failures,
-    sampling = excluded.sampling;
+    sampling = excluded.sampling, working = excluded.working;
 
 -- name: forget_minutes
 DELETE FROM persistence_minutes WHERE minute < now() - make_interval(secs => $1);
 
 -- name: minutes
--- Over all replicas in the last $1 seconds; whether any of them reported within $2, and whether any
--- of those that did was sampling then.
+-- Over all replicas in the last $1 seconds; of those that reported within $2, whether all take
+-- snapshots, and whether any samples. Each takes those of its own scenes, so one that hangs counts.
+WITH newest AS (
+    SELECT DISTINCT ON (replica) sampling, working FROM persistence_minutes
+    WHERE minute >= now() - make_interval(secs => $2) ORDER BY replica, minute DESC
+)
 SELECT coalesce(sum(loads), 0)::bigint AS loads, sum(load_seconds) AS load_seconds,
     coalesce(sum(snapshots), 0)::bigint AS snapshots,
     coalesce(sum(snapshot_failures), 0)::bigint AS failures,
-    coalesce(max(minute) >= now() - make_interval(secs => $2), false) AS reporting,
-    (SELECT coalesce(bool_or(sampling), false) FROM (
-        SELECT DISTINCT ON (replica) sampling FROM persistence_minutes
-        WHERE minute >= now() - make_interval(secs => $2) ORDER BY replica, minute DESC
-    ) AS newest) AS sampling
+    (SELECT coalesce(bool_and(working), false) FROM newest) AS working,
+    (SELECT coalesce(bool_or(sampling), false) FROM newest) AS sampling
 FROM persistence_minutes WHERE minute >= now() - make_interval(secs => $1);
 
 -- name: newest_scene

@@ -1,14 +1,11 @@
 """All of this package, wired: the worker, the detector, the figures, and the answers."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
-
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
 from libs.contracts.collab import persistence
 from libs.postgres import Pool
+from libs.tasks import PeriodicTask
 from services.collab import store as log_store
 from services.collab.editors import SceneEditors
 from services.collab.scenes import Scenes
@@ -67,9 +64,16 @@ class Room:
             self._store, scenes, editors, workers, history_rows_max=settings.snapshot_history_rows
         )
         self.worker = SnapshotWorker(self._store, self.snapshots, editors, schedule_of(settings))
-        self.detector = Detector(self._store, log, self.snapshots, editors, workers)
+        self.detector = Detector(
+            self._store,
+            log,
+            self.snapshots,
+            editors,
+            workers=workers,
+            sampling=sampling_of(settings),
+        )
         watch = Watch(settings.replica, settings.divergence_window_s, settings.divergence_sampling)
-        self._measuring = Measuring(self._store, log, self.worker, self.detector, watch)
+        self.measuring = Measuring(self._store, log, self.worker, self.detector, watch)
 
     def serve(self, broker: NatsBroker) -> None:
         """Answer `libs.contracts.collab.persistence`."""
@@ -81,7 +85,7 @@ class Room:
             workers=self._workers,
             snapshots=self.snapshots,
             detector=self.detector,
-            measuring=self._measuring,
+            measuring=self.measuring,
             thresholds=Thresholds(settings.snapshot_interval_s, settings.snapshot_stale_s),
         )
         serve(broker, persistence.TAKE_SNAPSHOT, handlers.take)
@@ -92,14 +96,7 @@ class Room:
         serve(broker, persistence.PERSISTENCE_HEALTH, handlers.health)
         serve(broker, persistence.DIVERGENCE_STATUS, handlers.divergence)
 
-    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Begin to work; whoever started it cancels what is returned."""
-        settings = self._settings
-        work: dict[str, Coroutine[Any, Any, None]] = {
-            "snapshots": self.worker.run(),
-            "walk": self.worker.walk(),
-            "measuring": self._measuring.run(),
-        }
-        if settings.divergence_sampling:
-            work["sampling"] = self.detector.run(sampling_of(settings))
-        return [tasks.create_task(each, name=name) for name, each in work.items()]
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what this replica does in the background."""
+        found = [self.worker.task, self.worker.walking, self.measuring.task]
+        return [*found, self.detector.task] if self._settings.divergence_sampling else found

@@ -11,7 +11,7 @@ import asyncpg
 
 from libs.contracts.collab.persistence import Severity, SnapshotSource
 from libs.contracts.ids import new_id
-from libs.postgres import Connection, Pool, load_queries
+from libs.postgres import Connection, LockKey, Pool, load_queries, try_lock
 from services.collab.snapshots.rendering import RENDERING, Kept, Rendered
 
 SQL = load_queries("services.collab.snapshots")
@@ -96,7 +96,7 @@ class SnapshotStore:
     @staticmethod
     async def try_lock(scene: UUID, within: Connection) -> bool:
         """Take the snapshot lock of a scene for this transaction; false if somebody has it."""
-        return bool(await within.fetchval(SQL.try_lock, str(scene)))
+        return await try_lock(within, LockKey.SNAPSHOT, scene)
 
     async def read(self, scene: UUID, within: Connection | None = None) -> Stored | None:
         """Return the snapshot of a scene, or None."""
@@ -244,10 +244,11 @@ class SnapshotStore:
         failures: int,
         *,
         sampling: bool,
+        working: bool,
     ) -> None:
         """Add what a replica measured to its current minute."""
         await self._pool.execute(
-            SQL.note_minute, replica, loads, load_seconds, snapshots, failures, sampling
+            SQL.note_minute, replica, loads, load_seconds, snapshots, failures, sampling, working
         )
 
     async def forget_minutes(self, older_than_s: float) -> None:

@@ -5,20 +5,17 @@ scenes finds: one replica at a time, some scenes at a time. Both only say that a
 its lock the snapshot is made when the log really went further.
 """
 
-import asyncio
-import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
 from libs import errors
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.collab.editors import SceneEditors
 from services.collab.model import uuid_of
 from services.collab.snapshots.divergence import FAILURES
@@ -26,13 +23,17 @@ from services.collab.snapshots.due import DueScenes
 from services.collab.snapshots.rendering import RENDERING
 from services.collab.snapshots.store import NO_SCENE, Passed, SnapshotStore
 from services.collab.snapshots.taking import Snapshots
+from services.collab.workers import JOB_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
 
 PAUSE_S_MAX = 10.0
 """One that was slow does not make all others wait for longer."""
 LOOK_INTERVAL_S = 0.5
+PATIENCE_S = 2 * JOB_TIMEOUT_S
+"""One that takes longer hangs."""
 FAILURE_PAUSE_S = 60.0
+WALK_JITTER = 0.1
 WALK_SCENES = 500
 """Scenes of one step of the walk: about 20 ms of the database."""
 
@@ -58,6 +59,30 @@ class Schedule:
     duty_behind: float
 
 
+@dataclass(slots=True)
+class _Walk:
+    """How far a walk over all scenes has come, and what it found."""
+
+    after: UUID = NO_SCENE
+    scenes: int = 0
+    behind: int = 0
+    late: int = 0
+    age_s: float = 0.0
+    oldest: datetime | None = None
+
+    def add(self, scene: Passed, editor: str | None, schedule: Schedule) -> bool:
+        """Count a scene, written with *editor*; returns whether it needs a snapshot now."""
+        self.scenes += 1
+        if scene.since is None or scene.waits_s is None:
+            return scene.rendering != RENDERING or scene.compacted or scene.editor != editor
+        self.oldest = min(self.oldest or scene.since, scene.since)
+        self.behind += scene.waits_s > schedule.behind_s
+        if scene.age_s is not None:
+            self.late += 1
+            self.age_s += scene.age_s
+        return scene.waits_s > schedule.interval_s
+
+
 class SnapshotWorker:
     """Takes the snapshots that are due."""
 
@@ -74,7 +99,30 @@ class SnapshotWorker:
         self._snapshots = snapshots
         self._schedule = schedule
         self._due = DueScenes()
+        self._behind = False
+        self._walk: _Walk | None = None
         self.taken = self.failures = 0
+        self.task = PeriodicTask(
+            "snapshots",
+            self.take_due,
+            interval_s=LOOK_INTERVAL_S,
+            duty=self._duty,
+            rest_s_max=min(PAUSE_S_MAX, schedule.interval_s),
+            patience_s=PATIENCE_S,
+        )
+        self.walking = PeriodicTask(
+            "snapshot_walk",
+            self.walk,
+            interval_s=schedule.walk_interval_s,
+            duty=schedule.duty,
+            jitter=WALK_JITTER,
+            patience_s=PATIENCE_S,
+        )
+
+    @property
+    def is_working(self) -> bool:
+        """Whether scenes that changed get their snapshots: nothing hangs, or fails altogether."""
+        return self.task.is_working and self.walking.is_working
 
     def committed(self, scenes: Iterable[bytes]) -> None:
         """Note that scenes changed: each is due within the interval, at a time of its own."""
@@ -85,20 +133,19 @@ class SnapshotWorker:
                 interval_s = self._schedule.interval_s
                 self._due.add_between(scene, now + interval_s / 2, now + interval_s)
 
-    async def run(self) -> None:
-        """Take what is due, one scene after the other, until cancelled."""
-        while True:
-            now = time.monotonic()
-            # Removed before the work: an edit committed during it makes the scene due again.
-            if (found := self._due.pop(now)) is None:
-                await asyncio.sleep(LOOK_INTERVAL_S)
-                continue
-            due, scene = found
-            await self._attempt(scene)
-            behind = now - due > self._schedule.interval_s
-            duty = self._schedule.duty_behind if behind else self._schedule.duty
-            pause_s = (time.monotonic() - now) * (1 / duty - 1)
-            await asyncio.sleep(min(pause_s, PAUSE_S_MAX, self._schedule.interval_s))
+    async def take_due(self) -> bool:
+        """Take the snapshot that is due for longest; False when none is."""
+        now = time.monotonic()
+        # Removed before the work: an edit committed during it makes the scene due again.
+        if (found := self._due.pop(now)) is None:
+            return False
+        due, scene = found
+        self._behind = now - due > self._schedule.interval_s
+        await self._attempt(scene)
+        return True
+
+    def _duty(self) -> float:
+        return self._schedule.duty_behind if self._behind else self._schedule.duty
 
     async def _attempt(self, scene: bytes) -> None:
         try:
@@ -111,46 +158,25 @@ class SnapshotWorker:
             log.warning("snapshot failed", scene_id=str(uuid_of(scene)), reason=reason)
             self._due.add(scene, time.monotonic() + FAILURE_PAUSE_S)
 
-    async def walk(self) -> None:
-        """Walk over all scenes now and then, if no other replica does, until cancelled."""
-        interval_s = self._schedule.walk_interval_s
-        while True:
-            try:
-                if await self._store.begin_walk(interval_s * 0.9):
-                    await self._walk()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("walk over all scenes failed", reason=repr(error)[:200])
-            await asyncio.sleep(interval_s * random.uniform(0.9, 1.1))
-
-    async def _walk(self) -> None:
-        scenes = behind = late = 0
-        age_s = 0.0
-        oldest: datetime | None = None
-        after = NO_SCENE
-        while True:
-            started = time.monotonic()
-            page = await self._store.walk(after, WALK_SCENES)
-            editors = await self._editors_of(page)
-            for passed in page:
-                if passed.since is None or passed.waits_s is None:
-                    other = passed.editor != editors.get(passed.scene_id, passed.editor)
-                    if passed.rendering != RENDERING or passed.compacted or other:
-                        self._later(passed)
-                    continue
-                waits_s = passed.waits_s
-                oldest = min(oldest or passed.since, passed.since)
-                behind += waits_s > self._schedule.behind_s
-                if passed.age_s is not None:
-                    late += 1
-                    age_s += passed.age_s
-                if waits_s > self._schedule.interval_s:
-                    self._later(passed)
-            scenes += len(page)
-            if len(page) < WALK_SCENES:
-                break
-            after = page[-1].scene_id
-            await asyncio.sleep((time.monotonic() - started) * (1 / self._schedule.duty - 1))
-        await self._store.end_walk(scenes, behind, age_s / late if late else None, oldest)
+    async def walk(self) -> bool:
+        """Look at some scenes, the first ones when no replica walked lately; False at the end."""
+        walk, self._walk = self._walk, None
+        if walk is None:
+            if not await self._store.begin_walk(self._schedule.walk_interval_s * 0.9):
+                return False
+            walk = _Walk()
+        page = await self._store.walk(walk.after, WALK_SCENES)
+        editors = await self._editors_of(page)
+        for scene in page:
+            if walk.add(scene, editors.get(scene.scene_id, scene.editor), self._schedule):
+                self._later(scene)
+        if len(page) == WALK_SCENES:
+            walk.after = page[-1].scene_id
+            self._walk = walk
+            return True
+        age_s = walk.age_s / walk.late if walk.late else None
+        await self._store.end_walk(walk.scenes, walk.behind, age_s, walk.oldest)
+        return False
 
     async def _editors_of(self, page: Sequence[Passed]) -> dict[UUID, str]:
         """The key of each scene's editor; nothing while events is away."""

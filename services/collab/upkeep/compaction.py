@@ -16,12 +16,11 @@ from uuid import UUID
 
 import structlog
 
+from libs.tasks import Pace, passed
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.store import Head, Store
 from services.collab.upkeep import metrics
-from services.collab.upkeep.failpoints import passed
 from services.collab.upkeep.findings import Findings
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.replay import PAGE_ROWS, Replay, Unbuildable
 from services.collab.upkeep.store import Compaction, Policy, UpkeepStore
 

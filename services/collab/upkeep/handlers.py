@@ -15,10 +15,10 @@ from libs.contracts.collab.upkeep import (
     SceneRepair,
     SceneVerification,
 )
+from libs.tasks import Pace
 from services.collab.upkeep.compaction import Compactor
 from services.collab.upkeep.findings import Findings
 from services.collab.upkeep.integrity import Integrity, Verification
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.repair import Repairs
 from services.collab.upkeep.store import UpkeepStore
 

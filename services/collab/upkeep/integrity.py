@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.tasks import Pace
 from services.collab import updates
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.store import Head, Store
 from services.collab.upkeep import metrics
 from services.collab.upkeep.compaction import NOW, Compactor
 from services.collab.upkeep.findings import Findings, Quarantined
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.replay import Replay, Unbuildable
 from services.collab.upkeep.retention import Retention
 from services.collab.upkeep.store import UpkeepStore

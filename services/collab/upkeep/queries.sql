@@ -1,11 +1,3 @@
--- name: try_work
--- Compaction, pruning and repair of a scene: one at a time, over all replicas. They are many
--- transactions, so the lock is the session's; what each does is checked again in its own statement.
-SELECT pg_try_advisory_lock(hashtextextended($1::text, 7102));
-
--- name: end_work
-SELECT pg_advisory_unlock(hashtextextended($1::text, 7102));
-
 -- name: span
 -- Where the compacted part of a scene ends, and how far the rest is older than $2, and
 -- whether it was compacted less than $3 ago.
@@ -306,29 +298,6 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT max(created_at) AS created_at FROM compactions WHERE scene_id = scene.id
 ) AS last ON true;
-
--- name: try_sweep
--- One replica at a time; the lock ends with the connection of one that dies.
-SELECT pg_try_advisory_lock(hashtextextended($1::text, 7103));
-
--- name: end_sweep_lock
-SELECT pg_advisory_unlock(hashtextextended($1::text, 7103));
-
--- name: sweep
--- Where the sweep $1 goes on; no row while the last one ended less than $2 ago.
-INSERT INTO sweeps AS known (name, after_scene)
-VALUES ($1, '00000000-0000-0000-0000-000000000000')
-ON CONFLICT (name) DO UPDATE SET
-    begun_at = CASE WHEN known.ended_at IS NULL THEN known.begun_at ELSE now() END,
-    after_scene = CASE WHEN known.ended_at IS NULL THEN known.after_scene
-        ELSE excluded.after_scene END,
-    ended_at = NULL
-WHERE known.ended_at IS NULL OR known.ended_at <= now() - $2::interval
-RETURNING after_scene;
-
--- name: swept
--- How far it has come; $3 when it is through.
-UPDATE sweeps SET after_scene = $2, ended_at = CASE WHEN $3 THEN now() END WHERE name = $1;
 
 -- name: open_findings
 SELECT kind, count(*) AS findings FROM repairs WHERE repaired_at IS NULL GROUP BY kind;

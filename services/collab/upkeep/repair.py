@@ -4,12 +4,11 @@ from uuid import UUID
 
 import structlog
 
+from libs.tasks import Pace, passed
 from services.collab import heavy, updates
 from services.collab.store import Head, Store
 from services.collab.upkeep.compaction import NOW, Compactor, Outcome
-from services.collab.upkeep.failpoints import passed
 from services.collab.upkeep.findings import Finding, Findings
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.replay import Replay, Unbuildable
 from services.collab.upkeep.store import Compaction, UpkeepStore
 from services.collab.workers import WorkerDied, Workers

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from libs.tasks import Pace
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.store import Store, Trust
 from services.collab.upkeep import normal
 from services.collab.upkeep.normal import Normal
-from services.collab.upkeep.pacing import Pace
 from services.collab.workers import WorkerDied, Workers
 
 PAGE_ROWS = 2_000

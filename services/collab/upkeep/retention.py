@@ -5,10 +5,9 @@ from uuid import UUID
 
 import structlog
 
+from libs.tasks import Pace, passed
 from services.collab.upkeep import metrics
 from services.collab.upkeep.compaction import CHUNK_ROWS, Compactor
-from services.collab.upkeep.failpoints import passed
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.replay import Replay
 from services.collab.upkeep.store import Compaction, Policy, UpkeepStore
 

@@ -1,12 +1,11 @@
 """Wires upkeep: one place that knows all its parts."""
 
-import asyncio
-
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
 from libs.contracts.collab.upkeep import COMPACT, INSPECT, REPAIR, SCENES, VERIFY
-from libs.postgres import Pool
+from libs.postgres import AdvisoryLocks, Pool
+from libs.tasks import PeriodicTask, TaskPositions
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -30,13 +29,14 @@ class Parts:
         self,
         *,
         pool: Pool,
+        locks: AdvisoryLocks,
         store: Store,
         scenes: Scenes,
         workers: Workers,
         settings: CollabSettings,
     ) -> None:
         """Wire the parts."""
-        self.upkeep, self.findings = UpkeepStore(pool), Findings(pool)
+        self.upkeep, self.findings = UpkeepStore(pool, locks), Findings(pool)
         policy, replay = policy_of(settings), Replay(store, scenes, workers)
         self.compactor = Compactor(
             store=store,
@@ -73,6 +73,7 @@ class Room:
         self,
         *,
         pool: Pool,
+        locks: AdvisoryLocks,
         store: Store,
         scenes: Scenes,
         rollups: Rollups,
@@ -82,7 +83,14 @@ class Room:
         """Wire the parts; *workers* are those that joins do not wait for."""
 
         def parts() -> Parts:
-            return Parts(pool=pool, store=store, scenes=scenes, workers=workers, settings=settings)
+            return Parts(
+                pool=pool,
+                locks=locks,
+                store=store,
+                scenes=scenes,
+                workers=workers,
+                settings=settings,
+            )
 
         # Who asks does not wait for the background, which rests most of the time.
         asked, background = parts(), parts()
@@ -97,6 +105,7 @@ class Room:
         self._worker = Upkeep(
             settings=settings,
             upkeep=background.upkeep,
+            positions=TaskPositions(pool, locks),
             scenes=scenes,
             rollups=rollups,
             compactor=background.compactor,
@@ -114,6 +123,6 @@ class Room:
         serve(broker, COMPACT, handlers.compact)
         serve(broker, SCENES, handlers.scenes)
 
-    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Begin the background work, if this replica is to do any; whoever called cancels it."""
-        return [tasks.create_task(self._worker.run(), name="upkeep")] if self._works else []
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what this replica does in the background, if it is to do anything."""
+        return self._worker.tasks() if self._works else []

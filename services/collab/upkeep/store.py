@@ -1,15 +1,14 @@
 """What upkeep reads and writes in PostgreSQL beyond the log and the heads."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
-from libs.postgres import Connection, Pool, load_queries
-from libs.postgres.pool import UNREACHABLE
+from libs.postgres import AdvisoryLocks, Connection, LockKey, Pool, load_queries
 from services.collab.updates import checksum
 
 SQL = load_queries("services.collab.upkeep")
@@ -71,35 +70,19 @@ class Policy:
 
 
 class UpkeepStore:
-    """Speaks SQL to compactions, editing sessions, findings and sweeps."""
+    """Speaks SQL to compactions, editing sessions and findings."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Use *pool*."""
+    def __init__(self, pool: Pool, locks: AdvisoryLocks) -> None:
+        """Use *pool*, and *locks* for what one replica at a time does."""
         self._pool = pool
+        self._locks = locks
 
-    @asynccontextmanager
-    async def working(self, scene: UUID) -> AsyncGenerator[bool]:
-        """Hold the work on *scene*, over all replicas; False when somebody else does."""
-        async with self._locked(SQL.try_work, SQL.end_work, str(scene)) as taken:
-            yield taken
+    def working(self, scene: UUID) -> AbstractAsyncContextManager[bool]:
+        """Hold the work on *scene*, over all replicas; gives False when somebody else does.
 
-    @asynccontextmanager
-    async def sweeping(self, name: str) -> AsyncGenerator[bool]:
-        """Be the replica that sweeps; False when another one is."""
-        async with self._locked(SQL.try_sweep, SQL.end_sweep_lock, name) as taken:
-            yield taken
-
-    @asynccontextmanager
-    async def _locked(self, lock: str, unlock: str, name: str) -> AsyncGenerator[bool]:
-        async with self._pool.acquire() as connection:
-            taken = bool(await connection.fetchval(lock, name))
-            try:
-                yield taken
-            finally:
-                # A broken connection has let go of it already.
-                if taken:
-                    with suppress(*UNREACHABLE):
-                        await connection.execute(unlock, name)
+        It is many transactions; what each does is checked again in its own statement.
+        """
+        return self._locks.hold(LockKey.SCENE_UPKEEP, scene)
 
     async def span(self, scene: UUID, age: timedelta, pause: timedelta) -> Span:
         """Which part of the log of *scene* is older than *age* and in no compacted row."""
@@ -241,14 +224,6 @@ class UpkeepStore:
         """The next *limit* scenes that have a log, by id."""
         rows = await self._pool.fetch(SQL.scenes_after, scene, limit)
         return [row["scene_id"] for row in rows]
-
-    async def sweep(self, name: str, interval: timedelta) -> UUID | None:
-        """After which scene the sweep *name* goes on; None when it is not time yet."""
-        return await self._pool.fetchval(SQL.sweep, name, interval)
-
-    async def swept(self, name: str, scene: UUID, *, through: bool) -> None:
-        """The sweep has come to *scene*, or *through* all."""
-        await self._pool.execute(SQL.swept, name, scene, through)
 
     @asynccontextmanager
     async def _lazily(self) -> AsyncGenerator[Connection]:

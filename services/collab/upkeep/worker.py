@@ -1,12 +1,7 @@
-"""The background of upkeep, in every replica: a slow walk over all scenes, and urgent repairs.
-
-Pages of scenes are taken in turn by whichever replica comes first; the place is kept in the
-database, so what a dead replica left is met by the next walk, and nobody does a page twice.
-"""
+"""The background of upkeep, in every replica: a slow walk over all scenes, and urgent repairs."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,12 +10,12 @@ import structlog
 
 from libs.postgres.pool import UNREACHABLE
 from libs.process import FOR_EVER
+from libs.tasks import Pace, PeriodicTask, SharedTask, TaskPositions, progressed
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.upkeep.compaction import Compactor, Outcome
 from services.collab.upkeep.integrity import Integrity
-from services.collab.upkeep.pacing import Pace
 from services.collab.upkeep.repair import Repairs
 from services.collab.upkeep.replay import Unbuildable
 from services.collab.upkeep.retention import Retention
@@ -32,8 +27,8 @@ log = structlog.get_logger(__name__)
 PAGE_SCENES = 200
 """Scenes looked at in one query, about 10 ms of the server."""
 VERIFY_SCENES = 5
-POLL_S_MAX = 15.0
-"""A replica asks at least so often whether the next walk is due."""
+MEND_INTERVAL_S = 60.0
+"""Damage that is met wakes the repairs at once; nothing is waiting when they look by themselves."""
 DAMAGED_MAX = 10_000
 BUSY_PAUSE_S = 1.0
 RETRY_PAUSE_S = 600.0
@@ -55,14 +50,19 @@ def policy_of(settings: CollabSettings) -> Policy:
     )
 
 
+def _scene_of(position: str) -> UUID:
+    return UUID(position) if position else UUID(int=0)
+
+
 class Upkeep:
-    """Walks, verifies and repairs until cancelled."""
+    """Walks over all scenes, verifies and repairs."""
 
     def __init__(
         self,
         *,
         settings: CollabSettings,
         upkeep: UpkeepStore,
+        positions: TaskPositions,
         scenes: Scenes,
         rollups: Rollups,
         compactor: Compactor,
@@ -80,57 +80,42 @@ class Upkeep:
         self._integrity = integrity
         self._repairs = repairs
         self._damaged: dict[UUID, list[tuple[str, int]]] = {}
-        self._found = asyncio.Event()
         self._postponed: dict[UUID, float] = {}
         """Scenes that cannot be compacted now, and when to try again (monotonic)."""
         self._tried: dict[UUID, float] = {}
         """When what failed before was last tried again, per scene (monotonic)."""
+        self._walking = SharedTask(
+            "upkeep",
+            self._walk,
+            positions=positions,
+            every_s=settings.upkeep_interval_s,
+            duty=settings.upkeep_duty,
+        )
+        self._verifying = SharedTask(
+            "verify", self._verify, positions=positions, every_s=settings.verify_interval_s
+        )
+        self._mending = PeriodicTask("mend", self._mend, interval_s=MEND_INTERVAL_S)
         scenes.on_damage = self._note
 
-    async def run(self) -> None:
-        """Do all of it until cancelled."""
-        settings = self._settings
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._often(settings.upkeep_interval_s, self._walk))
-            tasks.create_task(self._often(settings.verify_interval_s, self._verify))
-            tasks.create_task(self._mend())
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what this replica does in the background."""
+        return [self._walking, self._verifying, self._mending]
 
     def _note(self, scene: UUID, kind: str, seq: int) -> None:
         if len(self._damaged) < DAMAGED_MAX:
             found = self._damaged.setdefault(scene, [])
             if (kind, seq) not in found:
                 found.append((kind, seq))
-        self._found.set()
+        self._mending.wake()
 
-    async def _often(self, interval_s: float, page: Callable[[], Awaitable[bool]]) -> None:
-        """Do page after page; *page* tells whether there may be another one now."""
-        while True:
-            more = False
-            try:
-                more = await page()
-            except (*UNREACHABLE, asyncpg.PostgresError, WorkerDied) as error:
-                log.warning("upkeep interrupted", reason=repr(error)[:200])
-            except Exception:
-                # Edits do not depend on upkeep, so its bugs must not end them.
-                log.exception("upkeep failed")
-            if not more:
-                await asyncio.sleep(min(interval_s, POLL_S_MAX))
-
-    async def _walk(self) -> bool:
+    async def _walk(self, position: str) -> str | None:
         """Find what is due among the next scenes, and do it."""
-        interval = timedelta(seconds=self._settings.upkeep_interval_s)
-        async with self._upkeep.sweeping("upkeep") as mine:
-            after = await self._upkeep.sweep("upkeep", interval) if mine else None
-            if after is None:
-                return False
-            pace = Pace(self._settings.upkeep_duty)
-            scenes = await self._upkeep.scenes_after(after, PAGE_SCENES)
-            for due in await self._upkeep.due(scenes, self._policy):
-                await self._attend(due)
-            await pace.rest()
-            last = len(scenes) < PAGE_SCENES
-            await self._upkeep.swept("upkeep", scenes[-1] if scenes else after, through=last)
-            return not last
+        after = _scene_of(position)
+        scenes = await self._upkeep.scenes_after(after, PAGE_SCENES)
+        for due in await self._upkeep.due(scenes, self._policy):
+            await self._attend(due)
+            progressed()
+        return str(scenes[-1]) if len(scenes) == PAGE_SCENES else None
 
     async def _attend(self, due: Due) -> None:
         if due.tail:
@@ -156,34 +141,25 @@ class Upkeep:
             # One scene that cannot be kept up must not end the walk for all others.
             log.exception("upkeep of a scene failed", scene_id=str(due.scene))
 
-    async def _verify(self) -> bool:
+    async def _verify(self, position: str) -> str | None:
         """Check the next scenes for damage."""
-        interval = timedelta(seconds=self._settings.verify_interval_s)
-        async with self._upkeep.sweeping("verify") as mine:
-            after = await self._upkeep.sweep("verify", interval) if mine else None
-            if after is None:
-                return False
-            scenes = await self._upkeep.scenes_after(after, VERIFY_SCENES)
-            for scene in scenes:
-                try:
-                    await self._integrity.verify(scene, Pace(self._settings.verify_duty))
-                except Unbuildable:
-                    log.error("scene cannot be verified", scene_id=str(scene))  # noqa: TRY400
-            last = len(scenes) < VERIFY_SCENES
-            await self._upkeep.swept("verify", scenes[-1] if scenes else after, through=last)
-            return not last
+        scenes = await self._upkeep.scenes_after(_scene_of(position), VERIFY_SCENES)
+        for scene in scenes:
+            try:
+                await self._integrity.verify(scene, Pace(self._settings.verify_duty))
+            except Unbuildable:
+                log.error("scene cannot be verified", scene_id=str(scene))  # noqa: TRY400
+            progressed()
+        return str(scenes[-1]) if len(scenes) == VERIFY_SCENES else None
 
     async def _mend(self) -> None:
         """Repair what readers and checks met, at once."""
-        while True:
-            await self._found.wait()
-            self._found.clear()
-            for scene in list(self._damaged):
-                found = self._damaged.pop(scene)
-                if not await self._mended(scene, found):
-                    for kind, seq in found:
-                        self._note(scene, kind, seq)
-                    await asyncio.sleep(BUSY_PAUSE_S)
+        for scene in list(self._damaged):
+            found = self._damaged.pop(scene)
+            if not await self._mended(scene, found):
+                for kind, seq in found:
+                    self._note(scene, kind, seq)
+                await asyncio.sleep(BUSY_PAUSE_S)
 
     async def _mended(self, scene: UUID, found: list[tuple[str, int]]) -> bool:
         """Whether *scene* need not be looked at again."""

@@ -5,12 +5,10 @@ transaction that makes the bundle, ends the job and drops what it staged; before
 nothing, after it there is everything, and asked again it answers the same.
 """
 
-import asyncio
 import hashlib
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from pydantic import TypeAdapter
 
@@ -29,8 +27,7 @@ from libs.contracts.events.bundles import (
 from libs.contracts.events.manuscript import Done
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
-from services.events import failpoints
+from libs.tasks import PeriodicTask, passed
 from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
 from services.events.bundles.steps import read, require_permitted
 from services.events.bundles.store import SQL
@@ -93,13 +90,13 @@ class Jobs:
             await connection.execute(
                 SQL.stage, project_id, job_id, question.part, digest, operations
             )
-            failpoints.passed("jobs.staged")
+            passed("jobs.staged")
             await connection.execute(SQL.advance_job, project_id, job_id, len(operations))
-            failpoints.passed("jobs.advanced")
+            passed("jobs.advanced")
             return _staged(await _lock(tx, job_id, actor))
 
         staged = await self._store.command(cause_of(actor, job_id), work)
-        failpoints.passed("jobs.kept")
+        passed("jobs.kept")
         return staged
 
     async def commit(self, question: CommitJob, actor: Actor) -> Committed:
@@ -123,7 +120,7 @@ class Jobs:
                     raise errors.Conflict(
                         "Not all parts were staged.", expectedPart=job["parts"] + 1
                     )
-                failpoints.passed("jobs.claimed")
+                passed("jobs.claimed")
                 require_visible(await tx.row(PROJECT, project_id))
                 staged = await tx.connection.fetch(SQL.staged, project_id, job_id)
                 operations = [
@@ -134,15 +131,15 @@ class Jobs:
                 steps = read(operations, project_id, at=now_as_json())
                 require_permitted(steps, question.may)
                 await carry_out(tx, steps, project_id, vouched=actor.vouched)
-                failpoints.passed("jobs.appended")
+                passed("jobs.appended")
                 await tx.connection.execute(SQL.end_job, project_id, job_id, "committed")
-                failpoints.passed("jobs.ended")
+                passed("jobs.ended")
                 await tx.connection.execute(SQL.drop_staged, project_id, job_id)
-                failpoints.passed("jobs.dropped")
+                passed("jobs.dropped")
             return await committed(tx, project_id, bundle_id)
 
         done = await self._store.command(cause, work)
-        failpoints.passed("jobs.committed")
+        passed("jobs.committed")
         return done
 
     async def abandon(self, question: AbandonJob, actor: Actor) -> Done:
@@ -175,15 +172,8 @@ class JobExpiry:
         """Work on *pool*; a job may be silent for *kept_s* seconds."""
         self._pool = pool
         self._kept_s = kept_s
-
-    async def run(self) -> None:
-        """Work every EXPIRY_INTERVAL_S until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("expiry of jobs postponed", reason=repr(error)[:200])
-            await asyncio.sleep(min(EXPIRY_INTERVAL_S, self._kept_s))
+        interval_s = min(EXPIRY_INTERVAL_S, kept_s)
+        self.task = PeriodicTask("expire_jobs", self.once, interval_s=interval_s)
 
     async def once(self) -> None:
         """Do all there is to do now."""

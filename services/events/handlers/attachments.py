@@ -9,7 +9,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.blobs.transfers import SettleClaim, Settled
 from libs.contracts.events.files import AttachFile, CreateWithFile, DetachFile
 from libs.contracts.events.manuscript import Document
-from services.events.failpoints import passed
+from libs.tasks import passed
 from services.events.handlers.action import (
     cause_of,
     claim_of,

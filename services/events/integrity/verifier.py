@@ -1,14 +1,10 @@
 """Walking through the whole log, for ever and slowly: corruption is found before it is needed."""
 
-import asyncio
-import time
-
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
 from libs.postgres import Connection, Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.events.integrity.chain import Finding, Head
 from services.events.integrity.log import SQL, heads, read
 from services.events.integrity.quarantine import open_now, set_aside
@@ -19,7 +15,6 @@ TIME_SHARE_MAX = 0.02
 """Of this process; a log of a million events takes about an hour."""
 PAGE_EVENTS = 1000
 ROUND_PAUSE_S = 3600.0
-RETRY_PAUSE_S = 30.0
 
 _verified = Counter("scriptorium_events_verified_total", "Events whose checksum was recomputed.")
 _whole = Gauge(
@@ -40,22 +35,7 @@ class Verifier:
     ) -> None:
         """Read from *pool*, for at most *share* of the time, and pause between two rounds."""
         self._pool = pool
-        self._share = share
-        self._pause_s = pause_s
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            started = time.perf_counter()
-            try:
-                went_on = await self.step()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("verification postponed", reason=repr(error)[:200])
-                await asyncio.sleep(RETRY_PAUSE_S)
-                continue
-            worked_s = time.perf_counter() - started
-            rest_s = worked_s / self._share - worked_s if went_on else self._pause_s
-            await asyncio.sleep(rest_s)
+        self.task = PeriodicTask("verify", self.step, interval_s=pause_s, duty=share)
 
     async def step(self) -> bool:
         """Verify one page; returns whether there is more to do in this round.

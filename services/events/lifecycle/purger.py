@@ -7,7 +7,6 @@ that one are erased, once all of them are announced; the last one holds the chec
 continues, so the chain still verifies.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,8 +17,8 @@ from prometheus_client import Counter, Gauge
 
 from libs import errors
 from libs.contracts.events.lifecycle import PurgeReason, PurgeState
-from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.postgres import LockKey, Pool, try_lock
+from libs.tasks import PeriodicTask
 from services.events.lifecycle.below import all_below, directly_below, mentioning, names_that_end
 from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
 from services.events.model.actions import PURGED
@@ -73,24 +72,16 @@ class Purger:
         self._kept_days = deleted_kept_days
         self._orders = Orders(store, pool)
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        retire_at = measure_at = 0.0
-        clock = asyncio.get_running_loop().time
-        while True:
-            worked = False
-            try:
-                worked = await self.step()
-                if clock() >= retire_at:
-                    await self.retire()
-                    retire_at = clock() + RETENTION_INTERVAL_S
-                if clock() >= measure_at:
-                    await self._measure()
-                    measure_at = clock() + MEASURE_INTERVAL_S
-            except (*UNREACHABLE, asyncpg.PostgresError, errors.Unavailable) as error:
-                log.warning("purge postponed", reason=repr(error)[:FAILURE_CHARS_MAX])
-            if not worked:
-                await asyncio.sleep(IDLE_S)
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background."""
+        return [
+            PeriodicTask("purge", self.step, interval_s=IDLE_S),
+            PeriodicTask("retire_deleted", self._retire, interval_s=RETENTION_INTERVAL_S),
+            PeriodicTask("purge_figures", self._measure, interval_s=MEASURE_INTERVAL_S),
+        ]
+
+    async def _retire(self) -> None:
+        await self.retire()
 
     async def retire(self) -> int:
         """Order the purge of what was deleted longer ago than it is kept; returns how many."""
@@ -111,7 +102,7 @@ class Purger:
         cause = system_cause(purge["project_id"], purge["requested_by"], purge["purge_id"])
 
         async def work(tx: Transaction) -> bool:
-            if not await tx.connection.fetchval(SQL.lock):
+            if not await try_lock(tx.connection, LockKey.PURGE):
                 return False  # another replica is at it
             now = await tx.connection.fetchrow(SQL.next)
             if now is None or now["purge_id"] != purge["purge_id"]:

@@ -37,10 +37,6 @@ WHERE a.project_id = $2
 ON CONFLICT (aggregate_id) DO UPDATE SET purge_id = excluded.purge_id
 WHERE tombstones.buried_at IS NULL;
 
--- name: lock
--- One purge at a time, in all replicas: they could be of each other's things.
-SELECT pg_try_advisory_xact_lock(6111, 5);
-
 -- name: next
 SELECT * FROM purges WHERE state NOT IN ('done', 'failed') AND not_before <= now()
 ORDER BY requested_at, purge_id LIMIT 1;

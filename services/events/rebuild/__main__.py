@@ -15,7 +15,8 @@ from uuid import UUID
 import asyncpg
 import uvloop
 
-from libs.postgres import Connection, Pool, connect
+from libs.postgres import Connection, LockKey, Pool, connect
+from libs.postgres.locks import try_session_lock, unlock, wait_for_session_lock
 from libs.postgres.pool import UNREACHABLE
 from libs.process import settled
 from services.events.integrity.log import SQL as LOG
@@ -51,13 +52,13 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
             if not connection.is_closed():
                 if into is None:
                     await connection.execute(tables.filled("drop_schema", schema))
-                await connection.execute(tables.SQL.unlock)
+                await unlock(connection, LockKey.REBUILD)
 
 
 async def _lock(connection: Connection) -> bool:
     """Take the lock of rebuilds; false when another one keeps it."""
     for _ in range(LOCK_TRIES):
-        if await connection.fetchval(tables.SQL.lock):
+        if await try_session_lock(connection, LockKey.REBUILD):
             return True
         # One that was killed keeps it until PostgreSQL notices.
         await asyncio.sleep(LOCK_PAUSE_S)
@@ -82,7 +83,9 @@ async def _rebuild(
     _say(step="prove", done=0, all=1)
     await tables.make_keys(connection, schema)
     if do_swap:
-        await connection.execute(tables.SQL.keep_past)
+        # The archivist moves nothing and no purge takes away events until this is released: what a
+        # bundle folds into stays what it was.
+        await wait_for_session_lock(connection, LockKey.PAST)
     try:
         async with connection.transaction(isolation="repeatable_read"):
             changed, later = await catch_up(connection, schema)
@@ -123,7 +126,7 @@ async def _rebuild(
         return answer
     finally:
         if do_swap and not connection.is_closed():
-            await connection.execute(tables.SQL.release_past)
+            await unlock(connection, LockKey.PAST)
 
 
 def _flaws(folded: Folded) -> list[dict[str, Any]]:

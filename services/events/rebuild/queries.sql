@@ -1,21 +1,6 @@
 -- Names in braces are filled in from services.events.model and from the schema asked for, which
 -- must be a plain word; nothing comes from a request.
 
--- name: lock
--- One rebuild at a time.
-SELECT pg_try_advisory_lock(6111, 4);
-
--- name: unlock
-SELECT pg_advisory_unlock(6111, 4);
-
--- name: keep_past
--- The archivist moves nothing and no purge takes away events until this is released: what a bundle
--- folds into stays what it was.
-SELECT pg_advisory_lock(6111, 3);
-
--- name: release_past
-SELECT pg_advisory_unlock(6111, 3);
-
 -- name: remake_heads
 -- The ends of chains that are lost, from the last event of each, or the last that was forgotten.
 WITH lost AS (

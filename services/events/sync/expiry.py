@@ -1,15 +1,8 @@
 """Forgetting what peers were answered long ago; what they pushed is never forgotten."""
 
-import asyncio
-
-import asyncpg
-import structlog
-
 from libs.postgres import Pool
-from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.events.sync.push import SQL
-
-log = structlog.get_logger(__name__)
 
 ANSWERS_KEPT_DAYS = 30
 INTERVAL_S = 3600.0
@@ -24,15 +17,7 @@ class AnswerExpiry:
     def __init__(self, pool: Pool) -> None:
         """Work on *pool*."""
         self._pool = pool
-
-    async def run(self) -> None:
-        """Work every INTERVAL_S until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
-                log.warning("expiry of sync answers postponed", reason=repr(error)[:200])
-            await asyncio.sleep(INTERVAL_S)
+        self.task = PeriodicTask("expire_sync_answers", self.once, interval_s=INTERVAL_S)
 
     async def once(self) -> None:
         """Do all there is to do now."""

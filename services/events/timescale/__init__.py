@@ -2,14 +2,13 @@
 
 import structlog
 
-from libs.postgres import Connection, Pool, connect, load_queries
+from libs.postgres import Connection, LockKey, Pool, connect, load_queries, wait_for_lock
 
 log = structlog.get_logger(__name__)
 
 SQL = load_queries("services.events.timescale")
 ADOPTION_S_MAX = 6 * 3600.0
 NEVER_DAYS = 36_500
-_LOCK = 0x5C21_7001  # that of the migrations: adoption is one that depends on the server
 
 
 async def is_adopted(connection: Pool | Connection) -> bool:
@@ -33,7 +32,8 @@ async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -
             if not await connection.fetchval(SQL.installed):
                 return False
             async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                # That of the migrations: adoption is one that depends on the server.
+                await wait_for_lock(connection, LockKey.MIGRATION)
                 if await connection.fetchval(SQL.adopted):
                     return True
                 days = NEVER_DAYS if compress_after_days is None else compress_after_days

@@ -19,7 +19,7 @@ from libs.contracts.events.workspaces import (
     StartInstance,
     StartTemplate,
 )
-from libs.postgres import Connection, Pool
+from libs.postgres import Connection, LockKey, Pool, wait_for_lock
 from services.events.workspaces.packages import require_whole
 from services.events.workspaces.planting import planted_id
 from services.events.workspaces.store import SQL, within
@@ -94,7 +94,7 @@ class JobRequests:
         project_id = None if package else actor.scope()
 
         async def work(connection: Connection) -> Job:
-            await connection.execute(SQL.lock_person, actor.user_id)
+            await wait_for_lock(connection, LockKey.PERSON, actor.user_id)
             known = await connection.fetchrow(SQL.job, job_id)
             if known is None:
                 if (await connection.fetchval(SQL.open_jobs, actor.user_id) or 0) >= JOBS_OPEN_MAX:

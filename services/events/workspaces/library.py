@@ -21,6 +21,7 @@ from libs.contracts.events.workspaces import (
     Thing,
 )
 from libs.contracts.ids import new_id
+from libs.postgres import LockKey, wait_for_lock
 from services.events.bundles.commit import bundle_metadata, carry_out, committed
 from services.events.bundles.steps import Create, Step, require_permitted
 from services.events.handlers.action import cause_of, claim_of, require_visible
@@ -73,7 +74,7 @@ class Libraries:
             known = await tx.connection.fetchval(SQL.library, person)
             if known is not None:
                 return known
-            await tx.connection.execute(SQL.lock_person, person)
+            await wait_for_lock(tx.connection, LockKey.PERSON, person)
             known = await tx.connection.fetchval(SQL.library, person)
             if known is not None:
                 return known

@@ -19,7 +19,7 @@ from libs.contracts.events.workspaces import (
     ReadPage,
     TakePackage,
 )
-from libs.postgres import Connection, Pool
+from libs.postgres import Connection, LockKey, Pool, wait_for_lock
 from libs.postgres.pool import UNREACHABLE
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import SCENE
@@ -55,7 +55,7 @@ class Packages:
         Numbering.of(question.head)
 
         async def work(connection: Connection) -> Done:
-            await connection.execute(SQL.lock_person, actor.user_id)
+            await wait_for_lock(connection, LockKey.PERSON, actor.user_id)
             await self._require_room(connection, question.package_id, actor)
             head = question.head.model_dump(mode="json")
             made = await connection.fetchval(

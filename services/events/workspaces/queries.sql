@@ -150,10 +150,6 @@ INSERT INTO workspace_jobs (
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (job_id) DO NOTHING RETURNING job_id;
 
--- name: lock_person
--- Limits of one person are counted by one at a time.
-SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 6141));
-
 -- name: open_jobs
 SELECT count(*) FROM workspace_jobs WHERE user_id = $1 AND status = 'running';
 
@@ -166,13 +162,6 @@ SELECT * FROM workspace_jobs WHERE job_id = $1 FOR UPDATE;
 -- name: due_jobs
 SELECT job_id FROM workspace_jobs WHERE status = 'running' AND due_at <= now()
 ORDER BY due_at LIMIT $1;
-
--- name: try_hold_job
--- For the session: whoever holds a job and dies lets go of it at once.
-SELECT pg_try_advisory_lock(hashtextextended($1::uuid::text, 6142));
-
--- name: release_job
-SELECT pg_advisory_unlock(hashtextextended($1::uuid::text, 6142));
 
 -- name: try_job
 -- Counted before anything is done, because a try may end without a word.

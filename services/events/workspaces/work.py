@@ -15,8 +15,8 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events.bundles import BundleType
 from libs.contracts.events.workspaces import TEMPLATES_MAX, Head, JobStep
-from libs.postgres import Connection, Pool
-from services.events import failpoints
+from libs.postgres import Connection, LockKey, Pool, wait_for_lock
+from libs.tasks import passed
 from services.events.bundles.commit import bundle_metadata
 from services.events.handlers.action import cause_of
 from services.events.store import Store, Transaction
@@ -68,16 +68,16 @@ class Work:
         package_id, project_id = job["package_id"], job["project_id"]
         await self._tell(job, "reading", 0, 0)
         await take(self._pool, package_id, project_id, job["user_id"])
-        failpoints.passed("workspaces.taken")
+        passed("workspaces.taken")
         actor = Actor(user_id=job["user_id"], project_id=project_id)
 
         async def progress(done: int, total: int, _: int) -> None:
             await self._tell(job, "reading", done, total)
-            failpoints.passed("workspaces.reading")
+            passed("workspaces.reading")
 
         async with self._pool.acquire() as connection:
             await self._texts.read(connection, package_id, actor, progress)
-        failpoints.passed("workspaces.read")
+        passed("workspaces.read")
 
     async def _check(self, job: JobRow) -> None:
         async def progress(done: int, total: int, _: int) -> None:
@@ -102,7 +102,7 @@ class Work:
     async def _write(self, job: JobRow) -> None:
         async def progress(done: int, total: int, upto: int) -> None:
             await self._tell(job, "writing", done, total, written=upto)
-            failpoints.passed("workspaces.writing")
+            passed("workspaces.writing")
 
         await self._tell(job, "writing", 0, 0)
         actor = Actor(user_id=job["user_id"], project_id=job["target_id"])
@@ -115,19 +115,19 @@ class Work:
                 progress,
                 after=job["written"],
             )
-        failpoints.passed("workspaces.written")
+        passed("workspaces.written")
 
     async def _copy_files(self, job: JobRow, place: UUID, step: JobStep) -> frozenset[str]:
         """Let a place have the bytes that the package refers to; returns those that are missing."""
 
         async def progress(done: int, total: int) -> None:
             await self._tell(job, step, done, total)
-            failpoints.passed("workspaces.copying")
+            passed("workspaces.copying")
 
         actor = Actor(user_id=job["user_id"], project_id=place)
         async with self._pool.acquire() as connection:
             missing = await self._files.copy(connection, job["package_id"], actor, progress)
-        failpoints.passed("workspaces.copied")
+        passed("workspaces.copied")
         return missing
 
     async def _finish(self, job: JobRow, missing: frozenset[str]) -> None:
@@ -139,7 +139,7 @@ class Work:
             Actor(user_id=job["user_id"], project_id=job["target_id"]),
             missing=missing,
         )
-        failpoints.passed("workspaces.claimed")
+        passed("workspaces.claimed")
 
         async def work(tx: Transaction) -> None:
             if not await _is_running(tx.connection, job):
@@ -147,10 +147,10 @@ class Work:
             await self._plant(tx, job, claims)
             await self._end(tx.connection, job, missing)
             await tx.connection.execute(SQL.drop_package, job["package_id"])
-            failpoints.passed("workspaces.finishing")
+            passed("workspaces.finishing")
 
         await self._store.command(self._cause(job), work)
-        failpoints.passed("workspaces.finished")
+        passed("workspaces.finished")
 
     async def _keep(self, job: JobRow, missing: frozenset[str]) -> None:
         details, owner_id = job["details"], job["user_id"]
@@ -159,7 +159,7 @@ class Work:
             connection = tx.connection
             if not await _is_running(connection, job):
                 return
-            await connection.execute(SQL.lock_person, owner_id)
+            await wait_for_lock(connection, LockKey.PERSON, owner_id)
             if (await connection.fetchval(SQL.own_templates, owner_id) or 0) >= TEMPLATES_MAX:
                 raise errors.LimitReached(f"A person may have {TEMPLATES_MAX} templates.")
             await connection.execute(

@@ -1,6 +1,5 @@
 """Who carries jobs on: any replica, one job after the other, until each is done or has failed."""
 
-import asyncio
 from uuid import UUID
 
 import asyncpg
@@ -8,8 +7,9 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from libs import errors
-from libs.postgres import Pool
+from libs.postgres import AdvisoryLocks, LockKey, Pool
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import PeriodicTask
 from services.events.workspaces.files import Files
 from services.events.workspaces.store import SQL
 from services.events.workspaces.work import JobRow, Work
@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 POLL_INTERVAL_S = 1.0
 """How soon a job that another replica took in, or left behind, is found."""
 DUE_AT_ONCE = 10
+JOB_PATIENCE_S = 1800.0
+"""A job that takes longer hangs, or has nobody who could know."""
 TRIES_MAX = 40
 """About half an hour of a part being away, or of processes dying at the same step."""
 TRY_DELAY_S_FIRST = 0.5
@@ -48,40 +50,28 @@ class Worker:
         self._files = files
         self._pool = pool
         self._kept_s = kept_s
-        self._wake = asyncio.Event()
+        self._locks = AdvisoryLocks(pool)
+        self._task = PeriodicTask(
+            "workspace_jobs", self.once, interval_s=POLL_INTERVAL_S, patience_s=JOB_PATIENCE_S
+        )
+        self._expiring = PeriodicTask("expire_packages", self.expire, interval_s=EXPIRY_INTERVAL_S)
 
     def wake(self) -> None:
         """Look at once whether something is due."""
-        self._wake.set()
+        self._task.wake()
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        expire_at = 0.0
-        loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            busy = False
-            try:
-                busy = await self.once()
-                if loop.time() >= expire_at:
-                    await self.expire()
-                    expire_at = loop.time() + EXPIRY_INTERVAL_S
-            except (*UNREACHABLE, asyncpg.PostgresError, errors.AppError) as error:
-                log.warning("jobs of workspaces postponed", reason=repr(error)[:200])
-            if not busy:
-                await self._rest()
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background."""
+        return [self._task, self._expiring]
 
     async def once(self) -> bool:
         """Carry on one job that is due; returns whether there was one that nobody else had."""
         for row in await self._pool.fetch(SQL.due_jobs, DUE_AT_ONCE):
             job_id: UUID = row["job_id"]
-            async with self._pool.acquire() as guard:
-                if not await guard.fetchval(SQL.try_hold_job, job_id):
-                    continue
-                try:
+            # Whoever holds a job and dies lets go of it at once.
+            async with self._locks.hold(LockKey.WORKSPACE_JOB, job_id) as ours:
+                if ours:
                     return await self._try(job_id)
-                finally:
-                    await guard.execute(SQL.release_job, job_id)
         return False
 
     async def expire(self) -> None:
@@ -93,13 +83,6 @@ class Worker:
         await self._pool.execute(SQL.expire_packages, self._kept_s, BATCH_ROWS)
         await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
         await self._files.release(self._pool)
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_INTERVAL_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     async def _try(self, job_id: UUID) -> bool:
         known = await self._pool.fetchrow(SQL.job, job_id)

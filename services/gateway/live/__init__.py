@@ -15,6 +15,7 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.collab import frames
+from libs.tasks import PeriodicTask, TaskRunner, progressed
 from services.gateway.access.authority import Authority
 from services.gateway.access.limits import Limits, caller_of, client_address
 from services.gateway.accounts.identity.model import Identity
@@ -63,6 +64,7 @@ class Live:
         self._sockets: set[Socket] = set()
         self._next_tag = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._runner = TaskRunner()
         self._draining = False
         self._left = asyncio.Event()
         """Nobody is connected any more."""
@@ -70,10 +72,13 @@ class Live:
     async def start(self) -> None:
         """Listen to collab and begin to look after what is under way."""
         await self._rooms.start()
-        rooms = self._rooms
-        loops = (rooms.uplinks.tick(), rooms.poll_heads(), rooms.sweep())
-        for loop in (*loops, self._recheck(), self._renew()):
-            self.spawn(loop)
+        self._runner.start(
+            *self._rooms.tasks(),
+            PeriodicTask(
+                "recheck_members", self._recheck, interval_s=RECHECK_S, first_after_s=RECHECK_S
+            ),
+            PeriodicTask("renew_presence", self._renew, interval_s=RENEW_S),
+        )
 
     async def drain(self) -> None:
         """Refuse new sockets, let edits become durable, send clients elsewhere with 1012."""
@@ -87,6 +92,7 @@ class Live:
                     await self._left.wait()
         # What came in while the close frames went out.
         await self._rooms.uplinks.drained(DRAIN_EDITS_WAIT_S)
+        await self._runner.stop()
         for task in self._tasks:
             task.cancel()
 
@@ -251,18 +257,15 @@ class Live:
         self.look_at_everybody()
 
     async def _recheck(self) -> None:
-        while True:
-            await asyncio.sleep(RECHECK_S)
-            for at, member in enumerate(list(self._admission.members.values())):
-                await self._admission.look_again(member)
-                if at % 100 == 99:
-                    await asyncio.sleep(0.05)
+        for at, member in enumerate(list(self._admission.members.values())):
+            await self._admission.look_again(member)
+            if at % 100 == 99:
+                progressed()
+                await asyncio.sleep(0.05)
 
     async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_S)
-            for member in list(self._admission.members.values()):
-                member.renew()
+        for member in list(self._admission.members.values()):
+            member.renew()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run something in the background; a failure is logged."""

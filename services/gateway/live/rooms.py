@@ -8,12 +8,13 @@ from nats.aio.client import Client
 
 from libs import errors
 from libs.contracts.collab.yprotocol import Malformed
+from libs.tasks import PeriodicTask
 from services.gateway.live.asks import Asks, Refused
 from services.gateway.live.member import Member
 from services.gateway.live.room import Room
 from services.gateway.live.routing import Replicas
 from services.gateway.live.socket import INVALID, TRY_AGAIN
-from services.gateway.live.uplink import Uplinks
+from services.gateway.live.uplink import TICK_S, Uplinks
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ HEAD_POLL_S = 2.0
 """How long a commit that nobody announced stays unseen at most."""
 HEADS_PER_QUESTION = 1_000
 SWEEP_S = 5.0
+TICK_PATIENCE_S = 5.0
 ROOM_LINGER_S = 10.0
 JOIN_ATTEMPTS_MAX = 5
 LARGE_ANSWER_BYTES = 64 * 1024
@@ -94,15 +96,26 @@ class Rooms:
         """Ask now whether anything was missed."""
         await self._look_at(list(self._rooms.values()))
 
-    async def poll_heads(self) -> None:
-        """Ask now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(HEAD_POLL_S)
-            # A room that heard a frame since cannot have missed an older one: gaps show.
-            quiet = asyncio.get_running_loop().time() - HEAD_POLL_S
-            await self._look_at(
-                [r for r in self._rooms.values() if r.audience.size and r.heard_at < quiet]
-            )
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what is done in the background."""
+        return [
+            PeriodicTask(
+                "look_after_edits",
+                self.uplinks.tick,
+                interval_s=TICK_S,
+                patience_s=TICK_PATIENCE_S,
+                backoff_s_max=TICK_S,
+            ),
+            PeriodicTask("poll_heads", self._poll_heads, interval_s=HEAD_POLL_S),
+            PeriodicTask("sweep_rooms", self._sweep, interval_s=SWEEP_S),
+        ]
+
+    async def _poll_heads(self) -> None:
+        # A room that heard a frame since cannot have missed an older one: gaps show.
+        quiet = asyncio.get_running_loop().time() - HEAD_POLL_S
+        await self._look_at(
+            [r for r in self._rooms.values() if r.audience.size and r.heard_at < quiet]
+        )
 
     async def _look_at(self, rooms: list[Room]) -> None:
         for start in range(0, len(rooms), HEADS_PER_QUESTION):
@@ -114,15 +127,13 @@ class Rooms:
             for room, head in zip(some, heads, strict=True):
                 room.head_seen(head)
 
-    async def sweep(self) -> None:
-        """Forget silent presences and empty rooms, until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for room in list(self._rooms.values()):
-                room.presence.sweep()
-                if room.abandoned(ROOM_LINGER_S):
-                    del self._rooms[room.scene]
-                    await room.close()
+    async def _sweep(self) -> None:
+        """Forget silent presences and empty rooms."""
+        for room in list(self._rooms.values()):
+            room.presence.sweep()
+            if room.abandoned(ROOM_LINGER_S):
+                del self._rooms[room.scene]
+                await room.close()
 
 
 def _out_of_step(room: Room, why: str) -> None:

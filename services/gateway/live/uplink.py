@@ -163,15 +163,13 @@ class Uplinks:
             uplink.timer = self._loop.call_later(0, self._send, uplink)
 
     async def tick(self) -> None:
-        """Look after what is in flight, until cancelled."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            self._replicas.expire()
-            now = self._loop.time()
-            for uplink in list(self._uplinks.values()):
-                self._look_after(uplink, now)
-            if self._homeless and self._replicas.members:
-                self._house()
+        """Look after what is in flight."""
+        self._replicas.expire()
+        now = self._loop.time()
+        for uplink in list(self._uplinks.values()):
+            self._look_after(uplink, now)
+        if self._homeless and self._replicas.members:
+            self._house()
 
     async def drained(self, within_s: float) -> bool:
         """Wait until everything is acknowledged; false if something is not after *within_s*."""

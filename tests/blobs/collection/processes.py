@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from libs.bus import Caller, connect_broker
 from libs.contracts.ids import new_id
-from services.blobs.failpoints import CRASH
+from libs.tasks.failpoints import CRASH
 from services.blobs.storage import Storage
 from services.blobs.storage.local import LocalStorage
 from tests.blobs.collection.support import Desk, Vault

@@ -26,12 +26,11 @@ from libs.contracts.blobs.transfers import (
 from libs.contracts.events.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile, StoredFile
 from libs.contracts.events.world import FileType
 from libs.contracts.ids import new_id
-from libs.postgres import Pool, connect, migrate
-from services.blobs.collection.chores import Chores
+from libs.postgres import AdvisoryLocks, Pool, connect, migrate
+from libs.tasks import Pace, TaskPositions
 from services.blobs.collection.settings import UpkeepSettings
 from services.blobs.finishing import Finishing
 from services.blobs.operating.room import Room
-from services.blobs.pacing import Pace
 from services.blobs.reading import Reading
 from services.blobs.storage import Storage
 from services.blobs.storage.local import LocalStorage
@@ -117,8 +116,8 @@ class Vault:
             "cold": cold or LocalStorage(str(folder / "cold")),
         }
         store = Store(pool)
-        chores, reading = Chores(pool), Reading(store, storages)
-        finishing = Finishing(store, storages["hot"], chores)
+        locks, reading = AdvisoryLocks(pool), Reading(store, storages)
+        finishing = Finishing(store, storages["hot"], locks)
         uploads = Uploads(store, storages["hot"], finishing)
         room = Room(
             pool=pool,
@@ -127,7 +126,7 @@ class Vault:
             storages=storages,
             reading=reading,
             uploads=uploads,
-            chores=chores,
+            positions=TaskPositions(pool, locks),
             settings=settings(**given),
         )
         sweeper = Sweeper(store, storages)

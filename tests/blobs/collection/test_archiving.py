@@ -84,13 +84,14 @@ async def test_only_what_is_large_and_was_not_read_for_long_is_archived(
     await desk.pass_time(LONG)
     desk.vault.room.uses.note(desk.project_id, read)
     await desk.vault.room.uses.write()
-    await desk.vault.owner.execute("DELETE FROM chores WHERE name = 'archive'")
+    await desk.vault.owner.execute("DELETE FROM task_positions WHERE name = 'archive'")
     storage = open_storage(tmp_path.as_uri(), Credentials(None, None))
     async with with_cold(stack, desk, folder, storage, archive_after_s=60 * 86_400) as desk:  # noqa: PLR1704 (there from now on)
-        assert await desk.vault.room.archiver.archive_idle() >= 1
+        task = desk.vault.room.archiver.task
+        assert await task.run_pass() and task.report["archived"] >= 1
         states = [await desk.state(each) for each in (idle, read, small)]
         assert states == ["archived", "live", "live"]
-        assert await desk.vault.room.archiver.archive_idle() == 0, "it is not time yet"
+        assert not await task.run_pass(), "it is not time yet"
         await desk.upload(BIG)
         assert await desk.state(idle) == "live", "uploaded again, it is here"
         assert await desk.read(idle) == BIG
@@ -105,8 +106,8 @@ async def test_what_came_back_stays(stack: Stack, folder: Path, desk: Desk, tmp_
         archiver = desk.vault.room.archiver
         await archiver.archive(desk.project_id, sha256)
         await archiver.restore(desk.project_id, sha256)
-        await desk.vault.owner.execute("DELETE FROM chores WHERE name = 'archive'")
-        await archiver.archive_idle()
+        await desk.vault.owner.execute("DELETE FROM task_positions WHERE name = 'archive'")
+        assert await archiver.task.run_pass()
 
         assert await desk.state(sha256) == "live"
 
@@ -191,7 +192,7 @@ async def test_without_a_cold_tier_nothing_is_archived(desk: Desk) -> None:
     vault = desk.vault
     archiver = Archiver(
         pool=vault.pool,
-        chores=vault.room.chores,
+        positions=vault.room.positions,
         store=vault.store,
         storages={"hot": vault.storages["hot"]},
         after_s=1,
@@ -200,4 +201,4 @@ async def test_without_a_cold_tier_nothing_is_archived(desk: Desk) -> None:
     )
     with pytest.raises(errors.NotOffered):
         await archiver.archive(desk.project_id, sha256)
-    assert await archiver.archive_idle() == 0
+    assert archiver.task not in archiver.tasks()

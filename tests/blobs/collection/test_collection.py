@@ -212,40 +212,40 @@ async def test_collections_take_turns(stack: Stack, folder: Path, desk: Desk) ->
     await desk.upload(b"contended")
     await desk.pass_time(LONG)
     async with Vault.open(stack, folder) as other:
-        for chores in (desk.vault.room.chores, other.room.chores):
-            async with chores.doing("verify") as also, chores.doing("collect") as mine:
+        for positions in (desk.vault.room.positions, other.room.positions):
+            async with positions.turn("verify") as also, positions.turn("collect") as mine:
                 assert mine and also
                 assert (await desk.collect()).busy
                 assert (await desk.at(other).collect()).busy
                 assert await desk.fates(dry_run=True) == {Fate.CONDEMN: 1}
-        # A replica that loses its connection loses its chores, and takes them up again.
-        async with other.room.chores.doing("collect"):
+        # A replica that loses its connection loses its locks, and takes them up again.
+        async with other.room.positions.turn("collect"):
             await desk.vault.pool.execute(
                 "SELECT pg_terminate_backend(pid, 10_000) FROM pg_locks WHERE locktype = 'advisory'"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = 'blobs')"
             )
             assert await desk.fates() == {Fate.CONDEMN: 1}
-        async with other.room.chores.doing("collect") as mine:
+        async with other.room.positions.turn("collect") as mine:
             assert mine
 
 
 async def test_background_goes_on_where_another_replica_died(desk: Desk) -> None:
     """The place is kept; a finished round rests for the interval."""
     worker, owner = desk.vault.room.worker, desk.vault.owner
-    await owner.execute("DELETE FROM chores")
+    await owner.execute("DELETE FROM task_positions")
     sha256 = await desk.upload(b"walked over")
     await desk.pass_time(LONG)
     # Somebody died behind this blob: the walk goes on from there, and the next one finds it.
     await owner.execute(
-        "INSERT INTO chores (name, after_project) VALUES ('collect', $1)",
-        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "INSERT INTO task_positions (name, position) VALUES ('collect', $1)",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff/",
     )
-    assert await worker.once()
+    assert await worker.task.run_pass()
     assert await desk.state(sha256) == "live"
-    assert not await worker.once(), "it is not time yet"
-    await owner.execute("UPDATE chores SET ended_at = ended_at - interval '2 hours'")
+    assert not await worker.task.run_pass(), "it is not time yet"
+    await owner.execute("UPDATE task_positions SET ended_at = ended_at - interval '2 hours'")
 
-    assert await worker.once()
+    assert await worker.task.run_pass()
     assert await desk.state(sha256) == "condemned"
 
 

@@ -14,7 +14,7 @@ from libs import errors
 from libs.contracts.blobs.operations import Inspect, ListQuarantined, Mend, Verify
 from libs.contracts.blobs.transfers import BeginUpload
 from libs.contracts.ids import new_id
-from services.blobs.collection.chores import Place
+from services.blobs.collection.model import Place
 from services.blobs.keeping import verifying
 from services.blobs.storage import open_storage
 from tests.blobs.collection.keeping import BIG, deeds, file_of, flip, key_of, operations
@@ -23,7 +23,7 @@ from tests.blobs.support import sha256 as sha256_of
 from tests.support.s3 import CREDENTIALS
 from tools.stack import Stack
 
-PLACE = "SELECT after_sha256 FROM chores WHERE name = 'verify'"
+PLACE = "SELECT split_part(position, '/', 2) FROM task_positions WHERE name = 'verify'"
 
 
 @pytest.mark.parametrize("how", ["flip first", "flip last", "cut", "gone", "frames"])
@@ -215,13 +215,13 @@ async def test_verifier_walks_over_everything_and_rests(
     owner = desk.vault.owner
     sha256, sound = await desk.upload(b"found in the background"), await desk.upload(b"sound")
     flip(file_of(desk.vault, folder, await key_of(desk, sha256)), 3)
-    await owner.execute("DELETE FROM chores WHERE name = 'verify'")
+    await owner.execute("DELETE FROM task_positions WHERE name = 'verify'")
     async with Vault.open(stack, folder, verify_bytes_per_s=1 << 40) as hasty:
         verifier = hasty.room.verifier
-        assert await verifier.once()
+        assert await verifier.task.run_pass()
         assert await desk.state(sha256) == "quarantined"
-        assert not await verifier.once()
-    told = await owner.fetchval("SELECT data FROM chores WHERE name = 'verify'")
+        assert not await verifier.task.run_pass()
+    told = await owner.fetchval("SELECT report FROM task_positions WHERE name = 'verify'")
     assert told["blobs"] >= 1
     question = Inspect(project_id=desk.project_id, sha256=sound)
     assert (await operations(desk).inspect(question, desk.actor)).verified_at
@@ -232,16 +232,16 @@ async def test_verifier_that_is_cut_short_goes_on_where_it_was(
 ) -> None:
     """At its pace, and what was read before is not read again."""
     monkeypatch.setattr(verifying, "PAGE_BLOBS", 1)
-    owner, chores = desk.vault.owner, desk.vault.room.chores
+    owner, positions = desk.vault.owner, desk.vault.room.positions
     first, second = sorted([await desk.upload(b"a"), await desk.upload(b"b")])
     long = next(b"%d" % n * 99 for n in count() if sha256_of(b"%d" % n * 99) > second)
     last = await desk.upload(long)
-    await owner.execute("DELETE FROM chores WHERE name = 'verify'")
-    await chores.begin("verify", DAY)
+    await owner.execute("DELETE FROM task_positions WHERE name = 'verify'")
+    await positions.begin("verify", DAY)
     # Behind what other tests keep: ids of projects grow.
-    await chores.keep("verify", Place(desk.project_id, ""))
+    await positions.keep("verify", str(Place(desk.project_id, "")))
     async with Vault.open(stack, folder, verify_bytes_per_s=10) as vault:
-        walk = asyncio.create_task(vault.room.verifier.once())
+        walk = asyncio.create_task(vault.room.verifier.task.run_pass())
         async with asyncio.timeout(10):
             while await owner.fetchval(PLACE) != second:  # noqa: ASYNC110 (it tells nobody)
                 await asyncio.sleep(0.02)
@@ -252,6 +252,6 @@ async def test_verifier_that_is_cut_short_goes_on_where_it_was(
     flip(file_of(desk.vault, folder, await key_of(desk, first)), 0)
     flip(file_of(desk.vault, folder, await key_of(desk, last)), 0)
     async with Vault.open(stack, folder, verify_bytes_per_s=1 << 40) as vault:
-        assert await vault.room.verifier.once()
+        assert await vault.room.verifier.task.run_pass()
 
     assert [await desk.state(each) for each in (first, last)] == ["live", "quarantined"]

@@ -13,8 +13,8 @@ import pytest
 from libs import errors
 from libs.contracts.blobs.transfers import BeginUpload
 from libs.contracts.ids import new_id
+from libs.postgres import AdvisoryLocks
 from services.blobs import finishing
-from services.blobs.collection.chores import Chores
 from services.blobs.finishing import FINISHING_MAX, Finishing
 from services.blobs.storage import Storage
 from services.blobs.storage.local import LocalStorage
@@ -48,7 +48,7 @@ class Sender:
     def __init__(self, desk: Desk, storage: Storage) -> None:
         self.vault: Vault = desk.vault
         self.project_id, self.user_id = desk.project_id, desk.actor.user_id
-        self.finishing = Finishing(self.vault.store, storage, Chores(self.vault.pool))
+        self.finishing = Finishing(self.vault.store, storage, AdvisoryLocks(self.vault.pool))
         self.uploads = Uploads(self.vault.store, storage, self.finishing)
 
     async def begin(self, size: int | None, sha256: str | None = None) -> UUID:

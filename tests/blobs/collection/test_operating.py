@@ -191,7 +191,7 @@ async def test_a_collection_is_of_one_project_and_one_at_a_time(
     nobodys = await blobs(stack, "collect", "--project", new_id())
     assert nobodys[0] == 1 and "there is no project" in nobodys[1], nobodys
     assert await desk.state(blob.sha256) == "live"
-    async with desk.vault.room.chores.doing("collect") as ours:
+    async with desk.vault.room.positions.turn("collect") as ours:
         assert ours
         busy = await blobs(stack, "collect")
     assert busy[0] == 1 and "another collection is under way" in busy[1], busy

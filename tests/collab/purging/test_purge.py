@@ -15,7 +15,7 @@ from libs.contracts.events.event import Announcement, Event, Source
 from libs.contracts.streams import DEAD_LETTERS, EVENTS
 from libs.contracts.wire import Wire
 from libs.postgres import Pool, connect
-from services.collab.upkeep.failpoints import VARIABLE
+from libs.tasks.failpoints import CRASH
 from tests.collab.upkeep.support import COLLABS, Desk, text_of, typed
 from tests.support.stack import TwoCollabs
 from tests.support.waiting import until
@@ -295,7 +295,7 @@ async def test_killed_at_every_step(desk: Desk, bus: Client) -> None:
         await desk.stack.wait_ended(part)
     await tell(bus, scene)
     for step in STEPS:
-        await start(desk, {VARIABLE: step})
+        await start(desk, {CRASH: step})
         await desk.stack.wait_ended(DYING, DEATH_WAIT_S)
         assert not await erased(desk, scene, branch), step
     await start(desk, {})
@@ -314,7 +314,7 @@ async def start(desk: Desk, environment: dict[str, str]) -> None:
     """Start the one that dies; it stays down when it does."""
     assert isinstance(desk.stack, TwoCollabs)
     told = desk.stack.environments[DYING]
-    told.pop(VARIABLE, None)
+    told.pop(CRASH, None)
     told.update(environment)
     desk.stack.release(DYING)
 

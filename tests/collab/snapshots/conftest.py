@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.collab.workers import Workers
 from tests.collab.snapshots.support import Desk
 from tests.support.stack import TwoCollabs
 from tools.stack import Stack
@@ -51,3 +52,11 @@ async def busy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
 @pytest.fixture
 def stack(desk: Desk) -> Stack:
     return desk.stack
+
+
+@pytest.fixture(scope="package")
+async def workers() -> AsyncIterator[Workers]:
+    """Those of a replica that runs in this process."""
+    made = Workers(1)
+    yield made
+    made.close()

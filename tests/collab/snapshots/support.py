@@ -16,11 +16,19 @@ from libs.bus import Caller, connect_broker
 from libs.contracts.actor import Actor
 from libs.contracts.collab.persistence import CHECK_DIVERGENCE, CheckDivergence, DivergenceReport
 from libs.postgres import Pool, connect
+from services.collab.editors import SceneEditors
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.snapshots.room import Room
+from services.collab.store import Store
+from services.collab.workers import Workers
 from tests.support.people import Person
 from tests.support.scenery import Scenery
 from tests.support.stack import TwoCollabs
 
 WAIT_S = 20.0
+HARDLY = 1e-4
+"""A share of the time that leaves ten seconds and more of rest after anything that is done."""
 REPLICAS = ("collab-1", "collab-2")
 
 
@@ -155,3 +163,18 @@ class Desk:
                 yield stuck
         finally:
             await admin.close()
+
+
+@asynccontextmanager
+async def replica(desk: Desk, workers: Workers, **settings: Any) -> AsyncGenerator[Room]:
+    """What one replica does about snapshots, with a pool of its own; nothing runs yet."""
+    url = desk.stack.postgres_url("collab", "collab")
+    pool = await connect(url, application="paces", size_max=3)
+    store = Store(pool)
+    chosen = CollabSettings(postgres_url=url, nats_url="nats://unused", ops_port=1, **settings)
+    try:
+        scenes = Scenes(store, workers, cache_bytes_max=1 << 20)
+        editors = SceneEditors(desk.caller)
+        yield Room(pool, store, scenes, editors, workers=workers, settings=chosen)
+    finally:
+        await pool.close()

@@ -6,14 +6,18 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 import yaml
 
 from libs.errors import Forbidden
+from services.collab.snapshots import measuring, worker
+from services.collab.workers import Workers
 from services.gateway.access.operators import Operators
 from services.gateway.accounts.identity.model import Identity
-from tests.collab.snapshots.support import Desk
+from tests.collab.snapshots.support import Desk, replica
 from tests.gateway.support import gateway_beside
 from tests.support.people import People
+from tests.support.tasks import running_all
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -168,6 +172,35 @@ async def test_sampling_is_told_by_what_is_done_not_by_what_is_set(desk: Desk):
     assert told == [True] * 10
     assert still == [False] * 10
     assert await enabled() is False
+
+
+async def test_a_worker_of_snapshots_that_hangs_is_told(
+    desk: Desk, workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    """In one replica of many: nobody else takes the snapshots of what it committed."""
+    monkeypatch.setattr(worker, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(measuring, "REPORT_INTERVAL_S", 0.1)
+
+    async def operational() -> bool:
+        return (await asked(desk, "persistence"))["snapshot_service"]["operational"]
+
+    async def degraded() -> bool:
+        told = await asked(desk, "persistence")
+        return not told["snapshot_service"]["operational"] and told["status"] != "healthy"
+
+    scene = await desk.write("hanging")
+    assert await operational()
+    settings = {"replica": "hanging", "snapshot_interval_s": 0.1, "snapshot_walk_s": 0.5}
+    async with (
+        replica(desk, workers, **settings) as room,
+        running_all(room.worker.task, room.worker.walking, room.measuring.task),
+    ):
+        places = room.snapshots._room  # pyright: ignore[reportPrivateUsage]
+        async with places, places:  # two on demand that never end
+            room.worker.committed([scene.bytes])
+            await until(degraded)
+        await until(operational)
+    assert await desk.snapshot(scene)
 
 
 async def test_the_database_away_is_an_answer_too(desk: Desk):

@@ -4,8 +4,17 @@ import asyncio
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from tests.collab.snapshots.support import Desk
+from libs.postgres import AdvisoryLocks, LockKey, connect
+from libs.tasks import Pace
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.store import Store
+from services.collab.upkeep.room import Parts
+from services.collab.workers import Workers
+from tests.collab.snapshots.support import HARDLY, Desk
 from tests.support.people import People
+from tests.support.tasks import running
+from tests.support.waiting import until
 
 FIELDS = {
     "snapshot_id", "scene_id", "source", "created_at", "yjs_update_count", "generation_time_ms",
@@ -103,3 +112,36 @@ async def test_who_may_not_write_takes_none(desk: Desk):
 
     assert (refused.status_code, unseen.status_code) == (403, 404)
     assert await desk.snapshot(scene) is None
+
+
+async def test_a_long_compaction_delays_no_snapshot(desk: Desk, workers: Workers):
+    """It rests most of the time, with its lock in hand, and a snapshot has a lock of its own."""
+    scene = await desk.write("one")
+    await desk.write("two", scene)
+    url = desk.stack.postgres_url("collab", "collab")
+    pool = await connect(url, application="compacting", size_max=3)
+    store = Store(pool)
+    parts = Parts(
+        pool=pool,
+        locks=AdvisoryLocks(pool),
+        store=store,
+        scenes=Scenes(store, workers, cache_bytes_max=1 << 20),
+        workers=workers,
+        settings=CollabSettings(postgres_url=url, nats_url="nats://unused", ops_port=1),
+    )
+    elsewhere = AdvisoryLocks(desk.owner)
+
+    async def works() -> bool:
+        async with elsewhere.hold(LockKey.SCENE_UPKEEP, scene) as free:
+            return not free
+
+    try:
+        async with running(parts.compactor.compact(scene, Pace(HARDLY), force=True)) as compacting:
+            await until(works)
+            answer = await desk.snap(scene, force=True)
+            assert not compacting.done()
+    finally:
+        await pool.close()
+
+    assert answer.status_code == 200, answer.text
+    assert "two" in str(await desk.blocks(scene))

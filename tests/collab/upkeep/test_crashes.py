@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import zstandard
 
-from services.collab.upkeep.failpoints import VARIABLE
+from libs.tasks.failpoints import CRASH
 from tests.collab.upkeep.conftest import BUSY
 from tests.collab.upkeep.support import OLD, PAST_RETENTION, Desk, text_of, typed
 from tests.support.stack import TwoCollabs
@@ -139,14 +139,14 @@ async def _repaired(desk: Desk, scene: UUID) -> asyncpg.Record | None:
 
 async def _die_at(desk: Desk, step: str) -> None:
     """Start the one that works, and wait until it has killed itself at *step*."""
-    await _start(desk, {VARIABLE: step})
+    await _start(desk, {CRASH: step})
     await desk.stack.wait_ended(DYING, DEATH_WAIT_S)
 
 
 async def _start(desk: Desk, environment: dict[str, str]) -> None:
     assert isinstance(desk.stack, TwoCollabs)
     told = desk.stack.environments[DYING]
-    told.pop(VARIABLE, None)
+    told.pop(CRASH, None)
     told.update(environment, **WORKS)
     desk.stack.release(DYING)
 

@@ -80,7 +80,7 @@ async def test_a_head_is_made_at_each_threshold_and_not_before(
     reached = {"rollup_rows": FEW, "rollup_bytes": size, "rollup_age_s": 5 * SWEEP_INTERVAL_S}
     scene = await desk.log(rows, YOUNG)
     async with replica(desk, workers, **{trigger: reached[trigger]}) as rollups:
-        running = asyncio.create_task(rollups.run())
+        running = asyncio.create_task(rollups.task.run())
         committed(rollups, scene, rows[:-1])
         await asyncio.sleep(1.2 * SWEEP_INTERVAL_S)
         early = await desk.head(scene)
@@ -140,7 +140,7 @@ async def test_roll_ups_take_the_share_of_the_time_that_is_set(
     async with replica(desk, workers, rollup_rows=FEW, **settings) as rollups:
         for scene in scenes:
             committed(rollups, scene, typed(FEW))
-        running = asyncio.create_task(rollups.run())
+        running = asyncio.create_task(rollups.task.run())
         heads = [asyncio.create_task(until(partial(desk.head, scene))) for scene in scenes]
         await asyncio.wait(heads, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait(heads, timeout=None if both else 3 * SWEEP_INTERVAL_S)

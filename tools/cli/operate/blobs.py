@@ -367,10 +367,10 @@ def _figures(found: c.Status) -> None:
     say(f"to delete    {found.doomed:,} keys")
     say(f"open claims  {found.open_claims:,}")
     say(f"quarantined  {found.quarantined:,}")
-    for chore in found.chores:
-        state = f"ended {time_of(chore.ended_at)}" if chore.ended_at else "under way"
-        told = ", ".join(f"{name} {value}" for name, value in chore.data.items())
-        say(f"{chore.name:12} {state}  {told}")
+    for task in found.tasks:
+        state = f"ended {time_of(task.ended_at)}" if task.ended_at else "under way"
+        report = ", ".join(f"{name} {value}" for name, value in task.report.items())
+        say(f"{task.name:12} {state}  {report}")
 
 
 def _inspected(found: c.Inspection) -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from libs.contracts.ids import new_id
+from libs.tasks import PeriodicTask
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +80,7 @@ def rotate_keys(folder: Path) -> str:
 
 
 class KeyRing:
-    """The keys of a folder, kept up to date while `watch` runs."""
+    """The keys of a folder, kept up to date while `task` runs."""
 
     def __init__(self, folder: Path) -> None:
         """Read the folder; an empty or missing one receives its first key.
@@ -88,6 +90,11 @@ class KeyRing:
         """
         self._folder = folder
         self._keys: dict[str, Key] = {}
+        self.task = PeriodicTask(
+            "reload_keys",
+            partial(asyncio.to_thread, self.reload),
+            interval_s=RELOAD_INTERVAL_S,
+        )
         self.reload()
         if not self._keys:
             rotate_keys(folder)
@@ -105,15 +112,6 @@ class KeyRing:
         # An emptied folder must not silence a running gateway.
         if found or not known:
             self._keys = found
-
-    async def watch(self) -> None:
-        """Reload every RELOAD_INTERVAL_S until cancelled."""
-        while True:
-            await asyncio.sleep(RELOAD_INTERVAL_S)
-            try:
-                await asyncio.to_thread(self.reload)
-            except OSError as error:
-                log.warning("keys cannot be read", reason=type(error).__name__)
 
     def signing(self) -> Key:
         """Return the newest key that every replica knows by now."""

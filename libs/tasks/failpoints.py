@@ -10,7 +10,7 @@ STOP = "SCRIPTORIUM_STOP_AT"
 
 
 def passed(step: str) -> None:
-    """Die or freeze here, without a word to anybody, if that was asked for."""
+    """Die or freeze here without a word, if that was asked for."""
     if os.environ.get(CRASH) == step:
         os.kill(os.getpid(), signal.SIGKILL)
     if os.environ.get(STOP) == step:

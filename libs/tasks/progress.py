@@ -1,0 +1,21 @@
+"""How a long step says that its task is alive: the task is that of the coroutine that runs."""
+
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Progressing(Protocol):
+    """What is told of progress."""
+
+    def progressed(self, pause_s: float) -> None:
+        """Work went on; nothing more is done for *pause_s*."""
+        ...
+
+
+current: ContextVar[Progressing | None] = ContextVar("task", default=None)
+
+
+def progressed(pause_s: float = 0.0) -> None:
+    """Say that the step under way goes on, after a pause; outside of a task this does nothing."""
+    if task := current.get():
+        task.progressed(pause_s)
