@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from libs.contracts.collab.yprotocol import STEP1, SYNC, UPDATE, sync_message, varuint
 from services.collab import updates
 from services.collab.updates import BadUpdate
-from services.gateway.live import HEAD_POLL_S
 from services.gateway.live.room import ANSWER_KEEP_S
+from services.gateway.live.room_registry import HEAD_POLL_S
 from tests.hostile.assault import ALIVE, assault
 from tests.hostile.bystanders import undisturbed
 from tests.support.breakable import BreakableStack

@@ -5,8 +5,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.live.pacing import SPACING_S_MAX, Pacer
-from services.gateway.live.routing import BEAT_DEAD_S, Replicas
+from services.gateway.live.batch_pacer import SPACING_S_MAX, BatchPacer
+from services.gateway.live.replicas import BEAT_DEAD_S, Replicas
 
 NAMES = st.sets(st.sampled_from([f"collab-{number}" for number in range(8)]), min_size=1)
 SCENES = [uuid.UUID(int=number * 0x9E37_79B9_7F4A_7C15).bytes for number in range(300)]
@@ -77,7 +77,7 @@ def test_load_is_shared(names: set[str]):
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10_000)), max_size=50))
 def test_spacing_stays_within_its_bounds(steps: list[tuple[float, int]]):
     """Whatever the load did, and however long ago."""
-    pacer, now = Pacer(), 0.0
+    pacer, now = BatchPacer(), 0.0
     for passed, deliveries in steps:
         now += passed
         pacer.count(deliveries)
@@ -88,7 +88,7 @@ def test_spacing_stays_within_its_bounds(steps: list[tuple[float, int]]):
 @given(st.integers(1, 2_000))
 def test_spacing_follows_the_load_and_is_forgotten(per_tick: int):
     """More load, more spacing; after a pause the first edit goes at once."""
-    calm, busy = Pacer(), Pacer()
+    calm, busy = BatchPacer(), BatchPacer()
     for tick in range(1, 201):
         calm.count(1)
         busy.count(1 + per_tick)

@@ -23,7 +23,7 @@ from typing import Any, Protocol, cast
 from prometheus_client import Counter
 
 from libs.contracts.collab.yprotocol import Malformed, read_bytes, read_varuint, varuint
-from services.gateway.live.audience import News
+from services.gateway.live.subscribers import PresenceChange
 
 FLUSH_INTERVAL_S = 0.05
 STATE_BYTES_MAX = 8 * 1024
@@ -44,7 +44,7 @@ _dropped = Counter(
 )
 
 
-class Voice(Protocol):
+class PresenceMember(Protocol):
     """Who speaks here: a member."""
 
     badge: dict[str, Any]
@@ -62,9 +62,9 @@ class Voice(Protocol):
 
 
 class Ears(Protocol):
-    """Who is spoken to: `services.gateway.live.audience.Audience`."""
+    """Who is spoken to: `services.gateway.live.subscribers.Audience`."""
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: PresenceChange) -> None:
         """Pass news on to everyone."""
         ...
 
@@ -76,7 +76,7 @@ type Publish = Callable[[bytes], Awaitable[None]]
 class _State:
     clock: int
     body: bytes
-    owner: Voice | None
+    owner: PresenceMember | None
     """The member here that announced it; None when it is at another gateway."""
     heard_at: float
 
@@ -138,7 +138,7 @@ class Claim(StrEnum):
     """Somebody else's client."""
 
 
-def _claim(connection: Voice, known: _State, clock: int, state: bytes) -> Claim:
+def _claim(connection: PresenceMember, known: _State, clock: int, state: bytes) -> Claim:
     person = json.loads(known.body)["user"]["id"]
     # What was heard, perhaps a while ago, bears the mark of the server.
     if clock <= known.clock and (connection.presences or _person_in(state) == person):
@@ -175,7 +175,7 @@ class Presence:
         self._flushed_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def said(self, connection: Voice, body: bytes) -> None:
+    def said(self, connection: PresenceMember, body: bytes) -> None:
         """Take what a client says about itself.
 
         Raises:
@@ -216,7 +216,9 @@ class Presence:
             self._roster_changed |= known is None or known.body == NULL
             self._changed(client, anew=known is None or known.body != stamped)
 
-    def _arrives(self, connection: Voice, client: int, clock: int, known: _State | None) -> None:
+    def _arrives(
+        self, connection: PresenceMember, client: int, clock: int, known: _State | None
+    ) -> None:
         """See to it that those who knew *client* before believe that it is back."""
         last = max(known.clock if known else -1, self._gone.pop(client, -1))
         if last >= 0:
@@ -247,7 +249,9 @@ class Presence:
             if client and client not in self._states:
                 return client
 
-    def _stamped(self, connection: Voice, known: _State | None, state: bytes) -> bytes | None:
+    def _stamped(
+        self, connection: PresenceMember, known: _State | None, state: bytes
+    ) -> bytes | None:
         if len(state) > STATE_BYTES_MAX:
             _dropped.labels("too_large").inc()
             return None
@@ -284,7 +288,7 @@ class Presence:
         while len(self._gone) > CLIENTS_PER_ROOM_MAX:
             self._gone.popitem(last=False)
 
-    def left(self, connection: Voice) -> None:
+    def left(self, connection: PresenceMember) -> None:
         """A connection is gone: so are the clients it announced, at once."""
         for client in list(connection.presences):
             if known := self._states.get(client):
@@ -313,7 +317,7 @@ class Presence:
             roster_changed |= (known is None) != (state == NULL)
             if known is None or known.body != state:
                 changed.append((client, state))
-        self._audience.tell(News(body, changed, roster_changed, self.here))
+        self._audience.tell(PresenceChange(body, changed, roster_changed, self.here))
 
     def here(self) -> list[tuple[int, bytes]]:
         """Return client and JSON of everyone's state."""
@@ -360,7 +364,7 @@ class Presence:
             return
         body = encode(said)
         changed = [(client, state) for client, _, state in said if dirty[client]]
-        self._audience.tell(News(body, changed, roster_changed, self.here))
+        self._audience.tell(PresenceChange(body, changed, roster_changed, self.here))
         task = asyncio.create_task(self._tell(body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -28,10 +28,10 @@ from libs.contracts.collab.yprotocol import (
     deletions_by_client,
     sync_message,
 )
-from services.gateway.live.asks import Asks
-from services.gateway.live.audience import Audience, Listener
-from services.gateway.live.presence import Presence, Voice
-from services.gateway.live.uplink import Lane
+from services.gateway.live.batcher import SceneQueue
+from services.gateway.live.collab_client import CollabClient
+from services.gateway.live.presence import Presence, PresenceMember
+from services.gateway.live.subscribers import Subscriber, Subscribers
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ _gaps = Counter("scriptorium_live_gaps_total", "Fan-outs that were missed and re
 _frames_seen = Counter("scriptorium_live_frames_total", "Fan-outs received.")
 
 
-class Joined:
+class SyncSnapshot:
     """An answer to a join, good for others as long as the frames since are at hand.
 
     Its messages are encoded once, and only in what somebody reads, because hundreds may be sent
@@ -104,12 +104,12 @@ class Joined:
         return True
 
 
-class Occupant(Voice, Listener, Protocol):
-    """Who is in a room, whatever protocol they speak: `services.gateway.live.member.Member`."""
+class Occupant(PresenceMember, Subscriber, Protocol):
+    """Who is in a room, whatever protocol they speak: `services.gateway.live.scene_session`."""
 
-    joined: Joined | None
+    joined: SyncSnapshot | None
 
-    def welcome(self, joined: Joined, missed: list[bytes]) -> None:
+    def welcome(self, joined: SyncSnapshot, missed: list[bytes]) -> None:
         """Send the answer to a join, and *missed*, the y-protocols messages since."""
         ...
 
@@ -126,13 +126,13 @@ class Room:
         scene: bytes,
         *,
         client: Client,
-        asks: Asks,
+        asks: CollabClient,
         gateway: int,
         on_out_of_step: Callable[["Room", str], None],
     ) -> None:
         """Host *scene*; call `open` before use."""
         self.scene = scene
-        self.audience = Audience[Occupant](self.id)
+        self.audience = Subscribers[Occupant](self.id)
         """Those who have joined."""
         self.admitted = 0
         """Those who may be here, joined or not yet."""
@@ -141,7 +141,7 @@ class Room:
         self.presence = Presence(self.audience, self.tell_presence)
         self.last: int | None = None
         """The seq up to which joined clients have everything; None before the first answer."""
-        self.lane = Lane(scene)
+        self.lane = SceneQueue(scene)
         """How edits of this scene go to collab."""
 
         self._client = client
@@ -155,8 +155,8 @@ class Room:
         self._recent_bytes = 0
         self._recent_from = 0
         """The seq that the oldest of `recent` begins with."""
-        self._answers: dict[bytes, Joined] = {}
-        self._asking: dict[bytes, asyncio.Task[Joined]] = {}
+        self._answers: dict[bytes, SyncSnapshot] = {}
+        self._asking: dict[bytes, asyncio.Task[SyncSnapshot]] = {}
         self._ahead: list[bytes] = []
         self._ahead_bytes = 0
         self._repair: asyncio.Task[None] | None = None
@@ -217,7 +217,7 @@ class Room:
         if self._subscription:
             await self._subscription.unsubscribe()
 
-    async def join(self, vector: bytes, replica: str | None) -> Joined:
+    async def join(self, vector: bytes, replica: str | None) -> SyncSnapshot:
         """Get what a client with state vector *vector* lacks.
 
         Everybody who comes with the same vector shares one answer while it is fresh: what was
@@ -237,16 +237,16 @@ class Room:
             task.add_done_callback(lambda asked: self._asked(vector, asked))
         return await asyncio.shield(task)
 
-    def _asked(self, vector: bytes, task: asyncio.Task[Joined]) -> None:
+    def _asked(self, vector: bytes, task: asyncio.Task[SyncSnapshot]) -> None:
         self._asking.pop(vector, None)
         if not task.cancelled():
             # Those who asked may be gone; a failure that nobody awaits is not worth a traceback.
             task.exception()
 
-    async def _ask(self, vector: bytes, replica: str | None) -> Joined:
+    async def _ask(self, vector: bytes, replica: str | None) -> SyncSnapshot:
         asked_at = self._loop.time()
         answer = await self._asks.sync(replica, self.scene, vector)
-        joined = Joined(answer, asked_at)
+        joined = SyncSnapshot(answer, asked_at)
         if self.last is None:
             self._begin(answer.head)
         self._answers[vector] = joined
@@ -266,7 +266,7 @@ class Room:
             del self._answers[vector]
         self._trim()
 
-    def admit(self, member: Occupant, joined: Joined) -> bool:
+    def admit(self, member: Occupant, joined: SyncSnapshot) -> bool:
         """Bring *member* from its answer up to now and let it hear the rest.
 
         Returns False when the frames since the answer are no longer at hand: ask again.

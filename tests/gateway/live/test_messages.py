@@ -12,8 +12,8 @@ from libs import errors
 from libs.contracts.collab.yprotocol import UPDATE, sync_message
 from libs.contracts.ids import new_id
 from services.gateway.live import messages
-from services.gateway.live.cursors import NOWHERE, awareness_state, user_presence
 from services.gateway.live.messages import Message, PresenceUpdate, Unreadable
+from services.gateway.live.presence_json import NOWHERE, awareness_state, user_presence
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -6,13 +6,13 @@ from typing import Any
 
 from libs.contracts.collab.yprotocol import read_bytes
 from libs.contracts.ids import new_id
-from services.gateway.live.audience import Audience, Dialect
-from services.gateway.live.connection import YProtocol
+from services.gateway.live.json_session import JsonEncoder
 from services.gateway.live.presence import NULL, RENEWAL_INTERVAL_S, Presence, decode, encode
-from services.gateway.live.seat import Json
+from services.gateway.live.subscribers import Encoder, Subscribers
+from services.gateway.live.yjs_socket import YjsEncoder
 
 CLIENT = 7
-COLLAB = YProtocol()
+COLLAB = YjsEncoder()
 
 
 class Socket:
@@ -20,7 +20,7 @@ class Socket:
 
     def __init__(self, person: str) -> None:
         self.tag = 0
-        self.dialect: Dialect = COLLAB
+        self.dialect: Encoder = COLLAB
         self.badge: dict[str, Any] = {"id": person, "name": person.title()}
         self.presences: set[int] = set()
         self.heard: dict[int, Any] = {}
@@ -53,7 +53,7 @@ def room(*sockets: Socket) -> Presence:
     async def tell(_: bytes) -> None:
         """No other gateway listens."""
 
-    audience = Audience[Socket](new_id())
+    audience = Subscribers[Socket](new_id())
     for tag, socket in enumerate(sockets):
         socket.tag = tag
         audience.add(socket)
@@ -156,7 +156,7 @@ class Desk(Socket):
 
     def __init__(self, person: str) -> None:
         super().__init__(person)
-        self.dialect = Json()
+        self.dialect = JsonEncoder()
         self.events: list[dict[str, Any]] = []
 
     def send(self, message: bytes) -> None:

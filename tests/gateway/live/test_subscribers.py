@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.contracts.ids import new_id
-from services.gateway.live.audience import Audience, Dialect, News
+from services.gateway.live.subscribers import Encoder, PresenceChange, Subscribers
 
 READERS = 50
 
@@ -22,7 +22,7 @@ class Scribe:
         self.written["edit"] += 1
         return self.name.encode() + frame
 
-    def presence(self, scene: UUID, news: News) -> Sequence[bytes]:
+    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
         del scene
         self.written["presence"] += 1
         return [self.name.encode() + news.body] * 2
@@ -31,7 +31,7 @@ class Scribe:
 class Reader:
     """Somebody in the room."""
 
-    def __init__(self, tag: int, dialect: Dialect) -> None:
+    def __init__(self, tag: int, dialect: Encoder) -> None:
         self.tag = tag
         self.dialect = dialect
         self.heard: list[bytes] = []
@@ -40,11 +40,11 @@ class Reader:
         self.heard.append(message)
 
 
-def room() -> tuple[Audience[Reader], list[Scribe], list[Reader]]:
+def room() -> tuple[Subscribers[Reader], list[Scribe], list[Reader]]:
     """A room with many readers of two languages."""
     scribes = [Scribe("a"), Scribe("b")]
     readers = [Reader(tag, scribes[tag % 2]) for tag in range(1, READERS + 1)]
-    audience = Audience[Reader](new_id())
+    audience = Subscribers[Reader](new_id())
     for reader in readers:
         audience.add(reader)
     return audience, scribes, readers
@@ -55,7 +55,7 @@ def test_each_message_is_written_once_a_language():
     audience, scribes, readers = room()
 
     audience.show(b"1", but=7)
-    audience.tell(News(b"2", (), roster_changed=False, everyone=list))
+    audience.tell(PresenceChange(b"2", (), roster_changed=False, everyone=list))
 
     assert [scribe.written for scribe in scribes] == [{"edit": 1, "presence": 1}] * 2
     for reader in readers:

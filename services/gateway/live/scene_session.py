@@ -8,9 +8,9 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.collab.frames import REASON_SCENE_FULL, REASON_TOO_LARGE
 from services.gateway.accounts.identity.model import Identity
-from services.gateway.live.audience import Dialect
-from services.gateway.live.room import Joined, Room
+from services.gateway.live.room import Room, SyncSnapshot
 from services.gateway.live.socket import INVALID, SAME_CLIENT, TOO_BIG, Socket
+from services.gateway.live.subscribers import Encoder
 
 JOINS_AT_ONCE_MAX = 4
 
@@ -25,19 +25,19 @@ class Hall(Protocol):
 
     update_bytes_max: int
 
-    def edit(self, member: "Member", update: bytes) -> int:
+    def edit(self, member: "SceneSession", update: bytes) -> int:
         """Take one edit; returns the bytes it weighs until it is settled."""
         ...
 
-    async def join(self, member: "Member", vector: bytes) -> None:
+    async def join(self, member: "SceneSession", vector: bytes) -> None:
         """Bring a member up to date from a state vector, and let it hear the rest."""
         ...
 
 
-class Member(ABC):
+class SceneSession(ABC):
     """Somebody who may be in a scene, from their admission to their leaving."""
 
-    dialect: Dialect
+    dialect: Encoder
 
     def __init__(
         self, hall: Hall, socket: Socket, tag: int, scene_id: UUID, *, schema_version: int | None
@@ -64,7 +64,7 @@ class Member(ABC):
         self.identity: Identity | None = None
         self.project_id: UUID | None = None
         self.room: Room | None = None
-        self.joined: Joined | None = None
+        self.joined: SyncSnapshot | None = None
         """What they were last told when they asked to be brought up to date."""
         self.presences: set[int] = set()
         self.refusal: errors.AppError | None = errors.Forbidden()
@@ -82,7 +82,7 @@ class Member(ABC):
     # -- what each protocol does
 
     @abstractmethod
-    def welcome(self, joined: Joined, missed: list[bytes]) -> None:
+    def welcome(self, joined: SyncSnapshot, missed: list[bytes]) -> None:
         """Send the answer to a join, and *missed*, the y-protocols messages since."""
 
     @abstractmethod

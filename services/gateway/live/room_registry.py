@@ -8,12 +8,12 @@ from nats.aio.client import Client
 
 from libs import errors
 from libs.contracts.collab.yprotocol import Malformed
-from services.gateway.live.asks import Asks, Refused
-from services.gateway.live.member import Member
+from services.gateway.live.batcher import EditBatcher
+from services.gateway.live.collab_client import CollabClient, Refused
+from services.gateway.live.replicas import Replicas
 from services.gateway.live.room import Room
-from services.gateway.live.routing import Replicas
+from services.gateway.live.scene_session import SceneSession
 from services.gateway.live.socket import INVALID, TRY_AGAIN
-from services.gateway.live.uplink import Uplinks
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ LARGE_ANSWER_BYTES = 64 * 1024
 LARGE_BYTES_PER_S = 150e6
 
 
-class Rooms:
+class RoomRegistry:
     """Every scene that somebody has open here."""
 
     def __init__(self, client: Client, *, gateway: int) -> None:
@@ -36,10 +36,10 @@ class Rooms:
         self._client = client
         self._gateway = gateway
         self._replicas = Replicas()
-        self._asks = Asks(client, name)
+        self._asks = CollabClient(client, name)
         self._rooms: dict[bytes, Room] = {}
         self._large = asyncio.Lock()
-        self.uplinks = Uplinks(client, self._replicas, name)
+        self.uplinks = EditBatcher(client, self._replicas, name)
 
     async def start(self) -> None:
         """Listen to collab."""
@@ -59,7 +59,7 @@ class Rooms:
             )
         return room
 
-    async def join(self, member: Member, vector: bytes) -> None:
+    async def join(self, member: SceneSession, vector: bytes) -> None:
         """Bring *member* up to date from *vector*, or send them away with the reason."""
         room = member.here
         room.joining += 1
@@ -85,7 +85,7 @@ class Rooms:
         finally:
             room.joining -= 1
 
-    def edit(self, member: Member, update: bytes) -> int:
+    def edit(self, member: SceneSession, update: bytes) -> int:
         """Take one edit; returns the bytes it weighs until it is acknowledged."""
         room = member.here
         return self.uplinks.submit(room.lane, member, update, deliveries=room.audience.size)

@@ -14,7 +14,7 @@ _MEMORY_S = 0.5
 """Rates are averaged over about this long."""
 
 
-class Pacer:
+class BatchPacer:
     """Tells how far apart batches should be, from what passed through."""
 
     def __init__(self) -> None:

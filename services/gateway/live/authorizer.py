@@ -15,8 +15,8 @@ from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access, Action, require, require_open
 from services.gateway.access.schema_gate import require_schema
 from services.gateway.accounts.identity.model import Identity
-from services.gateway.live.member import Member
 from services.gateway.live.room import Room
+from services.gateway.live.scene_session import SceneSession
 from services.gateway.live.socket import DENIED, NO_SUCH_SCENE
 
 log = structlog.get_logger(__name__)
@@ -25,8 +25,8 @@ ADMISSIONS_AT_ONCE = 16
 """Newcomers being authorised at the same time; the others wait in line."""
 
 
-class Admission:
-    """Asks the authority about members, at their coming and again when something changed."""
+class Authorizer:
+    """Ask the authority about members, at their coming and again when something changed."""
 
     def __init__(
         self, authority: Authority, caller: Caller, room_of: Callable[[bytes], Room]
@@ -37,7 +37,7 @@ class Admission:
         self._room_of = room_of
         self._line = asyncio.Semaphore(ADMISSIONS_AT_ONCE)
         self._questions = 0
-        self.members: dict[int, Member] = {}
+        self.members: dict[int, SceneSession] = {}
         """Everybody who is in a scene or being let in, by tag."""
 
     async def identify(self, token: str) -> Identity:
@@ -66,7 +66,7 @@ class Admission:
         elif project_id is not None:
             await self._authority.access(identity, "project", project_id)
 
-    async def enter(self, member: Member, identity: Identity) -> None:
+    async def enter(self, member: SceneSession, identity: Identity) -> None:
         """Let *member* into their scene.
 
         Raises:
@@ -87,7 +87,7 @@ class Admission:
                 raise errors.NotFound from error
             raise
 
-    async def _let_in(self, member: Member, identity: Identity, project_id: UUID) -> None:
+    async def _let_in(self, member: SceneSession, identity: Identity, project_id: UUID) -> None:
         room = self._room_of((member.branch_id or member.scene_id).bytes)
         room.joining += 1
         try:
@@ -101,13 +101,13 @@ class Admission:
         """Events may have been missed: believe nothing that was seen so far."""
         self._authority.doubt()
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: SceneSession) -> None:
         """They are gone."""
         self.members.pop(member.tag, None)
         if not member.gone:
             member.leave()
 
-    async def look_again(self, member: Member) -> None:
+    async def look_again(self, member: SceneSession) -> None:
         """Authorise somebody again; they follow or have to go."""
         identity = member.identity
         if member.gone or identity is None:
@@ -127,7 +127,7 @@ class Admission:
             if member.room and now and (before is None or before.code != now.code):
                 member.deny(now)
 
-    async def _ask(self, member: Member, identity: Identity) -> Access:
+    async def _ask(self, member: SceneSession, identity: Identity) -> Access:
         """Find out what *member* may do; the newest question counts, whenever it is answered.
 
         Raises:
@@ -147,7 +147,7 @@ class Admission:
         return access
 
     async def _is_closed(
-        self, member: Member, identity: Identity, access: Access
+        self, member: SceneSession, identity: Identity, access: Access
     ) -> errors.BranchClosed | None:
         """Make sure that a branch is one of its scene; returns why nobody may write there."""
         if member.branch_id is None:

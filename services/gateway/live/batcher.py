@@ -16,9 +16,9 @@ from prometheus_client import Counter, Histogram
 
 from libs.contracts import subjects
 from libs.contracts.collab import frames
-from services.gateway.live.pacing import Pacer
-from services.gateway.live.routing import Replicas
-from services.gateway.live.tracing import sampled_edit
+from services.gateway.live.batch_pacer import BatchPacer
+from services.gateway.live.edit_trace import sampled_edit
+from services.gateway.live.replicas import Replicas
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ _acked = Histogram(
 )
 
 
-class Writer(Protocol):
+class EditSender(Protocol):
     """Whose edits they are: a connection."""
 
     author: bytes
@@ -60,8 +60,8 @@ class Writer(Protocol):
 @dataclass(slots=True)
 class _Entry:
     data: bytes
-    writer: Writer
-    lane: "Lane"
+    writer: EditSender
+    lane: "SceneQueue"
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class _Batch:
 
 
 @dataclass(slots=True)
-class _Uplink:
+class ReplicaQueue:
     """Edits for one replica."""
 
     replica: str
@@ -85,18 +85,18 @@ class _Uplink:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class SceneQueue:
     """A scene's way to collab: one replica at a time, so that its edits keep their order."""
 
     scene: bytes
     unacked: int = 0
-    uplink: _Uplink | None = None
+    uplink: ReplicaQueue | None = None
     epoch: int = -1
     held: list[_Entry] | None = None
     """Edits that wait for older ones before the lane moves to another replica."""
 
 
-class Uplinks:
+class EditBatcher:
     """All edits of this gateway that are not durable yet."""
 
     def __init__(
@@ -110,12 +110,12 @@ class Uplinks:
         self._replicas = replicas
         self._reply = subjects.ack(gateway)
         self._loop = asyncio.get_running_loop()
-        self._uplinks: dict[str, _Uplink] = {}
-        self._by_number: dict[int, _Uplink] = {}
+        self._uplinks: dict[str, ReplicaQueue] = {}
+        self._by_number: dict[int, ReplicaQueue] = {}
         self._homeless: list[_Entry] = []
         """Edits that arrived while no replica was alive."""
         self._number = 0
-        self._pacer = Pacer()
+        self._pacer = BatchPacer()
         self._sends: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self.unacked = 0
@@ -125,7 +125,9 @@ class Uplinks:
         await self._client.subscribe(self._reply, cb=self._on_ack)
         await self._client.subscribe(subjects.HEARTBEAT, cb=self._on_beat)
 
-    def submit(self, lane: Lane, writer: Writer, update: bytes, *, deliveries: int) -> int:
+    def submit(
+        self, lane: SceneQueue, writer: EditSender, update: bytes, *, deliveries: int
+    ) -> int:
         """Take one edit; returns the bytes it weighs until it is settled.
 
         Args:
@@ -184,7 +186,7 @@ class Uplinks:
                 return False
         return True
 
-    def _move(self, lane: Lane) -> None:
+    def _move(self, lane: SceneQueue) -> None:
         """Point *lane* at the replica that rendezvous names now; hold edits until that is safe."""
         wanted = self._replicas.choose(lane.scene)
         lane.epoch = self._replicas.epoch
@@ -197,13 +199,13 @@ class Uplinks:
             return
         lane.uplink = self._uplink(wanted) if wanted else None
 
-    def _uplink(self, replica: str) -> _Uplink:
+    def _uplink(self, replica: str) -> ReplicaQueue:
         uplink = self._uplinks.get(replica)
         if uplink is None:
-            uplink = self._uplinks[replica] = _Uplink(replica)
+            uplink = self._uplinks[replica] = ReplicaQueue(replica)
         return uplink
 
-    def _send(self, uplink: _Uplink) -> None:
+    def _send(self, uplink: ReplicaQueue) -> None:
         """Send the next batch, now or when its spacing has passed."""
         uplink.timer = None
         if uplink.in_flight is not None or not uplink.pending:
@@ -222,7 +224,7 @@ class Uplinks:
         _edits.inc(len(entries))
         self._publish(uplink)
 
-    def _take(self, uplink: _Uplink) -> list[_Entry]:
+    def _take(self, uplink: ReplicaQueue) -> list[_Entry]:
         pending = uplink.pending
         size = 0
         for taken, entry in enumerate(pending):
@@ -233,7 +235,7 @@ class Uplinks:
         uplink.pending = []
         return pending
 
-    def _publish(self, uplink: _Uplink) -> None:
+    def _publish(self, uplink: ReplicaQueue) -> None:
         batch = uplink.in_flight
         assert batch is not None
         # Eager: as long as the client does not have to wait, this runs here and now.
@@ -279,7 +281,7 @@ class Uplinks:
         self.unacked -= len(entries)
         if not self.unacked:
             self._settled.set()
-        told: dict[Writer, bytes] = {}
+        told: dict[EditSender, bytes] = {}
         for entry in entries:
             lane, writer = entry.lane, entry.writer
             lane.unacked -= 1
@@ -296,7 +298,7 @@ class Uplinks:
                 if writer.tag in refused:
                     writer.refused(refused[writer.tag])
 
-    def _release(self, lane: Lane) -> None:
+    def _release(self, lane: SceneQueue) -> None:
         """All older edits of *lane* are durable: let the held ones go where they belong now."""
         held, lane.held = lane.held or [], None
         wanted = self._replicas.choose(lane.scene)
@@ -308,7 +310,7 @@ class Uplinks:
             lane.uplink.pending += held
             self._loop.call_soon(self._send, lane.uplink)
 
-    def _look_after(self, uplink: _Uplink, now: float) -> None:
+    def _look_after(self, uplink: ReplicaQueue, now: float) -> None:
         batch = uplink.in_flight
         if batch is None:
             if uplink.replica not in self._replicas.members and not uplink.pending:
@@ -338,7 +340,7 @@ class Uplinks:
             ):
                 self._fail_over(uplink)
 
-    def _fail_over(self, uplink: _Uplink) -> None:
+    def _fail_over(self, uplink: ReplicaQueue) -> None:
         """Give everything of a silent replica to the others, oldest first.
 
         It may still commit what it has; then some rows stand in the log twice, which is harmless.
@@ -360,7 +362,7 @@ class Uplinks:
         self._reroute(entries)
 
     def _reroute(self, entries: list[_Entry]) -> None:
-        touched: dict[str, _Uplink] = {}
+        touched: dict[str, ReplicaQueue] = {}
         for entry in entries:
             lane = entry.lane
             wanted = self._replicas.choose(lane.scene)

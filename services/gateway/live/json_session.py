@@ -8,9 +8,6 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.collab.yprotocol import EMPTY_UPDATE, Malformed
 from services.gateway.accounts.identity.model import Identity
-from services.gateway.live.audience import Dialect, News
-from services.gateway.live.cursors import awareness_state, user_presence
-from services.gateway.live.member import Hall, Member
 from services.gateway.live.messages import (
     EditorUpdate,
     PresenceUpdate,
@@ -20,7 +17,9 @@ from services.gateway.live.messages import (
     event,
 )
 from services.gateway.live.presence import NULL, STATE_BYTES_MAX, encode
-from services.gateway.live.room import Joined, Room
+from services.gateway.live.presence_json import awareness_state, user_presence
+from services.gateway.live.room import Room, SyncSnapshot
+from services.gateway.live.scene_session import Hall, SceneSession
 from services.gateway.live.socket import (
     DENIED,
     INVALID,
@@ -28,6 +27,7 @@ from services.gateway.live.socket import (
     TOO_BIG,
     Socket,
 )
+from services.gateway.live.subscribers import Encoder, PresenceChange
 
 RENEW_AFTER_S = 9.0
 """Awareness forgets who was silent for 30 s; these clients say nothing by themselves."""
@@ -41,9 +41,9 @@ _ERRORS: dict[int, type[errors.AppError]] = {
 
 
 class Table(Protocol):
-    """What a seat needs of its socket: `services.gateway.live.application.Application`."""
+    """What a seat needs of its socket: `services.gateway.live.json_socket.Application`."""
 
-    def seat_lost(self, seat: "Seat", error: errors.AppError) -> None:
+    def seat_lost(self, seat: "JsonSession", error: errors.AppError) -> None:
         """Somebody may not stay; their socket goes on without this scene."""
         ...
 
@@ -54,14 +54,14 @@ class Table(Protocol):
         ...
 
 
-class Json:
+class JsonEncoder:
     """The dialect of /ws: each message is written once, however many read it."""
 
     def edit(self, scene: UUID, frame: bytes) -> bytes:
         """Return a committed edit as members read it."""
         return editor_update(scene, frame)
 
-    def presence(self, scene: UUID, news: News) -> Sequence[bytes]:
+    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
         """Return those who moved, each for itself; and everyone, when somebody came or went."""
         told = [
             event("presence.update", sceneId=str(scene), **user_presence(client, state))
@@ -79,10 +79,10 @@ def presence_list(scene: UUID, states: Sequence[tuple[int, bytes]]) -> bytes:
     return event("presence.list", sceneId=str(scene), users=users)
 
 
-class Seat(Member):
+class JsonSession(SceneSession):
     """A place in a scene, among others of the same socket."""
 
-    dialect: Dialect = Json()
+    dialect: Encoder = JsonEncoder()
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Seat(Member):
         if not self.join(b"\x00" if vector is None else vector):
             raise errors.RateLimited("Too many joins of this scene are under way.")
 
-    def welcome(self, joined: Joined, missed: list[bytes]) -> None:
+    def welcome(self, joined: SyncSnapshot, missed: list[bytes]) -> None:
         """Send `doc.sync`, and the edits since."""
         message = doc_sync(
             self.scene_id,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class PresenceChange:
     """What changed in who is here and where."""
 
     body: bytes
@@ -24,23 +24,23 @@ class News:
     """Client and JSON state of all who are here."""
 
 
-class Dialect(Protocol):
+class Encoder(Protocol):
     """How messages are written in one protocol."""
 
     def edit(self, scene: UUID, frame: bytes) -> bytes:
         """Return a committed edit, given as a y-protocols message, as members read it."""
         ...
 
-    def presence(self, scene: UUID, news: News) -> Sequence[bytes]:
+    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
         """Return what members read about a change of presence."""
         ...
 
 
-class Listener(Protocol):
+class Subscriber(Protocol):
     """Who is told: a member of the room."""
 
     tag: int
-    dialect: Dialect
+    dialect: Encoder
     """What it speaks."""
 
     def send(self, message: bytes) -> None:
@@ -48,14 +48,14 @@ class Listener(Protocol):
         ...
 
 
-class Audience[L: Listener]:
+class Subscribers[L: Subscriber]:
     """The members of a room that hear everything."""
 
     def __init__(self, scene: UUID) -> None:
         """Begin empty."""
         self.size = 0
         self._scene = scene
-        self._groups: dict[Dialect, dict[int, L]] = {}
+        self._groups: dict[Encoder, dict[int, L]] = {}
 
     def __iter__(self) -> Iterator[L]:
         """All of them, as they are now: sending may close one and so change who is here."""
@@ -83,7 +83,7 @@ class Audience[L: Listener]:
                 if tag != but:
                     member.send(message)
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: PresenceChange) -> None:
         """Pass presence on to everyone.
 
         To those whose it is, too: a provider that hears nothing for 30 s takes the server for

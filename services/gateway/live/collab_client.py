@@ -34,7 +34,7 @@ class _Open:
     parts: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
 
-class Asks:
+class CollabClient:
     """Questions of this gateway and their answers."""
 
     def __init__(self, client: Client, gateway: str) -> None:

@@ -27,10 +27,9 @@ from libs.contracts.collab.yprotocol import (
 )
 from services.gateway.access.schema_gate import declared_schema
 from services.gateway.accounts.identity.model import Identity
-from services.gateway.live.audience import Dialect, News
-from services.gateway.live.member import Hall, Member
 from services.gateway.live.presence import NULL, encode
-from services.gateway.live.room import Joined, Room
+from services.gateway.live.room import Room, SyncSnapshot
+from services.gateway.live.scene_session import Hall, SceneSession
 from services.gateway.live.socket import (
     DENIED,
     INVALID,
@@ -41,6 +40,7 @@ from services.gateway.live.socket import (
     Socket,
     Sockets,
 )
+from services.gateway.live.subscribers import Encoder, PresenceChange
 
 MESSAGE_BYTES_MAX = (1 << 20) + 64
 
@@ -52,16 +52,16 @@ class Entrance(Hall, Sockets, Protocol):
         """Return a name for a member."""
         ...
 
-    def admit(self, socket: Socket, guest: "Guest") -> None:
+    def admit(self, socket: Socket, guest: "YjsSession") -> None:
         """Find out who this is, and let them in or not; tells the guest what came of it."""
         ...
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: SceneSession) -> None:
         """They have left their scene."""
         ...
 
 
-class YProtocol:
+class YjsEncoder:
     """The dialect of y-protocols: what collab wrote goes out as it is."""
 
     def edit(self, scene: UUID, frame: bytes) -> bytes:
@@ -69,16 +69,16 @@ class YProtocol:
         del scene
         return frame
 
-    def presence(self, scene: UUID, news: News) -> Sequence[bytes]:
+    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
         """Return a change of presence as members read it."""
         del scene
         return (awareness_message(news.body),)
 
 
-class Guest(Member):
+class YjsSession(SceneSession):
     """Somebody in a scene over /collab; their socket is for this scene alone."""
 
-    dialect: Dialect = YProtocol()
+    dialect: Encoder = YjsEncoder()
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class Guest(Member):
         *,
         schema_version: int | None,
     ) -> None:
-        """Ask nothing yet; see `Member`."""
+        """Ask nothing yet; see `SceneSession`."""
         super().__init__(entrance, socket, tag, scene_id, schema_version=schema_version)
         self._answers: deque[int] = deque()
         """Which of the edits under way, by their numbers, are step 2."""
         self._answers_durable = 0
 
-    def welcome(self, joined: Joined, missed: list[bytes]) -> None:
+    def welcome(self, joined: SyncSnapshot, missed: list[bytes]) -> None:
         """Send step 2 and ask for what we lack."""
         # Step 2 makes a client say "synced", so what was committed since comes before it.
         self._socket.send_large(joined.as_update if missed else joined.step2)
@@ -198,7 +198,7 @@ class Guest(Member):
             self.deny(objection)
 
 
-class Connection(Socket):
+class YjsSocket(Socket):
     """A client of one scene."""
 
     speaks = WSMsgType.BINARY
@@ -208,13 +208,13 @@ class Connection(Socket):
         """Read what the upgrade request says; nothing is believed yet."""
         super().__init__(entrance, request, caller)
         self._entrance = entrance
-        self._guest: Guest | None = None
+        self._guest: YjsSession | None = None
         branch = self.query.get("branch", [""])[0]
         scene_id, branch_id = _scene_id(self.path), _uuid(branch)
         if scene_id and (branch_id or not branch):
             schema = declared_schema(self.query.get("schema", [""])[0])
             tag = entrance.next_tag()
-            self._guest = Guest(entrance, self, tag, scene_id, schema_version=schema)
+            self._guest = YjsSession(entrance, self, tag, scene_id, schema_version=schema)
             self._guest.branch_id = branch_id
             self._guest.wants_acks = self.query.get("acks", [""])[0] == "1"
 

@@ -29,7 +29,7 @@ class Caller(Protocol):
         ...
 
 
-class Places:
+class SocketLimits:
     """Counts the sockets of one gateway."""
 
     def __init__(self, limits: Limits, *, per_person_max: int) -> None:

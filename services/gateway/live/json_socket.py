@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from libs import errors
 from libs.contracts.ids import new_id
 from services.gateway.accounts.identity.model import Identity
-from services.gateway.live.member import Hall, Member
+from services.gateway.live.json_session import JsonSession
 from services.gateway.live.messages import (
     MESSAGE_BYTES_MAX,
     MODELS,
@@ -33,7 +33,7 @@ from services.gateway.live.messages import (
     failure,
     read,
 )
-from services.gateway.live.seat import Seat
+from services.gateway.live.scene_session import Hall, SceneSession
 from services.gateway.live.socket import (
     NOT_AUTHENTICATED,
     TOO_BIG,
@@ -78,16 +78,16 @@ class Lobby(Hall, Sockets, Protocol):
         """Return when these are there for *identity* and belong together."""
         ...
 
-    async def enter(self, member: Member, identity: Identity) -> None:
+    async def enter(self, member: SceneSession, identity: Identity) -> None:
         """Let *member* into their scene."""
         ...
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: SceneSession) -> None:
         """They have left their scene."""
         ...
 
 
-class Application(Socket):
+class JsonSocket(Socket):
     """A client of any number of scenes."""
 
     speaks = WSMsgType.TEXT
@@ -103,7 +103,7 @@ class Application(Socket):
         self._wants_acks = False
         self._home: UUID | None = None
         """The scene that the client named in its hello."""
-        self._seats: dict[UUID, Seat] = {}
+        self._seats: dict[UUID, JsonSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors = 0.0
         self._errors_at = 0.0
@@ -143,12 +143,12 @@ class Application(Socket):
         if self._errors > ERRORS_MAX:
             self.close(TOO_MANY_ERRORS, "too many errors")
 
-    def seat_lost(self, seat: Seat, error: errors.AppError) -> None:
+    def seat_lost(self, seat: JsonSession, error: errors.AppError) -> None:
         """Somebody may not stay in a scene; the socket goes on without it."""
         self._drop(seat)
         self.fail(error, scene_id=seat.scene_id, left=True)
 
-    def _drop(self, seat: Seat) -> None:
+    def _drop(self, seat: JsonSession) -> None:
         if self._seats.get(seat.scene_id) is seat:
             del self._seats[seat.scene_id]
         self._lobby.leave(seat)
@@ -193,7 +193,7 @@ class Application(Socket):
         else:
             raise errors.Invalid
 
-    def _seat(self, scene_id: UUID) -> Seat:
+    def _seat(self, scene_id: UUID) -> JsonSession:
         seat = self._seats.get(scene_id)
         if seat is None:
             raise errors.NotJoined
@@ -252,18 +252,18 @@ class Application(Socket):
         else:
             seat.ask(vector)
 
-    def _new_seat(self, said: JoinScene) -> Seat:
+    def _new_seat(self, said: JoinScene) -> JsonSession:
         if len(self._seats) >= SCENES_MAX:
             raise errors.RateLimited("One socket may be in so many scenes.", limit=SCENES_MAX)
         declared = said.schema_version or self._schema_version
         tag = self._lobby.next_tag()
-        seat = Seat(self._lobby, self, self, tag, said.scene_id, schema_version=declared)
+        seat = JsonSession(self._lobby, self, self, tag, said.scene_id, schema_version=declared)
         seat.wants_acks = self._wants_acks
         self._seats[said.scene_id] = seat
         return seat
 
     async def _enter(
-        self, seat: Seat, identity: Identity, vector: bytes | None, ref: str | int | None
+        self, seat: JsonSession, identity: Identity, vector: bytes | None, ref: str | int | None
     ) -> None:
         try:
             await self._lobby.enter(seat, identity)
@@ -282,7 +282,7 @@ class Application(Socket):
             raise errors.NotJoined
         seat.say(said)
 
-    def _only_seat(self) -> Seat:
+    def _only_seat(self) -> JsonSession:
         """Return the seat that is meant when no scene is named."""
         if len(self._seats) == 1:
             return next(iter(self._seats.values()))
