@@ -132,7 +132,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             authority=authority,
             limits=limits,
             settings=settings,
-            replica=settings.replica,
         )
         streams = Streams(client, caller, authority)
         lives += [live, streams]

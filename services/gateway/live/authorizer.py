@@ -1,4 +1,4 @@
-"""Who may come into a scene, who may write there, and who has to go."""
+"""Whether a session may read its scene and write to it: at its admission, and again on changes."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,42 +22,42 @@ from services.gateway.live.socket import DENIED, NO_SUCH_SCENE
 log = structlog.get_logger(__name__)
 
 ADMISSIONS_AT_ONCE = 16
-"""Newcomers being authorised at the same time; the others wait in line."""
+"""Sessions that are authorized for their admission at the same time; the others wait."""
 
 
 class Authorizer:
-    """Ask the authority about members, at their coming and again when something changed."""
+    """Admits sessions, and authorizes them again when the rights of their user may have changed."""
 
     def __init__(
         self, authority: Authority, caller: Caller, room_of: Callable[[bytes], Room]
     ) -> None:
-        """Ask *authority*, and collab over *caller*; *room_of* hosts a scene or a branch."""
+        """Ask *authority*, and collab over *caller*; *room_of* returns the room of a scene."""
         self._authority = authority
         self._caller = caller
         self._room_of = room_of
-        self._line = asyncio.Semaphore(ADMISSIONS_AT_ONCE)
-        self._questions = 0
-        self.members: dict[int, SceneSession] = {}
-        """Everybody who is in a scene or being let in, by tag."""
+        self._admissions = asyncio.Semaphore(ADMISSIONS_AT_ONCE)
+        self._authorizations = 0
+        self.sessions: dict[int, SceneSession] = {}
+        """The sessions that are admitted or being admitted, by tag."""
 
-    async def identify(self, token: str) -> Identity:
-        """Return whom *token* stands for.
+    async def identify_token(self, token: str) -> Identity:
+        """Return the identity that *token* stands for.
 
         Raises:
-            Unauthenticated: It is not valid.
-            Unavailable: That cannot be told now.
+            Unauthenticated: The token is not valid.
+            Unavailable: The authority cannot be reached.
         """
-        async with self._line:
+        async with self._admissions:
             return await self._authority.identify(token)
 
-    async def require_place(
+    async def require_readable(
         self, identity: Identity, project_id: UUID | None, scene_id: UUID | None
     ) -> None:
-        """Return when these are there for *identity* and belong together.
+        """Return when *identity* may read the project and the scene, and they belong together.
 
         Raises:
-            NotFound: They are not.
-            Unavailable: That cannot be told now.
+            NotFound: There is no such scene or project for this user.
+            Unavailable: The authority cannot be reached.
         """
         if scene_id is not None:
             access = await self._authority.access(identity, "scene", scene_id)
@@ -66,107 +66,105 @@ class Authorizer:
         elif project_id is not None:
             await self._authority.access(identity, "project", project_id)
 
-    async def enter(self, member: SceneSession, identity: Identity) -> None:
-        """Let *member* into their scene.
+    async def admit_session(self, session: SceneSession, identity: Identity) -> None:
+        """Let *session* enter the room of its scene.
 
         Raises:
-            NotFound: There is no such scene, or not for them.
-            Forbidden: They may not read it.
-            Unavailable: That cannot be told now, or the bus is away.
+            NotFound: There is no such scene for this user.
+            Forbidden: The user may not read the scene.
+            Unavailable: The authority or the bus cannot be reached.
         """
-        # Known before the question, so that what changes while it is asked is asked again.
-        member.identity = identity
-        self.members[member.tag] = member
+        # Registered before the authorization, so that a change during it is followed by another.
+        session.identity = identity
+        self.sessions[session.tag] = session
         try:
-            async with self._line:
-                access = await self._ask(member, identity)
-                await self._let_in(member, identity, access.project_id)
+            async with self._admissions:
+                access = await self._authorize(session, identity)
+                await self._enter_room(session, identity, access.project_id)
         except errors.AppError as error:
-            self.leave(member)
+            self.remove_session(session)
             if isinstance(error, errors.Gone):
                 raise errors.NotFound from error
             raise
 
-    async def _let_in(self, member: SceneSession, identity: Identity, project_id: UUID) -> None:
-        room = self._room_of((member.branch_id or member.scene_id).bytes)
-        room.joining += 1
+    async def _enter_room(
+        self, session: SceneSession, identity: Identity, project_id: UUID
+    ) -> None:
+        room = self._room_of((session.branch_id or session.scene_id).bytes)
+        room.pending_joins += 1
         try:
             await room.open()
-            if not member.gone:
-                member.admit(room, identity, project_id)
+            if not session.ended:
+                session.enter_room(room, identity, project_id)
         finally:
-            room.joining -= 1
+            room.pending_joins -= 1
 
-    def doubt(self) -> None:
-        """Events may have been missed: believe nothing that was seen so far."""
-        self._authority.doubt()
+    def remove_session(self, session: SceneSession) -> None:
+        """Forget *session*, and end its part in the room."""
+        self.sessions.pop(session.tag, None)
+        if not session.ended:
+            session.leave_room()
 
-    def leave(self, member: SceneSession) -> None:
-        """They are gone."""
-        self.members.pop(member.tag, None)
-        if not member.gone:
-            member.leave()
-
-    async def look_again(self, member: SceneSession) -> None:
-        """Authorise somebody again; they follow or have to go."""
-        identity = member.identity
-        if member.gone or identity is None:
+    async def reauthorize(self, session: SceneSession) -> None:
+        """Authorize *session* again; it is ended if its user may no longer read the scene."""
+        identity = session.identity
+        if session.ended or identity is None:
             return
-        before = member.refusal
+        before = session.write_refusal
         try:
-            await self._ask(member, identity)
+            await self._authorize(session, identity)
         except errors.Gone:
-            member.put_out(NO_SUCH_SCENE, "no such scene")
+            session.end_session(NO_SUCH_SCENE, "no such scene")
         except (errors.NotFound, errors.Forbidden):
-            member.put_out(DENIED, "Access denied")
+            session.end_session(DENIED, "Access denied")
         except errors.Unavailable:
-            # Not knowing is not a "no": the next recheck asks again.
+            # An unknown answer is not a "no": the next recheck asks again.
             log.warning("authority away, socket keeps its rights for now")
         else:
-            now = member.refusal
-            if member.room and now and (before is None or before.code != now.code):
-                member.deny(now)
+            after = session.write_refusal
+            if session.room and after and (before is None or before.code != after.code):
+                session.send_refusal(after)
 
-    async def _ask(self, member: SceneSession, identity: Identity) -> Access:
-        """Find out what *member* may do; the newest question counts, whenever it is answered.
+    async def _authorize(self, session: SceneSession, identity: Identity) -> Access:
+        """Ask what *session* may do; the newest question counts, in whatever order answers come.
 
         Raises:
             Gone: The scene was deleted.
-            NotFound, Forbidden, Unavailable: As for `enter`.
+            NotFound, Forbidden, Unavailable: As for `admit_session`.
         """
-        self._questions += 1
-        number = self._questions
-        access = await self._authority.access(identity, "scene", member.scene_id)
+        self._authorizations += 1
+        number = self._authorizations
+        access = await self._authority.access(identity, "scene", session.scene_id)
         if access.deleted:
             raise errors.Gone
         require(access, "scene.read")
-        closed = await self._is_closed(member, identity, access)
-        if number > member.judged:
-            member.judged = number
-            member.refusal = _refusal(access, member.schema_version) or closed
+        closed = await self._closed_branch(session, identity, access)
+        if number > session.rights_version:
+            session.rights_version = number
+            session.write_refusal = _write_refusal(access, session.schema_version) or closed
         return access
 
-    async def _is_closed(
-        self, member: SceneSession, identity: Identity, access: Access
+    async def _closed_branch(
+        self, session: SceneSession, identity: Identity, access: Access
     ) -> errors.BranchClosed | None:
-        """Make sure that a branch is one of its scene; returns why nobody may write there."""
-        if member.branch_id is None:
+        """Return the error for edits of a closed branch; raises if the scene has no such branch."""
+        if session.branch_id is None:
             return None
         branch = await self._caller.ask(
             READ_BRANCH,
-            OneOfScene(scene_id=member.scene_id, id=member.branch_id),
+            OneOfScene(scene_id=session.scene_id, id=session.branch_id),
             Actor(user_id=identity.user_id, project_id=access.project_id, role=access.role),
         )
         return errors.BranchClosed() if branch.state is BranchState.CLOSED else None
 
 
-def _refusal(access: Access, declared: int | None) -> errors.AppError | None:
-    """Return why somebody may not write; None when they may."""
-    if not _allows(access, "scene.edit"):
+def _write_refusal(access: Access, declared_schema: int | None) -> errors.AppError | None:
+    """Return the reason for which a user may not write to a scene; None when they may."""
+    if not _is_allowed(access, "scene.edit"):
         return errors.Forbidden("read-only: your role does not allow writing here")
     try:
         require_open(access, "scene.edit")
-        require_schema(access.schema_version, declared)
+        require_schema(access.schema_version, declared_schema)
     except errors.ProjectArchived:
         return errors.ProjectArchived("read-only: this project is archived")
     except errors.SchemaOutdated as outdated:
@@ -174,7 +172,7 @@ def _refusal(access: Access, declared: int | None) -> errors.AppError | None:
     return None
 
 
-def _allows(access: Access, action: Action) -> bool:
+def _is_allowed(access: Access, action: Action) -> bool:
     try:
         require(access, action)
     except errors.Forbidden:

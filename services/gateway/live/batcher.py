@@ -1,7 +1,7 @@
-"""Edits on their way to collab: batched, one batch in flight per replica, held until acknowledged.
+"""Edits on their way to collab: batched, one batch in flight per replica, kept until acknowledged.
 
-What a client sent leaves this page in one of three ways: acknowledged (durable), refused (its
-connection is closed), or with this process, in which case nobody has seen it. The order of a
+An edit leaves the batcher in one of three ways: it is acknowledged (durable), it is refused (and
+its session ended), or the process ends, in which case no reader has seen the edit. The order of a
 scene's edits never changes: they all go to one replica at a time, and move only together.
 """
 
@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from libs.contracts import subjects
 from libs.contracts.collab import frames
 from services.gateway.live.batch_pacer import BatchPacer
-from services.gateway.live.edit_trace import sampled_edit
+from services.gateway.live.edit_trace import start_edit_trace
 from services.gateway.live.replicas import Replicas
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 BATCH_ENTRIES_MAX = 2_000
 BATCH_BYTES_MAX = 1 << 20
 PACED_ENTRIES_MAX = 400
-"""A batch this full goes at once: waiting longer would gather latency and save nothing."""
+"""A batch with so many edits is sent at once: waiting longer would only add latency."""
 RESEND_AFTER_S = 0.3
 TICK_S = 0.1
 
@@ -39,35 +39,35 @@ _acked = Histogram(
 
 
 class EditSender(Protocol):
-    """Whose edits they are: a connection."""
+    """The session that an edit came from."""
 
     author: bytes
     tag: int
 
-    def settled(self, entry_bytes: int) -> bool:
-        """Note that an edit is durable; returns whether to `acknowledge` it."""
+    def update_settled(self, entry_bytes: int) -> bool:
+        """Count an update that is durable or refused; returns whether to send an ack."""
         ...
 
-    def acknowledge(self, seq: int) -> None:
-        """Pass on how far the log has its edits."""
+    def send_ack(self, seq: int) -> None:
+        """Send how far the log has the session's edits."""
         ...
 
-    def refused(self, reason: int) -> None:
-        """An edit was refused (`frames.REASON_...`): nothing of this writer is taken any more."""
+    def update_refused(self, reason: int) -> None:
+        """End the session: collab refused an update (`frames.REASON_...`) and takes no more."""
         ...
 
 
 @dataclass(slots=True)
-class _Entry:
+class _QueuedEdit:
     data: bytes
-    writer: EditSender
-    lane: "SceneQueue"
+    sender: EditSender
+    scene: "SceneQueue"
 
 
 @dataclass(slots=True)
-class _Batch:
+class _BatchInFlight:
     number: int
-    entries: list[_Entry]
+    edits: list[_QueuedEdit]
     payload: bytes
     first_sent: float
     sent: float
@@ -75,25 +75,26 @@ class _Batch:
 
 @dataclass(slots=True)
 class ReplicaQueue:
-    """Edits for one replica."""
+    """The edits for one replica."""
 
     replica: str
-    pending: list[_Entry] = field(default_factory=list[_Entry])
-    in_flight: _Batch | None = None
+    pending: list[_QueuedEdit] = field(default_factory=list[_QueuedEdit])
+    in_flight: _BatchInFlight | None = None
     last_sent: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True, eq=False)
 class SceneQueue:
-    """A scene's way to collab: one replica at a time, so that its edits keep their order."""
+    """The route of one scene's edits: one replica at a time, so that they keep their order."""
 
     scene: bytes
     unacked: int = 0
-    uplink: ReplicaQueue | None = None
+    replica_queue: ReplicaQueue | None = None
     epoch: int = -1
-    held: list[_Entry] | None = None
-    """Edits that wait for older ones before the lane moves to another replica."""
+    """The epoch of the replicas for which the route was chosen."""
+    held: list[_QueuedEdit] | None = None
+    """Edits that wait for older ones before the scene moves to another replica."""
 
 
 class EditBatcher:
@@ -110,268 +111,276 @@ class EditBatcher:
         self._replicas = replicas
         self._reply = subjects.ack(gateway)
         self._loop = asyncio.get_running_loop()
-        self._uplinks: dict[str, ReplicaQueue] = {}
+        self._queues: dict[str, ReplicaQueue] = {}
         self._by_number: dict[int, ReplicaQueue] = {}
-        self._homeless: list[_Entry] = []
-        """Edits that arrived while no replica was alive."""
+        self._unrouted: list[_QueuedEdit] = []
+        """Edits that arrived while there was no replica."""
         self._number = 0
         self._pacer = BatchPacer()
-        self._sends: set[asyncio.Task[None]] = set()
-        self._settled = asyncio.Event()
+        self._publishing: set[asyncio.Task[None]] = set()
+        self._all_settled = asyncio.Event()
         self.unacked = 0
 
     async def start(self) -> None:
-        """Listen for acknowledgements and heartbeats."""
+        """Subscribe to acknowledgements and heartbeats."""
         await self._client.subscribe(self._reply, cb=self._on_ack)
-        await self._client.subscribe(subjects.HEARTBEAT, cb=self._on_beat)
+        await self._client.subscribe(subjects.HEARTBEAT, cb=self._on_heartbeat)
 
     def submit(
-        self, lane: SceneQueue, writer: EditSender, update: bytes, *, deliveries: int
+        self, scene: SceneQueue, sender: EditSender, update: bytes, *, deliveries: int
     ) -> int:
-        """Take one edit; returns the bytes it weighs until it is settled.
+        """Queue one edit; returns the bytes that count as unacknowledged until it is settled.
 
         Args:
-            lane: Its scene's way.
-            writer: Whose it is.
+            scene: The queue of the edited scene.
+            sender: The session that the edit came from.
             update: A Yjs update.
-            deliveries: To how many connections here it will go.
+            deliveries: The number of connections of this gateway that will be sent the edit.
         """
-        data = frames.batch_entry(lane.scene, writer.author, writer.tag, update)
-        lane.unacked += 1
+        data = frames.batch_entry(scene.scene, sender.author, sender.tag, update)
+        scene.unacked += 1
         self.unacked += 1
-        self._pacer.count(deliveries)
-        self._queue(_Entry(data, writer, lane))
+        self._pacer.count_edit(deliveries)
+        self._enqueue(_QueuedEdit(data, sender, scene))
         return len(data)
 
-    def _queue(self, entry: _Entry) -> None:
-        lane = entry.lane
-        if lane.held is None and lane.epoch != self._replicas.epoch:
-            self._move(lane)
-        if lane.held is not None:
-            lane.held.append(entry)
+    def _enqueue(self, edit: _QueuedEdit) -> None:
+        scene = edit.scene
+        if scene.held is None and scene.epoch != self._replicas.epoch:
+            self._route_scene(scene)
+        if scene.held is not None:
+            scene.held.append(edit)
             return
-        uplink = lane.uplink
-        if uplink is None:
-            self._homeless.append(entry)
+        queue = scene.replica_queue
+        if queue is None:
+            self._unrouted.append(edit)
             return
-        uplink.pending.append(entry)
-        if uplink.in_flight is not None:
+        queue.pending.append(edit)
+        if queue.in_flight is not None:
             return
-        if uplink.timer is None:
-            # At the end of this turn of the loop, so that what arrived together goes together.
-            uplink.timer = self._loop.call_later(0, self._send, uplink)
-        elif len(uplink.pending) == PACED_ENTRIES_MAX:
-            uplink.timer.cancel()
-            uplink.timer = self._loop.call_later(0, self._send, uplink)
+        if queue.timer is None:
+            # At the end of this turn of the loop, so that edits that arrive together go together.
+            queue.timer = self._loop.call_later(0, self._send_batch, queue)
+        elif len(queue.pending) == PACED_ENTRIES_MAX:
+            queue.timer.cancel()
+            queue.timer = self._loop.call_later(0, self._send_batch, queue)
 
     async def tick(self) -> None:
-        """Look after what is in flight, until cancelled."""
+        """Send batches again or elsewhere that are not acknowledged, until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
-            self._replicas.expire()
+            self._replicas.expire_silent()
             now = self._loop.time()
-            for uplink in list(self._uplinks.values()):
-                self._look_after(uplink, now)
-            if self._homeless and self._replicas.members:
-                self._house()
+            for queue in list(self._queues.values()):
+                self._check_queue(queue, now)
+            if self._unrouted and self._replicas.members:
+                self._route_unrouted()
 
     async def drained(self, within_s: float) -> bool:
-        """Wait until everything is acknowledged; false if something is not after *within_s*."""
+        """Wait until every edit is settled; returns false if some are not after *within_s*."""
         if self.unacked:
-            self._settled.clear()
+            self._all_settled.clear()
             try:
                 async with asyncio.timeout(within_s):
-                    await self._settled.wait()
+                    await self._all_settled.wait()
             except TimeoutError:
                 return False
         return True
 
-    def _move(self, lane: SceneQueue) -> None:
-        """Point *lane* at the replica that rendezvous names now; hold edits until that is safe."""
-        wanted = self._replicas.choose(lane.scene)
-        lane.epoch = self._replicas.epoch
-        current = lane.uplink
+    # -- routes
+
+    def _route_scene(self, scene: SceneQueue) -> None:
+        """Route *scene* to its replica by rendezvous; hold its edits until that is safe."""
+        wanted = self._replicas.replica_for(scene.scene)
+        scene.epoch = self._replicas.epoch
+        current = scene.replica_queue
         if current is not None and current.replica == wanted:
             return
-        if current is not None and lane.unacked > 1:
-            # Older edits are under way elsewhere: they must be durable first. (1: this one.)
-            lane.held = []
+        if current is not None and scene.unacked > 1:
+            # Older edits are on their way elsewhere: they must be durable first. (1: this one.)
+            scene.held = []
             return
-        lane.uplink = self._uplink(wanted) if wanted else None
+        scene.replica_queue = self._queue_of(wanted) if wanted else None
 
-    def _uplink(self, replica: str) -> ReplicaQueue:
-        uplink = self._uplinks.get(replica)
-        if uplink is None:
-            uplink = self._uplinks[replica] = ReplicaQueue(replica)
-        return uplink
+    def _queue_of(self, replica: str) -> ReplicaQueue:
+        queue = self._queues.get(replica)
+        if queue is None:
+            queue = self._queues[replica] = ReplicaQueue(replica)
+        return queue
 
-    def _send(self, uplink: ReplicaQueue) -> None:
+    def _release_held(self, scene: SceneQueue) -> None:
+        """All older edits of *scene* are durable: send the held ones to its replica of now."""
+        held, scene.held = scene.held or [], None
+        wanted = self._replicas.replica_for(scene.scene)
+        scene.epoch = self._replicas.epoch
+        scene.replica_queue = self._queue_of(wanted) if wanted else None
+        if scene.replica_queue is None:
+            self._unrouted += held
+        elif held:
+            scene.replica_queue.pending += held
+            self._loop.call_soon(self._send_batch, scene.replica_queue)
+
+    def _route_unrouted(self) -> None:
+        edits, self._unrouted = self._unrouted, []
+        self._reroute_edits(edits)
+
+    def _reroute_edits(self, edits: list[_QueuedEdit]) -> None:
+        touched: dict[str, ReplicaQueue] = {}
+        for edit in edits:
+            scene = edit.scene
+            wanted = self._replicas.replica_for(scene.scene)
+            if wanted is None:
+                scene.replica_queue = None
+                self._unrouted.append(edit)
+                continue
+            scene.epoch = self._replicas.epoch
+            scene.replica_queue = touched[wanted] = self._queue_of(wanted)
+            scene.replica_queue.pending.append(edit)
+        for queue in touched.values():
+            self._send_batch(queue)
+
+    # -- batches
+
+    def _send_batch(self, queue: ReplicaQueue) -> None:
         """Send the next batch, now or when its spacing has passed."""
-        uplink.timer = None
-        if uplink.in_flight is not None or not uplink.pending:
+        queue.timer = None
+        if queue.in_flight is not None or not queue.pending:
             return
         now = self._loop.time()
-        wait_s = uplink.last_sent + self._pacer.spacing_s(now) - now
-        if wait_s > 0 and len(uplink.pending) < PACED_ENTRIES_MAX:
-            uplink.timer = self._loop.call_later(wait_s, self._send, uplink)
+        wait_s = queue.last_sent + self._pacer.spacing_s(now) - now
+        if wait_s > 0 and len(queue.pending) < PACED_ENTRIES_MAX:
+            queue.timer = self._loop.call_later(wait_s, self._send_batch, queue)
             return
-        entries = self._take(uplink)
+        edits = self._take_pending(queue)
         self._number += 1
-        payload = frames.batch(self._number, [entry.data for entry in entries], sampled_edit())
-        uplink.in_flight = _Batch(self._number, entries, payload, now, now)
-        uplink.last_sent = now
-        self._by_number[self._number] = uplink
-        _edits.inc(len(entries))
-        self._publish(uplink)
+        payload = frames.batch(self._number, [edit.data for edit in edits], start_edit_trace())
+        queue.in_flight = _BatchInFlight(self._number, edits, payload, now, now)
+        queue.last_sent = now
+        self._by_number[self._number] = queue
+        _edits.inc(len(edits))
+        self._publish_batch(queue)
 
-    def _take(self, uplink: ReplicaQueue) -> list[_Entry]:
-        pending = uplink.pending
+    def _take_pending(self, queue: ReplicaQueue) -> list[_QueuedEdit]:
+        pending = queue.pending
         size = 0
-        for taken, entry in enumerate(pending):
-            size += len(entry.data)
+        for taken, edit in enumerate(pending):
+            size += len(edit.data)
             if taken and (taken >= BATCH_ENTRIES_MAX or size > BATCH_BYTES_MAX):
-                uplink.pending = pending[taken:]
+                queue.pending = pending[taken:]
                 return pending[:taken]
-        uplink.pending = []
+        queue.pending = []
         return pending
 
-    def _publish(self, uplink: ReplicaQueue) -> None:
-        batch = uplink.in_flight
+    def _publish_batch(self, queue: ReplicaQueue) -> None:
+        batch = queue.in_flight
         assert batch is not None
         # Eager: as long as the client does not have to wait, this runs here and now.
         task = asyncio.Task(
-            self._client.publish(subjects.edit(uplink.replica), batch.payload, self._reply),
+            self._client.publish(subjects.edit(queue.replica), batch.payload, self._reply),
             loop=self._loop,
             eager_start=True,
         )
         if not task.done():
-            self._sends.add(task)
-            task.add_done_callback(self._sent)
+            self._publishing.add(task)
+            task.add_done_callback(self._publish_done)
         elif error := task.exception():
             # The tick sends it again.
             log.warning("batch not sent", reason=repr(error)[:200])
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sends.discard(task)
+    def _publish_done(self, task: asyncio.Task[None]) -> None:
+        self._publishing.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.warning("batch not sent", reason=repr(error)[:200])
 
-    async def _on_beat(self, message: Msg) -> None:
+    # -- from collab
+
+    async def _on_heartbeat(self, message: Msg) -> None:
         replica, _, draining = frames.read_beat(message.data)
-        if self._replicas.beat(replica, draining=draining) and self._homeless:
-            self._house()
+        if self._replicas.record_beat(replica, draining=draining) and self._unrouted:
+            self._route_unrouted()
 
     async def _on_ack(self, message: Msg) -> None:
         if not message.data:
-            # No responders: the replica is gone. The header does not say which, so ask all.
-            self._suspect_all()
+            # No responders: a replica is gone. The header does not say which one.
+            self._fail_over_silent()
             return
         ack = frames.read_ack(message.data)
-        uplink = self._by_number.pop(ack.batch, None)
-        if uplink is None or uplink.in_flight is None or uplink.in_flight.number != ack.batch:
+        queue = self._by_number.pop(ack.batch, None)
+        if queue is None or queue.in_flight is None or queue.in_flight.number != ack.batch:
             return
-        batch, uplink.in_flight = uplink.in_flight, None
+        batch, queue.in_flight = queue.in_flight, None
         now = self._loop.time()
         _acked.observe(now - batch.first_sent)
-        self._settle(batch.entries, ack)
-        self._send(uplink)
+        self._settle_edits(batch.edits, ack)
+        self._send_batch(queue)
 
-    def _settle(self, entries: list[_Entry], ack: frames.Ack) -> None:
-        """Let go of durable edits: tell who asked, read on from who was paused."""
-        self.unacked -= len(entries)
+    def _settle_edits(self, edits: list[_QueuedEdit], ack: frames.Ack) -> None:
+        """Let go of durable and refused edits, and tell the sessions that they came from."""
+        self.unacked -= len(edits)
         if not self.unacked:
-            self._settled.set()
-        told: dict[EditSender, bytes] = {}
-        for entry in entries:
-            lane, writer = entry.lane, entry.writer
-            lane.unacked -= 1
-            if writer.settled(len(entry.data)):
-                told[writer] = lane.scene
-            if lane.held is not None and lane.unacked == len(lane.held):
-                self._release(lane)
+            self._all_settled.set()
+        awaiting: dict[EditSender, bytes] = {}
+        for edit in edits:
+            scene, sender = edit.scene, edit.sender
+            scene.unacked -= 1
+            if sender.update_settled(len(edit.data)):
+                awaiting[sender] = scene.scene
+            if scene.held is not None and scene.unacked == len(scene.held):
+                self._release_held(scene)
         refused = dict(ack.refusals)
-        for writer, scene in told.items():
-            if writer.tag not in refused:
-                writer.acknowledge(ack.heads.get(scene, 0))
+        for sender, scene_id in awaiting.items():
+            if sender.tag not in refused:
+                sender.send_ack(ack.heads.get(scene_id, 0))
         if refused:
-            for writer in {entry.writer for entry in entries}:
-                if writer.tag in refused:
-                    writer.refused(refused[writer.tag])
+            for sender in {edit.sender for edit in edits}:
+                if sender.tag in refused:
+                    sender.update_refused(refused[sender.tag])
 
-    def _release(self, lane: SceneQueue) -> None:
-        """All older edits of *lane* are durable: let the held ones go where they belong now."""
-        held, lane.held = lane.held or [], None
-        wanted = self._replicas.choose(lane.scene)
-        lane.epoch = self._replicas.epoch
-        lane.uplink = self._uplink(wanted) if wanted else None
-        if lane.uplink is None:
-            self._homeless += held
-        elif held:
-            lane.uplink.pending += held
-            self._loop.call_soon(self._send, lane.uplink)
+    # -- silent replicas
 
-    def _look_after(self, uplink: ReplicaQueue, now: float) -> None:
-        batch = uplink.in_flight
+    def _check_queue(self, queue: ReplicaQueue, now: float) -> None:
+        batch = queue.in_flight
         if batch is None:
-            if uplink.replica not in self._replicas.members and not uplink.pending:
-                del self._uplinks[uplink.replica]
-            elif uplink.pending and uplink.timer is None:
-                self._send(uplink)
+            if queue.replica not in self._replicas.members and not queue.pending:
+                del self._queues[queue.replica]
+            elif queue.pending and queue.timer is None:
+                self._send_batch(queue)
             return
         if now - batch.sent < RESEND_AFTER_S:
             return
-        if self._replicas.fresh(uplink.replica) or not self._others(uplink.replica):
-            # Alive but slow, or the only one: the same bytes again; it knows what it has seen.
+        if self._replicas.is_fresh(queue.replica) or not self._has_other(queue.replica):
+            # Alive but slow, or the only one: the same bytes again. It knows the batches it has.
             _resent.labels("slow").inc()
             batch.sent = now
-            self._publish(uplink)
+            self._publish_batch(queue)
         else:
-            self._fail_over(uplink)
+            self._fail_over(queue)
 
-    def _others(self, replica: str) -> bool:
+    def _has_other(self, replica: str) -> bool:
         return any(name != replica for name in self._replicas.members)
 
-    def _suspect_all(self) -> None:
-        for uplink in list(self._uplinks.values()):
+    def _fail_over_silent(self) -> None:
+        for queue in list(self._queues.values()):
             if (
-                uplink.in_flight
-                and not self._replicas.fresh(uplink.replica)
-                and self._others(uplink.replica)
+                queue.in_flight
+                and not self._replicas.is_fresh(queue.replica)
+                and self._has_other(queue.replica)
             ):
-                self._fail_over(uplink)
+                self._fail_over(queue)
 
-    def _fail_over(self, uplink: ReplicaQueue) -> None:
-        """Give everything of a silent replica to the others, oldest first.
+    def _fail_over(self, queue: ReplicaQueue) -> None:
+        """Send all edits of a silent replica to the others, oldest first.
 
-        It may still commit what it has; then some rows stand in the log twice, which is harmless.
+        The replica may still commit them; then some rows stand in the log twice, which is harmless.
         """
         _resent.labels("failover").inc()
-        log.warning("replica silent, edits go elsewhere", replica=uplink.replica)
-        self._replicas.drop(uplink.replica)
-        entries = list(uplink.pending)
-        if uplink.in_flight:
-            entries = uplink.in_flight.entries + entries
-            self._by_number.pop(uplink.in_flight.number, None)
-        if uplink.timer:
-            uplink.timer.cancel()
-        del self._uplinks[uplink.replica]
-        self._reroute(entries)
-
-    def _house(self) -> None:
-        entries, self._homeless = self._homeless, []
-        self._reroute(entries)
-
-    def _reroute(self, entries: list[_Entry]) -> None:
-        touched: dict[str, ReplicaQueue] = {}
-        for entry in entries:
-            lane = entry.lane
-            wanted = self._replicas.choose(lane.scene)
-            if wanted is None:
-                lane.uplink = None
-                self._homeless.append(entry)
-                continue
-            lane.epoch = self._replicas.epoch
-            lane.uplink = touched[wanted] = self._uplink(wanted)
-            lane.uplink.pending.append(entry)
-        for uplink in touched.values():
-            self._send(uplink)
+        log.warning("replica silent, edits go elsewhere", replica=queue.replica)
+        self._replicas.forget_replica(queue.replica)
+        edits = list(queue.pending)
+        if queue.in_flight:
+            edits = queue.in_flight.edits + edits
+            self._by_number.pop(queue.in_flight.number, None)
+        if queue.timer:
+            queue.timer.cancel()
+        del self._queues[queue.replica]
+        self._reroute_edits(edits)

@@ -1,7 +1,7 @@
-"""What a gateway asks collab about live scenes: joins, gaps, heads.
+"""Requests to collab about live scenes: states for joins, missed rows, heads of logs.
 
-Answers come back in parts on a subject of the request's own, so that megabytes pass a bus that
-carries messages of one, and so that "nobody listens" is known at once.
+An answer comes back in parts, on a subject of its request. So megabytes pass a bus whose messages
+are limited to one, and the bus tells at once when no replica listens.
 """
 
 import asyncio
@@ -17,118 +17,124 @@ from libs.contracts.collab import frames
 
 ANSWER_WAIT_S = 3.0
 SYNC_WAIT_S = 8.0
-"""A long log that has no head yet takes seconds to load."""
+"""Loading a long log that has no head yet takes seconds."""
 ATTEMPTS_MAX = 4
 RETRY_DELAY_S = 0.2
-ANSWERS_MAX = 10_000
-"""Questions open at once; more is refused as unavailable."""
+PENDING_REQUESTS_MAX = 10_000
+"""More requests at once are refused as unavailable."""
 
 
-class Refused(Exception):
-    """Collab understood the question and cannot answer it as asked."""
+class StateVectorRefused(Exception):
+    """Collab cannot read the state vector of a sync request."""
 
 
 @dataclass(slots=True)
-class _Open:
-    done: asyncio.Future[bytes]
+class _PendingRequest:
+    answer: asyncio.Future[bytes]
     parts: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
 
 class CollabClient:
-    """Questions of this gateway and their answers."""
+    """Sends the requests of this gateway and collects the answers."""
 
     def __init__(self, client: Client, gateway: str) -> None:
-        """Ask over *client*."""
+        """Send requests over *client*; *gateway* names the subject of the answers."""
         self._client = client
-        self._prefix = subjects.reply(gateway)
-        self._open: dict[int, _Open] = {}
+        self._reply_prefix = subjects.reply(gateway)
+        self._pending: dict[int, _PendingRequest] = {}
         self._number = 0
 
     async def start(self) -> None:
-        """Listen for answers."""
-        await self._client.subscribe(f"{self._prefix}.*", cb=self._on_reply)
+        """Subscribe to the answers."""
+        await self._client.subscribe(f"{self._reply_prefix}.*", cb=self._on_reply)
 
-    async def sync(self, replica: str | None, scene: bytes, vector: bytes) -> frames.SyncAnswer:
-        """Ask for what a client with state vector *vector* lacks.
+    async def request_sync(
+        self, replica: str | None, scene: bytes, vector: bytes
+    ) -> frames.SyncAnswer:
+        """Return everything that a client with the state vector *vector* lacks.
 
         Raises:
-            Refused: *vector* is no state vector.
+            StateVectorRefused: *vector* is not a state vector.
             Unavailable: No replica answered.
         """
-        first = subjects.sync(replica) if replica else subjects.SYNC_ANY
-        body = await self._ask(
-            first,
+        first_subject = subjects.sync(replica) if replica else subjects.SYNC_ANY
+        body = await self._request_with_retries(
+            first_subject,
             subjects.SYNC_ANY,
             lambda number: frames.sync_request(number, scene, vector),
             wait_s=SYNC_WAIT_S,
         )
         return frames.read_sync_answer(body)
 
-    async def heads(self, scenes: list[bytes]) -> list[int]:
-        """Ask how far the logs of *scenes* reach.
+    async def request_heads(self, scenes: list[bytes]) -> list[int]:
+        """Return the newest seq in the log of each scene.
 
         Raises:
             Unavailable: No replica answered.
         """
-        body = await self._ask(
+        body = await self._request_with_retries(
             subjects.HEADS, subjects.HEADS, lambda number: frames.heads_request(number, scenes)
         )
         return frames.read_heads_answer(body)
 
-    async def range(self, scene: bytes, seq_from: int, seq_to: int) -> tuple[int, bytes]:
-        """Ask for rows that were missed; returns the seq reached and one update.
+    async def request_range(self, scene: bytes, seq_from: int, seq_to: int) -> tuple[int, bytes]:
+        """Return missed rows of the log, merged into one update, and the seq that they reach.
 
         Raises:
             Unavailable: No replica answered.
         """
-        body = await self._ask(
+        body = await self._request_with_retries(
             subjects.RANGE,
             subjects.RANGE,
             lambda number: frames.range_request(number, scene, seq_from, seq_to),
         )
         return frames.read_range_answer(body)
 
-    async def _ask(
+    async def _request_with_retries(
         self,
-        first: str,
-        then: str,
+        first_subject: str,
+        retry_subject: str,
         encode: Callable[[int], bytes],
         *,
         wait_s: float = ANSWER_WAIT_S,
     ) -> bytes:
         for attempt in range(ATTEMPTS_MAX):
             try:
-                return await self._once(then if attempt else first, encode, wait_s)
+                subject = retry_subject if attempt else first_subject
+                return await self._request_once(subject, encode, wait_s)
             except (ConnectionError, TimeoutError, OSError):
                 await asyncio.sleep(RETRY_DELAY_S * attempt)
         raise errors.Unavailable("The collab service is away.")
 
-    async def _once(self, subject: str, encode: Callable[[int], bytes], wait_s: float) -> bytes:
-        if len(self._open) >= ANSWERS_MAX:
+    async def _request_once(
+        self, subject: str, encode: Callable[[int], bytes], wait_s: float
+    ) -> bytes:
+        if len(self._pending) >= PENDING_REQUESTS_MAX:
             raise errors.Unavailable
         self._number += 1
         number = self._number
-        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._open[number] = _Open(done)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._pending[number] = _PendingRequest(answer)
         try:
-            await self._client.publish(subject, encode(number), f"{self._prefix}.{number}")
+            await self._client.publish(subject, encode(number), f"{self._reply_prefix}.{number}")
             async with asyncio.timeout(wait_s):
-                return await done
+                return await answer
         finally:
-            del self._open[number]
+            del self._pending[number]
 
     async def _on_reply(self, message: Msg) -> None:
         number = int(message.subject.rsplit(".", 1)[1])
-        waiting = self._open.get(number)
-        if waiting is None or waiting.done.done():
+        request = self._pending.get(number)
+        if request is None or request.answer.done():
             return
         if not message.data:
-            waiting.done.set_exception(ConnectionError("nobody listens"))
+            request.answer.set_exception(ConnectionError("no replica listens"))
             return
         _, part, parts, piece = frames.read_reply(message.data)
         if parts == 0:
-            waiting.done.set_exception(Refused())
+            request.answer.set_exception(StateVectorRefused())
             return
-        waiting.parts[part] = piece
-        if len(waiting.parts) == parts:
-            waiting.done.set_result(b"".join(waiting.parts[index] for index in range(parts)))
+        request.parts[part] = piece
+        if len(request.parts) == parts:
+            body = b"".join(request.parts[index] for index in range(parts))
+            request.answer.set_result(body)

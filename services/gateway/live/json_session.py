@@ -1,38 +1,39 @@
-"""Somebody in a scene over `/ws`: one of the scenes that their socket is in."""
+"""A session over `/ws`: one of the scenes that its socket has joined, in JSON events."""
 
+import asyncio
 import json
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.collab.yprotocol import EMPTY_UPDATE, Malformed
+from libs.contracts.collab.frames import UPDATE_BYTES_MAX
+from libs.contracts.collab.yprotocol import EMPTY_STATE_VECTOR, EMPTY_UPDATE, Malformed
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.messages import (
     EditorUpdate,
     PresenceUpdate,
-    decode,
-    doc_sync,
-    editor_update,
-    event,
+    decode_base64,
+    encode_doc_sync,
+    encode_editor_update,
+    encode_event,
 )
-from services.gateway.live.presence import NULL, STATE_BYTES_MAX, encode
+from services.gateway.live.presence import NULL, STATE_BYTES_MAX, encode_awareness
 from services.gateway.live.presence_json import awareness_state, user_presence
-from services.gateway.live.room import Room, SyncSnapshot
-from services.gateway.live.scene_session import Hall, SceneSession
-from services.gateway.live.socket import (
-    DENIED,
-    INVALID,
-    NO_SUCH_SCENE,
-    TOO_BIG,
-    Socket,
-)
+from services.gateway.live.scene_session import SceneSession
+from services.gateway.live.socket import DENIED, INVALID, NO_SUCH_SCENE, TOO_BIG
 from services.gateway.live.subscribers import Encoder, PresenceChange
+from services.gateway.live.sync_snapshot import SyncSnapshot
 
-RENEW_AFTER_S = 9.0
-"""Awareness forgets who was silent for 30 s; these clients say nothing by themselves."""
+if TYPE_CHECKING:
+    from services.gateway.live.json_socket import JsonSocket
+    from services.gateway.live.room import Room
+    from services.gateway.live.room_registry import RoomRegistry
 
-_ERRORS: dict[int, type[errors.AppError]] = {
+REFRESH_PRESENCE_AFTER_S = 9.0
+"""Awareness forgets a client that is silent for 30 s; clients of /ws do not repeat themselves."""
+
+_ERROR_OF_CLOSE_CODE: dict[int, type[errors.AppError]] = {
     DENIED: errors.Forbidden,
     NO_SUCH_SCENE: errors.NotFound,
     INVALID: errors.Invalid,
@@ -40,171 +41,166 @@ _ERRORS: dict[int, type[errors.AppError]] = {
 }
 
 
-class Table(Protocol):
-    """What a seat needs of its socket: `services.gateway.live.json_socket.Application`."""
-
-    def seat_lost(self, seat: "JsonSession", error: errors.AppError) -> None:
-        """Somebody may not stay; their socket goes on without this scene."""
-        ...
-
-    def fail(
-        self, error: errors.AppError, *, ref: str | int | None = None, scene_id: UUID | None = None
-    ) -> None:
-        """Send an error event."""
-        ...
-
-
 class JsonEncoder:
-    """The dialect of /ws: each message is written once, however many read it."""
+    """Writes the events of /ws."""
 
-    def edit(self, scene: UUID, frame: bytes) -> bytes:
-        """Return a committed edit as members read it."""
-        return editor_update(scene, frame)
+    def encode_edit(self, scene: UUID, frame: bytes) -> bytes:
+        """Return a committed edit as `editor.update`."""
+        return encode_editor_update(scene, frame)
 
-    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
-        """Return those who moved, each for itself; and everyone, when somebody came or went."""
-        told = [
-            event("presence.update", sceneId=str(scene), **user_presence(client, state))
-            for client, state in news.changed
+    def encode_presence(self, scene: UUID, change: PresenceChange) -> Sequence[bytes]:
+        """Return a `presence.update` for each client that changed, and the list if one came."""
+        events = [
+            encode_event("presence.update", sceneId=str(scene), **user_presence(client, state))
+            for client, state in change.changed
             if state != NULL
         ]
-        if news.roster_changed:
-            told.append(presence_list(scene, news.everyone()))
-        return told
+        if change.roster_changed:
+            events.append(_presence_list(scene, change.all_states()))
+        return events
 
 
-def presence_list(scene: UUID, states: Sequence[tuple[int, bytes]]) -> bytes:
-    """Return the event that tells who is here."""
+def _presence_list(scene: UUID, states: Sequence[tuple[int, bytes]]) -> bytes:
     users = [user_presence(client, state) for client, state in states]
-    return event("presence.list", sceneId=str(scene), users=users)
+    return encode_event("presence.list", sceneId=str(scene), users=users)
 
 
 class JsonSession(SceneSession):
-    """A place in a scene, among others of the same socket."""
+    """A session in one scene, beside others of the same socket."""
 
-    dialect: Encoder = JsonEncoder()
+    encoder: Encoder = JsonEncoder()
 
     def __init__(
         self,
-        hall: Hall,
-        socket: Socket,
-        table: Table,
+        socket: "JsonSocket",
+        rooms: "RoomRegistry",
         tag: int,
         scene_id: UUID,
         *,
         schema_version: int | None,
     ) -> None:
-        """Ask nothing yet; *table* is the socket, as seats know it."""
-        super().__init__(hall, socket, tag, scene_id, schema_version=schema_version)
-        self._table = table
+        """Begin a session that is not admitted yet; see `SceneSession`."""
+        super().__init__(socket, rooms, tag, scene_id, schema_version=schema_version)
+        self._json_socket = socket
         self._client = 0
+        """The Yjs client that stands for this session in presence."""
         self._clock = 0
-        self._said_at = 0.0
-        self._said = PresenceUpdate()
+        self._presence = PresenceUpdate()
+        self._presence_at = 0.0
         self._incremental = False
 
-    def admit(self, room: Room, identity: Identity, project_id: UUID) -> None:
-        """The person may be here, and is seen from now on."""
-        super().admit(room, identity, project_id)
-        self._client = room.presence.new_client()
+    def enter_room(self, room: "Room", identity: Identity, project_id: UUID) -> None:
+        """Begin to take part in *room*, with a Yjs client for presence."""
+        super().enter_room(room, identity, project_id)
+        self._client = room.presence.new_client_id()
 
-    def ask(self, vector: bytes | None) -> None:
-        """Ask to be brought up to date; None asks for everything.
+    def request_sync(self, vector: bytes | None) -> None:
+        """Begin to send what a client with *vector* lacks; everything when there is none.
 
         Raises:
-            RateLimited: Too many asks are under way.
+            RateLimited: The client has too many syncs under way.
         """
         self._incremental = vector is not None
-        if not self.join(b"\x00" if vector is None else vector):
+        if not self.start_sync(EMPTY_STATE_VECTOR if vector is None else vector):
             raise errors.RateLimited("Too many joins of this scene are under way.")
 
-    def welcome(self, joined: SyncSnapshot, missed: list[bytes]) -> None:
-        """Send `doc.sync`, and the edits since."""
-        message = doc_sync(
+    # -- to the client
+
+    def send_snapshot(self, snapshot: SyncSnapshot, missed: list[bytes]) -> None:
+        """Send `doc.sync`, and the edits since its head."""
+        message = encode_doc_sync(
             self.scene_id,
-            joined.base64,
+            snapshot.base64,
             isIncremental=self._incremental,
-            stateVector=joined.state_vector_base64,
-            seq=joined.head,
-            mayWrite=self.refusal is None,
+            stateVector=snapshot.state_vector_base64,
+            seq=snapshot.head,
+            mayWrite=self.write_refusal is None,
         )
         self._socket.send_large(message)
         for frame in missed:
-            self.send(editor_update(self.scene_id, frame))
-        if isinstance(self.refusal, errors.SchemaOutdated | errors.ProjectArchived):
-            # Before they write in vain.
-            self.deny(self.refusal)
-        self.say(self._said)
+            self.send(encode_editor_update(self.scene_id, frame))
+        if isinstance(self.write_refusal, errors.SchemaOutdated | errors.ProjectArchived):
+            # Before the client writes in vain.
+            self.send_refusal(self.write_refusal)
+        self.update_presence(self._presence)
 
-    def show_presence(self) -> None:
-        """Send everyone's state."""
-        self.send(presence_list(self.scene_id, self.here.presence.here()))
+    def send_presence(self) -> None:
+        """Send the presence of all clients in the scene."""
+        self.send(_presence_list(self.scene_id, self.current_room.presence.states()))
 
-    def acknowledge(self, seq: int) -> None:
-        """Tell the client how far its own edits are durable."""
-        if not self.gone:
-            self.send(event("editor.ack", sceneId=str(self.scene_id), seq=seq, count=self._durable))
+    def send_ack(self, seq: int) -> None:
+        """Send how far the client's own edits are durable."""
+        if not self.ended:
+            fields = {"sceneId": str(self.scene_id), "seq": seq, "count": self._durable}
+            self.send(encode_event("editor.ack", **fields))
 
-    def deny(self, why: errors.AppError) -> None:
-        """Tell why edits are not taken."""
-        self._table.fail(why, scene_id=self.scene_id)
+    def send_refusal(self, error: errors.AppError) -> None:
+        """Send the error for which edits are not accepted."""
+        self._json_socket.send_error(error, scene_id=self.scene_id)
 
-    def put_out(self, code: int, reason: str) -> None:
-        """Tell why they are no longer here, once; the socket goes on."""
-        if self.gone:
-            return
-        self._table.seat_lost(self, _ERRORS.get(code, errors.Unavailable)(reason))
+    def end_session(self, code: int, reason: str) -> None:
+        """Send the reason, once; the socket goes on without this scene."""
+        if not self.ended:
+            error = _ERROR_OF_CLOSE_CODE.get(code, errors.Unavailable)(reason)
+            self._json_socket.end_scene(self, error)
 
-    def edit(self, message: EditorUpdate) -> None:
-        """Take an edit.
+    # -- from the client
+
+    def submit_editor_update(self, message: EditorUpdate) -> None:
+        """Handle an edit.
 
         Raises:
-            AppError: It is not taken; the sentence says why.
+            AppError: The edit is refused, for this reason.
         """
-        if self.joined is None:
+        if self.snapshot is None:
             raise errors.NotJoined
-        objection = self.objection(b"")
-        if objection:
-            raise objection.with_traceback(None)
-        limit = self._hall.update_bytes_max
-        update = decode(message.ydoc_update_base64, "ydocUpdateBase64", bytes_max=limit)
-        if objection := self.objection(update):
-            raise objection
+        if self.write_refusal:
+            raise self.write_refusal.with_traceback(None)
+        update = decode_base64(
+            message.ydoc_update_base64, "ydocUpdateBase64", bytes_max=UPDATE_BYTES_MAX
+        )
         if not update:
             raise errors.Invalid("An update is never empty.")
-        # What a client sends after a join when it has nothing of its own: all deletions.
-        nothing_new = update == EMPTY_UPDATE or self.joined.repeats(update)
-        if not (nothing_new and self.submit_nothing()):
-            self.submit(update)
+        self.require_acceptable(update)
+        # A client that has nothing of its own sends all deletions after a join.
+        nothing_new = update == EMPTY_UPDATE or self.snapshot.repeats_deletions(update)
+        if not (nothing_new and self.count_empty_update()):
+            self.submit_update(update)
         elif self.wants_acks:
-            self.acknowledge(self.here.last or self.joined.head)
+            self.send_ack(self.current_room.last_seq or self.snapshot.head)
 
-    def say(self, said: PresenceUpdate) -> None:
-        """Show where they are; what is not said stays as it was.
+    def update_presence(self, message: PresenceUpdate) -> None:
+        """Publish the client's cursor and colour; fields that are absent stay as they were.
 
         Raises:
-            TooLarge: It is more than others want to hear.
-            Invalid: It cannot be written down.
+            TooLarge: The state has more than STATE_BYTES_MAX bytes.
+            Invalid: The state cannot be encoded.
         """
-        said = said.after(self._said)
-        state = json.dumps(awareness_state(said), separators=(",", ":")).encode()
+        presence = message.merged_over(self._presence)
+        state = json.dumps(awareness_state(presence), separators=(",", ":")).encode()
         if len(state) > STATE_BYTES_MAX:
             raise errors.TooLarge("presence.update is too large.", limitBytes=STATE_BYTES_MAX)
         self._clock += 1
+        update = encode_awareness([(self._client, self._clock, state)])
         try:
-            self.here.presence.said(self, encode([(self._client, self._clock, state)]))
+            self.current_room.presence.update_states(self, update)
         except Malformed as error:
             raise errors.Invalid(f"presence.update: {error}.") from error
-        self._said = said
-        self._said_at = self.here.now()
+        self._presence = presence
+        self._presence_at = _now()
 
-    def announce_again(self, client: int, clock: int) -> None:
-        """Say again where they are."""
-        if self.joined and not self.gone and client == self._client:
+    def reannounce_client(self, client: int, clock: int) -> None:
+        """Publish the client's presence again, with a clock above *clock*."""
+        if self.snapshot and not self.ended and client == self._client:
             self._clock = max(self._clock, clock)
-            self.say(self._said)
+            self.update_presence(self._presence)
 
-    def renew(self) -> None:
-        """Say again that they are here."""
-        if self.joined and not self.gone and self.here.now() - self._said_at > RENEW_AFTER_S:
-            self.say(self._said)
+    def refresh_presence(self) -> None:
+        """Publish the client's presence again before others forget it."""
+        silent_s = _now() - self._presence_at
+        if self.snapshot and not self.ended and silent_s > REFRESH_PRESENCE_AFTER_S:
+            self.update_presence(self._presence)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

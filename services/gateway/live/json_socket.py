@@ -1,12 +1,12 @@
-"""`/ws`: JSON messages for applications; several scenes on one socket.
+"""`/ws`: JSON messages for applications; one socket serves several scenes.
 
-What is wrong with a message is answered with an error and the socket goes on; only who does
-nothing but that is closed.
+A message that is wrong is answered with an error, and the socket goes on. Only a client that
+causes errors again and again is closed.
 """
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -21,107 +21,82 @@ from services.gateway.live.messages import (
     MESSAGE_BYTES_MAX,
     MODELS,
     VECTOR_CHARS_MAX,
+    ClientHello,
+    ClientMessage,
     EditorUpdate,
-    Hello,
+    InvalidMessage,
     JoinScene,
     LeaveScene,
-    Message,
     PresenceUpdate,
-    Unreadable,
-    decode,
-    event,
-    failure,
-    read,
+    decode_base64,
+    encode_error,
+    encode_event,
+    read_message,
 )
-from services.gateway.live.scene_session import Hall, SceneSession
 from services.gateway.live.socket import (
     NOT_AUTHENTICATED,
     TOO_BIG,
     TOO_MANY_ERRORS,
     TRY_AGAIN,
     Socket,
-    Sockets,
 )
+
+if TYPE_CHECKING:
+    from services.gateway.live.gateway import LiveGateway
 
 log = structlog.get_logger(__name__)
 
 HELLO_BYTES_MAX = 64 * 1024
-"""The longest message of a client that has not said who it is."""
+"""The longest message of a client that has not authenticated."""
 SCENES_MAX = 32
-"""Scenes that one socket may be in."""
+"""Scenes that one socket may have joined."""
 ERRORS_MAX = 50
-"""Errors in a row that a client may cause."""
+"""Errors that a client may cause in a row."""
 ERRORS_FORGIVEN_PER_S = 2.0
 
-ALWAYS = ("presence", "crdt", "schema")
-ON_REQUEST = ("acks",)
+CAPABILITIES_ALWAYS = ("presence", "crdt", "schema")
+CAPABILITIES_ON_REQUEST = ("acks",)
 
 _errors = Counter("scriptorium_ws_errors_total", "Error events on /ws, by code.", ["code"])
 _messages = Counter("scriptorium_ws_messages_total", "Messages taken on /ws, by type.", ["type"])
-_taken = {model: _messages.labels(kind) for kind, model in MODELS.items()}
-
-
-class Lobby(Hall, Sockets, Protocol):
-    """What the socket needs of the gateway: `services.gateway.live.Live`."""
-
-    def next_tag(self) -> int:
-        """Return a name for a member."""
-        ...
-
-    async def identify(self, socket: Socket, token: str) -> Identity:
-        """Return whom *token* stands for, told by *socket*."""
-        ...
-
-    async def require_place(
-        self, identity: Identity, project_id: UUID | None, scene_id: UUID | None
-    ) -> None:
-        """Return when these are there for *identity* and belong together."""
-        ...
-
-    async def enter(self, member: SceneSession, identity: Identity) -> None:
-        """Let *member* into their scene."""
-        ...
-
-    def leave(self, member: SceneSession) -> None:
-        """They have left their scene."""
-        ...
+_messages_of = {model: _messages.labels(kind) for kind, model in MODELS.items()}
 
 
 class JsonSocket(Socket):
-    """A client of any number of scenes."""
+    """The socket of a client that edits any number of scenes."""
 
-    speaks = WSMsgType.TEXT
+    message_type = WSMsgType.TEXT
     message_bytes_max = MESSAGE_BYTES_MAX
 
-    def __init__(self, lobby: Lobby, request: WSUpgradeRequest, caller: str) -> None:
-        """Believe nothing yet."""
-        super().__init__(lobby, request, caller)
+    def __init__(self, gateway: "LiveGateway", request: WSUpgradeRequest, address_key: str) -> None:
+        """Begin without an identity and without scenes."""
+        super().__init__(gateway, request, address_key)
         self.session_id = new_id()
-        self._lobby = lobby
-        self._identity: Identity | None = None
+        self._user: Identity | None = None
+        """The identity of the hello, once `server.ready` may be sent."""
         self._schema_version: int | None = None
         self._wants_acks = False
-        self._home: UUID | None = None
+        self._default_scene: UUID | None = None
         """The scene that the client named in its hello."""
-        self._seats: dict[UUID, JsonSession] = {}
+        self._sessions: dict[UUID, JsonSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors = 0.0
         self._errors_at = 0.0
 
-    def begin(self) -> None:
+    def on_open(self) -> None:
         """Wait for the hello."""
         self._errors_at = asyncio.get_running_loop().time()
 
-    def end(self) -> None:
-        """The socket is gone."""
+    def on_close(self) -> None:
+        """End all sessions."""
         for task in self._tasks:
             task.cancel()
-        for seat in list(self._seats.values()):
-            self._lobby.leave(seat)
+        for session in list(self._sessions.values()):
+            self._gateway.authorizer.remove_session(session)
 
     # -- errors
 
-    def fail(
+    def send_error(
         self,
         error: errors.AppError,
         *,
@@ -129,12 +104,12 @@ class JsonSocket(Socket):
         scene_id: UUID | None = None,
         left: bool = False,
     ) -> None:
-        """Send an error; who causes too many is closed.
+        """Send an error; a client that causes too many is closed.
 
-        Not who types where they may only read: their editor may not know yet.
+        Refused edits do not count: the editor of a user who may only read may not know that yet.
         """
         _errors.labels(error.code).inc()
-        self.send(failure(error, ref=ref, scene_id=scene_id, left=left))
+        self.send(encode_error(error, ref=ref, scene_id=scene_id, left=left))
         if isinstance(error, errors.Forbidden | errors.SchemaOutdated) and not left:
             return
         now = asyncio.get_running_loop().time()
@@ -143,162 +118,171 @@ class JsonSocket(Socket):
         if self._errors > ERRORS_MAX:
             self.close(TOO_MANY_ERRORS, "too many errors")
 
-    def seat_lost(self, seat: JsonSession, error: errors.AppError) -> None:
-        """Somebody may not stay in a scene; the socket goes on without it."""
-        self._drop(seat)
-        self.fail(error, scene_id=seat.scene_id, left=True)
+    def end_scene(self, session: JsonSession, error: errors.AppError) -> None:
+        """End a session and send the reason; the socket goes on without its scene."""
+        self._remove_session(session)
+        self.send_error(error, scene_id=session.scene_id, left=True)
 
-    def _drop(self, seat: JsonSession) -> None:
-        if self._seats.get(seat.scene_id) is seat:
-            del self._seats[seat.scene_id]
-        self._lobby.leave(seat)
+    def _remove_session(self, session: JsonSession) -> None:
+        if self._sessions.get(session.scene_id) is session:
+            del self._sessions[session.scene_id]
+        self._gateway.authorizer.remove_session(session)
 
     # -- messages
 
-    def handle_other_kind(self) -> None:
-        """Refuse binary messages."""
-        self.fail(errors.Invalid("Text messages only."))
+    def handle_wrong_type(self) -> None:
+        """Answer a binary message with an error."""
+        self.send_error(errors.Invalid("Text messages only."))
 
-    def handle(self, message: bytes) -> None:
-        """Take one message."""
-        if self._identity is None and len(message) > HELLO_BYTES_MAX:
-            self.fail(errors.TooLarge("Say client.hello first.", limitBytes=HELLO_BYTES_MAX))
+    def handle_message(self, message: bytes) -> None:
+        """Handle one JSON message."""
+        if self._user is None and len(message) > HELLO_BYTES_MAX:
+            limit = HELLO_BYTES_MAX
+            self.send_error(errors.TooLarge("Say client.hello first.", limitBytes=limit))
             self.close(TOO_BIG, "message too large")
             return
         try:
-            said = read(message)
-        except Unreadable as unreadable:
-            self.fail(unreadable.error, ref=unreadable.ref)
+            parsed = read_message(message)
+        except InvalidMessage as invalid:
+            self.send_error(invalid.error, ref=invalid.ref)
             return
-        _taken[type(said)].inc()
+        _messages_of[type(parsed)].inc()
         try:
-            self._take(said)
+            self._handle_parsed(parsed)
         except errors.AppError as error:
-            self.fail(error, ref=said.ref, scene_id=getattr(said, "scene_id", None))
+            self.send_error(error, ref=parsed.ref, scene_id=getattr(parsed, "scene_id", None))
 
-    def _take(self, said: Message) -> None:
-        if isinstance(said, EditorUpdate):
-            self._seat(said.scene_id).edit(said)
-        elif isinstance(said, PresenceUpdate):
-            self._say(said)
-        elif isinstance(said, JoinScene):
-            self._join(said)
-        elif isinstance(said, LeaveScene):
-            self._drop(self._seat(said.scene_id))
-        elif isinstance(said, Hello):
-            if self._identity:
+    def _handle_parsed(self, message: ClientMessage) -> None:
+        if isinstance(message, EditorUpdate):
+            self._session_in(message.scene_id).submit_editor_update(message)
+        elif isinstance(message, PresenceUpdate):
+            self._update_presence(message)
+        elif isinstance(message, JoinScene):
+            self._join_scene(message)
+        elif isinstance(message, LeaveScene):
+            self._remove_session(self._session_in(message.scene_id))
+        elif isinstance(message, ClientHello):
+            if self._user:
                 raise errors.Invalid("client.hello was said already.")
-            self.hold()
-            self._spawn(self._greet(said))
+            self.hold_messages()
+            self._spawn(self._authenticate(message))
         else:
             raise errors.Invalid
 
-    def _seat(self, scene_id: UUID) -> JsonSession:
-        seat = self._seats.get(scene_id)
-        if seat is None:
+    def _session_in(self, scene_id: UUID) -> JsonSession:
+        session = self._sessions.get(scene_id)
+        if session is None:
             raise errors.NotJoined
-        return seat
+        return session
 
-    async def _greet(self, hello: Hello) -> None:
-        """Find out who this is; what they say meanwhile waits."""
+    async def _authenticate(self, hello: ClientHello) -> None:
+        """Answer the hello; later messages are held until this is done."""
         try:
-            self._identity = await self._identified(hello)
+            self._user = await self._verify_hello(hello)
         except errors.AppError as error:
-            self.fail(error, ref=hello.ref)
+            self.send_error(error, ref=hello.ref)
             if isinstance(error, errors.Unauthenticated):
                 self.close(*NOT_AUTHENTICATED)
             elif isinstance(error, errors.RateLimited):
                 self.close(TRY_AGAIN, "try again")
         else:
             self._schema_version = hello.schema_version
-            self._home = hello.scene_id
-            asked = [name for name in ON_REQUEST if name in hello.capabilities]
-            self._wants_acks = "acks" in asked
+            self._default_scene = hello.scene_id
+            requested = [name for name in CAPABILITIES_ON_REQUEST if name in hello.capabilities]
+            self._wants_acks = "acks" in requested
             self.send(
-                event(
+                encode_event(
                     "server.ready",
                     sessionId=str(self.session_id),
-                    capabilities=[*ALWAYS, *asked],
+                    capabilities=[*CAPABILITIES_ALWAYS, *requested],
                 )
             )
         finally:
-            self.release()
+            self.release_messages()
 
-    async def _identified(self, hello: Hello) -> Identity:
+    async def _verify_hello(self, hello: ClientHello) -> Identity:
         if hello.e2ee:
             # Going on would show the server what the client believes to be hidden.
             raise errors.NotOffered("End-to-end encryption is not offered here yet.")
-        identity = await self._lobby.identify(self, hello.token or self.token)
+        identity = await self._gateway.identify_client(self, hello.token or self.token)
         if identity.user_id != hello.user_id:
             raise errors.Forbidden("userId is not who the token stands for.")
-        await self._lobby.require_place(identity, hello.project_id, hello.scene_id)
-        self.recognise(identity)
+        await self._gateway.authorizer.require_readable(identity, hello.project_id, hello.scene_id)
+        self.set_identity(identity)
         return identity
 
-    def _join(self, said: JoinScene) -> None:
-        identity = self._identity
+    # -- scenes
+
+    def _join_scene(self, message: JoinScene) -> None:
+        identity = self._user
         if identity is None:
             raise errors.Unauthenticated("Say client.hello first.")
-        if said.user and said.user.id != identity.user_id:
+        if message.user and message.user.id != identity.user_id:
             raise errors.Forbidden("user.id is not who the token stands for.")
         vector = None
-        if said.state_vector is not None:
-            vector = decode(said.state_vector, "stateVector", bytes_max=VECTOR_CHARS_MAX)
-        seat = self._seats.get(said.scene_id)
-        if seat is None:
-            self._spawn(self._enter(self._new_seat(said), identity, vector, said.ref))
-        elif seat.room is None:
+        if message.state_vector is not None:
+            vector = decode_base64(message.state_vector, "stateVector", bytes_max=VECTOR_CHARS_MAX)
+        session = self._sessions.get(message.scene_id)
+        if session is None:
+            session = self._new_session(message)
+            self._spawn(self._admit(session, identity, vector, message.ref))
+        elif session.room is None:
             raise errors.Conflict("Joining this scene is under way.")
         else:
-            seat.ask(vector)
+            session.request_sync(vector)
 
-    def _new_seat(self, said: JoinScene) -> JsonSession:
-        if len(self._seats) >= SCENES_MAX:
-            raise errors.RateLimited("One socket may be in so many scenes.", limit=SCENES_MAX)
-        declared = said.schema_version or self._schema_version
-        tag = self._lobby.next_tag()
-        seat = JsonSession(self._lobby, self, self, tag, said.scene_id, schema_version=declared)
-        seat.wants_acks = self._wants_acks
-        self._seats[said.scene_id] = seat
-        return seat
+    def _new_session(self, message: JoinScene) -> JsonSession:
+        if len(self._sessions) >= SCENES_MAX:
+            detail = f"One socket may join at most {SCENES_MAX} scenes: leave one, or open another."
+            raise errors.RateLimited(detail, limit=SCENES_MAX)
+        gateway = self._gateway
+        schema = message.schema_version or self._schema_version
+        tag, scene_id = gateway.next_tag(), message.scene_id
+        session = JsonSession(self, gateway.rooms, tag, scene_id, schema_version=schema)
+        session.wants_acks = self._wants_acks
+        self._sessions[scene_id] = session
+        return session
 
-    async def _enter(
-        self, seat: JsonSession, identity: Identity, vector: bytes | None, ref: str | int | None
+    async def _admit(
+        self, session: JsonSession, identity: Identity, vector: bytes | None, ref: str | int | None
     ) -> None:
         try:
-            await self._lobby.enter(seat, identity)
-            if not seat.gone:
-                seat.ask(vector)
+            await self._gateway.authorizer.admit_session(session, identity)
+            if not session.ended:
+                session.request_sync(vector)
         except errors.AppError as error:
-            self._drop(seat)
-            self.fail(error, ref=ref, scene_id=seat.scene_id, left=True)
+            self._remove_session(session)
+            self.send_error(error, ref=ref, scene_id=session.scene_id, left=True)
 
-    def _say(self, said: PresenceUpdate) -> None:
-        identity = self._identity
-        if identity and said.user_id not in (None, identity.user_id):
+    def _update_presence(self, message: PresenceUpdate) -> None:
+        identity = self._user
+        if identity and message.user_id not in (None, identity.user_id):
             raise errors.Forbidden("userId is not who the token stands for.")
-        seat = self._seat(said.scene_id) if said.scene_id else self._only_seat()
-        if seat.joined is None:
+        scene_id = message.scene_id
+        session = self._session_in(scene_id) if scene_id else self._default_session()
+        if session.snapshot is None:
             raise errors.NotJoined
-        seat.say(said)
+        session.update_presence(message)
 
-    def _only_seat(self) -> JsonSession:
-        """Return the seat that is meant when no scene is named."""
-        if len(self._seats) == 1:
-            return next(iter(self._seats.values()))
-        if self._home and self._home in self._seats:
-            return self._seats[self._home]
-        if not self._seats:
+    def _default_session(self) -> JsonSession:
+        """Return the session of a message that names no scene."""
+        if len(self._sessions) == 1:
+            return next(iter(self._sessions.values()))
+        if self._default_scene and self._default_scene in self._sessions:
+            return self._sessions[self._default_scene]
+        if not self._sessions:
             raise errors.NotJoined
         raise errors.Invalid("This socket is in several scenes: name the sceneId.")
+
+    # -- tasks
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._task_done)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("socket task failed", session_id=str(self.session_id), exc_info=error)
-            self.fail(errors.Internal())
+            self.send_error(errors.Internal())

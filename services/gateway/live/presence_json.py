@@ -1,15 +1,15 @@
-"""Presence between two languages: awareness states of Yjs editors, and `presence.update`.
+"""Presence in two formats: the awareness states of Yjs editors, and `presence.update` of /ws.
 
-Awareness: `user` is {id, name, color}; `cursor` is where somebody is. Editors put Yjs relative
+In awareness, `user` is {id, name, color}, and `cursor` is the selection. Editors put Yjs relative
 positions there as `anchor` and `head`, and resolve them against the text. `presence.update` has
-numbers, `from` and `to`, as the sending editor counts. The gateway has no text to turn one into
-the other, so each is passed on as what it is:
+numbers, `from` and `to`, as the sending editor counts. The gateway has no text with which to
+convert one into the other, so each is passed on unconverted:
 
-* numbers from /ws go into `cursor` as `from` and `to`, beside an `anchor` and a `head` that name
-  an item of client 0, whom nobody is. y-prosemirror, y-codemirror and y-quill resolve those to
-  nothing and show the person without a cursor; without them y-prosemirror throws.
-* relative positions from /ws (`relative`) go into `anchor` and `head` and are shown by everybody.
-* relative positions from /collab reach /ws as `relative`, with `cursor` null; a client that has
+* Numbers from /ws go into `cursor` as `from` and `to`, beside an `anchor` and a `head` that name an
+  item of client 0, which does not exist. y-prosemirror, y-codemirror and y-quill resolve those to
+  nothing and show the user without a cursor; without them y-prosemirror throws.
+* Relative positions from /ws (`relative`) go into `anchor` and `head`, and every editor shows them.
+* Relative positions from /collab reach /ws as `relative`, with `cursor` null; a client that has
   the document resolves them.
 """
 
@@ -22,9 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 from services.gateway.live.messages import (
     POSITION_MAX,
     Color,
-    Cursor,
+    CursorNumbers,
+    CursorPositions,
     PresenceUpdate,
-    Relative,
 )
 
 NOWHERE: Mapping[str, Any] = {"item": {"client": 0, "clock": 0}}
@@ -32,13 +32,15 @@ NOWHERE: Mapping[str, Any] = {"item": {"client": 0, "clock": 0}}
 _color = TypeAdapter[str](Color)
 
 
-def awareness_state(said: PresenceUpdate) -> dict[str, Any]:
-    """Return the awareness state of somebody on /ws; the server adds who they are."""
-    user = {"color": said.color} if said.color else {}
-    return {"user": user, "cursor": _cursor_out(said.cursor, said.relative)}
+def awareness_state(message: PresenceUpdate) -> dict[str, Any]:
+    """Return the awareness state of a client of /ws; `Presence` adds the user."""
+    user = {"color": message.color} if message.color else {}
+    return {"user": user, "cursor": _awareness_cursor(message.cursor, message.relative)}
 
 
-def _cursor_out(cursor: Cursor | None, relative: Relative | None) -> dict[str, Any] | None:
+def _awareness_cursor(
+    cursor: CursorNumbers | None, relative: CursorPositions | None
+) -> dict[str, Any] | None:
     if cursor is None and relative is None:
         return None
     numbers: dict[str, Any] = {"from": cursor.start, "to": cursor.end} if cursor else {}
@@ -48,24 +50,24 @@ def _cursor_out(cursor: Cursor | None, relative: Relative | None) -> dict[str, A
 
 
 def user_presence(client: int, state: bytes) -> dict[str, Any]:
-    """Return an awareness state as `presence.update` and `presence.list` show it.
+    """Return an awareness state in the form of `presence.update` and `presence.list`.
 
-    `clientId` tells two windows of one person apart.
+    `clientId` distinguishes two windows of one user.
     """
-    members: dict[str, Any] = json.loads(state)
-    user = _object(members.get("user"))
-    cursor = _object(members.get("cursor"))
+    fields: dict[str, Any] = json.loads(state)
+    user = _object(fields.get("user"))
+    cursor = _object(fields.get("cursor"))
     return {
         "userId": user.get("id"),
         "name": user.get("name"),
-        "color": _color_in(user.get("color")),
-        "cursor": _numbers_in(cursor),
-        "relative": _relative_in(cursor),
+        "color": _valid_color(user.get("color")),
+        "cursor": _cursor_numbers(cursor),
+        "relative": _cursor_positions(cursor),
         "clientId": client,
     }
 
 
-def _numbers_in(cursor: Mapping[str, Any]) -> dict[str, int] | None:
+def _cursor_numbers(cursor: Mapping[str, Any]) -> dict[str, int] | None:
     for first, second in (("from", "to"), ("anchor", "head")):
         start, end = cursor.get(first), cursor.get(second)
         if _is_position(start) and _is_position(end):
@@ -73,7 +75,7 @@ def _numbers_in(cursor: Mapping[str, Any]) -> dict[str, int] | None:
     return None
 
 
-def _relative_in(cursor: Mapping[str, Any]) -> dict[str, Any] | None:
+def _cursor_positions(cursor: Mapping[str, Any]) -> dict[str, Any] | None:
     anchor, head = _object(cursor.get("anchor")), _object(cursor.get("head"))
     if not anchor or not head or anchor == NOWHERE:
         return None
@@ -84,7 +86,7 @@ def _is_position(value: object) -> TypeIs[int]:
     return type(value) is int and 0 <= value <= POSITION_MAX
 
 
-def _color_in(value: Any) -> str | None:
+def _valid_color(value: Any) -> str | None:
     try:
         return _color.validate_python(value)
     except ValidationError:

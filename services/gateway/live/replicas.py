@@ -1,7 +1,8 @@
-"""Which collab replica a scene's edits go to: rendezvous hashing over live heartbeats.
+"""The collab replicas that are alive, and the one that a scene's edits go to.
 
-Only an optimisation. Any replica may commit any scene, and the log's key decides between two; but
-as long as gateways agree, no two try.
+Rendezvous hashing over the replicas whose heartbeats arrive. This is only an optimisation: any
+replica may commit any scene, and the key of the log decides between two; but as long as the
+gateways agree, no two replicas try.
 """
 
 import time
@@ -9,53 +10,53 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 BEAT_FRESH_S = 0.6
-"""A replica heard from within this is at work, only slow; do not send its batch elsewhere."""
+"""A replica whose last heartbeat is younger is at work, only slow: its batch stays with it."""
 BEAT_DEAD_S = 1.2
-"""A replica not heard from for this long is gone."""
+"""A replica whose last heartbeat is older is gone."""
 
 
 class Replicas:
-    """The collab replicas that are alive, and the one for each scene."""
+    """The collab replicas that this gateway hears heartbeats of."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Know nobody yet."""
+        """Begin without replicas."""
         self._now = now
-        self._heard: dict[str, float] = {}
+        self._beat_at: dict[str, float] = {}
         self._draining: set[str] = set()
         self.members: tuple[str, ...] = ()
-        """Who takes new work, sorted."""
+        """The replicas that take new edits, sorted."""
         self.epoch = 0
         """Changes whenever `members` does."""
 
-    def beat(self, replica: str, *, draining: bool) -> bool:
+    def record_beat(self, replica: str, *, draining: bool) -> bool:
         """Note a heartbeat; returns whether the members changed."""
-        self._heard[replica] = self._now()
+        self._beat_at[replica] = self._now()
         if draining:
             self._draining.add(replica)
         else:
             self._draining.discard(replica)
-        return self._settle()
+        return self._update_members()
 
-    def expire(self) -> bool:
-        """Drop who fell silent; returns whether the members changed."""
+    def expire_silent(self) -> bool:
+        """Forget the replicas that fell silent; returns whether the members changed."""
         oldest = self._now() - BEAT_DEAD_S
-        silent = [name for name, heard in self._heard.items() if heard < oldest]
+        silent = [name for name, beat_at in self._beat_at.items() if beat_at < oldest]
         for name in silent:
-            del self._heard[name]
+            del self._beat_at[name]
             self._draining.discard(name)
-        return bool(silent) and self._settle()
+        return bool(silent) and self._update_members()
 
-    def drop(self, replica: str) -> None:
-        """Forget a replica that does not answer, until it beats again."""
-        self._heard.pop(replica, None)
-        self._settle()
+    def forget_replica(self, replica: str) -> None:
+        """Forget a replica that does not answer, until its next heartbeat."""
+        self._beat_at.pop(replica, None)
+        self._update_members()
 
-    def fresh(self, replica: str) -> bool:
-        """Whether *replica* was heard from just now."""
-        return self._now() - self._heard.get(replica, float("-inf")) < BEAT_FRESH_S
+    def is_fresh(self, replica: str) -> bool:
+        """Return whether the last heartbeat of *replica* arrived just now."""
+        return self._now() - self._beat_at.get(replica, float("-inf")) < BEAT_FRESH_S
 
-    def choose(self, scene: bytes) -> str | None:
-        """Return the replica for *scene*: the highest hash of the pair; None when all are away."""
+    def replica_for(self, scene: bytes) -> str | None:
+        """Return the replica with the highest hash for *scene*; None when there is no replica."""
         if not self.members:
             return None
         if len(self.members) == 1:
@@ -65,8 +66,8 @@ class Replicas:
             key=lambda name: blake2b(scene + name.encode(), digest_size=8).digest(),
         )
 
-    def _settle(self) -> bool:
-        members = tuple(sorted(set(self._heard) - self._draining))
+    def _update_members(self) -> bool:
+        members = tuple(sorted(set(self._beat_at) - self._draining))
         if members == self.members:
             return False
         self.members = members

@@ -1,7 +1,8 @@
-"""Those who joined a room, by the dialect that they speak: each message is written once a dialect.
+"""The sessions of a room that receive its messages, grouped by the protocol that they read.
 
-A room knows no protocol. It hands on committed edits as y-protocols messages, which is how collab
-wrote them, and presence as awareness states; a dialect turns them into what its members read.
+A room knows no protocol. It passes committed edits on as y-protocols messages, in the bytes that
+collab wrote, and presence as awareness states. An encoder turns them into the messages of one
+protocol, once for all the subscribers that read this protocol.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,84 +13,84 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class PresenceChange:
-    """What changed in who is here and where."""
+    """The presence states of a room that changed together."""
 
-    body: bytes
-    """All of it as an awareness update, with what was only said again."""
+    awareness: bytes
+    """All of them as an awareness update, with those that were only repeated."""
     changed: Sequence[tuple[int, bytes]]
-    """Client and JSON state of those who are seen differently now; null for who left."""
+    """The Yjs client and the JSON state of each one that looks different now; null: it left."""
     roster_changed: bool
-    """Whether somebody came or went."""
-    everyone: Callable[[], list[tuple[int, bytes]]]
-    """Client and JSON state of all who are here."""
+    """Whether a client came or left."""
+    all_states: Callable[[], list[tuple[int, bytes]]]
+    """Returns the Yjs client and the JSON state of each client that is present."""
 
 
 class Encoder(Protocol):
-    """How messages are written in one protocol."""
+    """Writes the messages of one protocol."""
 
-    def edit(self, scene: UUID, frame: bytes) -> bytes:
-        """Return a committed edit, given as a y-protocols message, as members read it."""
+    def encode_edit(self, scene: UUID, frame: bytes) -> bytes:
+        """Return the message for a committed edit, which is given as a y-protocols message."""
         ...
 
-    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
-        """Return what members read about a change of presence."""
+    def encode_presence(self, scene: UUID, change: PresenceChange) -> Sequence[bytes]:
+        """Return the messages for a change of presence."""
         ...
 
 
 class Subscriber(Protocol):
-    """Who is told: a member of the room."""
+    """A session that receives the messages of its room."""
 
     tag: int
-    dialect: Encoder
-    """What it speaks."""
+    encoder: Encoder
+    """Writes the protocol that this session reads."""
 
     def send(self, message: bytes) -> None:
         """Send one message."""
         ...
 
 
-class Subscribers[L: Subscriber]:
-    """The members of a room that hear everything."""
+class Subscribers[S: Subscriber]:
+    """The sessions of one room that receive its messages."""
 
     def __init__(self, scene: UUID) -> None:
-        """Begin empty."""
+        """Begin without subscribers."""
         self.size = 0
         self._scene = scene
-        self._groups: dict[Encoder, dict[int, L]] = {}
+        self._by_encoder: dict[Encoder, dict[int, S]] = {}
 
-    def __iter__(self) -> Iterator[L]:
-        """All of them, as they are now: sending may close one and so change who is here."""
-        return iter([member for group in self._groups.values() for member in group.values()])
+    def __iter__(self) -> Iterator[S]:
+        """Iterate over a copy, because a send may close a socket and so remove its session."""
+        return iter([session for group in self._by_encoder.values() for session in group.values()])
 
-    def add(self, member: L) -> None:
-        """Let somebody hear the rest; adding twice changes nothing."""
-        group = self._groups.setdefault(member.dialect, {})
-        self.size += member.tag not in group
-        group[member.tag] = member
+    def add(self, session: S) -> None:
+        """Add *session*; adding it twice changes nothing."""
+        group = self._by_encoder.setdefault(session.encoder, {})
+        self.size += session.tag not in group
+        group[session.tag] = session
 
-    def drop(self, member: L) -> None:
-        """Tell somebody nothing any more."""
-        group = self._groups.get(member.dialect)
-        if group and group.pop(member.tag, None) is not None:
+    def remove(self, session: S) -> None:
+        """Remove *session*; removing it twice changes nothing."""
+        group = self._by_encoder.get(session.encoder)
+        if group and group.pop(session.tag, None) is not None:
             self.size -= 1
             if not group:
-                del self._groups[member.dialect]
+                del self._by_encoder[session.encoder]
 
-    def show(self, frame: bytes, *, but: int) -> None:
-        """Pass a committed edit on to everyone but the one with the tag *but*."""
-        for dialect, group in list(self._groups.items()):
-            message = dialect.edit(self._scene, frame)
-            for tag, member in list(group.items()):
-                if tag != but:
-                    member.send(message)
+    def publish_edit(self, frame: bytes, *, author: int) -> None:
+        """Send a committed edit to every session but the one with the tag *author*."""
+        for encoder, group in list(self._by_encoder.items()):
+            message = encoder.encode_edit(self._scene, frame)
+            for tag, session in list(group.items()):
+                if tag != author:
+                    session.send(message)
 
-    def tell(self, news: PresenceChange) -> None:
-        """Pass presence on to everyone.
+    def publish_presence(self, change: PresenceChange) -> None:
+        """Send a change of presence to every session.
 
-        To those whose it is, too: a provider that hears nothing for 30 s takes the server for
-        dead.
+        The session that caused the change receives it, too: a provider that hears nothing for 30 s
+        takes the server for dead.
         """
-        for dialect, group in list(self._groups.items()):
-            for message in dialect.presence(self._scene, news):
-                for member in list(group.values()):
-                    member.send(message)
+        for encoder, group in list(self._by_encoder.items()):
+            for message in encoder.encode_presence(self._scene, change):
+                for session in list(group.values()):
+                    session.send(message)

@@ -1,4 +1,4 @@
-"""One room, two languages: everything is written once for each, not once for each reader."""
+"""One room, two protocols: a message is encoded once for each protocol, not for each reader."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,70 +10,70 @@ from services.gateway.live.subscribers import Encoder, PresenceChange, Subscribe
 READERS = 50
 
 
-class Scribe:
-    """A dialect that counts what it writes."""
+class CountingEncoder:
+    """An encoder that counts the messages that it writes."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.written: Counter[str] = Counter()
 
-    def edit(self, scene: UUID, frame: bytes) -> bytes:
+    def encode_edit(self, scene: UUID, frame: bytes) -> bytes:
         del scene
         self.written["edit"] += 1
         return self.name.encode() + frame
 
-    def presence(self, scene: UUID, news: PresenceChange) -> Sequence[bytes]:
+    def encode_presence(self, scene: UUID, change: PresenceChange) -> Sequence[bytes]:
         del scene
         self.written["presence"] += 1
-        return [self.name.encode() + news.body] * 2
+        return [self.name.encode() + change.awareness] * 2
 
 
 class Reader:
-    """Somebody in the room."""
+    """A session in the room."""
 
-    def __init__(self, tag: int, dialect: Encoder) -> None:
+    def __init__(self, tag: int, encoder: Encoder) -> None:
         self.tag = tag
-        self.dialect = dialect
-        self.heard: list[bytes] = []
+        self.encoder = encoder
+        self.received: list[bytes] = []
 
     def send(self, message: bytes) -> None:
-        self.heard.append(message)
+        self.received.append(message)
 
 
-def room() -> tuple[Subscribers[Reader], list[Scribe], list[Reader]]:
-    """A room with many readers of two languages."""
-    scribes = [Scribe("a"), Scribe("b")]
-    readers = [Reader(tag, scribes[tag % 2]) for tag in range(1, READERS + 1)]
-    audience = Subscribers[Reader](new_id())
+def room() -> tuple[Subscribers[Reader], list[CountingEncoder], list[Reader]]:
+    """A room with many readers of two protocols."""
+    encoders = [CountingEncoder("a"), CountingEncoder("b")]
+    readers = [Reader(tag, encoders[tag % 2]) for tag in range(1, READERS + 1)]
+    subscribers = Subscribers[Reader](new_id())
     for reader in readers:
-        audience.add(reader)
-    return audience, scribes, readers
+        subscribers.add(reader)
+    return subscribers, encoders, readers
 
 
-def test_each_message_is_written_once_a_language():
-    """Base64 and JSON are not paid for again by each reader; the author hears nothing."""
-    audience, scribes, readers = room()
+def test_a_message_is_encoded_once_for_each_protocol():
+    """Base64 and JSON are not computed again for each reader; the author receives nothing."""
+    subscribers, encoders, readers = room()
 
-    audience.show(b"1", but=7)
-    audience.tell(PresenceChange(b"2", (), roster_changed=False, everyone=list))
+    subscribers.publish_edit(b"1", author=7)
+    subscribers.publish_presence(PresenceChange(b"2", (), roster_changed=False, all_states=list))
 
-    assert [scribe.written for scribe in scribes] == [{"edit": 1, "presence": 1}] * 2
+    assert [encoder.written for encoder in encoders] == [{"edit": 1, "presence": 1}] * 2
     for reader in readers:
         name = "b" if reader.tag % 2 else "a"
         edits = [] if reader.tag == 7 else [f"{name}1".encode()]
-        assert reader.heard == [*edits, f"{name}2".encode(), f"{name}2".encode()]
+        assert reader.received == [*edits, f"{name}2".encode(), f"{name}2".encode()]
 
 
-def test_a_language_that_nobody_reads_is_not_written():
-    """Also when its last reader just left; and who left hears nothing."""
-    audience, scribes, readers = room()
+def test_a_protocol_without_readers_is_not_encoded():
+    """Also when its last reader has just left; a reader that left receives nothing."""
+    subscribers, encoders, readers = room()
     for reader in readers[::2]:
-        audience.drop(reader)
-        audience.drop(reader)
-    audience.add(readers[1])
+        subscribers.remove(reader)
+        subscribers.remove(reader)
+    subscribers.add(readers[1])
 
-    audience.show(b"1", but=0)
+    subscribers.publish_edit(b"1", author=0)
 
-    assert audience.size == len(list(audience)) == READERS // 2
-    assert [scribe.written["edit"] for scribe in scribes] == [1, 0]
-    assert not any(reader.heard for reader in readers[::2])
+    assert subscribers.size == len(list(subscribers)) == READERS // 2
+    assert [encoder.written["edit"] for encoder in encoders] == [1, 0]
+    assert not any(reader.received for reader in readers[::2])
