@@ -194,12 +194,12 @@ class EditBatcher:
         wanted = self._replicas.replica_for(scene.scene)
         scene.epoch = self._replicas.epoch
         current = scene.replica_queue
-        if current is not None and current.replica == wanted:
-            return
-        if current is not None and scene.unacked > 1:
+        moves = current is not None and current.replica != wanted
+        if moves and scene.unacked > 1:
             # Older edits are on their way elsewhere: they must be durable first. (1: this one.)
             scene.held = []
             return
+        # Looked up even if the replica is the same: while it was silent, its queue was removed.
         scene.replica_queue = self._queue_of(wanted) if wanted else None
 
     def _queue_of(self, replica: str) -> ReplicaQueue:
