@@ -22,7 +22,7 @@ from libs.contracts.collab import frames
 from services.gateway.live.batch_pacer import SPACING_S_MAX
 from services.gateway.live.batcher import RESEND_AFTER_S, TICK_S, EditBatcher, SceneQueue
 from services.gateway.live.replicas import BEAT_DEAD_S, Replicas
-from tests.gateway.live.fake_bus import FakeBus
+from tests.support.fake_bus import FakeBus
 from tests.support.virtual_time import VirtualLoop
 
 GATEWAY = "0000002a"

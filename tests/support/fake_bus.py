@@ -43,8 +43,9 @@ class FakeBus:
         self.sent.append(Sent(subject, payload, reply))
 
     async def subscribe(self, subject: str, queue: str = "", cb: OnMessage | None = None) -> object:
-        assert not queue
-        assert cb
+        """Every subscription is the only one of its subject, so queues make no difference."""
+        del queue
+        assert cb, "nothing iterates over messages here"
         self._subscriptions[subject] = cb
         return _Subscription(self, subject)
 
@@ -56,12 +57,12 @@ class FakeBus:
         sent, self.sent = self.sent, []
         return sent
 
-    async def deliver(self, subject: str, data: bytes) -> None:
+    async def deliver(self, subject: str, data: bytes, reply: str = "") -> None:
         """Hand a message to the subscription of its subject, if there is one."""
         wildcard = subject.rpartition(".")[0] + ".*"
         callback = self._subscriptions.get(subject) or self._subscriptions.get(wildcard)
         if callback:
-            await callback(Msg(self.client, subject=subject, data=data))
+            await callback(Msg(self.client, subject=subject, data=data, reply=reply))
 
     def unsubscribe(self, subject: str) -> None:
         """Forget a subscription."""
