@@ -79,7 +79,8 @@ class Live:
         self.observers: list[Callable[[dict[bytes, SceneRun]], None]] = [rollups.committed]
         """Told what each flush added, after it was announced; they take no time and never raise."""
         self._batches: OrderedDict[str, _LastBatch] = OrderedDict()
-        self._refused: OrderedDict[int, None] = OrderedDict()
+        self._refused: OrderedDict[int, int] = OrderedDict()
+        """The reason for which an update of a connection was refused, by connection."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._accepted = 0
@@ -180,15 +181,17 @@ class Live:
     async def _read(self, data: bytes, gateway: int) -> tuple[Batch, list[tuple[int, int]]]:
         """Decode and validate a batch; returns what is good and which connections are refused."""
         batch = Batch()
-        refusals: list[tuple[int, int]] = []
+        refusals: dict[int, int] = {}
         # PostgreSQL's bigint is signed; gateways keep to 31 bits.
         upper = gateway << 32
         size_max = self._settings.update_bytes_max
         check, full, refused = updates.check, self._rollups.full, self._refused
         for scene, author, tag, update in frames.read_batch(data):
             connection = upper | tag
-            if connection in refused:
-                # What follows a refused update may depend on it, so none of it can be stored.
+            if earlier := refused.get(connection):
+                # What follows a refused update may depend on it, so none of it can be stored. Its
+                # refusal is sent again: the acknowledgement that carried it may have been lost.
+                refusals[tag] = earlier
                 continue
             if len(update) > size_max:
                 reason = frames.REASON_TOO_LARGE
@@ -202,12 +205,11 @@ class Live:
                 else:
                     batch.add(scene, author, connection, update)
                     continue
-            refusals.append((tag, reason))
-            refused[connection] = None
+            refusals[tag] = refused[connection] = reason
             if len(refused) > REFUSED_CONNECTIONS_MAX:
                 refused.popitem(last=False)
             _refused.labels(_REASONS[reason]).inc()
-        return batch, refusals
+        return batch, list(refusals.items())
 
     async def _announce(self, runs: dict[bytes, SceneRun]) -> None:
         """Publish each scene's run as one merged update; if that cannot be, one by one."""

@@ -67,8 +67,8 @@ from services.gateway.http.idempotency import Idempotency
 from services.gateway.http.pipeline import Pipeline
 from services.gateway.http.public import Public
 from services.gateway.http.transfers import Transfers
-from services.gateway.live import Live
-from services.gateway.live.protocol import upgrade_protocol
+from services.gateway.live.gateway import LiveGateway
+from services.gateway.live.upgrade import upgrade_protocol
 from services.gateway.maintenance import maintenance_tasks
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
@@ -94,7 +94,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             statement_timeout_s=STATEMENT_TIMEOUT_S,
         )
         stack.push_async_callback(pool.close)
-        lives: list[Live | Streams] = []
+        lives: list[LiveGateway | Streams] = []
 
         async def reconnected() -> None:
             for live in lives:
@@ -128,13 +128,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         teams = TeamStore(pool)
         authority = Authority(client=client, caller=caller, identities=identities, teams=teams)
         limits = Limits(client, _per_minute(settings))
-        live = Live(
+        live = LiveGateway(
             client=client,
             caller=caller,
             authority=authority,
             limits=limits,
             settings=settings,
-            replica=settings.replica,
         )
         streams = Streams(client, caller, authority)
         lives += [live, streams]

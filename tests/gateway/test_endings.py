@@ -252,7 +252,7 @@ class Held:
     def identities(self) -> Iterable[Identity]:
         return list(self.open)
 
-    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
+    def close_ended(self, ended: Collection[UUID], now: datetime) -> None:
         self.open = [each for each in self.open if not each.is_over(ended, now)]
 
 

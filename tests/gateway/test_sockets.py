@@ -12,8 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.gateway.access.limits import WINDOW_S
-from services.gateway.live.application import HELLO_BYTES_MAX
-from services.gateway.live.places import SILENT_SOCKETS_MAX
+from services.gateway.live.json_socket import HELLO_BYTES_MAX
+from services.gateway.live.socket_limits import SILENT_SOCKETS_MAX
 from tests.gateway.support import Manuscript, Person, gateway_beside
 from tests.support.waiting import until
 from tools.stack import Stack

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from libs.contracts.collab.yprotocol import STEP1, SYNC, UPDATE, sync_message, varuint
 from services.collab import updates
 from services.collab.updates import BadUpdate
-from services.gateway.live import HEAD_POLL_S
-from services.gateway.live.room import ANSWER_KEEP_S
+from services.gateway.live.room import SNAPSHOT_KEEP_S
+from services.gateway.live.room_registry import HEAD_POLL_S
 from tests.hostile.assault import ALIVE, assault
 from tests.hostile.bystanders import undisturbed
 from tests.support.breakable import BreakableStack
@@ -101,7 +101,7 @@ async def _poisoned(scenery: Scenery, poison: bytes) -> UUID:
     outcomes = await assault(scenery.address(scene), [message], until_acknowledged=True)
     assert outcomes == {ALIVE: 1}
     # What was just announced is still handed to newcomers as it came.
-    await asyncio.sleep(ANSWER_KEEP_S + 0.5)
+    await asyncio.sleep(SNAPSHOT_KEEP_S + 0.5)
     return scene
 
 

@@ -30,8 +30,8 @@ class Sockets(Protocol):
     def person_changed(self, user_id: UUID) -> None:
         """Somebody's roles may have changed, in any project."""
 
-    def look_at_everybody(self) -> None:
-        """Anybody's roles may have changed."""
+    def reauthorize_all(self) -> None:
+        """The roles of any user may have changed."""
 
 
 class TeamChanges:
@@ -48,7 +48,7 @@ class TeamChanges:
         """Look at all sockets again: nobody knows what was missed."""
         await self._settle(connection)
         for sockets in self._sockets:
-            sockets.look_at_everybody()
+            sockets.reauthorize_all()
 
     async def heard(self, connection: Connection, told: Collection[UUID]) -> None:
         """Drop what is cached of these people, and look at their sockets."""

@@ -1,7 +1,7 @@
-"""Requests that take long: a body that comes, an answer that goes. They end with their token.
+"""Long uploads and downloads, which end when their token ends.
 
-A file of gigabytes is sent for hours by leave of a token that was looked at once, at the beginning.
-What is taken back meanwhile takes the rest of it along, as it does sockets and event streams.
+The token of a request is verified once, at its beginning, but a file of gigabytes takes hours. When
+a token or its session ends meanwhile, the transfer is cut, as sockets and event streams are.
 """
 
 from collections.abc import AsyncGenerator, Collection, Generator, Iterable
@@ -15,33 +15,33 @@ from services.gateway.http.route import Cut
 
 
 class Transfer:
-    """One request under way."""
+    """One upload or download."""
 
     def __init__(self, identity: Identity) -> None:
-        """Let it go on as long as what *identity* came by."""
+        """Continue as long as the token or session of *identity* is valid."""
         self.identity = identity
         self.is_over = False
 
     def require(self) -> None:
-        """Return while it may go on.
+        """Return if the transfer may continue.
 
         Raises:
-            Unauthenticated: Its token, or the session of that, has ended.
+            Unauthenticated: Its token, or the session of the token, has ended.
         """
         if self.is_over:
             raise errors.Unauthenticated("The session of this token has ended.")
 
 
 class Transfers:
-    """All of this gateway."""
+    """The transfers of this gateway."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without transfers."""
         self._open: set[Transfer] = set()
 
     @contextmanager
     def holding(self, transfer: Transfer | None) -> Generator[None]:
-        """Have a request known while it is under way; None is one that nobody is known of."""
+        """Register *transfer* while the block runs; None stands for an anonymous request."""
         if transfer is None:
             yield
             return
@@ -54,10 +54,10 @@ class Transfers:
     async def guarded(
         self, identity: Identity, source: AsyncGenerator[bytes]
     ) -> AsyncGenerator[bytes]:
-        """Yield what *source* does, and close it at the end.
+        """Yield the parts of *source*, and close it at the end.
 
         Raises:
-            Cut: What *identity* came by has ended.
+            Cut: The token or session of *identity* has ended.
         """
         transfer = Transfer(identity)
         with self.holding(transfer):
@@ -68,10 +68,10 @@ class Transfers:
                     yield part
 
     def identities(self) -> Iterable[Identity]:
-        """Return whose requests are under way, once for each."""
+        """Return the identity of each transfer."""
         return [each.identity for each in self._open]
 
-    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
-        """End the requests that came by what has ended, or whose token has expired by *now*."""
+    def close_ended(self, ended: Collection[UUID], now: datetime) -> None:
+        """End the transfers whose login has *ended*, or whose token has expired by *now*."""
         for each in self._open:
             each.is_over = each.is_over or each.identity.is_over(ended, now)

@@ -1,8 +1,8 @@
-"""One client's socket, whatever it speaks: bytes in and out, flow control, and its end."""
+"""A WebSocket of one client: bytes in and out, flow control and the close, for every protocol."""
 
 import asyncio
 from abc import abstractmethod
-from typing import ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
@@ -10,16 +10,19 @@ from prometheus_client import Counter, Gauge
 
 from services.gateway.accounts.identity.model import Identity
 
+if TYPE_CHECKING:
+    from services.gateway.live.gateway import LiveGateway
+
 WRITE_BUFFER_BYTES_MAX = 1 << 20
-"""What a client may leave unread before it is closed; it can sync again."""
+"""Bytes that a client may leave unread before its socket is closed; it can sync again."""
 UNACKED_BYTES_MAX = 256 * 1024
-"""What a client may have under way before its socket is not read from for a while."""
+"""Bytes of edits that are not acknowledged yet, above which the socket is not read from."""
 EARLY_BYTES_MAX = 256 * 1024
-"""What a client may send before it is known who it is; then its socket is not read from."""
+"""Bytes that are kept while the client is authenticated; then the socket is not read from."""
 AUTHENTICATE_WAIT_S = 10.0
-"""How long it may be unknown who a client is."""
+"""Time within which a client must have authenticated."""
 CLOSE_WAIT_S = 5.0
-"""How long a client may take to answer a close before its connection is ended."""
+"""Time that a client has to answer a close before its connection is ended."""
 
 UNAUTHENTICATED = 4401
 DENIED = 4003
@@ -42,47 +45,31 @@ _closed = Counter(
 )
 
 
-class Sockets(Protocol):
-    """Who keeps count of sockets."""
-
-    def connected(self, socket: "Socket") -> None:
-        """A socket is open."""
-        ...
-
-    def disconnected(self, socket: "Socket") -> None:
-        """A socket is gone."""
-        ...
-
-    def recognise(self, socket: "Socket", identity: Identity) -> None:
-        """Note whose socket it is; raises RateLimited when they have too many."""
-        ...
-
-
 class Socket(WSListener):
-    """A client's connection, from its upgrade to its end."""
+    """The WebSocket of one client, from its upgrade to its end."""
 
-    speaks: ClassVar[WSMsgType]
-    """The kind of message it sends and takes."""
+    message_type: ClassVar[WSMsgType]
+    """The type of the messages that the protocol consists of."""
     message_bytes_max: ClassVar[int]
 
-    def __init__(self, sockets: Sockets, request: WSUpgradeRequest, caller: str) -> None:
-        """Read what the upgrade request says; nothing is believed yet.
+    def __init__(self, gateway: "LiveGateway", request: WSUpgradeRequest, address_key: str) -> None:
+        """Read the upgrade request; nothing of it is verified yet.
 
-        *caller* is the network address it comes from, as limits name it.
+        *address_key* is the network address of the client, as limits name it.
         """
         url = urlsplit(request.path.decode("latin-1"))
         self.path = url.path
         self.query = parse_qs(url.query)
-        self.token = self.query.get("token", [""])[0] or bearer(request)
-        self.caller = caller
+        self.token = self.query.get("token", [""])[0] or bearer_token(request)
+        self.address_key = address_key
         self.identity: Identity | None = None
-        """Whose socket it is, once that is known."""
+        """The authenticated identity; None before authentication."""
         self.closing = False
-        self._sockets = sockets
+        self._gateway = gateway
         self._deadline: asyncio.TimerHandle | None = None
         self._transport: WSTransport | None = None
         self._held: list[bytes] | None = None
-        """What came while it is being found out who this is."""
+        """The messages that arrived during authentication; None when messages are not held."""
         self._held_bytes = 0
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
@@ -91,70 +78,70 @@ class Socket(WSListener):
         self._congested = False
         self._allowance = WRITE_BUFFER_BYTES_MAX
 
-    # -- what each protocol does
+    # -- implemented by each protocol
 
     @abstractmethod
-    def begin(self) -> None:
-        """The socket is open."""
+    def on_open(self) -> None:
+        """Begin the protocol; the socket has just been opened."""
 
     @abstractmethod
-    def end(self) -> None:
-        """The socket is gone; whoever came through it has left."""
+    def on_close(self) -> None:
+        """End all sessions of this socket; it is closed."""
 
     @abstractmethod
-    def handle(self, message: bytes) -> None:
-        """Take one whole message; whatever is wrong with it concerns this client alone."""
+    def handle_message(self, message: bytes) -> None:
+        """Handle one whole message; an error in it affects this client alone."""
 
     @abstractmethod
-    def handle_other_kind(self) -> None:
-        """Take note of a message of the kind that this protocol does not use."""
+    def handle_wrong_type(self) -> None:
+        """Handle a message of the type that this protocol does not use."""
 
-    # -- who it is
+    # -- authentication
 
-    def recognise(self, identity: Identity) -> None:
-        """Note whose socket it is.
+    def set_identity(self, identity: Identity) -> None:
+        """Note the identity that the client authenticated as.
 
         Raises:
-            RateLimited: They have as many as one person may.
+            RateLimited: The user has as many sockets as one user may.
         """
-        self._sockets.recognise(self, identity)
+        self._gateway.register_identity(self, identity)
         self.identity = identity
         if self._deadline:
             self._deadline.cancel()
 
-    def _unknown_for_too_long(self) -> None:
-        """Close the socket of a client who did not say who it is, or of whom we found out late."""
+    def _close_unauthenticated(self) -> None:
+        """Close the socket of a client that has not authenticated within AUTHENTICATE_WAIT_S."""
         if self.identity is None:
-            found_out = self._held is not None
-            self.close(*((TRY_AGAIN, "try again") if found_out else NOT_AUTHENTICATED))
+            gateway_is_late = self._held is not None
+            self.close(*((TRY_AGAIN, "try again") if gateway_is_late else NOT_AUTHENTICATED))
 
-    # -- what picows calls
+    # -- called by picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Begin to find out who this is."""
+        """Begin the protocol, and the time within which the client must authenticate."""
         _open.inc()
         self._transport = transport
-        self._sockets.connected(self)
+        self._gateway.socket_opened(self)
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(AUTHENTICATE_WAIT_S, self._unknown_for_too_long)
-        self.begin()
+        self._deadline = loop.call_later(AUTHENTICATE_WAIT_S, self._close_unauthenticated)
+        self.on_open()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Leave all rooms; edits under way stay under way."""
+        """End all sessions; edits on their way to collab stay on their way."""
         del transport
         _open.dec()
         self.closing = True
         if self._deadline:
             self._deadline.cancel()
-        self.end()
-        self._sockets.disconnected(self)
+        self.on_close()
+        self._gateway.socket_closed(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take one frame."""
+        """Handle one frame."""
         kind = frame.msg_type
-        if kind is self.speaks and frame.fin and not self._fragments:
+        if kind is self.message_type and frame.fin and not self._fragments:
             self._receive(frame.get_payload_as_bytes())
-        elif kind is self.speaks or (kind is _CONTINUATION and self._fragments):
+        elif kind is self.message_type or (kind is _CONTINUATION and self._fragments):
             self._reassemble(frame)
         elif kind is _CLOSE:
             # The answer to our own close needs none; 1005 stands for "none given", and may not
@@ -166,63 +153,64 @@ class Socket(WSListener):
                 transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, _CONTINUATION) and not self.closing:
-            self.handle_other_kind()
+            self.handle_wrong_type()
 
     def pause_writing(self) -> None:
-        """The socket's buffer is filling: from now on look at it after each send."""
+        """Check the write buffer after each send from now on, because it is filling."""
         self._congested = True
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
+        """Stop checking the write buffer: the client has read most of it."""
         self._congested = False
         self._allowance = WRITE_BUFFER_BYTES_MAX
 
     # -- sending
 
     def send(self, message: bytes) -> None:
-        """Send one message; a client that does not read is closed and may sync again."""
+        """Send one message; the socket of a client that does not read is closed."""
         transport = self._transport
         if transport is None or self.closing:
             return
-        transport.send(self.speaks, message)
-        if self._congested and self._buffered() > self._allowance:
+        transport.send(self.message_type, message)
+        if self._congested and self._buffered_bytes() > self._allowance:
             self.close(TRY_AGAIN, "too slow")
 
     def send_large(self, message: bytes) -> None:
         """Send the answer to a join, which may be larger than what a slow client may owe."""
-        self._allowance = max(self._allowance, self._buffered() + len(message)) + (
+        self._allowance = max(self._allowance, self._buffered_bytes() + len(message)) + (
             WRITE_BUFFER_BYTES_MAX
         )
         self.send(message)
 
     def close(self, code: int, reason: str) -> None:
-        """Close with a code; the rest of what the client sends is ignored."""
+        """Close with a code; messages that the client still sends are ignored."""
         if self.closing or self._transport is None:
             return
         self.closing = True
         _closed.labels(str(code)).inc()
         self._transport.send_close(cast("WSCloseCode", code), reason.encode())
-        # Ending the TCP connection now would answer what the client is just sending with a
-        # reset, on which it may never read the code. It ends it, or has CLOSE_WAIT_S; then what
-        # it has not read goes too, or one that never reads would keep its megabyte here.
-        self._resume()
+        # Ending the TCP connection now would answer a message that the client is just sending
+        # with a reset, and the client might never read the code. So the client ends it, within
+        # CLOSE_WAIT_S; after that its unread bytes go, too, or a client that never reads would
+        # keep its megabyte here.
+        self._resume_reading()
         asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._transport.disconnect, False)
 
     # -- receiving
 
-    def hold(self) -> None:
-        """Keep what comes until `release`."""
+    def hold_messages(self) -> None:
+        """Keep incoming messages until `release_messages`."""
         if self._held is None:
             self._held, self._held_bytes = [], 0
 
-    def release(self) -> None:
-        """Handle what was kept, then read on."""
+    def release_messages(self) -> None:
+        """Handle the messages that were kept, then read on."""
         held, self._held = self._held or [], None
         for message in held:
             if not self.closing:
                 self._receive(message)
         if self._held is None and self._unacked_bytes < UNACKED_BYTES_MAX:
-            self._resume()
+            self._resume_reading()
 
     def _reassemble(self, frame: WSFrame) -> None:
         payload = frame.get_payload_as_bytes()
@@ -245,51 +233,51 @@ class Socket(WSListener):
             self._held.append(message)
             self._held_bytes += len(message)
             if self._held_bytes > EARLY_BYTES_MAX:
-                self._pause()
+                self._pause_reading()
             return
-        self.handle(message)
+        self.handle_message(message)
 
     # -- flow control
 
-    def owe(self, entry_bytes: int) -> None:
-        """Note an edit that is under way; over the limit the client is not read from."""
+    def add_unacked(self, entry_bytes: int) -> None:
+        """Count an edit on its way to collab; above UNACKED_BYTES_MAX the socket is not read."""
         self._unacked_bytes += entry_bytes
         if self._unacked_bytes > UNACKED_BYTES_MAX:
-            self._pause()
+            self._pause_reading()
 
-    def settle(self, entry_bytes: int) -> None:
-        """Note that an edit is no longer under way."""
+    def remove_unacked(self, entry_bytes: int) -> None:
+        """Stop counting an edit; the socket is read again below half of UNACKED_BYTES_MAX."""
         self._unacked_bytes -= entry_bytes
         if self._paused and self._held is None and self._unacked_bytes < UNACKED_BYTES_MAX // 2:
-            self._resume()
+            self._resume_reading()
 
-    def _buffered(self) -> int:
+    def _buffered_bytes(self) -> int:
         assert self._transport is not None
         return self._transport.underlying_transport.get_write_buffer_size()
 
-    def _pause(self) -> None:
+    def _pause_reading(self) -> None:
         if not self._paused and self._transport:
             self._paused = True
             self._transport.underlying_transport.pause_reading()
 
-    def _resume(self) -> None:
+    def _resume_reading(self) -> None:
         if self._paused and self._transport and not self._transport.is_disconnected:
             self._paused = False
             self._transport.underlying_transport.resume_reading()
 
 
-def bearer(request: WSUpgradeRequest) -> str:
-    """The token in the Authorization header or, as browsers must, in a subprotocol."""
+def bearer_token(request: WSUpgradeRequest) -> str:
+    """Return the token of the Authorization header or, as browsers must, of a subprotocol."""
     header = request.headers.get("Authorization", "")
     if header.lower().startswith("bearer "):
         return header[7:].strip()
-    for protocol in subprotocols(request):
+    for protocol in offered_subprotocols(request):
         if protocol.startswith("bearer."):
             return protocol[7:]
     return ""
 
 
-def subprotocols(request: WSUpgradeRequest) -> list[str]:
-    """What the client offers in Sec-WebSocket-Protocol."""
+def offered_subprotocols(request: WSUpgradeRequest) -> list[str]:
+    """Return the names in Sec-WebSocket-Protocol."""
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     return [part.strip() for part in offered.split(",") if part.strip()]

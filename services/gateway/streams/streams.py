@@ -92,8 +92,8 @@ class Streams:
             if stream.user_id == user_id:
                 stream.doubt()
 
-    def look_at_everybody(self) -> None:
-        """Look at all streams again."""
+    def reauthorize_all(self) -> None:
+        """Authorize all streams again."""
         for stream in self._streams:
             stream.doubt()
 
@@ -101,8 +101,8 @@ class Streams:
         """Return who follows, once for each stream."""
         return (stream.identity for stream in self._streams)
 
-    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
-        """End the streams that came by what has ended, or whose token has expired by *now*."""
+    def close_ended(self, ended: Collection[UUID], now: datetime) -> None:
+        """End the streams whose login has *ended*, or whose token has expired by *now*."""
         for stream in list(self._streams):
             if stream.identity.is_over(ended, now):
                 stream.end(Ending.REVOKED)

@@ -12,8 +12,8 @@ from libs import errors
 from libs.contracts.collab.yprotocol import UPDATE, sync_message
 from libs.contracts.ids import new_id
 from services.gateway.live import messages
-from services.gateway.live.cursors import NOWHERE, awareness_state, user_presence
-from services.gateway.live.messages import Message, PresenceUpdate, Unreadable
+from services.gateway.live.messages import ClientMessage, InvalidMessage, PresenceUpdate
+from services.gateway.live.presence_json import NOWHERE, awareness_state, user_presence
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -26,13 +26,13 @@ FIELDS = st.sampled_from(
         *("cursor", "relative", "color", "ydocUpdateBase64", "capabilities", "schemaVersion"),
     ]
 )
-KINDS = st.sampled_from([*messages.MODELS, *messages.LATER, "nonsense"])
+KINDS = st.sampled_from([*messages.MODELS, *messages.NOT_OFFERED, "nonsense"])
 
 
 def refusal(data: bytes) -> str:
     """Return the code of the refusal of a message."""
-    with pytest.raises(Unreadable) as refused:
-        messages.read(data)
+    with pytest.raises(InvalidMessage) as refused:
+        messages.read_message(data)
     return refused.value.error.code
 
 
@@ -40,8 +40,8 @@ def refusal(data: bytes) -> str:
 def test_anything_is_read_or_refused(data: bytes):
     """No bytes raise anything else, which would end a connection that could go on."""
     try:
-        assert isinstance(messages.read(data), Message)
-    except Unreadable as refused:
+        assert isinstance(messages.read_message(data), ClientMessage)
+    except InvalidMessage as refused:
         assert refused.error.code in messages_codes()
 
 
@@ -49,9 +49,9 @@ def test_anything_is_read_or_refused(data: bytes):
 def test_any_members_are_read_or_refused(kind: str, members: dict[str, Any]):
     """The same with the names that matter; a refusal can be written down as JSON."""
     try:
-        messages.read(json.dumps(members | {"type": kind}).encode())
-    except Unreadable as refused:
-        told = messages.failure(refused.error, ref=refused.ref, scene_id=None, left=False)
+        messages.read_message(json.dumps(members | {"type": kind}).encode())
+    except InvalidMessage as refused:
+        told = messages.encode_error(refused.error, ref=refused.ref, scene_id=None, left=False)
         assert json.loads(told)["code"] in messages_codes()
 
 
@@ -73,33 +73,35 @@ def test_a_large_update_is_read():
     text = b64encode(bytes(1 << 20)).decode()
     said = {"type": "editor.update", "sceneId": str(new_id()), "ydocUpdateBase64": text}
 
-    message = messages.read(json.dumps(said).encode())
+    message = messages.read_message(json.dumps(said).encode())
 
     assert isinstance(message, messages.EditorUpdate)
-    assert messages.decode(message.ydoc_update_base64, "x", bytes_max=1 << 20) == bytes(1 << 20)
+    assert messages.decode_base64(message.ydoc_update_base64, "x", bytes_max=1 << 20) == bytes(
+        1 << 20
+    )
 
 
 def test_size_is_looked_at_before_decoding():
     """What is too long is refused as that, whatever it holds."""
     with pytest.raises(errors.TooLarge):
-        messages.decode("?" * 101, "x", bytes_max=74)
+        messages.decode_base64("?" * 101, "x", bytes_max=74)
     with pytest.raises(errors.Invalid):
-        messages.decode("?" * 100, "x", bytes_max=74)
+        messages.decode_base64("?" * 100, "x", bytes_max=74)
 
 
 @pytest.mark.parametrize("text", ["A", "AA", "AA=", "AAA", "A-_A", "AA==A", "A A=", "AA==\n", "é"])
 def test_base64_is_strict(text: str):
     """What decoders disagree about is refused."""
     with pytest.raises(errors.Invalid):
-        messages.decode(text, "x", bytes_max=100)
+        messages.decode_base64(text, "x", bytes_max=100)
 
 
 def test_events_are_the_sources():
     """A committed edit and the answer to a join, with the field names of the source."""
     scene = new_id()
 
-    edit = json.loads(messages.editor_update(scene, sync_message(UPDATE, bytes(300))))
-    sync = json.loads(messages.doc_sync(scene, b"AAA=", isIncremental=True, seq=7))
+    edit = json.loads(messages.encode_editor_update(scene, sync_message(UPDATE, bytes(300))))
+    sync = json.loads(messages.encode_doc_sync(scene, b"AAA=", isIncremental=True, seq=7))
 
     assert edit == {
         "type": "editor.update",
@@ -125,9 +127,9 @@ def test_what_is_not_said_stays():
     positions = {"anchor": {"tname": "content"}, "head": {"tname": "content"}}
     first = presence(cursor={"from": 1, "to": 2}, relative=positions, color="#fff")
 
-    moved = presence(cursor={"from": 3, "to": 3}).after(first)
-    recoloured = presence(color="#000").after(moved)
-    hidden = presence(cursor=None).after(recoloured)
+    moved = presence(cursor={"from": 3, "to": 3}).merged_over(first)
+    recoloured = presence(color="#000").merged_over(moved)
+    hidden = presence(cursor=None).merged_over(recoloured)
 
     assert (moved.color, moved.relative) == ("#fff", None)
     assert (recoloured.color, recoloured.cursor) == ("#000", moved.cursor)
@@ -159,4 +161,4 @@ def test_any_awareness_can_be_shown(members: dict[str, Any]):
     shown = user_presence(7, json.dumps(members).encode())
 
     assert shown.keys() == {"userId", "name", "color", "cursor", "relative", "clientId"}
-    assert messages.event("presence.update", **shown)
+    assert messages.encode_event("presence.update", **shown)

@@ -1,4 +1,4 @@
-"""Whose presence is whose: a person keeps their place, and nobody takes another's."""
+"""Presence: a user keeps a client across sockets, and no user changes another's client."""
 
 import asyncio
 import json
@@ -6,193 +6,199 @@ from typing import Any
 
 from libs.contracts.collab.yprotocol import read_bytes
 from libs.contracts.ids import new_id
-from services.gateway.live.audience import Audience, Dialect
-from services.gateway.live.connection import YProtocol
-from services.gateway.live.presence import NULL, RENEWAL_INTERVAL_S, Presence, decode, encode
-from services.gateway.live.seat import Json
+from services.gateway.live.json_session import JsonEncoder
+from services.gateway.live.presence import (
+    NULL,
+    REANNOUNCE_INTERVAL_S,
+    Presence,
+    decode_awareness,
+    encode_awareness,
+)
+from services.gateway.live.subscribers import Encoder, Subscribers
+from services.gateway.live.yjs_session import YjsEncoder
 
 CLIENT = 7
-COLLAB = YProtocol()
+YJS = YjsEncoder()
 
 
-class Socket:
-    """Somebody in the room, who remembers what they heard."""
+class Member:
+    """A session of /collab that remembers the states it was sent."""
 
     def __init__(self, person: str) -> None:
         self.tag = 0
-        self.dialect: Dialect = COLLAB
-        self.badge: dict[str, Any] = {"id": person, "name": person.title()}
-        self.presences: set[int] = set()
-        self.heard: dict[int, Any] = {}
-        self.asked: list[tuple[int, int]] = []
-        self.put_out = False
+        self.encoder: Encoder = YJS
+        self.presence_user: dict[str, Any] = {"id": person, "name": person.title()}
+        self.presence_clients: set[int] = set()
+        self.received: dict[int, Any] = {}
+        self.reannounced: list[tuple[int, int]] = []
+        self.taken_over = False
 
-    def announce_again(self, client: int, clock: int) -> None:
-        """Remember that it was asked."""
-        self.asked.append((client, clock))
+    def reannounce_client(self, client: int, clock: int) -> None:
+        """Remember the request."""
+        self.reannounced.append((client, clock))
 
-    def replaced(self) -> None:
-        """Remember that another socket took its client."""
-        self.put_out = True
+    def client_taken_over(self) -> None:
+        """Remember that another session announced its client."""
+        self.taken_over = True
 
     def send(self, message: bytes) -> None:
-        """Take in an awareness message."""
+        """Remember the states of an awareness message."""
         body, _ = read_bytes(message, 1)
-        for client, _, state in decode(body):
-            self.heard[client] = json.loads(state)
+        for client, _, state in decode_awareness(body):
+            self.received[client] = json.loads(state)
 
 
 def state(clock: int, **members: Any) -> bytes:
     """An awareness update of CLIENT."""
-    return encode([(CLIENT, clock, json.dumps(members).encode())])
+    return encode_awareness([(CLIENT, clock, json.dumps(members).encode())])
 
 
-def room(*sockets: Socket) -> Presence:
-    """A room with these people."""
+def room(*members: Member) -> Presence:
+    """The presence of a room with these members."""
 
-    async def tell(_: bytes) -> None:
-        """No other gateway listens."""
+    async def publish(_: bytes) -> None:
+        """There is no other gateway."""
 
-    audience = Audience[Socket](new_id())
-    for tag, socket in enumerate(sockets):
-        socket.tag = tag
-        audience.add(socket)
-    return Presence(audience, tell)
+    subscribers = Subscribers[Member](new_id())
+    for tag, member in enumerate(members):
+        member.tag = tag
+        subscribers.add(member)
+    return Presence(subscribers, publish)
 
 
 async def settled() -> None:
-    """Past one flush."""
+    """Wait for the next flush."""
     await asyncio.sleep(0.08)
 
 
-async def test_the_server_says_who_somebody_is() -> None:
-    """A colour is the client's to choose, a name is not."""
-    ada, ben = Socket("ada"), Socket("ben")
+async def test_the_server_names_the_user() -> None:
+    """The client chooses the colour, the server the name."""
+    ada, ben = Member("ada"), Member("ben")
     presence = room(ada, ben)
 
-    presence.said(ada, state(1, user={"name": "Ben", "id": "ben", "color": "#f00"}))
+    presence.update_states(ada, state(1, user={"name": "Ben", "id": "ben", "color": "#f00"}))
     await settled()
 
-    assert ben.heard[CLIENT]["user"] == {"name": "Ada", "id": "ada", "color": "#f00"}
+    assert ben.received[CLIENT]["user"] == {"name": "Ada", "id": "ada", "color": "#f00"}
 
 
-async def test_somebody_back_on_another_socket_is_seen_at_once() -> None:
-    """After a tunnel the old socket is not missed for half a minute; the person is back now."""
-    old, new, ben = Socket("ada"), Socket("ada"), Socket("ben")
+async def test_a_user_who_reconnects_is_seen_at_once() -> None:
+    """After a tunnel the old socket may live for half a minute; the user is back now."""
+    old, new, ben = Member("ada"), Member("ada"), Member("ben")
     presence = room(old, new, ben)
-    presence.said(old, state(1, cursor=1))
+    presence.update_states(old, state(1, cursor=1))
 
-    presence.said(new, state(2, cursor=2))
+    presence.update_states(new, state(2, cursor=2))
     await settled()
-    presence.left(old)
+    presence.remove_member(old)
     await settled()
 
-    assert ben.heard[CLIENT]["cursor"] == 2
-    assert (old.put_out, new.put_out) == (True, False)
+    assert ben.received[CLIENT]["cursor"] == 2
+    assert (old.taken_over, new.taken_over) == (True, False)
 
 
-async def test_nobody_speaks_for_another() -> None:
-    """Providers repeat what they heard, and a rude client might make it up."""
-    ada, ben = Socket("ada"), Socket("ben")
+async def test_no_user_changes_the_client_of_another() -> None:
+    """Providers repeat what they received, and a hostile client might invent it."""
+    ada, ben = Member("ada"), Member("ben")
     presence = room(ada, ben)
-    presence.said(ada, state(1, cursor=1))
+    presence.update_states(ada, state(1, cursor=1))
     await settled()
 
-    presence.said(ben, state(9, cursor=666))
-    presence.said(ben, encode([(CLIENT, 10, NULL)]))
+    presence.update_states(ben, state(9, cursor=666))
+    presence.update_states(ben, encode_awareness([(CLIENT, 10, NULL)]))
     await settled()
 
-    assert ben.heard[CLIENT]["cursor"] == 1
+    assert ben.received[CLIENT]["cursor"] == 1
 
 
-async def test_who_repeats_what_it_heard_takes_nothing() -> None:
-    """A provider without a state of its own still repeats, and may be behind."""
-    ada, ben = Socket("ada"), Socket("ben")
+async def test_an_echo_does_not_take_a_client_over() -> None:
+    """A provider without a state of its own still repeats others, and may be behind."""
+    ada, ben = Member("ada"), Member("ben")
     presence = room(ada, ben)
-    presence.said(ada, state(5, cursor=1))
+    presence.update_states(ada, state(5, cursor=1))
     await settled()
-    repeated = encode([(CLIENT, 5, json.dumps(ben.heard[CLIENT]).encode())])
-    presence.said(ada, state(6, cursor=2))
+    repeated = encode_awareness([(CLIENT, 5, json.dumps(ben.received[CLIENT]).encode())])
+    presence.update_states(ada, state(6, cursor=2))
 
-    presence.said(ben, repeated)
+    presence.update_states(ben, repeated)
     await settled()
 
-    assert ben.heard[CLIENT]["cursor"] == 2
-    assert not (ada.put_out or ben.put_out)
+    assert ben.received[CLIENT]["cursor"] == 2
+    assert not (ada.taken_over or ben.taken_over)
 
 
-async def test_who_comes_back_announces_itself_above_what_others_saw() -> None:
-    """They saw it leave at clock 2, and would ignore what is not above; so would it, of them."""
-    ada, again, ben = Socket("ada"), Socket("ada"), Socket("ben")
+async def test_a_client_that_returns_is_announced_with_a_higher_clock() -> None:
+    """Receivers saw it leave at clock 2 and ignore lower clocks; so does the client, of them."""
+    ada, again, ben = Member("ada"), Member("ada"), Member("ben")
     presence = room(ada, again, ben)
-    presence.said(ben, encode([(8, 4, b"{}")]))
-    presence.said(ada, state(1, cursor=1))
-    presence.left(ada)
+    presence.update_states(ben, encode_awareness([(8, 4, b"{}")]))
+    presence.update_states(ada, state(1, cursor=1))
+    presence.remove_member(ada)
     await settled()
-    ben.asked.clear()
+    ben.reannounced.clear()
 
-    presence.said(again, state(1, cursor=1))
-    await asyncio.sleep(RENEWAL_INTERVAL_S + 0.2)
+    presence.update_states(again, state(1, cursor=1))
+    await asyncio.sleep(REANNOUNCE_INTERVAL_S + 0.2)
 
-    assert (CLIENT, 2) in again.asked
-    assert (8, 4) in ben.asked
+    assert (CLIENT, 2) in again.reannounced
+    assert (8, 4) in ben.reannounced
 
 
-async def test_who_leaves_is_gone_at_once() -> None:
-    """A closed socket says it for its clients."""
-    ada, ben = Socket("ada"), Socket("ben")
+async def test_the_clients_of_a_closed_socket_leave_at_once() -> None:
+    """The server announces it for them."""
+    ada, ben = Member("ada"), Member("ben")
     presence = room(ada, ben)
-    presence.said(ada, state(1, cursor=1))
+    presence.update_states(ada, state(1, cursor=1))
     await settled()
 
-    presence.left(ada)
+    presence.remove_member(ada)
     await settled()
 
-    assert ben.heard[CLIENT] is None
+    assert ben.received[CLIENT] is None
 
 
-class Desk(Socket):
-    """Somebody on /ws, who hears events."""
+class JsonMember(Member):
+    """A session of /ws that remembers the events it was sent."""
 
     def __init__(self, person: str) -> None:
         super().__init__(person)
-        self.dialect = Json()
+        self.encoder = JsonEncoder()
         self.events: list[dict[str, Any]] = []
 
     def send(self, message: bytes) -> None:
-        """Take in an event."""
+        """Remember an event."""
         self.events.append(json.loads(message))
 
 
-async def test_what_is_only_said_again_is_not_told_on_ws() -> None:
-    """Providers say every 15 s that they are there; awareness needs it, an application does not."""
-    ada, ben = Socket("ada"), Desk("ben")
+async def test_a_repeated_state_is_not_an_event_on_ws() -> None:
+    """Providers repeat their state every 15 s; awareness needs that, an application does not."""
+    ada, ben = Member("ada"), JsonMember("ben")
     presence = room(ada, ben)
-    presence.said(ada, state(1, cursor={"from": 1, "to": 2}))
+    presence.update_states(ada, state(1, cursor={"from": 1, "to": 2}))
     await settled()
-    told = len(ben.events)
+    before = len(ben.events)
 
-    presence.said(ada, state(2, cursor={"from": 1, "to": 2}))
+    presence.update_states(ada, state(2, cursor={"from": 1, "to": 2}))
     await settled()
     again = len(ben.events)
-    presence.said(ada, state(3, cursor={"from": 2, "to": 2}))
+    presence.update_states(ada, state(3, cursor={"from": 2, "to": 2}))
     await settled()
 
-    assert [event["type"] for event in ben.events[:told]] == ["presence.update", "presence.list"]
-    assert again == told
-    assert [event["cursor"] for event in ben.events[told:]] == [{"from": 2, "to": 2}]
+    assert [event["type"] for event in ben.events[:before]] == ["presence.update", "presence.list"]
+    assert again == before
+    assert [event["cursor"] for event in ben.events[before:]] == [{"from": 2, "to": 2}]
 
 
-async def test_ws_hears_of_people_at_other_gateways() -> None:
-    """Who comes, moves and leaves there; told in the same words."""
-    ben = Desk("ben")
+async def test_clients_of_other_gateways_are_events_on_ws() -> None:
+    """They come, move and leave in the same events as clients here."""
+    ben = JsonMember("ben")
     presence = room(ben)
     there = {"user": {"id": "ada", "name": "Ada"}}
 
-    presence.heard(state(1, **there))
-    presence.heard(state(2, **there))
-    presence.heard(state(3, **there, cursor={"anchor": 4, "head": 5}))
-    presence.heard(encode([(CLIENT, 4, NULL)]))
+    presence.apply_remote(state(1, **there))
+    presence.apply_remote(state(2, **there))
+    presence.apply_remote(state(3, **there, cursor={"anchor": 4, "head": 5}))
+    presence.apply_remote(encode_awareness([(CLIENT, 4, NULL)]))
 
     kinds = [event["type"] for event in ben.events]
     assert kinds == ["presence.update", "presence.list", "presence.update", "presence.list"]

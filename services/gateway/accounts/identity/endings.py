@@ -42,8 +42,8 @@ class Connections(Protocol):
         """Return who is connected, once for each connection."""
         ...
 
-    def end_where(self, ended: Collection[UUID], now: datetime) -> None:
-        """End the connections that came by what has ended, or whose token has expired by *now*."""
+    def close_ended(self, ended: Collection[UUID], now: datetime) -> None:
+        """Close the connections whose login has *ended*, or whose token has expired by *now*."""
         ...
 
 
@@ -121,7 +121,7 @@ class Endings:
         # By all that is known: somebody may have been let in while it was heard.
         now = datetime.now(UTC)
         for connections in self._connections:
-            connections.end_where(self._ended.keys(), now)
+            connections.close_ended(self._ended.keys(), now)
 
     def _is_forgotten(self, noted: float, now: float) -> bool:
         return now - noted > self._remembered_s or len(self._ended) > REMEMBERED_MAX

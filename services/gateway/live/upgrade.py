@@ -21,18 +21,18 @@ HANDSHAKE_TIMEOUT_S = 5
 PING_IDLE_S = 20
 PING_REPLY_S = 10
 FRAME_BYTES_MAX = MESSAGE_BYTES_MAX
-"""One update of the largest size in base64 and its envelope, as on /ws; more is closed with 1009
-before it is read. /collab, which needs less, looks again."""
+"""One update of the largest size in base64 and its envelope, as on /ws; a larger frame is closed
+with 1009 before it is read. `YjsSocket`, which needs less, checks its own limit."""
 READ_BUFFER_BYTES = 4096
 
 type Accept = Callable[[WSUpgradeRequest, str], WSListener | WSUpgradeResponseWithListener | None]
-"""Decides about an upgrade, given the request and the address that the connection comes from."""
+"""Accepts or refuses an upgrade, given the request and the network address of the peer."""
 
 _log = logging.getLogger("picows")
 
 
 def upgrade_protocol(accept: Accept) -> type[Any]:
-    """Return the class for uvicorn's `ws=`; *accept* decides about each upgrade."""
+    """Return the class for uvicorn's `ws=`; *accept* accepts or refuses each upgrade."""
 
     class Upgrade(WSProtocol):  # pyright: ignore[reportUntypedBaseClass]
         def __init__(self, config: Any, server_state: Any, app_state: Any) -> None:
@@ -60,12 +60,12 @@ def upgrade_protocol(accept: Accept) -> type[Any]:
             return accept(request, self._peer)
 
         def connection_made(self, transport: asyncio.Transport) -> None:
-            """Note who is at the other end."""
+            """Note the network address of the peer."""
             self._peer = str((transport.get_extra_info("peername") or ("",))[0])
             super().connection_made(transport)  # pyright: ignore[reportUnknownMemberType]
 
         def data_received(self, data: bytes) -> None:
-            """Take what uvicorn read before it handed the connection over."""
+            """Feed in the bytes that uvicorn read before it handed the connection over."""
             picows: Any = self
             rest = memoryview(data)
             while rest:

@@ -1,9 +1,9 @@
-"""How long to gather edits before the next batch.
+"""How long the gateway gathers edits before it sends the next batch.
 
 A flush costs about 2 ms of CPU over four processes however many edits it holds, and each delivery
-of its result costs a socket write. At 20 edits a second nobody should wait; at thousands of
-deliveries a second gathering for a few milliseconds halves the bill and no eye can tell. So the
-spacing grows with deliveries per second; the first edit after a pause goes at once.
+of its result costs a socket write. At 20 edits a second no edit should wait; at thousands of
+deliveries a second, gathering for a few milliseconds halves the cost and no reader notices. So the
+spacing grows with the deliveries per second, and the first edit after a pause is sent at once.
 """
 
 import math
@@ -14,21 +14,21 @@ _MEMORY_S = 0.5
 """Rates are averaged over about this long."""
 
 
-class Pacer:
-    """Tells how far apart batches should be, from what passed through."""
+class BatchPacer:
+    """Computes the spacing of batches from the deliveries that they cause."""
 
     def __init__(self) -> None:
-        """Start idle."""
+        """Begin with a rate of zero."""
         self._rate = 0.0
         self._since = 0.0
         self._count = 0
 
-    def count(self, deliveries: int) -> None:
+    def count_edit(self, deliveries: int) -> None:
         """Note an edit that will be delivered to so many connections."""
         self._count += deliveries
 
     def spacing_s(self, now: float) -> float:
-        """Return the least time between two batches, seconds."""
+        """Return the least time between two batches, in seconds."""
         passed = now - self._since
         if passed > 0:
             keep = math.exp(-passed / _MEMORY_S)

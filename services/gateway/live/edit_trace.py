@@ -1,4 +1,4 @@
-"""The trace of an edit: a small share of batches carries one from the socket to the disk."""
+"""The trace of an edit: a small share of the batches is traced from the socket to the disk."""
 
 from libs.contracts.collab.frames import NO_TRACE
 from libs.telemetry import tracer
@@ -6,8 +6,8 @@ from libs.telemetry import tracer
 _trace = tracer(__name__)
 
 
-def sampled_edit() -> bytes:
-    """Start the trace of a batch; returns its 25 bytes, zero when it is not sampled."""
+def start_edit_trace() -> bytes:
+    """Start the trace of a batch; returns its 25 bytes, all zero when it is not sampled."""
     span = _trace.start_span("edit")
     context = span.get_span_context()
     span.end()
