@@ -174,7 +174,7 @@ class Room:
         if self.last_seq is None:
             self._start_at(answer.head)
         self._snapshots[vector] = snapshot
-        self._loop.call_later(SNAPSHOT_KEEP_S, self._drop_snapshot, vector)
+        self._loop.call_later(SNAPSHOT_KEEP_S, self._drop_snapshot, vector, snapshot)
         return snapshot
 
     def _start_at(self, head: int) -> None:
@@ -184,9 +184,8 @@ class Room:
         for data in ahead:
             self._handle_frame(data)
 
-    def _drop_snapshot(self, vector: bytes) -> None:
-        kept = self._snapshots.get(vector)
-        if kept and self._loop.time() - kept.requested_at >= SNAPSHOT_KEEP_S:
+    def _drop_snapshot(self, vector: bytes, snapshot: SyncSnapshot) -> None:
+        if self._snapshots.get(vector) is snapshot:
             del self._snapshots[vector]
         self._trim_recent()
 
