@@ -123,6 +123,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_gateway.>",
             "_INBOX_events.>",
             "_INBOX_operator.>",
+            "rpc.events.record_word_counts",
             # Its one consumer of facts, and none but that.
             f"$JS.API.CONSUMER.INFO.EVENTS.{PURGES_CONSUMER}",
             f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{PURGES_CONSUMER}",
@@ -151,6 +152,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "$JS.API.STREAM.INFO.EVENTS",
             "$JS.API.STREAM.NAMES",
             "_INBOX_gateway.>",
+            "_INBOX_collab.>",
             "_INBOX_blobs.>",
             "_INBOX_operator.>",
             *_JETSTREAM,

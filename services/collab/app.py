@@ -1,10 +1,14 @@
 """Collab as a process: `python -m services.collab.app`."""
 
 import asyncio
+from functools import partial
+from uuid import UUID
 
-from libs.bus import connect_broker, drain, heard, is_connected, serve
+from libs.bus import Caller, connect_broker, drain, heard, is_connected, serve
+from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
+from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
@@ -23,9 +27,13 @@ from services.collab.settings import CollabSettings
 from services.collab.snapshots.room import Room as Snapshots
 from services.collab.store import Store
 from services.collab.upkeep.room import Room as UpkeepRoom
+from services.collab.word_counts.counter import WordCounter
+from services.collab.word_counts.store import WordCountStore
+from services.collab.word_counts.telling import Teller
 from services.collab.workers import Workers
 
 DRAIN_WAIT_S = 8.0
+NOBODY = Actor(user_id=UUID(int=0))
 CONTENT_NICENESS = 5
 """Upkeep, snapshots and large documents give way to edits and joins."""
 
@@ -91,6 +99,17 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     serve(broker, LIST_IMPORTED, migrating.list)
     serve(broker, MIGRATE_SCENE, migrating.migrate)
     live.observers.append(snapshots.worker.committed)
+    counts = WordCountStore(pool)
+    teller = Teller(counts, partial(Caller(client).ask, RECORD_WORD_COUNTS, actor=NOBODY))
+    counter = WordCounter(
+        counts,
+        scenes,
+        content_workers,
+        duty=settings.word_count_duty,
+        on_counted=teller.wake,
+    )
+    live.observers.append(counter.committed)
+    snapshots.snapshots.on_import = counter.imported
     upkeep = UpkeepRoom(
         pool=pool,
         store=store,
@@ -109,6 +128,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
                 tasks.create_task(live.journal.run(), name="journal"),
                 tasks.create_task(rollups.run(), name="rollups"),
                 tasks.create_task(eraser.run(), name="eraser"),
+                tasks.create_task(counter.run(), name="counting words"),
+                tasks.create_task(counter.walk(settings.word_count_walk_s), name="words walk"),
+                tasks.create_task(teller.run(), name="telling word counts"),
             ]
             await live.subscribe()
             await broker.start()
