@@ -7,11 +7,12 @@ from typing import Any
 from libs import errors
 from libs.telemetry import Health
 from services.gateway.accounts.identity.keys import KeyRing
+from services.gateway.http.landing import Landing
 from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
 
 DOCS_PATH = "/api/docs"
 OPENAPI_PATH = "/api/openapi.json"
-UNDOCUMENTED = frozenset({DOCS_PATH, f"{DOCS_PATH}/script.js", f"{DOCS_PATH}/style.css"})
+UNDOCUMENTED = frozenset({"/", DOCS_PATH, f"{DOCS_PATH}/script.js", f"{DOCS_PATH}/style.css"})
 
 _KEYS_CACHE = "public, max-age=60"
 _PAGE_POLICY = (
@@ -23,15 +24,17 @@ _PAGE_POLICY = (
 class Public:
     """Handlers that need no credentials and cost nothing."""
 
-    def __init__(self, keys: KeyRing, health: Health) -> None:
-        """Publish *keys* and *health*; `openapi` is set once all routes are known."""
+    def __init__(self, keys: KeyRing, health: Health, landing: Landing) -> None:
+        """Publish *keys*, *health* and *landing*; `openapi` is set once all routes are known."""
         self._keys = keys
         self._health = health
+        self._landing = landing
         self.openapi = Answer()
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
         return [
+            self._get("/", self._landing.page, "What runs here, and where to look"),
             self._get("/.well-known/jwks.json", self.jwks, "Keys that verify access tokens"),
             self._get("/healthz", self.healthz, "Whether the process lives"),
             self._get(
