@@ -124,6 +124,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_gateway.>",
             "_INBOX_events.>",
             "_INBOX_operator.>",
+            "rpc.events.record_word_counts",
             # Its one consumer of facts, and none but that.
             f"$JS.API.CONSUMER.INFO.EVENTS.{PURGES_CONSUMER}",
             f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{PURGES_CONSUMER}",

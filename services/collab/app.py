@@ -1,10 +1,14 @@
 """Collab as a process: `python -m services.collab.app`."""
 
 import asyncio
+from functools import partial
+from uuid import UUID
 
 from libs.bus import Caller, connect_broker, drain, heard, is_connected, serve
+from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
+from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
@@ -25,9 +29,13 @@ from services.collab.settings import CollabSettings
 from services.collab.snapshots.room import Room as Snapshots
 from services.collab.store import Store
 from services.collab.upkeep.room import Room as UpkeepRoom
+from services.collab.word_counts.counter import WordCounter
+from services.collab.word_counts.store import WordCountStore
+from services.collab.word_counts.telling import Teller
 from services.collab.workers import Workers
 
 DRAIN_WAIT_S = 8.0
+NOBODY = Actor(user_id=UUID(int=0))
 CONTENT_NICENESS = 5
 """Upkeep, snapshots and large documents give way to edits and joins."""
 
@@ -95,6 +103,18 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     serve(broker, LIST_IMPORTED, migrating.list)
     serve(broker, MIGRATE_SCENE, migrating.migrate)
     live.observers.append(snapshots.worker.committed)
+    counts = WordCountStore(pool)
+    teller = Teller(counts, partial(Caller(client).ask, RECORD_WORD_COUNTS, actor=NOBODY))
+    counter = WordCounter(
+        counts,
+        scenes,
+        content_workers,
+        duty=settings.word_count_duty,
+        walk_interval_s=settings.word_count_walk_s,
+        on_counted=teller.wake,
+    )
+    live.observers.append(counter.committed)
+    snapshots.snapshots.on_import = counter.imported
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),
@@ -113,7 +133,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             # Edits are its work: when it fails, the process ends.
             journal = tasks.create_task(live.journal.run(), name="journal")
-            runner.start(rollups.task, eraser.task)
+            runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
             await live.subscribe()
             await broker.start()
             await heard(client)

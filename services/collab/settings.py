@@ -115,6 +115,17 @@ class CollabSettings(ProcessSettings):
         le=1,
         description="... and while scenes wait for longer than the interval.",
     )
+    word_count_duty: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of the time that counting the words of changed scenes may take.",
+    )
+    word_count_walk_s: float = Field(
+        default=900,
+        gt=0,
+        description="Seconds between two walks that look for scenes whose words were not counted.",
+    )
     divergence_sampling: bool = Field(
         default=True, description="Whether snapshots are compared with the log continuously."
     )

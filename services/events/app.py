@@ -6,7 +6,8 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker
 
-from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected
+from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected, serve
+from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
@@ -17,6 +18,7 @@ from services.events.bundles.jobs import JobExpiry
 from services.events.bundles.subscription import subscribe_bundles
 from services.events.following.subscription import subscribe_following
 from services.events.handlers import subscribe
+from services.events.handlers.word_counts import WordCounts
 from services.events.integrity.announcing import Screen
 from services.events.integrity.operations import subscribe as serve_operators
 from services.events.integrity.verifier import Verifier
@@ -67,6 +69,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     subscribe_audit(broker, store)
     subscribe_following(broker, store)
     subscribe_lifecycle(broker, store, pool)
+    serve(broker, RECORD_WORD_COUNTS, WordCounts(pool).record)
     serve_operators(broker, pool)
     files = Files(Caller(client))
     jobs = Worker(pool, Work(pool, Texts(Caller(client)), files), files)

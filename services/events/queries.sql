@@ -424,7 +424,7 @@ coalesce(v.{column} < now() AND v.task_status IN ('todo', 'in_progress'), false)
 -- name: appearances_of
 -- Where an entity is, in manuscript order, with the scenes.
 SELECT v.*, s.title AS scene_title, s.status AS scene_status, s.pov AS scene_pov,
-    s.tense AS scene_tense, s.summary AS scene_summary, s.word_count AS scene_word_count,
+    s.tense AS scene_tense, s.summary AS scene_summary, s.words AS scene_word_count,
     s.chapter_id AS scene_chapter_id, s.book_id AS scene_book_id, s.index AS scene_index
 FROM appearances_read v JOIN scenes_read s ON s.id = v.scene_id
 WHERE v.project_id = $1 AND v.entity_id = $2 AND NOT v.hidden
@@ -466,18 +466,38 @@ SELECT CASE WHEN (SELECT count(*) FROM scenes WHERE project_id = $1 AND deleted_
     FROM (
         SELECT b.rank, json_build_object(
             'id', b.id, 'version', b.version, 'title', b.title, 'kind', b.kind,
-            'chapters', coalesce((SELECT json_agg(shown ORDER BY rank) FROM (
-                SELECT c.rank, json_build_object(
-                    'id', c.id, 'version', c.version, 'title', c.title,
-                    'scenes', coalesce((SELECT json_agg(json_build_object(
-                        'id', s.id, 'version', s.version, 'title', s.title, 'status', s.status,
-                        'wordCount', s.word_count) ORDER BY s.rank)
-                        FROM scenes s WHERE s.project_id = $1 AND s.chapter_id = c.id
-                            AND s.deleted_at IS NULL), '[]')) AS shown
-                FROM chapters c WHERE c.project_id = $1 AND c.book_id = b.id
-                    AND c.deleted_at IS NULL) chapter), '[]')) AS shown
-        FROM books b WHERE b.project_id = $1 AND b.deleted_at IS NULL) book) END AS tree
+            'wordCount', coalesce(chapter.words, 0),
+            'chapters', coalesce(chapter.shown, '[]')) AS shown
+        FROM books b CROSS JOIN LATERAL (
+            SELECT sum(scene.words) AS words, json_agg(json_build_object(
+                'id', c.id, 'version', c.version, 'title', c.title,
+                'wordCount', coalesce(scene.words, 0),
+                'scenes', coalesce(scene.shown, '[]')) ORDER BY c.rank) AS shown
+            FROM chapters c CROSS JOIN LATERAL (
+                SELECT sum(s.words) AS words, json_agg(json_build_object(
+                    'id', s.id, 'version', s.version, 'title', s.title, 'status', s.status,
+                    'wordCount', s.words) ORDER BY s.rank) AS shown
+                FROM (
+                    SELECT *, coalesce((
+                        SELECT w.words FROM word_counts w WHERE w.scene_id = scenes.id), 0) AS words FROM scenes
+                    WHERE project_id = $1 AND chapter_id = c.id AND deleted_at IS NULL
+                ) s
+            ) scene
+            WHERE c.project_id = $1 AND c.book_id = b.id AND c.deleted_at IS NULL
+        ) chapter
+        WHERE b.project_id = $1 AND b.deleted_at IS NULL) book) END AS tree
 FROM projects WHERE id = $1 AND deleted_at IS NULL;
+
+-- name: record_word_counts
+-- In the order of ids, so that two such statements do not wait for each other in a circle. What was
+-- purged has no words any more.
+INSERT INTO word_counts AS known (scene_id, words, counted_at)
+SELECT id, words, counted_at FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[])
+    AS n (id, words, counted_at)
+WHERE NOT EXISTS (SELECT FROM tombstones t WHERE t.aggregate_id = n.id)
+ORDER BY id
+ON CONFLICT (scene_id) DO UPDATE SET words = excluded.words, counted_at = excluded.counted_at
+WHERE known.counted_at < excluded.counted_at;
 
 -- name: record_file_claim
 -- No row when its outcome is known already; waits for a transaction that is deciding it.

@@ -64,12 +64,14 @@ from services.gateway.http.application import build
 from services.gateway.http.blob_tickets import Blobs
 from services.gateway.http.forwarding import Bytes
 from services.gateway.http.idempotency import Idempotency
+from services.gateway.http.landing import Landing
 from services.gateway.http.pipeline import Pipeline
 from services.gateway.http.public import Public
 from services.gateway.http.transfers import Transfers
 from services.gateway.live.gateway import LiveGateway
 from services.gateway.live.upgrade import upgrade_protocol
 from services.gateway.maintenance import maintenance_tasks
+from services.gateway.parts import PARTS, health_of_parts
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
 from services.gateway.streams.event_types import Catalogue
@@ -161,8 +163,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             transfers=transfers,
             trusted_proxies=settings.trusted_networks,
         )
-        health = Health(bus=is_connected(client), database=_answers(pool))
-        public = Public(keys, health)
+        bus, database = is_connected(client), _answers(pool)
+        health = Health(bus=bus, database=database)
+        parts = health_of_parts(Caller(client), bus=bus, database=database)
+        public = Public(keys, health, Landing(parts, PARTS, public_url=settings.public_url))
         routes = [
             *IdentityRoutes(identities, LoginLimits(limits, identities)).routes(),
             *manuscript_routes(caller, authority),

@@ -32,15 +32,18 @@ async def test_everything_stands_in_its_order(manuscript: Manuscript, mary: Pers
     assert found == {
         "books": [
             {
-                **{name: book[name] for name in ("id", "version", "title", "kind")},
+                **{name: book[name] for name in ("id", "version", "title", "kind", "wordCount")},
                 "chapters": [
                     {
-                        **{name: chapter[name] for name in ("id", "version", "title")},
+                        **{name: chapter[name] for name in ("id", "version", "title", "wordCount")},
                         "scenes": [shown(moved.json()), shown(first)],
                     }
                 ],
             },
-            {**{name: empty[name] for name in ("id", "version", "title", "kind")}, "chapters": []},
+            {
+                **{name: empty[name] for name in ("id", "version", "title", "kind", "wordCount")},
+                "chapters": [],
+            },
         ]
     }
 

@@ -122,21 +122,23 @@ class Member(Resource):
 
 
 class Book(Resource):
-    """A manuscript of a project."""
+    """A manuscript of a project; `word_count` is the sum of its scenes."""
 
     project_id: UUID
     title: str
     kind: BookKind
     editor: str | None = None
+    word_count: int = 0
     index: int
 
 
 class Chapter(Resource):
-    """A part of a book."""
+    """A part of a book; `word_count` is the sum of its scenes."""
 
     project_id: UUID
     book_id: UUID
     title: str
+    word_count: int = 0
     index: int
 
 

@@ -27,6 +27,7 @@ class TreeChapter(Wire):
     id: UUID
     version: int
     title: str
+    word_count: int = 0
     scenes: list[TreeScene]
 
 
@@ -37,6 +38,7 @@ class TreeBook(Wire):
     version: int
     title: str
     kind: BookKind
+    word_count: int = 0
     chapters: list[TreeChapter]
 
 

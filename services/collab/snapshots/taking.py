@@ -6,7 +6,7 @@ and whoever comes second finds that there is nothing left to do. Edits take no p
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -62,6 +62,8 @@ class Snapshots:
         self._workers = workers
         self._history_rows_max = history_rows_max
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
+        self.on_import: Callable[[UUID], None] = lambda _scene: None
+        """Told of each scene that was given blocks from elsewhere."""
 
     async def renew(self, scene: UUID) -> Taken | None:
         """Take a snapshot if the scene changed since the last one, and nobody else is at it.
@@ -165,6 +167,7 @@ class Snapshots:
             if taken is None:
                 raise errors.Conflict("The scene has a snapshot of Yjs text already.")
             await self._store.keep_import(scene, made, within)
+        self.on_import(scene)
         _note(taken, time.perf_counter() - started)
         return taken
 

@@ -69,6 +69,9 @@ class Aggregate:
         parent: Kind of what it hangs under; null for none.
         ordered: Whether its siblings have an order.
         derived: Fields that no client sets, with their first values.
+        figures: Members of the resource whose values its view reads from beside the projection,
+            each with the view's column. They are no part of the log and do not raise the version;
+            a row that was not read through the view has none, and shows 0.
         references: Fields whose values are ids, with the kinds they name; a kind that is none of
             ours (`anchor`, `person`) is not looked up, and `member` is a person who is one.
         named: Fields whose values are names, with what they name.
@@ -96,6 +99,7 @@ class Aggregate:
     parent: str | None = None
     ordered: bool = True
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    figures: Mapping[str, str] = field(default_factory=dict[str, str])
     references: Mapping[str, str] = field(default_factory=dict[str, str])
     named: Mapping[str, "Named"] = field(default_factory=dict[str, "Named"])
     hidden_with: tuple[str, ...] = ()
@@ -263,6 +267,7 @@ class Aggregate:
         """Return what a client receives of *row*, which may hold more than that."""
         known = self.resource.model_fields
         shown = {name: value for name, value in row.items() if name in known}
+        shown |= {name: row.get(column, 0) for name, column in self.figures.items()}
         for part in self.parts:
             shown[part.name] = part.document(row)
         return self.resource.model_validate(shown)

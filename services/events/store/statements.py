@@ -65,7 +65,11 @@ def order_of(about: Aggregate) -> int:
 def _filled(name: str, kind: str, changed: tuple[str, ...] = ()) -> str:
     about = AGGREGATES[kind]
     names = about.columns
-    shown = [name for name in about.resource.model_fields if name not in _COMPUTED]
+    shown = [
+        about.figures.get(name, name)
+        for name in about.resource.model_fields
+        if name not in _COMPUTED
+    ]
     text: str = getattr(SQL, name)
     return text.format(
         table=about.table,

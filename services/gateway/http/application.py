@@ -6,6 +6,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp
 
+from services.gateway.http.document import Document
 from services.gateway.http.middleware import Edge
 from services.gateway.http.openapi import openapi
 from services.gateway.http.pipeline import Pipeline
@@ -54,9 +55,8 @@ def build(
 
     The answer to an OPTIONS request about uploads has *upload_headers* (tus 1.0, 5.1).
     """
-    public.openapi = Answer.json(
-        openapi(route for route in routes if route.path not in UNDOCUMENTED)
-    )
+    documented = openapi(route for route in routes if route.path not in UNDOCUMENTED)
+    public.openapi = Document(Answer.json(documented).body)
     cors = CORSConfig(
         allow_origins=list(allowed_origins),
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],

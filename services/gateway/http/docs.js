@@ -9,6 +9,53 @@
     if (kind) node.className = kind;
     return node;
   };
+  // What stands between backticks is code.
+  const prose = (tag, text, kind) => {
+    const node = make(tag, undefined, kind);
+    String(text || "").split("`").forEach((part, at) => node.append(at % 2 ? make("code", part) : part));
+    return node;
+  };
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const curlOf = (method, path, operation) => {
+    const wanted = operation.parameters.filter((each) => each.in === "query" && each.required);
+    const query = wanted.map((each) => `${each.name}={${each.name}}`).join("&");
+    const parts = [`curl -X ${method} ${quoted(location.origin + path + (query ? `?${query}` : ""))}`];
+    if (method === "HEAD") parts[0] = parts[0].replace("-X HEAD", "--head");
+    if (operation.security.length) parts.push('-H "Authorization: Bearer $token"');
+    if (operation.parameters.some((each) => each.name === "If-Match")) parts.push("-H 'If-Match: *'");
+    const [type, media] = Object.entries((operation.requestBody || {}).content || {})[0] || [];
+    if (type) {
+      parts.push(`-H ${quoted(`Content-Type: ${type}`)}`);
+      const first = media.example ?? (Object.values(media.examples || {})[0] || {}).value;
+      if (first === undefined) parts.push("--data-binary @FILE");
+      else parts.push(`-d ${quoted(typeof first === "string" ? first : JSON.stringify(first))}`);
+    }
+    return parts.join(" \\\n  ");
+  };
+  // The clipboard is for secure pages only; elsewhere the browser copies what is selected, if it may.
+  const copy = async (shown) => {
+    try {
+      await navigator.clipboard.writeText(shown.textContent);
+      return "Copied";
+    } catch {
+      getSelection().selectAllChildren(shown);
+      return document.execCommand("copy") ? "Copied" : "Selected";
+    }
+  };
+  const curl = (parent, line) => {
+    const box = make("div", undefined, "curl");
+    const shown = make("pre", line);
+    const button = make("button", "Copy");
+    button.type = "button";
+    button.setAttribute("aria-label", "Copy the curl line");
+    button.addEventListener("click", () =>
+      copy(shown).then((said) => {
+        button.textContent = said;
+        setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      }));
+    box.append(shown, button);
+    parent.append(box);
+  };
   let api;
   try {
     api = await (await fetch("/api/openapi.json")).json();
@@ -37,7 +84,7 @@
       const row = make("tr");
       const first = make("td");
       first.append(make("code", name));
-      row.append(first, make("td", kind, "soft"), make("td", text || ""));
+      row.append(first, prose("td", kind, "soft"), prose("td", text));
       table.append(row);
     }
     parent.append(table);
@@ -57,7 +104,7 @@
 
   main.textContent = "";
   main.append(make("h2", `${api.info.title} API ${api.info.version}`));
-  for (const text of api.info.description.split("\n\n")) main.append(make("p", text));
+  for (const text of api.info.description.split("\n\n")) main.append(prose("p", text));
   const groups = new Map(api.tags.map(({ name }) => [name, []]));
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, operation] of Object.entries(methods)) {
@@ -71,8 +118,9 @@
       section.id = operation.operationId;
       const title = make("h2");
       title.append(make("span", method, "method"), make("code", path));
-      section.append(title, make("p", operation.summary));
-      if (operation.description) section.append(make("p", operation.description, "soft"));
+      section.append(title, prose("p", operation.summary));
+      if (operation.description) section.append(prose("p", operation.description, "soft"));
+      curl(section, curlOf(method, path, operation));
       rows(section, "Parameters", operation.parameters.map((each) => [
         each.name, `${each.in}, ${kindOf(each.schema)}${each.required ? "" : ", optional"}`, each.description,
       ]));
@@ -85,12 +133,17 @@
       const item = make("li");
       const link = make("a");
       link.href = `#${operation.operationId}`;
-      link.append(make("span", method, "method"), operation.summary);
+      link.append(make("span", method, "method"), prose("span", operation.summary));
       item.append(link);
-      item.dataset.words = `${method} ${path} ${operation.summary}`.toLowerCase();
+      item.dataset.words = `${method} ${path} ${operation.operationId} ${operation.summary}`.toLowerCase();
       index.append(item);
     }
   }
+  // On a phone the index is folded away, and a link in it leads to its operation.
+  const folded = document.getElementById("routes");
+  const narrow = matchMedia("(max-width: 50rem)");
+  folded.open = !narrow.matches;
+  index.addEventListener("click", () => { if (narrow.matches) folded.open = false; });
   document.getElementById("find").addEventListener("input", ({ target }) => {
     for (const item of index.querySelectorAll("li[data-words]")) {
       item.hidden = !item.dataset.words.includes(target.value.toLowerCase());

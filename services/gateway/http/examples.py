@@ -1,8 +1,11 @@
 """Examples for the documentation: plausible values, found by the name of a field."""
 
+import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, TypeAliasType
 from uuid import UUID
@@ -11,6 +14,8 @@ from pydantic import BaseModel
 
 _ID = "0192f0c1-2f9a-7c3e-8f10-1a2b3c4d5e6f"
 _TIME = "2026-03-14T09:26:53.589793Z"
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_SHA256 = re.compile(r"\^?\[0-9a-f\]\{64\}\$?")
 _BY_NAME: dict[str, Any] = {
     "email": "mary@example.org",
     "password": "correct horse battery",
@@ -31,6 +36,7 @@ _BY_NAME: dict[str, Any] = {
     "wordCount": 1816,
     "schemaVersion": 3,
     "index": 0,
+    "editor": "tiptap",
     "format": "text",
     "content": "It was a dark and stormy night.",
     "stateVector": "AcLJ...",
@@ -101,34 +107,81 @@ _BY_MODEL: Mapping[str, Mapping[str, Any]] = {
 def example(model: type[BaseModel]) -> dict[str, Any]:
     """Return an example of *model* as JSON."""
     special = _BY_MODEL.get(model.__name__, {})
-    return {
-        (key := field.alias or name): special.get(key) or _value(key, field.annotation)
-        for name, field in model.model_fields.items()
-    }
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        shape = _shape_of(field.annotation, field.metadata)
+        found[key] = special[key] if key in special else _value(key, shape)
+    return found
 
 
-def _value(name: str, annotation: Any) -> Any:
-    if name in _BY_NAME:
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a field may hold: its type without "or None", whether None, and a pattern of texts."""
+
+    kind: Any
+    optional: bool
+    pattern: str | None
+
+
+def _shape_of(annotation: Any, metadata: Iterable[Any] = ()) -> _Shape:
+    """Return the shape below `Annotated`, aliases and "or None"."""
+    # A `Field(...)` in a type keeps its rules a level below.
+    rules = [rule for each in metadata for rule in (each, *getattr(each, "metadata", ()))]
+    pattern = next((rule.pattern for rule in rules if getattr(rule, "pattern", None)), None)
+    if isinstance(annotation, TypeAliasType):
+        return _shape_of(annotation.__value__, metadata)
+    if typing.get_origin(annotation) is typing.Annotated:
+        inner, *more = typing.get_args(annotation)
+        return _shape_of(inner, [*more, *metadata])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        options = [each for each in typing.get_args(annotation) if each is not types.NoneType]
+        first = _shape_of(options[0], metadata)
+        optional = len(options) < len(typing.get_args(annotation))
+        return replace(first, optional=first.optional or optional)
+    return _Shape(annotation, optional=False, pattern=pattern)
+
+
+def _value(name: str, shape: _Shape) -> Any:
+    kind, origin = shape.kind, typing.get_origin(shape.kind)
+    if name in _BY_NAME and _fits(_BY_NAME[name], shape):
         return _BY_NAME[name]
-    kind = _core(annotation)
-    if typing.get_origin(kind) in (list, tuple, frozenset):
-        return [_value(name, typing.get_args(kind)[0])]
+    if origin in (list, tuple, frozenset, set):
+        return [_value(name, _shape_of(typing.get_args(kind)[0]))]
+    if origin is dict or kind is dict:
+        return {}
+    if origin is typing.Literal:
+        return typing.get_args(kind)[0]
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return example(kind)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind)).value
-    if kind is UUID:
-        return _ID
-    samples: dict[Any, Any] = {int: 1, bool: True, str: "text"}
-    return samples.get(kind, _TIME)
+    if shape.pattern and _SHA256.fullmatch(shape.pattern):
+        return _DIGEST
+    samples: dict[Any, Any] = {
+        UUID: _ID,
+        datetime: _TIME,
+        int: 1,
+        float: 0.5,
+        bool: True,
+        str: "text",
+    }
+    return samples.get(kind)
 
 
-def _core(annotation: Any) -> Any:
-    """Return the type below `Annotated`, aliases, and "or None"."""
-    if isinstance(annotation, TypeAliasType):
-        return _core(annotation.__value__)
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _core(typing.get_args(annotation)[0])
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return _core(typing.get_args(annotation)[0])
-    return annotation
+def _fits(value: Any, shape: _Shape) -> bool:
+    """Whether a value that is plausible for a name may be held by this field of that name."""
+    kind, origin = shape.kind, typing.get_origin(shape.kind)
+    if value is None:
+        return shape.optional
+    if origin is typing.Literal:
+        return value in typing.get_args(kind)
+    if origin in (list, tuple, frozenset, set):
+        return isinstance(value, list)
+    if kind in (str, bytes):
+        return isinstance(value, str) and bool(re.search(shape.pattern or "", value))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return value in [each.value for each in kind]
+    if kind in (int, bool, float):
+        return type(value) is kind
+    return origin is dict and isinstance(value, dict)

@@ -17,7 +17,9 @@ from services.gateway.http.answers import (
     shared_headers,
     shared_responses,
 )
+from services.gateway.http.field_descriptions import describe
 from services.gateway.http.idempotency import KEY_CHARS_MAX
+from services.gateway.http.operation_ids import head_id, operation_id
 from services.gateway.http.route import JSON, AnyRoute
 
 VERSION = "1.0.0"
@@ -41,11 +43,14 @@ def openapi(routes: Iterable[AnyRoute]) -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(model, _mode(model, routes)) for model in ordered], by_alias=True, ref_template=REF
     )
+    models_by_name = {**schemas.get("$defs", {}), "Problem": PROBLEM}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
         if route.head:
             paths[route.path]["head"] = head_of(_operation(route))
+    operations = (operation for each in paths.values() for operation in each.values())
+    describe(models_by_name, (each for one in operations for each in one["parameters"]))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -58,7 +63,7 @@ def openapi(routes: Iterable[AnyRoute]) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
         "components": {
-            "schemas": {**schemas.get("$defs", {}), "Problem": PROBLEM},
+            "schemas": models_by_name,
             "responses": shared_responses(routes),
             "headers": shared_headers(),
             "securitySchemes": {
@@ -93,7 +98,7 @@ def _mode(model: type[BaseModel], routes: Iterable[AnyRoute]) -> Any:
 
 def _operation(route: AnyRoute) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": _operation_id(route),
+        "operationId": operation_id(route.method, route.path),
         "summary": route.summary,
         "tags": [route.tag],
         "parameters": _parameters(route),
@@ -116,7 +121,7 @@ def _operation(route: AnyRoute) -> dict[str, Any]:
 def head_of(operation: dict[str, Any]) -> dict[str, Any]:
     """Return the HEAD of a GET: the same answers without their bodies."""
     words = {
-        "operationId": "head" + operation["operationId"].removeprefix("get"),
+        "operationId": head_id(operation["operationId"]),
         "summary": f"{operation['summary']}: only the headers",
     }
     answers = {
@@ -124,11 +129,6 @@ def head_of(operation: dict[str, Any]) -> dict[str, Any]:
         for status, answer in operation["responses"].items()
     }
     return {**operation, **words, "responses": answers}
-
-
-def _operation_id(route: AnyRoute) -> str:
-    words = re.findall(r"[A-Za-z]+", route.path.removeprefix("/api"))
-    return route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
 
 
 def _parameters(route: AnyRoute) -> list[dict[str, Any]]:

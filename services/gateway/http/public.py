@@ -1,5 +1,6 @@
 """What anybody may ask: keys, health, and the documentation."""
 
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 from libs import errors
 from libs.telemetry import Health
 from services.gateway.accounts.identity.keys import KeyRing
+from services.gateway.http.document import Document
+from services.gateway.http.landing import Landing
 from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
 
 DOCS_PATH = "/api/docs"
 OPENAPI_PATH = "/api/openapi.json"
-UNDOCUMENTED = frozenset({DOCS_PATH, f"{DOCS_PATH}/script.js", f"{DOCS_PATH}/style.css"})
+UNDOCUMENTED = frozenset({"/", DOCS_PATH, f"{DOCS_PATH}/script.js", f"{DOCS_PATH}/style.css"})
 
 _KEYS_CACHE = "public, max-age=60"
 _PAGE_POLICY = (
@@ -23,15 +26,17 @@ _PAGE_POLICY = (
 class Public:
     """Handlers that need no credentials and cost nothing."""
 
-    def __init__(self, keys: KeyRing, health: Health) -> None:
-        """Publish *keys* and *health*; `openapi` is set once all routes are known."""
+    def __init__(self, keys: KeyRing, health: Health, landing: Landing) -> None:
+        """Publish *keys*, *health* and *landing*; `openapi` is set once all routes are known."""
         self._keys = keys
         self._health = health
-        self.openapi = Answer()
+        self._landing = landing
+        self.openapi = Document(b"{}")
 
     def routes(self) -> list[AnyRoute]:
         """Return the routes."""
         return [
+            self._get("/", self._landing.page, "What runs here, and where to look"),
             self._get("/.well-known/jwks.json", self.jwks, "Keys that verify access tokens"),
             self._get("/healthz", self.healthz, "Whether the process lives"),
             self._get(
@@ -40,7 +45,7 @@ class Public:
                 "Whether the process can serve",
                 problems=("UNAVAILABLE",),
             ),
-            self._get(OPENAPI_PATH, self.document, "This document"),
+            replace(self._get(OPENAPI_PATH, self.document, "This document"), etag=True),
             self._get(DOCS_PATH, self.page, "This document, to read"),
             self._get(f"{DOCS_PATH}/script.js", self.script, "Part of the page"),
             self._get(f"{DOCS_PATH}/style.css", self.style, "Part of the page"),
@@ -77,9 +82,9 @@ class Public:
             raise errors.Unavailable("Not ready.", failures=wrong)
         return Answer.json({"status": "ok"}, 200, {"Cache-Control": "no-store"})
 
-    async def document(self, _: Call[NoBody]) -> Answer:
+    async def document(self, call: Call[NoBody]) -> Answer:
         """Answer with the OpenAPI document."""
-        return self.openapi
+        return self.openapi.answer(call)
 
     async def page(self, _: Call[NoBody]) -> Answer:
         """Answer with the page that shows it, without any other server's help."""

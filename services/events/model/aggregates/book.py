@@ -13,4 +13,5 @@ BOOK = Aggregate(
     parent="project",
     named={"editor": EDITOR_NAMED},
     later={"editor": None},
+    figures={"word_count": "words"},
 )

@@ -10,4 +10,5 @@ CHAPTER = Aggregate(
     create=ChapterCreate,
     patch=ChapterPatch,
     parent="book",
+    figures={"word_count": "words"},
 )

@@ -16,6 +16,7 @@ SCENE = Aggregate(
     parent="chapter",
     named={"editor": EDITOR_NAMED},
     derived={"word_count": 0},
+    figures={"word_count": "words"},
     rising={"schema_version": Rising(errors.SchemaLowered)},
     later={"schema_version": None, "editor": None},
     listing=Listing(
