@@ -85,12 +85,12 @@ class PeriodicTask:
         self._backoff_s_max = backoff_s_max or max(BACKOFF_S_LEAST, min(interval_s, BACKOFF_S_MAX))
         self._failures = 0
         self._wake = asyncio.Event()
-        self._succeeded_at = self._expected_by = -math.inf
+        self._succeeded_at = self._expected_by = self._alive_until = -math.inf
 
     @property
     def is_working(self) -> bool:
-        """Whether the task runs and succeeded recently enough."""
-        return time.monotonic() < self._expected_by
+        """Whether the task runs and succeeded recently enough, or says that its step goes on."""
+        return time.monotonic() < max(self._expected_by, self._alive_until)
 
     @property
     def success_age_s(self) -> float:
@@ -102,21 +102,25 @@ class PeriodicTask:
         self._wake.set()
 
     def progressed(self, pause_s: float = 0.0) -> None:
-        """Work went on; nothing more is done for *pause_s*."""
+        """The step under way goes on; nothing more is done for *pause_s*."""
+        self._alive_until = time.monotonic() + pause_s + self._patience_s
+
+    def _succeeded(self, pause_s: float) -> None:
         self._succeeded_at = time.monotonic()
         self._expected_by = self._succeeded_at + pause_s + self._patience_s
+        self._alive_until = -math.inf
 
     async def run(self) -> None:
         """Work until cancelled."""
         self._show()
         current.set(self)
-        self.progressed(self._first_after_s)
+        self._succeeded(self._first_after_s)
         try:
             await asyncio.sleep(self._first_after_s)
             while True:
                 await self._turn()
         finally:
-            self._expected_by = -math.inf
+            self._expected_by = self._alive_until = -math.inf
 
     async def _turn(self) -> None:
         self._wake.clear()
@@ -141,14 +145,8 @@ class PeriodicTask:
         return await self._observed(self._step())
 
     async def _observed[T](self, step: Awaitable[T]) -> T:
-        before = self._succeeded_at, self._expected_by
-        try:
-            with metrics.seconds.labels(self.name).time():
-                done = await step
-        except BaseException:
-            # What a step did before it failed is no success.
-            self._succeeded_at, self._expected_by = before
-            raise
+        with metrics.seconds.labels(self.name).time():
+            done = await step
         metrics.runs.labels(self.name).inc()
         return done
 
@@ -159,7 +157,7 @@ class PeriodicTask:
     async def _pause(self, rest_s: float, more: object) -> None:
         spread = random.uniform(1 - self._jitter, 1 + self._jitter)
         idle_s = 0.0 if more else max(0.0, self.interval_s * spread - rest_s)
-        self.progressed(rest_s + idle_s)
+        self._succeeded(rest_s + idle_s)
         if more or rest_s:
             await asyncio.sleep(rest_s)
         if idle_s:
@@ -173,10 +171,9 @@ class PeriodicTask:
         metrics.failures.labels(self.name).inc()
         # A power of more is no float.
         wanted_s = BACKOFF_S_FIRST * 2 ** min(self._failures, 32)
-        if not self._failures:
-            # A long step is given the time to be done again; those that go on failing are not.
-            again_by = time.monotonic() + self._patience_s
-            self._expected_by = max(self._expected_by, again_by)
+        # A step that fails once is given the time to be done again, unless it had hung before.
+        again = not self._failures and self.is_working
+        self._alive_until = time.monotonic() + self._patience_s if again else -math.inf
         self._failures += 1
         return min(wanted_s, self._backoff_s_max)
 
@@ -252,7 +249,8 @@ class SharedTask(PeriodicTask):
                     break
                 await self._positions.keep(self.name, position)
                 rest_s = self._rest_s(started)
-                self.progressed(rest_s)
+                self._failures = 0
+                self._succeeded(rest_s)
                 await asyncio.sleep(rest_s)
             await self._positions.end(self.name, self.report)
         return True

@@ -198,6 +198,22 @@ async def test_a_task_that_only_fails_is_seen():
         await until(lambda: not task.is_working)
 
 
+async def test_what_hung_and_then_fails_does_not_work_again():
+    """As a query does that waits for a lock until its time is over."""
+
+    async def step() -> None:
+        await asyncio.sleep(0.5)
+        raise TimeoutError
+
+    task = PeriodicTask("late", step, interval_s=0.1, patience_s=0.2, backoff_s_max=0.1)
+    async with running(task.run()):
+        await until(lambda: not task.is_working)
+        for _ in range(40):
+            await asyncio.sleep(0.02)
+            assert not task.is_working
+        assert metric("failures_total", task) >= 1
+
+
 async def test_a_long_step_that_goes_on_is_no_hung_one():
     """It says so, or rests between its parts."""
 
