@@ -1,4 +1,4 @@
--- The schema of the events database after migration 0120_editors.
+-- The schema of the events database after migration 0121_append_groups.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -10,6 +10,46 @@ CREATE TYPE public.appearance_role AS ENUM (
     'SPEAKING',
     'MENTIONED',
     'PRESENT'
+);
+
+CREATE TYPE public.event_source AS ENUM (
+    'api',
+    'automation',
+    'sync',
+    'migration',
+    'system'
+);
+
+CREATE TYPE public.appended_action AS (
+	project_id uuid,
+	user_id uuid,
+	bundle_id uuid,
+	at timestamp with time zone,
+	source public.event_source,
+	correlation_id text,
+	causation_id uuid,
+	metadata jsonb,
+	headers text
+);
+
+CREATE TYPE public.appended_event AS (
+	id uuid,
+	aggregate_id uuid,
+	aggregate_type text,
+	event_type text,
+	version bigint,
+	data text,
+	checksum text,
+	subject text,
+	payload text
+);
+
+CREATE TYPE public.appended_head AS (
+	aggregate_id uuid,
+	aggregate_type text,
+	expected bigint,
+	version bigint,
+	checksum text
 );
 
 CREATE TYPE public.book_kind AS ENUM (
@@ -30,6 +70,12 @@ CREATE TYPE public.claim_outcome AS ENUM (
     'refused'
 );
 
+CREATE TYPE public.command_claim AS (
+	command_id uuid,
+	digest text,
+	target_id uuid
+);
+
 CREATE TYPE public.entity_type AS ENUM (
     'character',
     'location',
@@ -42,14 +88,6 @@ CREATE TYPE public.entity_type AS ENUM (
     'page',
     'event',
     'idea'
-);
-
-CREATE TYPE public.event_source AS ENUM (
-    'api',
-    'automation',
-    'sync',
-    'migration',
-    'system'
 );
 
 CREATE TYPE public.file_type AS ENUM (

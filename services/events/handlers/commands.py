@@ -1,8 +1,8 @@
 """Commands about everything that routes address by id."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pydantic.alias_generators import to_camel
@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.actor import Actor, Role
 from libs.contracts.events.manuscript import Change, Create, Document, Move, Remove, Restore
-from libs.contracts.events.resources import INDEX_MAX
+from libs.contracts.events.resources import INDEX_MAX, Kind
 from libs.contracts.ids import new_id
 from services.events.handlers.action import (
     cause_of,
@@ -20,6 +20,7 @@ from services.events.handlers.action import (
     require_version,
     require_visible,
     shown,
+    wire,
 )
 from services.events.handlers.placing import find_place
 from services.events.handlers.references import require_names, require_references
@@ -31,7 +32,8 @@ from services.events.model.log import Draft
 from services.events.model.merge import field_changes, require_mergeable
 from services.events.model.order import moved, place_of
 from services.events.model.refusal import refused
-from services.events.store import Repeated, Store, Transaction, TryAgain
+from services.events.store import Reader, Repeated, SingleChange, Store, Transaction, TryAgain
+from services.events.store.optimistic import Decide
 
 type Act = Callable[[Transaction], Awaitable[None]]
 type Command = Create | Change | Remove | Restore | Move
@@ -62,7 +64,7 @@ class Commands:
             place = await find_place(tx, about, parent_id, child_id=question.id, index=INDEX_MAX)
             await tx.record([Draft(about, question.id, "created", _camel(fields) | place)])
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act)
 
     async def _create_unordered(
         self, question: Create, actor: Actor, fields: dict[str, Any]
@@ -79,7 +81,7 @@ class Commands:
             await require_names(tx, about, fields)
             await tx.record([Draft(about, question.id, "created", about.born(fields))])
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act)
 
     async def _create_project(
         self, question: Create, actor: Actor, fields: dict[str, Any]
@@ -112,30 +114,36 @@ class Commands:
                 ]
             )
 
-        return await self._do(question, actor, question.id, act)
+        return await self._run_command(question, actor, question.id, act)
 
     async def change(self, question: Change, actor: Actor) -> Document:
-        """Set fields: one event for each that gets another value."""
+        """Set fields: one event for each that gets another value.
+
+        The first attempt takes no locks, which is enough while a change needs only its own row.
+        """
         about = AGGREGATES[question.kind]
         asked = about.wanted(question.fields)
 
+        def decide(row: Row) -> list[Draft] | None:
+            wanted = _wanted(about, question, asked, row)
+            if _is_behind(question, row) or _refers(about, _changed(about, row, wanted)):
+                return None
+            return field_changes(about, question.id, row, wanted)
+
         async def act(tx: Transaction) -> None:
             row = require_visible(await tx.lock(about, question.id))
-            require_version(row, question.expected_version)
-            wanted = about.completed(row, asked, at=_now())
+            wanted = _wanted(about, question, asked, row)
             base = question.base_version
-            if base is not None and not 0 < base <= row["version"]:
-                raise refused("baseVersion", "is not a version of this")
-            if base is not None and base < row["version"]:
+            if base is not None and _is_behind(question, row):
                 since = await tx.field_history(about, question.id, list(wanted), since=base)
                 plain = {name: about.plain(name, value) for name, value in row.items()}
                 require_mergeable(plain, wanted, since, base_version=base)
-            changed = {n: v for n, v in wanted.items() if not same(about.plain(n, row[n]), v)}
+            changed = _changed(about, row, wanted)
             await require_references(tx, about, changed, actor.vouched)
             await require_names(tx, about, changed)
             await tx.record(field_changes(about, question.id, row, wanted))
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act, decide=decide)
 
     async def remove(self, question: Remove, actor: Actor) -> Document:
         """Delete softly, and hide what is below; or remove what does not last."""
@@ -149,7 +157,7 @@ class Commands:
             else:
                 await tx.record([Draft(about, question.id, "removed", about.born(row))])
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act)
 
     async def restore(self, question: Restore, actor: Actor) -> Document:
         """Bring a deleted aggregate back to where it was."""
@@ -168,7 +176,7 @@ class Commands:
             if row["deleted_at"] is not None:
                 await tx.record([Draft(about, question.id, "restored", {})])
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act)
 
     async def move(self, question: Move, actor: Actor) -> Document:
         """Put a child at an index, of another parent if one is given."""
@@ -190,53 +198,114 @@ class Commands:
             if (here["parentId"], here["index"]) != (place["parentId"], place["index"]):
                 await tx.record([moved(about, row, place)])
 
-        return await self._do(question, actor, actor.scope(), act)
+        return await self._run_command(question, actor, actor.scope(), act)
 
-    async def _do(self, question: Command, actor: Actor, project_id: UUID, act: Act) -> Document:
-        """Act unless it was done before, and show the result.
+    async def _run_command(
+        self,
+        question: Command,
+        actor: Actor,
+        project_id: UUID,
+        act: Act,
+        *,
+        decide: Decide | None = None,
+    ) -> Document:
+        """Carry out a command unless it was done before, and show the result.
 
-        That it was done shows when the action is recorded; or it was refused because of what it
-        did the first time, so who is refused is looked up as well.
+        A command that was done before is noticed when it is recorded. It may also be refused
+        because of what it did the first time; therefore its first time is looked up after every
+        refusal.
+
+        Args:
+            question: The command.
+            actor: The person who sends it.
+            project_id: The project in which it acts.
+            act: What it does within a transaction.
+            decide: What it does to the row of its aggregate, when that may suffice.
         """
         about = AGGREGATES[question.kind]
         require_project(about, question.id, project_id)
         claim = claim_of(question, question.command_id, question.id, project_id=project_id)
+        cause = cause_of(actor, question.command_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Document:
+        async def act_and_show(tx: Transaction) -> Document:
             tx.claim_on_append(claim)
-            if _is_for_good(question, about):
+            if _leaves_nothing(question, about):
                 last = await document(tx, about, question.id, actor=actor)
                 await act(tx)
                 return last
             await act(tx)
-            if isinstance(question, Change) and (row := tx.left(question.id)):
+            if isinstance(question, Change) and (row := tx.row_after(question.id)):
                 return await shown(tx, about, row, actor=actor)
             return await document(tx, about, question.id, actor=actor)
 
-        async def before(tx: Transaction) -> Document | None:
+        async def show_first_time(tx: Transaction) -> Document | None:
             target_id = await tx.claimed(claim)
             if target_id is None:
                 return None
-            if _is_for_good(question, about):
+            if _leaves_nothing(question, about):
                 return Document(kind=question.kind, resource={})
             scope = tx.within(target_id if about is PROJECT else project_id)
             return await document(scope, about, target_id, actor=actor)
 
-        cause = cause_of(actor, question.command_id, project_id=project_id)
         try:
-            if isinstance(question, Change):
-                return await self._store.change(cause, work)
-            return await self._store.command(cause, work)
+            if decide:
+                change = SingleChange(about, question.id, claim, decide)
+                if row := await self._store.change_one(cause, change):
+                    return await self._shown(about, row, actor)
+            return await self._store.command(cause, act_and_show)
         except (errors.Unavailable, errors.DeadlineExceeded):
             raise
         except (Repeated, errors.AppError):
-            if first := await self._store.command(cause, before):
+            if first := await self._store.command(cause, show_first_time):
                 return first
             raise
 
+    async def _shown(self, about: Aggregate, row: Row, actor: Actor) -> Document:
+        if about is not PROJECT:
+            return Document(kind=cast("Kind", about.kind), resource=wire(about, row))
 
-def _is_for_good(question: Command, about: Aggregate) -> bool:
-    """Whether nothing can be shown afterwards."""
+        async def show(reader: Reader) -> Document:
+            return await shown(reader, about, row, actor=actor)
+
+        return await self._store.read(show, project_id=actor.scope())
+
+
+def _wanted(
+    about: Aggregate, question: Change, asked: Mapping[str, Any], row: Row
+) -> dict[str, Any]:
+    """Return all fields that a change sets in *row*, those that follow from others included.
+
+    Raises:
+        errors.NotFound: The aggregate is deleted.
+        errors.PreconditionFailed: It is not at the expected version.
+        errors.Invalid: The base version is none of its versions.
+    """
+    require_visible(row)
+    require_version(row, question.expected_version)
+    base = question.base_version
+    if base is not None and not 0 < base <= row["version"]:
+        raise refused("baseVersion", "is not a version of this")
+    return about.completed(row, asked, at=_now())
+
+
+def _is_behind(question: Change, row: Row) -> bool:
+    """Return whether others changed the aggregate after the version that the author had seen."""
+    return question.base_version is not None and question.base_version < row["version"]
+
+
+def _changed(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that get another value."""
+    return {n: v for n, v in wanted.items() if not same(about.plain(n, row[n]), v)}
+
+
+def _refers(about: Aggregate, fields: Mapping[str, Any]) -> bool:
+    """Return whether *fields* refer to other aggregates, which must then be held."""
+    named = (fields.get(name) for name, kind in about.references.items() if kind in AGGREGATES)
+    return any(value is not None for value in named) or any(about.names_in(fields))
+
+
+def _leaves_nothing(question: Command, about: Aggregate) -> bool:
+    """Return whether nothing can be shown after a command."""
     return isinstance(question, Remove) and not about.lasting
 
 

@@ -1,9 +1,10 @@
 """The log and its projections in PostgreSQL."""
 
+from services.events.store.claims import Claim, Repeated
 from services.events.store.database import Store, TryAgain
 from services.events.store.lists import Wanted
+from services.events.store.optimistic import SingleChange
 from services.events.store.reader import Gap, Reader
-from services.events.store.recording import Claim, Repeated
 from services.events.store.statements import SQL, of_events
 from services.events.store.transaction import Transaction
 
@@ -13,6 +14,7 @@ __all__ = [
     "Gap",
     "Reader",
     "Repeated",
+    "SingleChange",
     "Store",
     "Transaction",
     "TryAgain",

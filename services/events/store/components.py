@@ -1,7 +1,7 @@
 """The rows of components: tables of their own that hold a part of an aggregate."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -67,9 +67,9 @@ def _filled(name: str, kind: str, table: str, columns: tuple[str, ...]) -> str:
     )
 
 
-def as_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as the JSON that `jsonb_populate_recordset` reads."""
-    return _ENCODER.encode(list(rows))
+def as_text(rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return one row, or several, as the JSON that `jsonb_populate_record` or `…set` reads."""
+    return _ENCODER.encode(rows)
 
 
 def _json(value: Any) -> str:

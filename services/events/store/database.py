@@ -10,8 +10,9 @@ from libs import errors
 from libs.bus import Bell, Near
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
+from services.events.model.aggregate import Row
 from services.events.model.log import Cause
-from services.events.store.optimistic import OUTRUN, OptimisticTransaction
+from services.events.store.optimistic import SingleChange, prepare_change, write_change
 from services.events.store.reader import Reader
 from services.events.store.transaction import Transaction
 from services.events.store.violations import REFUSED, is_moving, meaning
@@ -72,27 +73,31 @@ class Store:
                 return answer
         raise errors.ConcurrencyConflict
 
-    async def change[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run *work*, which changes fields of one aggregate, and as `command` if it does more.
+    async def change_one(self, cause: Cause, change: SingleChange) -> Row | None:
+        """Change fields of one aggregate without locks, and return its row afterwards.
 
-        What it reads after it recorded is as it was before that. Raises as `command`.
+        None when that was not possible: nothing was written, and the change is to be made by
+        `command`.
+
+        Raises:
+            errors.AppError: As `prepare_change` and `write_change`; nothing was changed.
+            errors.Unavailable: The database is away; nothing was changed.
+            errors.DeadlineExceeded: It went away during the write.
         """
-        ended = False
+        prepared, written = None, False
         try:
             async with self._pool.acquire() as connection:
-                transaction = OptimisticTransaction(connection, cause)
-                answer = await work(transaction)
-                ended = True
-                await transaction.finish()
-        except (*OUTRUN, *REFUSED):
-            _changes.labels("locked").inc()
-            return await self.command(cause, work)
+                prepared = await prepare_change(connection, cause, change)
+                if prepared:
+                    written = await write_change(connection, cause, prepared)
         except UNREACHABLE as error:
-            raise _away(error, unsure=ended) from error
-        _changes.labels("optimistic").inc()
-        if transaction.recorded:
+            raise _away(error, unsure=prepared is not None) from error
+        _changes.labels("optimistic" if written else "locked").inc()
+        if prepared is None or not written:
+            return None
+        if prepared.batch:
             self._bell.ring()
-        return answer
+        return prepared.row
 
     async def read[T](
         self, work: Callable[[Reader], Awaitable[T]], *, project_id: UUID | None = None

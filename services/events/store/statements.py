@@ -1,6 +1,6 @@
 """The statements of `queries.sql`, filled in for each kind of aggregate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
@@ -12,9 +12,6 @@ from services.events.model.aggregate import Aggregate
 from services.events.model.aggregates import AGGREGATES, SCENE
 
 SQL = load_queries("services.events")
-
-_APPENDED = 30
-"""Parameters of `append`; a row that is written with it has the next ones."""
 
 STATEMENTS_MAX = 2_000
 """Kept; there may be one for each set of fields that change together."""
@@ -78,13 +75,8 @@ def _filled(name: str, kind: str, changed: tuple[str, ...] = ()) -> str:
         changed=", ".join(changed),
         new_changed=", ".join(f"n.{name}" for name in changed),
         shown=", ".join(f"v.{name}" for name in shown),
-        values=_places(names, after=0),
-        values_appended=_places(names, after=_APPENDED),
+        new_columns=", ".join(f"n.{name}" for name in names),
     )
-
-
-def _places(names: Sequence[str], *, after: int) -> str:
-    return ", ".join(f"${place}" for place in range(after + 1, after + len(names) + 1))
 
 
 def of_events(rows: Iterable[asyncpg.Record]) -> list[Event]:
