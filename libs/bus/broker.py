@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 RECONNECT_WAIT_S = 0.1
 PING_INTERVAL_S = 5
-HEARD_WAIT_S = 5.0
+SYNC_WAIT_S = 5.0
 PING_ANSWER_S = 0.8
 """How long a server may take to answer the PING of a readiness check."""
 PONG_WAIT_S = 24 * 3600
@@ -55,7 +55,7 @@ def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
     return check
 
 
-async def heard(client: Client) -> None:
+async def synced(client: Client) -> None:
     """Return when the server has processed everything sent so far, subscriptions above all.
 
     nats-py's own flush does not promise that (2.16): it writes its PING at once, ahead of commands
@@ -64,7 +64,7 @@ async def heard(client: Client) -> None:
     Raises:
         nats.errors.TimeoutError, TimeoutError: The server did not answer in HEARD_WAIT_S.
     """
-    async with asyncio.timeout(HEARD_WAIT_S):
+    async with asyncio.timeout(SYNC_WAIT_S):
         while client.pending_data_size:  # noqa: ASYNC110  (nats-py offers nothing to wait for)
             await asyncio.sleep(0.0005)
         await client.flush()

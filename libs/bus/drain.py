@@ -12,8 +12,8 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
-from libs.bus.broker import heard
-from libs.bus.rpc import Workers, workers_of
+from libs.bus.broker import synced
+from libs.bus.rpc import RequestWorkers, workers_of
 
 log = structlog.get_logger(__name__)
 
@@ -35,20 +35,20 @@ async def drain(broker: NatsBroker, client: Client) -> None:
                 # Not `Subscription.drain`: its PING may be written ahead of its UNSUB (see
                 # `heard`), and what the server sends in between would find no subscription.
                 await client._send_unsubscribe(subscription._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            await heard(client)
+            await synced(client)
             # Twice, because a request is in nobody's count while it passes from queue to worker.
             quiet = 0
             while quiet < 2:
                 quiet = quiet + 1 if all(_is_idle(*each) for each in served) else 0
                 await asyncio.sleep(_LOOK_INTERVAL_S)
-            await heard(client)
+            await synced(client)
     except TimeoutError:
-        log.warning("requests were left behind", waited_s=DRAIN_WAIT_S_MAX)
+        log.warning("requests were not answered in time", waited_s=DRAIN_WAIT_S_MAX)
 
 
 def _subscription(subscriber: Any) -> Any:
     return subscriber.subscription  # not in the type that the broker hands out
 
 
-def _is_idle(subscription: Subscription, workers: Workers) -> bool:
+def _is_idle(subscription: Subscription, workers: RequestWorkers) -> bool:
     return subscription.pending_msgs == 0 and workers.running == 0

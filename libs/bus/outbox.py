@@ -61,7 +61,7 @@ async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
     )
 
 
-class Near(Protocol):
+class LocalRelay(Protocol):
     """A relay in this process."""
 
     def wake(self) -> bool:
@@ -69,7 +69,7 @@ class Near(Protocol):
         ...
 
 
-class Bell:
+class RelayNotifier:
     """Wakes the relay after commits, once for all that are committed meanwhile.
 
     The one in this process directly, one elsewhere through PostgreSQL.
@@ -79,7 +79,7 @@ class Bell:
     leaves unrung is found within POLL_INTERVAL_S.
     """
 
-    def __init__(self, pool: Pool, near: Near | None = None) -> None:
+    def __init__(self, pool: Pool, near: LocalRelay | None = None) -> None:
         """Ring over *pool*, unless *near* is at work."""
         self._pool = pool
         self._near = near
@@ -100,7 +100,7 @@ class Bell:
                 self._due = False
                 await self._pool.execute(SQL.wake)
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            log.info("the relay was not woken", reason=type(error).__name__)
+            log.info("the relay was not notified", reason=type(error).__name__)
         finally:
             self._ringing = None
 

@@ -24,7 +24,7 @@ from nats.js.errors import APIError
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.bus.outbox import SQL
-from libs.bus.storing import Message, Storing
+from libs.bus.stream_writer import StreamMessage, StreamWriter
 from libs.contracts.streams import Stream
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
@@ -61,7 +61,7 @@ _delay = Histogram(
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class QueuedFact:
     """A fact that has its place in the commit order and is to be published.
 
     `payload` is JSON as it was written; `began_at` is when it was committed, or where that is not
@@ -75,27 +75,27 @@ class Due:
     headers: dict[str, str]
     began_at: datetime | None
 
-    def with_payload(self, payload: str) -> "Due":
+    def with_payload(self, payload: str) -> "QueuedFact":
         """Return the same fact with other words."""
         return replace(self, payload=payload)
 
 
 @dataclass(frozen=True, slots=True)
-class Screened:
+class FilteredFacts:
     """What may be published, and the positions of what is withheld: settled without it."""
 
-    due: list[Due]
+    due: list[QueuedFact]
     withheld: list[int]
 
 
-class Screening(Protocol):
+class PublishFilter(Protocol):
     """What a service may want to say about its facts before they are published."""
 
-    async def screen(self, connection: Connection, due: Sequence[Due]) -> Screened:
+    async def screen(self, connection: Connection, due: Sequence[QueuedFact]) -> FilteredFacts:
         """Return what may be published now."""
         ...
 
-    async def more(self, connection: Connection, limit: int) -> Sequence[Due]:
+    async def more(self, connection: Connection, limit: int) -> Sequence[QueuedFact]:
         """Return facts to publish once more, to refill a stream; the oldest first."""
         ...
 
@@ -113,7 +113,7 @@ class Relay:
         client: Client,
         *,
         service: str,
-        screening: Screening | None = None,
+        screening: PublishFilter | None = None,
         stream: Stream | None = None,
     ) -> None:
         """Relay from *pool* to JetStream over *client* what *screening* lets through.
@@ -126,7 +126,7 @@ class Relay:
         self._kept_in = stream
         self._looked_over: int | None = None
         """Which connection to the server was used to look for the end of the stream."""
-        self._stream = Storing(client)
+        self._stream = StreamWriter(client)
         self._service = service
         self._screening = screening
         self._wake = asyncio.Event()
@@ -155,7 +155,7 @@ class Relay:
             try:
                 _age.labels(self._service).set(await self._pool.fetchval(SQL.oldest))
             except (*UNREACHABLE, asyncpg.PostgresError):
-                log.warning("outbox age unknown")
+                log.warning("the age of the outbox is unknown")
             await asyncio.sleep(MEASURE_INTERVAL_S)
 
     async def _keep_relaying(self) -> None:
@@ -231,7 +231,7 @@ class Relay:
             lost += some
         if lost:
             self._behind = True
-            log.warning("the stream has lost facts; they are announced again", facts=lost)
+            log.warning("the stream has lost facts; they are published again", facts=lost)
 
     async def _step(self, connection: Connection) -> bool:
         """Announce one batch, and a batch of what goes out once more; returns if there may be more.
@@ -256,7 +256,7 @@ class Relay:
         return self._behind or self._more or again or len(due) == BATCH_FACTS_MAX
 
     async def _announce(
-        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+        self, connection: Connection, due: Sequence[QueuedFact], *, once_more: bool = False
     ) -> bool:
         """Publish a batch and settle what arrived; returns whether all of it did."""
         settled: list[int] = []
@@ -284,7 +284,7 @@ class Relay:
             _published.labels(self._service).inc(len(settled) - withheld)
 
     async def _settle(
-        self, connection: Connection, positions: Sequence[int], due: Sequence[Due]
+        self, connection: Connection, positions: Sequence[int], due: Sequence[QueuedFact]
     ) -> None:
         began = {each.position: each.began_at for each in due}
         delay = _delay.labels(self._service)
@@ -294,14 +294,14 @@ class Relay:
                 delay.observe(max(0.0, (row["published_at"] - began_at).total_seconds()))
 
 
-def _message(due: Due, turn: str) -> Message:
+def _message(due: QueuedFact, turn: str) -> StreamMessage:
     body = f'{{"position":{due.position},"event":{due.payload}}}'.encode()
     headers = due.headers | {"Nats-Msg-Id": f"{due.event_id}{turn}"}
-    return Message(due.position, due.subject, body, headers)
+    return StreamMessage(due.position, due.subject, body, headers)
 
 
-def _due(row: asyncpg.Record) -> Due:
-    return Due(
+def _due(row: asyncpg.Record) -> QueuedFact:
+    return QueuedFact(
         row["position"],
         row["event_id"],
         row["subject"],

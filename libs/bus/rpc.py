@@ -46,7 +46,7 @@ _seconds = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 _trace = tracer(__name__)
-_served: WeakKeyDictionary[NatsBroker, dict[Any, "Workers"]] = WeakKeyDictionary()
+_served: WeakKeyDictionary[NatsBroker, dict[Any, "RequestWorkers"]] = WeakKeyDictionary()
 
 type Handler[Q: Wire, A: Wire] = Callable[[Q, Actor], Awaitable[A]]
 
@@ -84,14 +84,16 @@ class Caller:
             body = question.to_wire()
             if not _fits(self._client, body):
                 raise errors.TooLarge(
-                    "The request is more than a message between services carries."
+                    "The request is too large for a message between services; send less at once."
                 )
             try:
                 reply = await self._client.request(
                     method.subject, body, timeout=deadline_s, headers=headers
                 )
             except nats.errors.NoRespondersError as error:
-                raise errors.Unavailable(f"The {method.service} service is away.") from error
+                raise errors.Unavailable(
+                    f"The {method.service} service is not available; try again later."
+                ) from error
             except (nats.errors.TimeoutError, TimeoutError) as error:
                 raise errors.DeadlineExceeded from error
             except nats.errors.Error as error:
@@ -111,7 +113,7 @@ def serve[Q: Wire, A: Wire](
     The handler raises `AppError` for what a caller should know; anything else is logged here,
     once, and answered as INTERNAL without its text.
     """
-    workers = Workers()
+    workers = RequestWorkers()
 
     async def on_request(message: NatsMessage) -> None:
         await workers.begin(_answer(method, handler, message.raw_message))
@@ -120,14 +122,14 @@ def serve[Q: Wire, A: Wire](
         method.subject,
         queue=method.service,
         title=f"{method.service}.{method.name}",
-        decoder=whole,
+        decoder=undecoded,
         no_reply=True,
     )
     subscriber(on_request)
     _served.setdefault(broker, {})[subscriber] = workers
 
 
-class Workers:
+class RequestWorkers:
     """Handlers of one method that run side by side.
 
     FastStream's own `max_workers` passes each request through a queue and two tasks, and answers
@@ -156,12 +158,12 @@ class Workers:
         self._free.release()
 
 
-def workers_of(broker: NatsBroker) -> Mapping[Any, Workers]:
+def workers_of(broker: NatsBroker) -> Mapping[Any, RequestWorkers]:
     """Return the subscribers of *broker* that answer requests, with their workers."""
     return _served.get(broker, {})
 
 
-async def whole(message: NatsMessage) -> NatsMessage:
+async def undecoded(message: NatsMessage) -> NatsMessage:
     """Hand a handler the message itself.
 
     Bodies are decoded by the method's own model, not guessed from their first byte.
@@ -180,14 +182,19 @@ async def _answer[Q: Wire, A: Wire](
         if code != "OK":
             span.set_status(Status(StatusCode.ERROR, code))
         if not _fits(request._client, body):  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
-            log.error("answer too large", method=method.name, code=code, bytes=len(body))
+            log.error(
+                "the answer is too large for a message",
+                method=method.name,
+                code=code,
+                bytes=len(body),
+            )
             code, body = _in_few_words(code, body)
         # What `respond` sends back as headers are those of the message.
         request.headers = {_STATUS: "ok" if code == "OK" else "error"}
         try:
             await request.respond(body)
         except nats.errors.Error as error:
-            log.warning("no answer sent", method=method.name, reason=type(error).__name__)
+            log.warning("the answer was not sent", method=method.name, reason=type(error).__name__)
     _seconds.labels(f"{method.service}.{method.name}", code).observe(time.perf_counter() - started)
 
 
@@ -235,7 +242,7 @@ def _in_few_words(code: str, body: bytes) -> tuple[str, bytes]:
     """
     if code == "OK":
         failure = errors.TooLarge(
-            "The answer is more than a message carries; ask for less at once."
+            "The answer is too large for a message between services; ask for less at once."
         )
         return failure.code, _written(failure.code, failure.detail, {})
     return code, _written(code, json.loads(body)["detail"], {"shortened": True})

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from libs.bus import connect_broker, drain, heard, is_connected, serve
+from libs.bus import connect_broker, drain, is_connected, serve, synced
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
@@ -112,7 +112,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             ]
             await live.subscribe()
             await broker.start()
-            await heard(client)
+            await synced(client)
             running.append(tasks.create_task(live.beat(), name="beat"))
             running += upkeep.start(tasks)
             running += snapshots.start(tasks)

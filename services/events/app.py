@@ -7,32 +7,34 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker
 
-from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected
+from libs.bus import Caller, Relay, connect_broker, drain, is_connected, synced
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
 from libs.telemetry import Health, serve_ops
-from services.events.audit.handlers import subscribe_audit
+from services.events.api import (
+    serve_audit,
+    serve_bundles,
+    serve_following,
+    serve_lifecycle,
+    serve_operators,
+    serve_resources,
+    serve_sync,
+    serve_workspaces,
+)
 from services.events.bundles.jobs import JobExpiry
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.following.subscription import subscribe_following
-from services.events.handlers import subscribe
-from services.events.integrity.announcing import Screen
-from services.events.integrity.operations import subscribe as serve_operators
-from services.events.integrity.verifier import Verifier
+from services.events.integrity.publish_filter import ChainPublishFilter
+from services.events.integrity.verifier import ChainVerifier
 from services.events.lifecycle.purger import Purger
-from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.settings import Settings
 from services.events.store import Store
 from services.events.sync.expiry import AnswerExpiry
-from services.events.sync.subscription import subscribe_sync
 from services.events.timescale import adopt
-from services.events.upkeep import Policy, Upkeep
-from services.events.workspaces.files import Files
-from services.events.workspaces.subscription import subscribe_workspaces
-from services.events.workspaces.texts import Texts
-from services.events.workspaces.work import Work
-from services.events.workspaces.worker import Worker
+from services.events.upkeep import LogPolicy, LogUpkeep
+from services.events.workspaces.files import PackageBytes
+from services.events.workspaces.job_steps import JobSteps
+from services.events.workspaces.texts import SceneTexts
+from services.events.workspaces.worker import JobWorker
 
 log = structlog.get_logger(__name__)
 
@@ -61,40 +63,40 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool), stream=EVENTS)
+    relay = Relay(pool, client, service=SERVICE, screening=ChainPublishFilter(pool), stream=EVENTS)
     store = Store(pool, relay)
-    subscribe(broker, store)
-    subscribe_bundles(broker, store)
-    subscribe_sync(broker, store)
-    subscribe_audit(broker, store)
-    subscribe_following(broker, store)
-    subscribe_lifecycle(broker, store, pool)
+    serve_resources(broker, store)
+    serve_bundles(broker, store)
+    serve_sync(broker, store)
+    serve_audit(broker, store)
+    serve_following(broker, store)
+    serve_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
-    files = Files(Caller(client))
-    jobs = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
-    subscribe_workspaces(broker, pool, jobs, files)
+    files = PackageBytes(Caller(client))
+    jobs = JobWorker(pool, JobSteps(pool, SceneTexts(Caller(client)), files), files)
+    serve_workspaces(broker, pool, jobs, files)
 
     async def database() -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
-    policy = Policy(settings.archive_after_days, settings.events_kept_days)
+    policy = LogPolicy(settings.archive_after_days, settings.events_kept_days)
     purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
     background = [
-        asyncio.create_task(Upkeep(pool, policy).run(), name="upkeep"),
+        asyncio.create_task(LogUpkeep(pool, policy).run(), name="upkeep"),
         asyncio.create_task(relay.run(), name="relay"),
         asyncio.create_task(
             JobExpiry(pool, kept_s=settings.staged_kept_s).run(), name="expiry of jobs"
         ),
         asyncio.create_task(AnswerExpiry(pool).run(), name="expiry of sync answers"),
-        asyncio.create_task(Verifier(pool).run(), name="verifier"),
+        asyncio.create_task(ChainVerifier(pool).run(), name="verifier"),
         asyncio.create_task(jobs.run(), name="jobs of workspaces"),
         asyncio.create_task(purger.run(), name="purger"),
     ]
     close_ops = None
     try:
         await broker.start()
-        await heard(client)
+        await synced(client)
         # Only now, so that ready means served.
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         log.info("events ready")
@@ -131,7 +133,7 @@ async def _end(background: Collection[asyncio.Task[None]], pool: Pool, broker: N
         async with asyncio.timeout(CLOSE_WAIT_S_MAX):
             await broker.stop()
     except (TimeoutError, nats.errors.Error) as error:
-        log.warning("bus not closed in order", reason=type(error).__name__)
+        log.warning("the connection to NATS was not closed cleanly", reason=type(error).__name__)
     try:
         async with asyncio.timeout(CLOSE_WAIT_S_MAX):
             await pool.close()

@@ -499,3 +499,69 @@ SELECT * FROM (
     WHERE package_id = $1 AND ($2::text[] IS NULL OR sha256 = ANY ($2::text[]))
 ) kept WHERE entity_id > $3
 ORDER BY entity_id LIMIT $4;
+
+-- name: chain_heads_page
+-- Ends of chains in the order of projects, after a place, until so many events are covered; at
+-- least one. A page of them is what is read in one go.
+SELECT aggregate_id, aggregate_type, project_id, version, checksum FROM (
+    SELECT *, sum(version) OVER (ORDER BY project_id, aggregate_id) - version AS before FROM (
+        SELECT * FROM aggregates
+        WHERE (project_id, aggregate_id) > ($1, $2) AND ($3::uuid IS NULL OR project_id = $3)
+        ORDER BY project_id, aggregate_id LIMIT $4) page
+) covered WHERE before < $5 ORDER BY project_id, aggregate_id;
+
+-- name: chain_starts
+-- Where the logs of some aggregates begin, of those whose first events were forgotten.
+SELECT aggregate_id, version, checksum, "row" FROM beginnings WHERE aggregate_id = ANY($1::uuid[]);
+
+-- name: lost_chain_heads
+-- How many aggregates have events and no end of their chain: nothing that walks over the ends would
+-- look at them. Of one project, or of all.
+SELECT count(*) FROM (
+    SELECT e.aggregate_id FROM events e
+    WHERE ($1::uuid IS NULL OR e.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = e.aggregate_id)
+    UNION
+    SELECT id FROM event_archive c, unnest(c.aggregates) AS id
+    WHERE ($1::uuid IS NULL OR c.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = id)
+    UNION
+    SELECT b.aggregate_id FROM beginnings b
+    WHERE ($1::uuid IS NULL OR b.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = b.aggregate_id)
+) lost;
+
+-- name: chain_heads
+SELECT aggregate_id, aggregate_type, project_id, version, checksum
+FROM aggregates WHERE aggregate_id = ANY($1::uuid[]);
+
+-- name: log_size
+-- How much there is to read, for a progress bar.
+SELECT count(*) AS aggregates, coalesce(sum(a.version - coalesce(b.version, 0)), 0)::bigint AS events
+FROM aggregates a LEFT JOIN beginnings b ON b.aggregate_id = a.aggregate_id
+WHERE $1::uuid IS NULL OR a.project_id = $1;
+
+-- name: events_of_chains
+-- Of two rows of one version the earlier is read first; which one is true the chain tells.
+SELECT * FROM events_of($1::uuid[]) ORDER BY aggregate_id, version, "timestamp";
+
+-- name: events_after
+-- What happened to aggregates of a project after versions.
+SELECT e.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (id, version),
+    LATERAL events_of(ARRAY[wanted.id]) e
+WHERE e.project_id = $1 AND e.version > wanted.version ORDER BY e.aggregate_id, e.version;
+
+-- name: checksums_at
+-- Of given events, by aggregate and version; also of the last ones that were forgotten.
+SELECT e.aggregate_id, e.version, e.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version
+UNION ALL
+SELECT b.aggregate_id, b.version, b.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN beginnings b ON b.aggregate_id = wanted.aggregate_id AND b.version = wanted.version;
+
+-- name: chain_decisions
+-- What is known about flaws of some aggregates.
+SELECT aggregate_id, version, state, recovered FROM quarantined_events
+WHERE aggregate_id = ANY($1::uuid[]);

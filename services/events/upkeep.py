@@ -45,20 +45,20 @@ _strays = Gauge(
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class LogPolicy:
     """How long the log stays as it is; None means for ever."""
 
     archive_after_days: int | None = 7
     events_kept_days: int | None = None
 
 
-class Upkeep:
+class LogUpkeep:
     """Keeps the tables of the events service in shape; any number may run at once."""
 
-    def __init__(self, pool: Pool, policy: Policy | None = None) -> None:
+    def __init__(self, pool: Pool, policy: LogPolicy | None = None) -> None:
         """Work on *pool* as *policy* says."""
         self._pool = pool
-        self._policy = policy or Policy()
+        self._policy = policy or LogPolicy()
 
     async def run(self) -> None:
         """Work until cancelled: count every COUNT_INTERVAL_S, all else every INTERVAL_S."""

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from libs import errors
 from libs.contracts.ids import new_id
 from libs.postgres import Connection, Pool
-from services.events.model.log import Cause
+from services.events.model.log import CommandContext
 from services.events.store import database
 from services.events.store.optimistic import PreparedChange, write_change
 from tests.events.support import World
@@ -30,11 +30,11 @@ class Meanwhile:
 
     def do(self, world: World, scene_id: str, **fields: Any) -> None:
         async def interrupted(
-            connection: Connection, cause: Cause, prepared: PreparedChange
+            connection: Connection, context: CommandContext, prepared: PreparedChange
         ) -> bool:
             self._patch.undo()
             await world.change("scene", scene_id, **fields)
-            return await write_change(connection, cause, prepared)
+            return await write_change(connection, context, prepared)
 
         self._patch.setattr(database, "write_change", interrupted)
 

@@ -15,10 +15,10 @@ _CHANGED = "_changed"
 _SUBJECTS = {MEMBER.kind: "userId", TEAM_GRANT.kind: "teamId"}
 
 
-def line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
+def audit_line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
     """Return an event for the audit trail; *names* tells what things are called now."""
     field, old, new = _change(event)
-    return place(event).model_copy(
+    return quarantined_line(event).model_copy(
         update={
             "user_id": event.user_id,
             "deed": "changed" if field else event.event_type.partition(".")[2],
@@ -35,7 +35,7 @@ def line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
     )
 
 
-def place(event: Event) -> AuditLine:
+def quarantined_line(event: Event) -> AuditLine:
     """Return where an event lies and nothing of what it says: it is quarantined."""
     return AuditLine(
         id=event.id,
@@ -58,8 +58,8 @@ def _change(event: Event) -> tuple[str | None, Any, Any]:
         case "moved":
             return None, data.get("from"), data.get("to")
         case _ if action.endswith(_CHANGED):
-            about, name = AGGREGATES.get(event.aggregate_type), action.removesuffix(_CHANGED)
-            path = about.path_of(name) if about else to_camel(name)
+            spec, name = AGGREGATES.get(event.aggregate_type), action.removesuffix(_CHANGED)
+            path = spec.path_of(name) if spec else to_camel(name)
             return path, data.get("from"), data.get("to")
         case _:
             return None, None, None

@@ -18,14 +18,22 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.events.bundles import DELETED, PLACE, FieldRef, Resolution
 from libs.contracts.events.event import Event
-from services.events.bundles.plan import Clash, Reason
-from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
+from services.events.bundles.plan import Reason, StepConflict
+from services.events.bundles.steps import (
+    CreateStep,
+    DeleteStep,
+    MoveStep,
+    RestoreStep,
+    SetStep,
+    Step,
+    snake_name,
+)
 from services.events.model.actions import PURGED
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.equality import same
-from services.events.model.merge import falls
-from services.events.model.refusal import refused
+from services.events.model.merge import lowers_level
+from services.events.model.refusal import field_refusal
 
 type Direction = Literal["undo", "apply"]
 type Key = tuple[UUID, str]
@@ -41,14 +49,14 @@ class Effect:
 
 
 @dataclass(slots=True)
-class Touched:
+class AggregateEffects:
     """What a bundle did to one aggregate.
 
     `born` holds the fields that it began with, when the bundle began it; `last` those that it had
     when the bundle removed it for good.
     """
 
-    about: Aggregate
+    spec: AggregateSpec
     id: UUID
     project_id: UUID
     effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
@@ -57,38 +65,40 @@ class Touched:
     version: int = 0
 
 
-def effects_of(events: Iterable[Event]) -> list[Touched]:
+def effects_of(events: Iterable[Event]) -> list[AggregateEffects]:
     """Return what the events of a bundle did, first what others are below or refer to.
 
     Raises:
         errors.Conflict: It holds something that is not undone this way.
     """
-    touched: dict[UUID, Touched] = {}
+    touched: dict[UUID, AggregateEffects] = {}
     for event in sorted(events, key=lambda event: event.version):
-        about = AGGREGATES[event.aggregate_type]
-        if about.parent is None and not event.event_type.endswith("_changed"):
-            raise errors.Conflict(f"A {about.kind} that came or went is not undone by its bundle.")
+        spec = AGGREGATES[event.aggregate_type]
+        if spec.parent is None and not event.event_type.endswith("_changed"):
+            raise errors.Conflict(
+                f"This bundle creates or deletes a {spec.kind}, which undo does not cover."
+            )
         if event.event_type.endswith(f".{PURGED}"):
-            raise errors.Conflict("What was purged does not come back.")
-        if not about.lasting and about.parent is None:
-            raise errors.Conflict(f"Changes of a {about.kind} are not undone by their bundle.")
+            raise errors.Conflict("This bundle is part of a purge, and a purge cannot be undone.")
+        if not spec.keeps_deleted and spec.parent is None:
+            raise errors.Conflict(f"This bundle changes a {spec.kind}, which undo does not cover.")
         each = touched.setdefault(
-            event.aggregate_id, Touched(about, event.aggregate_id, event.project_id)
+            event.aggregate_id, AggregateEffects(spec, event.aggregate_id, event.project_id)
         )
         each.version = event.version
         _note(each, event)
     order = list(AGGREGATES)
-    return sorted(touched.values(), key=lambda each: order.index(each.about.kind))
+    return sorted(touched.values(), key=lambda each: order.index(each.spec.kind))
 
 
-def _note(each: Touched, event: Event) -> None:
+def _note(each: AggregateEffects, event: Event) -> None:
     match event.event_type.partition(".")[2]:
         case "created":
-            each.born = _fields(each.about, event.data)
+            each.born = _fields(each.spec, event.data)
             each.last = None
             _merge(each, DELETED, True, False)
         case "removed":
-            each.last = _fields(each.about, event.data)
+            each.last = _fields(each.spec, event.data)
             _merge(each, DELETED, False, True)
         case "deleted":
             _merge(each, DELETED, False, True)
@@ -96,7 +106,7 @@ def _note(each: Touched, event: Event) -> None:
             _merge(each, DELETED, True, False)
         case "moved":
             _merge(each, PLACE, event.data["from"], event.data["to"])
-        case action if deed := each.about.deeds.get(action):
+        case action if deed := each.spec.custom_events.get(action):
             was = deed.before(event.data)
             for name, value in deed.after(event.data).items():
                 _merge(each, to_camel(name), was[name], value)
@@ -105,13 +115,13 @@ def _note(each: Touched, event: Event) -> None:
             _merge(each, name, event.data["from"], event.data["to"])
 
 
-def _merge(each: Touched, name: str, before: Any, after: Any) -> None:
+def _merge(each: AggregateEffects, name: str, before: Any, after: Any) -> None:
     first = each.effects.get(name)
     each.effects[name] = Effect(first.before if first else before, after)
 
 
-def _fields(about: Aggregate, data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: data.get(to_camel(name)) for name in about.fields}
+def _fields(spec: AggregateSpec, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: data.get(to_camel(name)) for name in spec.fields}
 
 
 class Inverse:
@@ -123,7 +133,7 @@ class Inverse:
 
     def __init__(
         self,
-        touched: Sequence[Touched],
+        touched: Sequence[AggregateEffects],
         rows: Mapping[UUID, Row],
         *,
         direction: Direction = "undo",
@@ -142,7 +152,7 @@ class Inverse:
         Raises:
             errors.Invalid: *only* or a resolution names a field that the bundle did not touch.
         """
-        self.clashes: list[Clash] = []
+        self.conflicts: list[StepConflict] = []
         self._rows = rows
         self._direction: Direction = direction
         self._restores: list[Step] = []
@@ -164,7 +174,7 @@ class Inverse:
         """All steps, in order."""
         return [*self._restores, *self._changes, *reversed(self._deletes)]
 
-    def _take_back(self, each: Touched, picked: Mapping[Key, FieldRef] | None) -> None:
+    def _take_back(self, each: AggregateEffects, picked: Mapping[Key, FieldRef] | None) -> None:
         names = [n for n in each.effects if picked is None or (each.id, n) in picked]
         if not names:
             return
@@ -191,9 +201,9 @@ class Inverse:
             else:
                 self._value(each, row, name, ends, values)
         if values:
-            self._changes.append(Set(about=each.about, id=each.id, values=values, exact=True))
+            self._changes.append(SetStep(spec=each.spec, id=each.id, values=values, exact=True))
 
-    def _ends(self, each: Touched, name: str) -> tuple[Any, Any]:
+    def _ends(self, each: AggregateEffects, name: str) -> tuple[Any, Any]:
         """Return what should be there now, and what is to be there."""
         effect = each.effects[name]
         if self._direction == "undo":
@@ -202,28 +212,28 @@ class Inverse:
 
     def _value(
         self,
-        each: Touched,
+        each: AggregateEffects,
         row: Row,
         name: str,
         ends: tuple[Any, Any],
         values: dict[str, Any],
     ) -> None:
         base, want = ends
-        own = _own_name(each.about, name)
-        theirs = each.about.plain(own, row[own])
+        own = _own_name(each.spec, name)
+        theirs = each.spec.plain(own, row[own])
         resolution = self._resolved.get((each.id, name))
         if resolution and resolution.take == "value":
-            values |= _chosen(each.about, own, resolution.value)
+            values |= _chosen(each.spec, own, resolution.value)
         elif same(theirs, want) or (resolution and resolution.take == "theirs"):
             return
-        elif falls(each.about, own, theirs, want):
-            self._clash(each, name, (base, theirs, want), reason="refused")
-        elif own not in each.about.guarded and (same(theirs, base) or resolution):
+        elif lowers_level(each.spec, own, theirs, want):
+            self._add_conflict(each, name, (base, theirs, want), reason="refused")
+        elif own not in each.spec.guarded and (same(theirs, base) or resolution):
             values[own] = want
         else:
-            self._clash(each, name, (base, theirs, want))
+            self._add_conflict(each, name, (base, theirs, want))
 
-    def _move(self, each: Touched, row: Row, base: Any, want: Any) -> None:
+    def _move(self, each: AggregateEffects, row: Row, base: Any, want: Any) -> None:
         there = str(row["parent_id"]), row["rank"]
         resolution = self._resolved.get((each.id, PLACE))
         if there == (want["parentId"], want["rank"]) or (
@@ -232,13 +242,16 @@ class Inverse:
             return
         if there != (base["parentId"], base["rank"]) and not resolution:
             shown = {"parentId": there[0]}
-            self._clash(each, PLACE, (_shown(base), shown, _shown(want)))
+            self._add_conflict(each, PLACE, (_shown(base), shown, _shown(want)))
             return
         if resolution and resolution.take == "value":
-            raise refused("resolutions", "a place is taken as mine or theirs, or moved by itself")
+            raise field_refusal(
+                "resolutions",
+                "a place can be resolved as mine or theirs only; for another place, move it",
+            )
         self._changes.append(
-            Move(
-                about=each.about,
+            MoveStep(
+                spec=each.spec,
                 id=each.id,
                 parent_id=UUID(want["parentId"]),
                 index=want["index"],
@@ -246,34 +259,34 @@ class Inverse:
             )
         )
 
-    def _remove(self, each: Touched, row: Row) -> None:
+    def _remove(self, each: AggregateEffects, row: Row) -> None:
         """Delete what the bundle began or brought back, unless others have worked on it since."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution and resolution.take == "theirs":
             return
         after = (each.born or {}) | {
-            _own_name(each.about, name): effect.after
+            _own_name(each.spec, name): effect.after
             for name, effect in each.effects.items()
             if name not in (DELETED, PLACE)
         }
         since = [
             to_camel(name)
             for name, value in after.items()
-            if not same(each.about.plain(name, row[name]), value)
+            if not same(each.spec.plain(name, row[name]), value)
         ]
         if since and not resolution:
-            self._clash(each, DELETED, (False, False, True), since)
+            self._add_conflict(each, DELETED, (False, False, True), since)
             return
-        self._deletes.append(Delete(about=each.about, id=each.id))
+        self._deletes.append(DeleteStep(spec=each.spec, id=each.id))
 
-    def _bring_back(self, each: Touched, row: Row | None) -> None:
+    def _bring_back(self, each: AggregateEffects, row: Row | None) -> None:
         if row is not None:
-            self._restores.append(Restore(about=each.about, id=each.id))
+            self._restores.append(RestoreStep(spec=each.spec, id=each.id))
         elif fields := each.last or each.born:
             # What does not last is made again; it hangs under the project itself.
             self._restores.append(
-                Create(
-                    about=each.about,
+                CreateStep(
+                    spec=each.spec,
                     id=each.id,
                     fields=fields,
                     parent_id=each.project_id,
@@ -282,19 +295,19 @@ class Inverse:
                 )
             )
 
-    def _comes_back(self, each: Touched, row: Row | None) -> bool:
+    def _comes_back(self, each: AggregateEffects, row: Row | None) -> bool:
         """Return whether an aggregate that somebody deleted since is to be restored first."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution is None:
-            self._clash(each, DELETED, (False, True, False))
+            self._add_conflict(each, DELETED, (False, True, False))
         if row is None or resolution is None or resolution.take != "mine":
             return False
-        self._restores.append(Restore(about=each.about, id=each.id))
+        self._restores.append(RestoreStep(spec=each.spec, id=each.id))
         return True
 
-    def _clash(
+    def _add_conflict(
         self,
-        each: Touched,
+        each: AggregateEffects,
         name: str,
         ends: tuple[Any, Any, Any],
         since: Iterable[str] = (),
@@ -303,29 +316,31 @@ class Inverse:
     ) -> None:
         """Note that a field holds what nobody expects: what it should, does, and was to hold."""
         base, theirs, yours = ends
-        step = Step(about=each.about, id=each.id)
-        self.clashes.append(Clash(0, step, reason, name, base, theirs, yours, since=tuple(since)))
+        step = Step(spec=each.spec, id=each.id)
+        self.conflicts.append(
+            StepConflict(0, step, reason, name, base, theirs, yours, since=tuple(since))
+        )
 
 
 def _require_known(named: Iterable[Key], known: set[Key], what: str) -> None:
     for aggregate_id, name in named:
         if (aggregate_id, name) not in known:
-            raise refused(what, f"the bundle did nothing to {name} of {aggregate_id}")
+            raise field_refusal(what, f"the bundle did not change {name} of {aggregate_id}")
 
 
-def _own_name(about: Aggregate, name: str) -> str:
-    found = snake_of(about, name)
+def _own_name(spec: AggregateSpec, name: str) -> str:
+    found = snake_name(spec, name)
     assert found is not None
     return found
 
 
-def _chosen(about: Aggregate, own: str, value: Any) -> dict[str, Any]:
+def _chosen(spec: AggregateSpec, own: str, value: Any) -> dict[str, Any]:
     """Return a value that a person chose, validated like any other change."""
-    for part in about.parts:
+    for part in spec.parts:
         for inner, name in part.columns.items():
             if name == own:
-                return about.wanted({part.name: {inner: value}})
-    return about.wanted({own: value})
+                return spec.wanted({part.name: {inner: value}})
+    return spec.wanted({own: value})
 
 
 def _shown(place: Mapping[str, Any]) -> dict[str, Any]:

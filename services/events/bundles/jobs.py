@@ -31,10 +31,15 @@ from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events import failpoints
-from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
-from services.events.bundles.steps import read, require_permitted
+from services.events.bundles.commit import (
+    apply_steps,
+    bundle_metadata,
+    committed_bundle,
+    now_as_json,
+)
+from services.events.bundles.steps import parse_operations, require_permitted
 from services.events.bundles.store import SQL
-from services.events.handlers.action import cause_of, require_visible
+from services.events.common.commands import context_of, require_visible
 from services.events.model.aggregates import PROJECT
 from services.events.model.log import canonical
 from services.events.store import Store, Transaction
@@ -49,7 +54,7 @@ BATCH_ROWS = 100
 _OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
 
 
-class Jobs:
+class JobHandlers:
     """Answers to jobs."""
 
     def __init__(self, store: Store) -> None:
@@ -60,7 +65,7 @@ class Jobs:
         """Put a part aside. Parts come in order; one that came before is not put aside again."""
         project_id, job_id = actor.scope(), question.job_id
         # What could not be committed is refused while the job can still say why.
-        steps = read(question.operations, project_id, at=now_as_json())
+        steps = parse_operations(question.operations, project_id, at=now_as_json())
         require_permitted(steps, question.may)
         operations = _OPERATIONS.dump_python(
             question.operations, mode="json", by_alias=True, exclude_unset=True
@@ -77,19 +82,26 @@ class Jobs:
                 )
                 and (await connection.fetchval(SQL.open_jobs, project_id) or 0) > JOBS_OPEN_MAX
             ):
-                raise errors.TooLarge(f"A project may have {JOBS_OPEN_MAX} open jobs.")
+                raise errors.TooLarge(
+                    f"A project may have at most {JOBS_OPEN_MAX} open jobs; end one first."
+                )
             job = await _lock(tx, job_id, actor)
             known = await connection.fetchval(SQL.part, project_id, job_id, question.part)
             if known is not None and known != digest:
-                raise errors.IdempotencyKeyReused("This part was staged with other operations.")
+                raise errors.IdempotencyKeyReused(
+                    "This part was staged before with other operations."
+                )
             if known is not None or job["status"] == "committed":
                 return _staged(job)
             if job["status"] != "open":
-                raise errors.Gone("The job was abandoned; begin another one.")
+                raise errors.Gone("The job was abandoned; begin a new job.")
             if question.part != job["parts"] + 1:
-                raise errors.Conflict("A part is missing.", expectedPart=job["parts"] + 1)
+                raise errors.Conflict(
+                    "An earlier part is missing; stage the part that expectedPart names.",
+                    expectedPart=job["parts"] + 1,
+                )
             if job["operations"] + len(operations) > OPERATIONS_MAX:
-                raise errors.TooLarge(f"A job may stage {OPERATIONS_MAX} operations.")
+                raise errors.TooLarge(f"A job may stage at most {OPERATIONS_MAX} operations.")
             await connection.execute(
                 SQL.stage, project_id, job_id, question.part, digest, operations
             )
@@ -98,7 +110,7 @@ class Jobs:
             failpoints.passed("jobs.advanced")
             return _staged(await _lock(tx, job_id, actor))
 
-        staged = await self._store.command(cause_of(actor, job_id), work)
+        staged = await self._store.command(context_of(actor, job_id), work)
         failpoints.passed("jobs.kept")
         return staged
 
@@ -106,7 +118,7 @@ class Jobs:
         """Make all that was staged one bundle; asked again, answer what it became."""
         project_id, job_id = actor.scope(), question.job_id
         bundle_id = await self._bundle_of(job_id, actor)
-        cause = cause_of(
+        context = context_of(
             actor,
             bundle_id,
             source=question.source,
@@ -117,11 +129,14 @@ class Jobs:
         async def work(tx: Transaction) -> Committed:
             job = await _lock(tx, job_id, actor)
             if job["status"] == "abandoned":
-                raise errors.Gone("The job was abandoned; nothing of it was committed.")
+                raise errors.Gone(
+                    "The job was abandoned, and nothing was committed; begin a new job."
+                )
             if job["status"] == "open":
                 if job["parts"] != question.parts:
                     raise errors.Conflict(
-                        "Not all parts were staged.", expectedPart=job["parts"] + 1
+                        "Not all parts were staged; stage the part that expectedPart names.",
+                        expectedPart=job["parts"] + 1,
                     )
                 failpoints.passed("jobs.claimed")
                 require_visible(await tx.row(PROJECT, project_id))
@@ -131,17 +146,17 @@ class Jobs:
                     for row in staged
                     for each in _OPERATIONS.validate_python(row["operations"])
                 ]
-                steps = read(operations, project_id, at=now_as_json())
+                steps = parse_operations(operations, project_id, at=now_as_json())
                 require_permitted(steps, question.may)
-                await carry_out(tx, steps, project_id, vouched=actor.vouched)
+                await apply_steps(tx, steps, project_id, vouched=actor.vouched)
                 failpoints.passed("jobs.appended")
                 await tx.connection.execute(SQL.end_job, project_id, job_id, "committed")
                 failpoints.passed("jobs.ended")
                 await tx.connection.execute(SQL.drop_staged, project_id, job_id)
                 failpoints.passed("jobs.dropped")
-            return await committed(tx, project_id, bundle_id)
+            return await committed_bundle(tx, project_id, bundle_id)
 
-        done = await self._store.command(cause, work)
+        done = await self._store.command(context, work)
         failpoints.passed("jobs.committed")
         return done
 
@@ -154,18 +169,20 @@ class Jobs:
             if job is None or job["user_id"] != actor.user_id:
                 return Done()
             if job["status"] == "committed":
-                raise errors.Conflict("The job was committed; undo its bundle.")
+                raise errors.Conflict(
+                    "The job is committed and cannot be abandoned; undo its bundle instead."
+                )
             await tx.connection.execute(SQL.end_job, project_id, job_id, "abandoned")
             await tx.connection.execute(SQL.drop_staged, project_id, job_id)
             return Done()
 
-        return await self._store.command(cause_of(actor, job_id), work)
+        return await self._store.command(context_of(actor, job_id), work)
 
     async def _bundle_of(self, job_id: UUID, actor: Actor) -> UUID:
         async def work(tx: Transaction) -> UUID:
             return (await _lock(tx, job_id, actor))["bundle_id"]
 
-        return await self._store.command(cause_of(actor, job_id), work)
+        return await self._store.command(context_of(actor, job_id), work)
 
 
 class JobExpiry:
@@ -191,7 +208,7 @@ class JobExpiry:
         await self._pool.execute(SQL.expire_staged)
         await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
         if (count := int(expired.rpartition(" ")[2])) > 0:
-            log.info("silent jobs abandoned", jobs=count)
+            log.info("inactive jobs abandoned", jobs=count)
 
 
 async def _lock(tx: Transaction, job_id: UUID, actor: Actor) -> Any:

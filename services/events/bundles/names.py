@@ -6,7 +6,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.contracts.events.bundles import DELETED, PLACE, BundleOperation, Target
 from libs.contracts.events.event import Event
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES
 
 NAME_CHARS_MAX = 60
@@ -31,42 +31,37 @@ _OPS = {
 }
 
 
-def called(row: Row) -> str | None:
+def display_name(row: Row) -> str | None:
     """Return what people call a thing."""
     return next((row[name] for name in NAMING if isinstance(row.get(name), str)), None)
 
 
-def subject(about: Aggregate, row: Row | None) -> str:
+def describe_aggregate(spec: AggregateSpec, row: Row | None) -> str:
     """Return a thing in words: "Chapter 3", or "Entity “Victor”" when it has no place."""
-    kind = about.kind.replace("_", " ").capitalize()
+    kind = spec.kind.replace("_", " ").capitalize()
     if row is None:
         return kind
-    if (
-        about.parent
-        and about.ordered
-        and row.get("index") is not None
-        and row["deleted_at"] is None
-    ):
+    if spec.parent and spec.ordered and row.get("index") is not None and row["deleted_at"] is None:
         return f"{kind} {row['index'] + 1}"
-    name = called(row)
+    name = display_name(row)
     if name is None:
         return kind
     short = name if len(name) <= NAME_CHARS_MAX else name[: NAME_CHARS_MAX - 1] + "…"
     return f"{kind} “{short}”"
 
 
-def operation(event: Event, row: Row | None) -> BundleOperation:
+def describe_operation(event: Event, row: Row | None) -> BundleOperation:
     """Return an event in words, with the old value and the new one."""
-    about = AGGREGATES[event.aggregate_type]
+    spec = AGGREGATES[event.aggregate_type]
     action = event.event_type.partition(".")[2]
     op = _OPS.get(action, "set")
     field, old, new = _change(op, action, event.data)
     words = to_words(field) if op == "set" and field else f"{op}d"
     return BundleOperation(
-        what=f"{subject(about, row)}: {words}",
+        what=f"{describe_aggregate(spec, row)}: {words}",
         op=op,
-        aggregate=Target(kind=about.kind, id=event.aggregate_id),
-        name=called(row) if row else None,
+        aggregate=Target(kind=spec.kind, id=event.aggregate_id),
+        name=display_name(row) if row else None,
         field=field,
         old_value=old,
         new_value=new,

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.events.model.order import Place, is_worn, place
+from services.events.model.order import Place, is_too_long, place_at
 from services.events.model.rank import between
 
 
-class Worn(Exception):
+class RankOverflow(Exception):
     """Ranks here have become too long: rank the siblings anew, then plan again."""
 
     def __init__(self, kind: str, parent_id: UUID) -> None:
@@ -78,15 +78,15 @@ class Siblings:
         low = self._entries[at - 1].rank if at else None
         high = self._entries[at].rank if at < len(self._entries) else None
         rank = between(low, high)
-        if is_worn(rank):
-            raise Worn(self._kind, self._parent_id)
+        if is_too_long(rank):
+            raise RankOverflow(self._kind, self._parent_id)
         return self._put(at, child_id, index, rank)
 
     def put_back(self, child_id: UUID, rank: str, index: int) -> Place:
         """Put a child at a rank that it had, or at an index when another one has that now."""
         entry = self._by_id.get(child_id)
         if entry and entry.rank == rank:
-            return place(self._parent_id, self.index_of(child_id), rank)
+            return place_at(self._parent_id, self.index_of(child_id), rank)
         self.leave(child_id)
         at = 0
         while at < len(self._entries) and self._entries[at].rank < rank:
@@ -121,4 +121,4 @@ class Siblings:
         self._entries.insert(at, entry)
         self._by_id[child_id] = entry
         self._living += 1
-        return place(self._parent_id, index, rank)
+        return place_at(self._parent_id, index, rank)

@@ -11,23 +11,23 @@ from libs import errors
 from libs.contracts.events.bundles import Bundle, ListBundles
 from libs.contracts.events.event import Event, Source
 from libs.postgres import load_queries
-from services.events.bundles.plan import Child, Held
+from services.events.bundles.plan import Child, PlanInput
 from services.events.bundles.steps import (
-    Create,
-    Delete,
-    Move,
-    Restore,
-    Set,
+    CreateStep,
+    DeleteStep,
+    MoveStep,
+    RestoreStep,
+    SetStep,
     Step,
-    names_in,
+    names_in_steps,
     references_of,
 )
-from services.events.integrity.chain import Stored, event_of, stored_of
-from services.events.integrity.log import since, sound
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
-from services.events.model.refusal import refused
-from services.events.store import Reader, Transaction, TryAgain, of_events
+from services.events.model.chain import LogRow, event_of, log_row_of
+from services.events.model.refusal import field_refusal
+from services.events.store import Reader, RetryTransaction, Transaction, events_from_rows
+from services.events.store.log import check_events, events_after
 
 SQL = load_queries("services.events.bundles")
 
@@ -37,20 +37,20 @@ _STORED = tuple(name for name in Bundle.model_fields if name not in ("id", "undo
 
 @cache
 def _filled(name: str, kind: str) -> str:
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     text: str = getattr(SQL, name)
-    living = "deleted_at IS NULL" if about.lasting else "true"
-    return text.format(table=about.table, parent=about.parent_column, living=living)
+    living = "deleted_at IS NULL" if spec.keeps_deleted else "true"
+    return text.format(table=spec.table, parent=spec.parent_column, living=living)
 
 
-async def hold(
+async def lock_for_plan(
     tx: Transaction,
     steps: Sequence[Step],
     project_id: UUID,
     *,
     members: frozenset[UUID] = frozenset(),
     session_id: UUID | None = None,
-) -> Held:
+) -> PlanInput:
     """Lock all that steps are about, and return it.
 
     Args:
@@ -67,8 +67,8 @@ async def hold(
     wanted = _targets(steps)
     parents = await _parents(tx, steps, project_id)
     for step in steps:
-        if isinstance(step, Create | Move) and step.parent_id:
-            wanted.setdefault(step.parent_id, AGGREGATES[str(step.about.parent)])
+        if isinstance(step, CreateStep | MoveStep) and step.parent_id:
+            wanted.setdefault(step.parent_id, AGGREGATES[str(step.spec.parent)])
     for child_id, parent_id in parents.items():
         wanted.setdefault(parent_id, AGGREGATES[str(wanted[child_id].parent)])
     rows, known = await tx.lock_all(wanted)
@@ -82,9 +82,9 @@ async def hold(
     }
     for child_id, parent_id in parents.items():
         if child_id in rows and rows[child_id]["parent_id"] != parent_id:
-            raise TryAgain
-    return Held(
-        rows=rows | (await tx.hold_all(others) if others else {}),
+            raise RetryTransaction
+    return PlanInput(
+        rows=rows | (await tx.lock_all_shared(others) if others else {}),
         known=known,
         children=await _children(tx, steps, parents, project_id),
         since=await _since(tx, steps, rows, project_id, session_id),
@@ -97,20 +97,23 @@ async def _called(tx: Transaction, steps: Iterable[Step]) -> dict[tuple[str, str
     """Return what lives of that which steps call by its name, by kind and name."""
     return {
         (kind, name): key
-        for kind, names in names_in(steps).items()
-        for name, key in (await tx.called(AGGREGATES[kind], sorted(names))).items()
+        for kind, names in names_in_steps(steps).items()
+        for name, key in (await tx.ids_by_name(AGGREGATES[kind], sorted(names))).items()
     }
 
 
-def _targets(steps: Iterable[Step]) -> dict[UUID, Aggregate]:
-    wanted: dict[UUID, Aggregate] = {}
+def _targets(steps: Iterable[Step]) -> dict[UUID, AggregateSpec]:
+    wanted: dict[UUID, AggregateSpec] = {}
     for number, step in enumerate(steps):
-        if wanted.setdefault(step.id, step.about) is not step.about:
-            raise refused(f"operations.{number}.aggregate.kind", "the id stands for another kind")
+        if wanted.setdefault(step.id, step.spec) is not step.spec:
+            raise field_refusal(
+                f"operations.{number}.aggregate.kind",
+                "the id belongs to an aggregate of another kind",
+            )
     return wanted
 
 
-def _hiding(wanted: Mapping[UUID, Aggregate], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
+def _hiding(wanted: Mapping[UUID, AggregateSpec], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
     """Return what may hide those that are hidden: a plan that restores it has to know the rest."""
     return {
         row[name]: wanted[key].references[name]
@@ -124,8 +127,12 @@ async def _parents(tx: Transaction, steps: Iterable[Step], project_id: UUID) -> 
     """Return under what everything hangs whose siblings count."""
     kinds: dict[str, set[UUID]] = {}
     for step in steps:
-        if isinstance(step, Move | Restore | Delete) and step.about.ordered and step.about.parent:
-            kinds.setdefault(step.about.kind, set()).add(step.id)
+        if (
+            isinstance(step, MoveStep | RestoreStep | DeleteStep)
+            and step.spec.ordered
+            and step.spec.parent
+        ):
+            kinds.setdefault(step.spec.kind, set()).add(step.id)
     found: dict[UUID, UUID] = {}
     for kind, ids in kinds.items():
         rows = await tx.connection.fetch(_filled("parents", kind), project_id, list(ids))
@@ -139,12 +146,12 @@ async def _children(
     """Return the children of every parent whose order may change."""
     kinds: dict[str, set[UUID]] = {}
     for step in steps:
-        if not step.about.ordered or not step.about.parent:
+        if not step.spec.ordered or not step.spec.parent:
             continue
-        above = kinds.setdefault(step.about.kind, set())
-        if isinstance(step, Create | Move) and step.parent_id:
+        above = kinds.setdefault(step.spec.kind, set())
+        if isinstance(step, CreateStep | MoveStep) and step.parent_id:
             above.add(step.parent_id)
-        if isinstance(step, Move) and step.id in parents:
+        if isinstance(step, MoveStep) and step.id in parents:
             above.add(parents[step.id])
     found: dict[tuple[str, UUID], list[Child]] = {}
     for kind, above in kinds.items():
@@ -165,29 +172,31 @@ async def _since(
     bases: dict[UUID, int] = {}
     for number, step in enumerate(steps):
         row = rows.get(step.id)
-        if not isinstance(step, Set | Delete) or step.base is None or row is None:
+        if not isinstance(step, SetStep | DeleteStep) or step.base is None or row is None:
             continue
         if step.base > row["version"]:
-            raise refused(f"operations.{number}.baseVersion", "is not a version of this")
+            raise field_refusal(
+                f"operations.{number}.baseVersion", "is not a version of this aggregate"
+            )
         if step.base < row["version"]:
             bases[step.id] = min(step.base, bases.get(step.id, step.base))
     if not bases:
         return {}
-    found = await since(tx.connection, project_id, bases)
+    found = await events_after(tx.connection, project_id, bases)
     return {
         key: [event_of(each) for each in events if not _is_of(each, session_id)]
         for key, events in found.items()
     }
 
 
-def _is_of(event: Stored, session_id: UUID | None) -> bool:
+def _is_of(event: LogRow, session_id: UUID | None) -> bool:
     """Return whether a sync session made an event; a request may name any cause."""
     return event.source == Source.SYNC.value and event.causation_id == session_id
 
 
 async def _sound(reader: Reader, events: Sequence[Event]) -> list[Event]:
     """Return those of *events* that continue their chains; their aggregates must be held."""
-    found = await sound(reader.connection, [stored_of(event) for event in events])
+    found = await check_events(reader.connection, [log_row_of(event) for event in events])
     return [event_of(each) for each in found.events]
 
 
@@ -223,7 +232,7 @@ async def project_of(reader: Reader, bundle_id: UUID) -> UUID | None:
     return await reader.connection.fetchval(SQL.project_of, bundle_id)
 
 
-async def page(
+async def list_bundles(
     reader: Reader,
     project_id: UUID,
     question: ListBundles,
@@ -290,7 +299,7 @@ async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
             bundle.created_at - _DAY,
             bundle.created_at + _DAY,
         )
-    events = of_events(found)
+    events = events_from_rows(found)
     if len(events) < bundle.operations:
         # What was lost is in no row, and stays so when a person has brought it back.
         known = {(event.aggregate_id, event.version) for event in events}
@@ -311,7 +320,7 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
     trusted = [each for each in await _sound(reader, events) if each.bundle_id == bundle.id]
     if len(trusted) < bundle.operations:
         raise errors.Conflict(
-            "An event of this bundle is damaged or lost; an operator must decide."
+            "An event of this bundle is damaged or lost; an operator must decide about it first."
         )
     return trusted
 

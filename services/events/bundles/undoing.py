@@ -16,19 +16,24 @@ from libs.contracts.events.bundles import (
     Undo,
 )
 from services.events.bundles import store as bundle_store
-from services.events.bundles.commit import bundle_metadata, committed, explained, take_back
-from services.events.bundles.conflicts import refusal
+from services.events.bundles.commit import (
+    apply_reversal,
+    bundle_metadata,
+    committed_bundle,
+    explain_conflicts,
+)
+from services.events.bundles.conflicts import conflict_error
 from services.events.bundles.handlers import require_bundle
 from services.events.bundles.inverse import Direction, Inverse, effects_of
 from services.events.bundles.steps import require_permitted
-from services.events.handlers.action import cause_of, claim_of, require_visible
+from services.events.common.commands import claim_of, context_of, require_visible
 from services.events.model.aggregates import PROJECT
-from services.events.store import SQL, Reader, Store, Transaction
+from services.events.store import Reader, Store, Transaction
 
 _VERBS = {"undo": "Undo", "apply": "Apply"}
 
 
-class Undoing:
+class UndoHandlers:
     """Answers that take bundles back, or do them again."""
 
     def __init__(self, store: Store) -> None:
@@ -50,7 +55,7 @@ class Undoing:
         async def work(reader: Reader) -> Bundle:
             # A retry finds the bundle no longer undone, but what it took back itself, also when
             # that left nothing to change.
-            known = await reader.connection.fetchrow(SQL.claimed, question.command_id)
+            known = await reader.recorded_command(question.command_id)
             if known:
                 target_id: UUID = known["target_id"]
                 found = await bundle_store.bundles_by_id(reader, project_id, [target_id])
@@ -58,7 +63,7 @@ class Undoing:
                     return found[target_id]
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             if bundle.undone_by is None:
-                raise errors.Conflict("This bundle is not undone.")
+                raise errors.Conflict("This bundle is not undone, so there is nothing to redo.")
             return await require_bundle(reader, project_id, bundle.undone_by)
 
         try:
@@ -100,10 +105,10 @@ class Undoing:
         claim = claim_of(question, command_id, question.bundle_id, project_id=project_id)
 
         async def work(reader: Reader) -> Committed:
-            known = await reader.connection.fetchrow(SQL.claimed, command_id)
+            known = await reader.recorded_command(command_id)
             if not known or (known["user_id"], known["digest"]) != (actor.user_id, claim.digest):
                 raise errors.NotFound
-            return await committed(reader, project_id, command_id)
+            return await committed_bundle(reader, project_id, command_id)
 
         return await self._store.read(work, project_id=project_id)
 
@@ -132,7 +137,7 @@ class Undoing:
         """Make the bundle that takes *bundle* back, or part of it, or does part of it again."""
         project_id, command_id = actor.scope(), question.command_id
         made = BundleType.MERGE_RESOLUTION if question.resolutions else BundleType.USER_EDIT
-        cause = cause_of(
+        context = context_of(
             actor,
             command_id,
             causation_id=bundle.id,
@@ -145,7 +150,7 @@ class Undoing:
                 require_visible(await tx.row(PROJECT, project_id))
                 touched = effects_of(await bundle_store.whole_bundle(tx, bundle))
                 # Held before asking, so that two who undo at once do not both find it undone.
-                rows, _ = await tx.lock_all({each.id: each.about for each in touched})
+                rows, _ = await tx.lock_all({each.id: each.spec for each in touched})
                 if reverses:
                     await _require_not_undone(tx, bundle)
                 inverse = Inverse(
@@ -155,15 +160,15 @@ class Undoing:
                     only=only,
                     resolutions=question.resolutions,
                 )
-                if inverse.clashes:
-                    shown = await explained(tx, inverse.clashes, rows, project_id)
-                    raise refusal(inverse.clashes, shown)
+                if inverse.conflicts:
+                    shown = await explain_conflicts(tx, inverse.conflicts, rows, project_id)
+                    raise conflict_error(inverse.conflicts, shown)
                 own = {key for key, row in rows.items() if row.get("deleted_by") == actor.user_id}
                 require_permitted(inverse.steps, question.may, frozenset(own))
-                await take_back(tx, inverse.steps, project_id, vouched=actor.vouched)
-            return await committed(tx, project_id, command_id)
+                await apply_reversal(tx, inverse.steps, project_id, vouched=actor.vouched)
+            return await committed_bundle(tx, project_id, command_id)
 
-        return await self._store.command(cause, work)
+        return await self._store.command(context, work)
 
 
 async def _require_not_undone(tx: Transaction, bundle: Bundle) -> None:
@@ -174,7 +179,10 @@ async def _require_not_undone(tx: Transaction, bundle: Bundle) -> None:
     """
     undone = await bundle_store.undone_by(tx, bundle.project_id, [bundle.id])
     if by := undone.get(bundle.id):
-        raise errors.Conflict("This bundle is undone already.", undoneBy=str(by))
+        raise errors.Conflict(
+            "This bundle is already undone; undoneBy names the bundle that did it.",
+            undoneBy=str(by),
+        )
 
 
 def _label(question: Undo, bundle: Bundle, verb: str) -> str:

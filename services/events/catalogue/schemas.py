@@ -20,24 +20,24 @@ def announcement() -> Schema:
     return inlined(Announcement.model_json_schema(by_alias=True, mode="serialization"))
 
 
-def message(about: EventType) -> Schema:
+def message(spec: EventType) -> Schema:
     """Return the schema of a message that announces an event of a type."""
     shared = announcement()
     event = shared["properties"]["event"]
     properties = event["properties"] | {
-        "aggregateType": {"const": about.aggregate},
-        "eventType": {"const": about.name},
-        "data": about.data,
+        "aggregateType": {"const": spec.aggregate},
+        "eventType": {"const": spec.name},
+        "data": spec.data,
     }
-    marks: Schema = {"deprecated": True} if about.historic else {}
+    marks: Schema = {"deprecated": True} if spec.historic else {}
     return shared | {
-        "description": about.description,
+        "description": spec.description,
         **marks,
         "properties": shared["properties"] | {"event": event | {"properties": properties}},
     }
 
 
-def document(about: EventType) -> Schema:
+def document(spec: EventType) -> Schema:
     """Return the same as a document of its own."""
-    head = {"$schema": DRAFT, "$id": BASE + file_name(about.name), "title": about.name}
-    return head | message(about)
+    head = {"$schema": DRAFT, "$id": BASE + file_name(spec.name), "title": spec.name}
+    return head | message(spec)

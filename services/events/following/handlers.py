@@ -3,21 +3,20 @@
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events.following import PAGE_EVENTS_MAX, Follow, Followed
-from libs.postgres import load_queries
-from services.events.handlers.action import require_visible
+from services.events.common.commands import require_visible
+from services.events.following.store import SQL
 from services.events.model.aggregates import PROJECT
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
-from services.events.sync.pull import announcements_of, cut
-
-SQL = load_queries("services.events.following")
+from services.events.sync.pull import announcements_of, cut_page
 
 _GONE = (
-    "The log has no such position, or no longer: load what you show anew, and follow from now on."
+    "The log does not have this position, or no longer. Load the current state and follow from now"
+    " on."
 )
 
 
-class Following:
+class FeedHandlers:
     """Reads the log for followers."""
 
     def __init__(self, store: Store) -> None:
@@ -46,7 +45,7 @@ class Following:
                 SQL.page, project_id, after, upto, PAGE_EVENTS_MAX + 1
             )
             page, more = rows[:PAGE_EVENTS_MAX], len(rows) > PAGE_EVENTS_MAX
-            items, end = cut(await announcements_of(reader, project_id, page))
+            items, end = cut_page(await announcements_of(reader, project_id, page))
             if await forgotten_after(reader.connection, project_id, after) is not None:
                 raise errors.Gone(_GONE)
             return Followed(

@@ -5,6 +5,6 @@ what failed it, `verifier` looks for it all the time, `announcing` keeps it from
 `operations` answers an operator. Whoever else hands out events passes them through `screened`.
 """
 
-from services.events.integrity.quarantine import screened
+from services.events.integrity.quarantine import drop_corrupt_events
 
-__all__ = ["screened"]
+__all__ = ["drop_corrupt_events"]

@@ -9,9 +9,10 @@ from prometheus_client import Counter, Gauge
 
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.integrity.chain import Finding, Head
-from services.events.integrity.log import SQL, heads, read
-from services.events.integrity.quarantine import open_now, set_aside
+from services.events.integrity.quarantine import open_now, quarantine_findings
+from services.events.integrity.store import SQL
+from services.events.model.chain import AggregateHead, ChainFinding
+from services.events.store.log import count_lost_heads, read_chains, read_heads
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ _lost_heads = Gauge(
 )
 
 
-class Verifier:
+class ChainVerifier:
     """Verifies the log on a budget; any number may run, one at a time works."""
 
     def __init__(
@@ -63,8 +64,8 @@ class Verifier:
         The place is kept in the database and locked meanwhile, so that replicas take turns and a
         killed one is continued by the next.
         """
-        findings: list[Finding] = []
-        covered, lost, page = 0, 0, list[Head]()
+        findings: list[ChainFinding] = []
+        covered, lost, page = 0, 0, list[AggregateHead]()
         # One moment for the mark and for what is read: the mark is locked, so this never collides.
         async with (
             self._pool.acquire() as connection,
@@ -75,22 +76,22 @@ class Verifier:
                 await self._measure(connection)
                 return False
             after = (mark["project_id"], mark["aggregate_id"]) if mark["project_id"] else None
-            page = await heads(connection, after, events=PAGE_EVENTS)
-            async for piece in read(connection, page):
+            page = await read_heads(connection, after, events=PAGE_EVENTS)
+            async for piece in read_chains(connection, page):
                 covered += len(piece.events)
                 findings.extend(piece.findings)
             if page:
                 last = page[-1]
                 await connection.execute(SQL.move_verifier_mark, last.project_id, last.aggregate_id)
             else:
-                lost = await connection.fetchval(SQL.lost_heads, None)
+                lost = await count_lost_heads(connection)
                 await connection.execute(SQL.finish_verifier_round)
         if not page:
             _lost_heads.set(lost)
         if lost:
-            log.error("ends of chains are lost", aggregates=lost)
+            log.error("the ends of some chains are lost", aggregates=lost)
         _verified.inc(covered)
-        await set_aside(self._pool, findings, found_by="verifier")
+        await quarantine_findings(self._pool, findings, found_by="verifier")
         await self._measure(self._pool)
         return bool(page)
 

@@ -1,8 +1,6 @@
 """Orders to purge: from a person, from an operator, and from retention."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,30 +11,20 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import lifecycle as c
 from libs.contracts.events.event import Source
 from libs.contracts.ids import new_id
-from libs.postgres import Connection, Pool, load_queries
-from services.events.handlers.action import cause_of, require_project, require_version
-from services.events.model.aggregate import Aggregate
+from libs.postgres import Pool
+from services.events.common.commands import context_of, require_project, require_version
+from services.events.lifecycle.store import SQL, add_tombstones, purge_statement
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import Cause
+from services.events.model.log import CommandContext
 from services.events.store import Store, Transaction
-from services.events.store.statements import order_of
 
 log = structlog.get_logger(__name__)
 
-SQL = load_queries("services.events.lifecycle")
-
-LASTING = tuple(about for about in AGGREGATES.values() if about.lasting)
+LASTING = tuple(spec for spec in AGGREGATES.values() if spec.keeps_deleted)
 """What is deleted softly, and so can be purged."""
 
 
-@cache
-def filled(name: str, kind: str, column: str = "") -> str:
-    """Return a statement about one kind."""
-    text: str = getattr(SQL, name)
-    return text.format(table=AGGREGATES[kind].table, column=column)
-
-
-class Orders:
+class PurgeOrders:
     """Answers about purges. Whether the actor may is the gateway's to say."""
 
     def __init__(self, store: Store, pool: Pool) -> None:
@@ -53,31 +41,31 @@ class Orders:
             errors.PreconditionFailed: It is at another version.
             errors.ProjectArchived: Its project can only be read.
         """
-        about, project_id = AGGREGATES[question.kind], actor.scope()
-        require_project(about, question.id, project_id)
-        if not about.lasting:
+        spec, project_id = AGGREGATES[question.kind], actor.scope()
+        require_project(spec, question.id, project_id)
+        if not spec.keeps_deleted:
             raise errors.Invalid(
-                f"A {about.kind} that is removed is gone; there is nothing to purge."
+                f"A {spec.kind} is removed for good at once; there is nothing to purge."
             )
 
         async def work(tx: Transaction) -> c.PurgeProgress:
             found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             if found is None or found["state"] == "failed":
-                row = await tx.lock(about, question.id)
+                row = await tx.lock(spec, question.id)
                 if row is None:
                     raise errors.NotFound
                 if row["deleted_at"] is None:
-                    raise errors.Conflict("Delete it first; only what is deleted can be purged.")
+                    raise errors.Conflict("Only deleted things can be purged; delete it first.")
                 require_version(row, question.expected_version)
                 project = await tx.row(PROJECT, project_id)
-                if project and project["archived_at"] is not None and about is not PROJECT:
+                if project and project["archived_at"] is not None and spec is not PROJECT:
                     raise errors.ProjectArchived
-                due = _due(project_id, about.kind, row)
+                due = _due(project_id, spec.kind, row)
                 await _order(tx, due, c.PurgeReason.ASKED, actor.user_id)
                 found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             return progress(found)
 
-        return await self._store.command(cause_of(actor, question.command_id), work)
+        return await self._store.command(context_of(actor, question.command_id), work)
 
     async def read(self, question: c.ReadPurge, actor: Actor) -> c.PurgeProgress:
         """Tell the person who ordered a purge how far it is.
@@ -113,30 +101,30 @@ class Orders:
     ) -> list[c.DueThing]:
         """Return what was deleted before *moment*, the longest deleted first."""
         found: list[c.DueThing] = []
-        for about in LASTING:
-            query = SQL.due_projects if about is PROJECT else filled("due", about.kind)
+        for spec in LASTING:
+            query = SQL.due_projects if spec is PROJECT else purge_statement("due", spec.kind)
             rows = await self._pool.fetch(query, moment, project_id, limit)
-            found += [_due(row["project_id"], about.kind, row) for row in rows]
+            found += [_due(row["project_id"], spec.kind, row) for row in rows]
         return sorted(found, key=lambda each: (each.deleted_at, each.id))[:limit]
 
     async def order(self, due: c.DueThing, reason: c.PurgeReason, by: UUID) -> bool:
         """Order the purge of something; False when it is no longer deleted."""
-        about = AGGREGATES[due.kind]
+        spec = AGGREGATES[due.kind]
 
         async def work(tx: Transaction) -> bool:
-            row = await tx.lock(about, due.id)
+            row = await tx.lock(spec, due.id)
             if row is None or row["deleted_at"] is None or row["deleted_at"] > due.deleted_at:
                 return False
             await _order(tx, due, reason, by)
             return True
 
-        return await self._store.command(system_cause(due.project_id, by), work)
+        return await self._store.command(system_context(due.project_id, by), work)
 
 
-def system_cause(project_id: UUID, user_id: UUID, purge_id: UUID | None = None) -> Cause:
+def system_context(project_id: UUID, user_id: UUID, purge_id: UUID | None = None) -> CommandContext:
     """Return what the events of a step of a purge have in common."""
     bundle_id = new_id()
-    return Cause(
+    return CommandContext(
         project_id=project_id,
         user_id=user_id,
         bundle_id=bundle_id,
@@ -164,7 +152,7 @@ async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UU
     )
     if purge_id is None:  # it is on its way already
         return
-    await lay(tx.connection, purge_id, due.project_id, {due.id: AGGREGATES[due.kind]})
+    await add_tombstones(tx.connection, purge_id, due.project_id, {due.id: AGGREGATES[due.kind]})
     log.info(
         "purge ordered",
         purge_id=str(purge_id),
@@ -173,20 +161,6 @@ async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UU
         target_id=str(due.id),
         reason=reason.value,
         requested_by=str(by),
-    )
-
-
-async def lay(
-    connection: Connection, purge_id: UUID, project_id: UUID, things: Mapping[UUID, Aggregate]
-) -> None:
-    """Take some aggregates into a purge; they cannot come back."""
-    await connection.execute(
-        SQL.lay,
-        purge_id,
-        project_id,
-        list(things),
-        [about.kind for about in things.values()],
-        [order_of(about) for about in things.values()],
     )
 
 

@@ -20,16 +20,22 @@ from libs import errors
 from libs.contracts.events.lifecycle import PurgeReason, PurgeState
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.lifecycle.below import all_below, directly_below, mentioning, names_that_end
-from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
+from services.events.lifecycle.dependents import (
+    all_dependents,
+    direct_dependents,
+    names_without_owner,
+    referrers_of,
+)
+from services.events.lifecycle.orders import PurgeOrders, system_context
+from services.events.lifecycle.store import SQL, add_tombstones, purge_statement
 from services.events.model.actions import PURGED
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import Draft
+from services.events.model.log import PendingEvent
 from services.events.model.merge import field_changes
 from services.events.store import Store, Transaction
-from services.events.store.guard import close
-from services.events.store.statements import order_of
+from services.events.store.guard import lock_project
+from services.events.store.statements import kind_order
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +77,7 @@ class Purger:
         self._pool = pool
         self._store = store
         self._kept_days = deleted_kept_days
-        self._orders = Orders(store, pool)
+        self._orders = PurgeOrders(store, pool)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -108,7 +114,7 @@ class Purger:
         purge = await self._pool.fetchrow(SQL.next)
         if purge is None:
             return False
-        cause = system_cause(purge["project_id"], purge["requested_by"], purge["purge_id"])
+        context = system_context(purge["project_id"], purge["requested_by"], purge["purge_id"])
 
         async def work(tx: Transaction) -> bool:
             if not await tx.connection.fetchval(SQL.lock):
@@ -120,7 +126,7 @@ class Purger:
             return True
 
         try:
-            return await self._store.command(cause, work)
+            return await self._store.command(context, work)
         except errors.Unavailable:
             raise
         except (errors.AppError, asyncpg.PostgresError, ValueError, KeyError) as error:
@@ -141,21 +147,21 @@ class Purger:
     async def _gather(self, tx: Transaction, purge: asyncpg.Record) -> None:
         """Find all that goes. What comes below it meanwhile is met when it is buried."""
         purge_id, project_id = purge["purge_id"], purge["project_id"]
-        about = AGGREGATES[purge["kind"]]
-        if about is PROJECT:
+        spec = AGGREGATES[purge["kind"]]
+        if spec is PROJECT:
             await tx.lock(PROJECT, project_id)
-            await close(tx.connection, project_id)
+            await lock_project(tx.connection, project_id)
             kinds = list(AGGREGATES.values())
             await tx.connection.execute(
                 SQL.lay_project,
                 purge_id,
                 project_id,
                 [kind.kind for kind in kinds],
-                [order_of(kind) for kind in kinds],
+                [kind_order(kind) for kind in kinds],
             )
         else:
-            found = await all_below(tx.connection, project_id, about, purge["target_id"])
-            await lay(tx.connection, purge_id, project_id, found)
+            found = await all_dependents(tx.connection, project_id, spec, purge["target_id"])
+            await add_tombstones(tx.connection, purge_id, project_id, found)
         await tx.connection.execute(SQL.advance, purge_id, PurgeState.BURYING.value)
 
     async def _bury(self, tx: Transaction, purge: asyncpg.Record) -> None:
@@ -165,41 +171,41 @@ class Purger:
         if not rows:
             await connection.execute(SQL.advance, purge_id, PurgeState.ERASING.value)
             return
-        about, ids = AGGREGATES[rows[0]["kind"]], [row["aggregate_id"] for row in rows]
-        drafts = await self._burial(tx, purge["project_id"], about, ids)
-        if isinstance(drafts, dict):
-            await lay(connection, purge_id, purge["project_id"], drafts)
+        spec, ids = AGGREGATES[rows[0]["kind"]], [row["aggregate_id"] for row in rows]
+        pending_events = await self._burial(tx, purge["project_id"], spec, ids)
+        if isinstance(pending_events, dict):
+            await add_tombstones(connection, purge_id, purge["project_id"], pending_events)
             await connection.execute(SQL.count_things, purge_id)
             return
-        await tx.record(drafts)
+        await tx.record(pending_events)
         await connection.execute(SQL.buried, ids)
         await connection.execute(SQL.count_buried, purge_id, len(ids))
-        _buried.labels(about.kind).inc(len(ids))
+        _buried.labels(spec.kind).inc(len(ids))
 
     async def _burial(
-        self, tx: Transaction, project_id: UUID, about: Aggregate, ids: Sequence[UUID]
-    ) -> list[Draft] | dict[UUID, Aggregate]:
+        self, tx: Transaction, project_id: UUID, spec: AggregateSpec, ids: Sequence[UUID]
+    ) -> list[PendingEvent] | dict[UUID, AggregateSpec]:
         """Return what happens to things and to what names them; or what has to go before them."""
-        called = await names_that_end(tx.connection, project_id, about.kind, ids)
-        named_by = await mentioning(tx.connection, project_id, about.kind, ids, called)
-        wanted = dict.fromkeys(ids, about) | {key: kind for key, (kind, _) in named_by.items()}
+        called = await names_without_owner(tx.connection, project_id, spec.kind, ids)
+        named_by = await referrers_of(tx.connection, project_id, spec.kind, ids, called)
+        wanted = dict.fromkeys(ids, spec) | {key: kind for key, (kind, _) in named_by.items()}
         held, _ = await tx.lock_all(wanted)
         # An insert below one of these that is under way ends before this, and is seen after it.
-        await tx.connection.execute(filled("hold_rows", about.kind), ids)
-        late = await directly_below(tx.connection, project_id, about.kind, ids)
+        await tx.connection.execute(purge_statement("hold_rows", spec.kind), ids)
+        late = await direct_dependents(tx.connection, project_id, spec.kind, ids)
         if late:
             return late
-        drafts: list[Draft] = []
+        pending_events: list[PendingEvent] = []
         for key, (kind, names) in named_by.items():
             row = held.get(key)
             if row is not None:
                 cleared = {name: None for name in names if row[name] in {*ids, *called}}
-                drafts += field_changes(kind, key, row, cleared)
+                pending_events += field_changes(kind, key, row, cleared)
         for key in ids:
             head = tx.head_of(key)
             data = {"events": head.version, "checksum": head.checksum}
-            drafts.append(Draft(about, key, PURGED, data))
-        return drafts
+            pending_events.append(PendingEvent(spec, key, PURGED, data))
+        return pending_events
 
     async def _erase(self, tx: Transaction, purge: asyncpg.Record) -> None:
         """Remove from the log what came before the last event of some of them."""

@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.events.resources import Resource
 from libs.contracts.wire import Wire, camel
-from services.events.model.deed import Deed
+from services.events.model.custom_event import CustomEvent
 from services.events.model.listing import Listing
 from services.events.model.part import Part
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 
 type Row = dict[str, Any]
 """A row of a projection: ids are UUID, times datetime, all else is JSON."""
@@ -32,7 +32,7 @@ def _nothing_follows(_: Mapping[str, Any], wanted: Mapping[str, Any], __: str) -
 
 
 @dataclass(frozen=True, slots=True)
-class Rising:
+class MonotonicField:
     """How a field may change whose level never falls.
 
     Args:
@@ -45,7 +45,7 @@ class Rising:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NameReference:
     """What a field names: something of a kind, by its name, or one of the names that are built in.
 
     A kind whose things are named keeps the name of a thing as it is, and no two that live in a
@@ -57,7 +57,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Aggregate:
+class AggregateSpec:
     """One kind of aggregate.
 
     Args:
@@ -97,15 +97,15 @@ class Aggregate:
     ordered: bool = True
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
     references: Mapping[str, str] = field(default_factory=dict[str, str])
-    named: Mapping[str, "Named"] = field(default_factory=dict[str, "Named"])
+    named: Mapping[str, "NameReference"] = field(default_factory=dict[str, "NameReference"])
     hidden_with: tuple[str, ...] = ()
     times: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
-    lasting: bool = True
+    keeps_deleted: bool = True
     archivable: bool = False
-    of_access: bool = False
-    rising: Mapping[str, "Rising"] = field(default_factory=dict[str, "Rising"])
-    deeds: Mapping[str, Deed] = field(default_factory=dict[str, Deed])
+    grants_access: bool = False
+    monotonic: Mapping[str, "MonotonicField"] = field(default_factory=dict[str, "MonotonicField"])
+    custom_events: Mapping[str, CustomEvent] = field(default_factory=dict[str, CustomEvent])
     historic: frozenset[str] = frozenset()
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
     listing: Listing = field(default_factory=Listing)
@@ -127,7 +127,9 @@ class Aggregate:
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
-        guarded = frozenset(name for deed in self.deeds.values() for name in deed.fields.values())
+        guarded = frozenset(
+            name for deed in self.custom_events.values() for name in deed.fields.values()
+        )
         object.__setattr__(self, "guarded", guarded)
         components = tuple(part for part in self.parts if part.table)
         object.__setattr__(self, "components", components)
@@ -148,7 +150,7 @@ class Aggregate:
         above = {"project_id": None} if self.kind != "project" else {}
         if self.parent_column:
             above[self.parent_column] = None
-        deletion = _DELETION if self.lasting else ()
+        deletion = _DELETION if self.keeps_deleted else ()
         archival = _ARCHIVAL if self.archivable else ()
         elsewhere = {name for part in self.components for name in part.columns.values()}
         own = (name for name in self.fields if name not in elsewhere)
@@ -186,7 +188,7 @@ class Aggregate:
             errors.Invalid: A field is unknown or wrong, or may not be changed.
         """
         if self.patch is None:
-            raise errors.Invalid(f"A {self.kind} has no fields to change.")
+            raise errors.Invalid(f"A {self.kind} has no fields that can be changed.")
         sent = _validated(self.patch, given).model_dump(mode="json", exclude_unset=True)
         for part in self.parts:
             if part.name in sent:
@@ -221,7 +223,7 @@ class Aggregate:
             if not part.belongs_to(row) and any(
                 row[name] is not None for name in part.columns.values()
             ):
-                raise refused(part.name, f"a {row[part.by]} has none")
+                raise field_refusal(part.name, f"a {row[part.by]} does not have this component")
 
     def born(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return fields as `created` and `removed` events hold them, without absent components."""

@@ -5,20 +5,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 
 _IDS = frozenset({"id", "project_id", "created_by", "updated_by", "deleted_by", "archived_by"})
 _TIMES = frozenset({"created_at", "updated_at", "deleted_at", "archived_at"})
 
 
-def kept(row: Row) -> dict[str, Any]:
+def row_to_json(row: Row) -> dict[str, Any]:
     """Return a row as JSON, all of it."""
     return {name: _plain(value) for name, value in row.items()}
 
 
-def row_of(about: Aggregate, said: Mapping[str, Any]) -> Row:
+def row_from_json(spec: AggregateSpec, said: Mapping[str, Any]) -> Row:
     """Return what `kept` made of a row as that row."""
-    return {name: _value(about, name, value) for name, value in said.items()}
+    return {name: _value(spec, name, value) for name, value in said.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -27,9 +27,9 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _value(about: Aggregate, name: str, value: Any) -> Any:
+def _value(spec: AggregateSpec, name: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in _IDS or name == about.parent_column:
+    if name in _IDS or name == spec.parent_column:
         return UUID(value)
-    return datetime.fromisoformat(value) if name in _TIMES else about.value(name, value)
+    return datetime.fromisoformat(value) if name in _TIMES else spec.value(name, value)

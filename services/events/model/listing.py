@@ -14,7 +14,7 @@ type Test = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ListFilter:
     """What one member of a filter asks: a test, and the column that it is put to."""
 
     test: Test
@@ -22,7 +22,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SortKey:
     """What a list can be sorted by; where it is null a row comes last."""
 
     column: str
@@ -41,8 +41,8 @@ class Listing:
     """
 
     model: type[Wire] = Wire
-    filters: Mapping[str, Filter] = field(default_factory=dict[str, Filter])
-    keys: Mapping[str, Key] = field(default_factory=dict[str, Key])
+    filters: Mapping[str, ListFilter] = field(default_factory=dict[str, ListFilter])
+    keys: Mapping[str, SortKey] = field(default_factory=dict[str, SortKey])
     view: str | None = None
 
     @property
@@ -51,11 +51,11 @@ class Listing:
         return next(iter(self.keys), "")
 
 
-CREATED = {"createdAt": Key("created_at", "timestamptz")}
-DATED = {**CREATED, "updatedAt": Key("updated_at", "timestamptz")}
-NAMED = {**DATED, "name": Key("name_key", "text")}
+CREATED = {"createdAt": SortKey("created_at", "timestamptz")}
+DATED = {**CREATED, "updatedAt": SortKey("updated_at", "timestamptz")}
+NAMED = {**DATED, "name": SortKey("name_key", "text")}
 BY_NAME = {
-    "name": Filter("ignoring_case", "name_key"),
-    "name_prefix": Filter("prefix", "name_key"),
-    "name_contains": Filter("contains", "name"),
+    "name": ListFilter("ignoring_case", "name_key"),
+    "name_prefix": ListFilter("prefix", "name_key"),
+    "name_contains": ListFilter("contains", "name"),
 }

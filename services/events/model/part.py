@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libs.contracts.wire import Wire
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Part:
         """
         if not self.belongs_to(beside):
             if sent is not None:
-                raise refused(self.name, f"a {beside[self.by]} has none")
+                raise field_refusal(self.name, f"a {beside[self.by]} does not have this component")
             return self.absent
         if sent is None:
             return self.defaults if self.table else self.absent

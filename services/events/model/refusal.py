@@ -3,6 +3,6 @@
 from libs import errors
 
 
-def refused(field: str, detail: str) -> errors.Invalid:
+def field_refusal(field: str, detail: str) -> errors.Invalid:
     """Return the refusal of a request because of one of its fields."""
     return errors.Invalid(f"{field}: {detail}", errors=[{"field": field, "detail": detail}])

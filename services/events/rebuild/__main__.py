@@ -18,18 +18,19 @@ import uvloop
 from libs.postgres import Connection, Pool, connect
 from libs.postgres.pool import UNREACHABLE
 from libs.process import settled
-from services.events.integrity.log import SQL as LOG
 from services.events.rebuild import tables
-from services.events.rebuild.proof import contrast, note_differences
-from services.events.rebuild.replay import Folded, catch_up, fold_bundles, replay
+from services.events.rebuild.proof import compare_rows, note_differences
+from services.events.rebuild.replay import ReplayReport, catch_up, fold_bundles, replay
+from services.events.rebuild.store import SQL, rebuild_statement
 from services.events.rebuild.swap import NotSwapped, swap
+from services.events.store.log import count_lost_heads, log_size
 
 STATEMENT_S_MAX = 3600.0
 LOCK_TRIES = 20
 LOCK_PAUSE_S = 0.25
 
 
-class Refused(Exception):
+class RebuildRefused(Exception):
     """It was not done; the message says why."""
 
 
@@ -43,21 +44,21 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
     schema = tables.require_schema(into or "shadow")
     async with pool.acquire() as connection:
         if not await _lock(connection):
-            raise Refused("another rebuild is running")
+            raise RebuildRefused("another rebuild is running")
         try:
             return await _rebuild(pool, connection, schema, do_swap=do_swap, force=force)
         finally:
             # Else the lock ended with its session.
             if not connection.is_closed():
                 if into is None:
-                    await connection.execute(tables.filled("drop_schema", schema))
-                await connection.execute(tables.SQL.unlock)
+                    await connection.execute(rebuild_statement("drop_schema", schema))
+                await connection.execute(SQL.unlock)
 
 
 async def _lock(connection: Connection) -> bool:
     """Take the lock of rebuilds; false when another one keeps it."""
     for _ in range(LOCK_TRIES):
-        if await connection.fetchval(tables.SQL.lock):
+        if await connection.fetchval(SQL.lock):
             return True
         # One that was killed keeps it until PostgreSQL notices.
         await asyncio.sleep(LOCK_PAUSE_S)
@@ -67,28 +68,27 @@ async def _lock(connection: Connection) -> bool:
 async def _rebuild(
     pool: Pool, connection: Connection, schema: str, *, do_swap: bool, force: bool
 ) -> dict[str, Any]:
-    lost = await connection.fetchval(LOG.lost_heads, None)
+    lost = await count_lost_heads(connection)
     if lost and do_swap:
         # Else their events would count for nothing, and their rows for something else's.
-        await connection.execute(tables.SQL.remake_heads)
-    size = await connection.fetchrow(LOG.size, None)
-    assert size is not None
+        await connection.execute(SQL.remake_heads)
+    _, events = await log_size(connection)
     started = time.perf_counter()
-    await tables.make(connection, schema)
+    await tables.make_tables(connection, schema)
     folded = await replay(
-        pool, connection, schema, lambda done: _say(step="replay", done=done, all=size["events"])
+        pool, connection, schema, lambda done: _say(step="replay", done=done, all=events)
     )
     replayed_s = time.perf_counter() - started
     _say(step="prove", done=0, all=1)
     await tables.make_keys(connection, schema)
     if do_swap:
-        await connection.execute(tables.SQL.keep_past)
+        await connection.execute(SQL.keep_past)
     try:
         async with connection.transaction(isolation="repeatable_read"):
             changed, later = await catch_up(connection, schema)
             await fold_bundles(connection, schema)
             differences = await note_differences(connection, schema)
-            shown = await contrast(connection, schema)
+            shown = await compare_rows(connection, schema)
         _say(step="prove", done=1, all=1)
         flaws = _flaws(folded) + _flaws(later)
         answer: dict[str, Any] = {
@@ -107,7 +107,7 @@ async def _rebuild(
         if not do_swap:
             return answer
         if flaws and not force:
-            raise Refused(
+            raise RebuildRefused(
                 f"{len(flaws)} events are flawed and were left out; decide about them first "
                 "(scriptorium events quarantine list), or swap with --force"
             )
@@ -123,10 +123,10 @@ async def _rebuild(
         return answer
     finally:
         if do_swap and not connection.is_closed():
-            await connection.execute(tables.SQL.release_past)
+            await connection.execute(SQL.release_past)
 
 
-def _flaws(folded: Folded) -> list[dict[str, Any]]:
+def _flaws(folded: ReplayReport) -> list[dict[str, Any]]:
     found = [
         {"id": str(each.aggregate_id), "version": each.version, "flaw": each.flaw}
         for each in folded.findings
@@ -160,7 +160,7 @@ async def main(order: dict[str, Any]) -> int:
             )
         finally:
             pool.terminate()
-    except (Refused, NotSwapped, ValueError, asyncpg.PostgresError, *UNREACHABLE) as error:
+    except (RebuildRefused, NotSwapped, ValueError, asyncpg.PostgresError, *UNREACHABLE) as error:
         _say(error=str(error) or type(error).__name__)
         return 1
     _say(result=answer)

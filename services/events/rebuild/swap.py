@@ -11,7 +11,8 @@ import asyncpg
 from libs.postgres import Connection
 from services.events.rebuild.proof import Keys, still_different
 from services.events.rebuild.replay import catch_up
-from services.events.rebuild.tables import BUNDLES, TABLES, filled, tables_of
+from services.events.rebuild.store import rebuild_statement
+from services.events.rebuild.tables import BUNDLES, TABLES, tables_of
 
 HOLD_WAIT_MS = 500
 """How long we stand in line for the writers' lock before we let others pass: who waits behind us
@@ -33,7 +34,7 @@ class NotSwapped(Exception):
 
 
 @dataclass(slots=True)
-class Swapped:
+class SwapReport:
     """What a swap did: rows replaced, aggregates caught up, and how often writers were held."""
 
     rows: int = 0
@@ -43,13 +44,13 @@ class Swapped:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _WriterHold:
     rows: int
     caught_up: int
     held_s: float
 
 
-async def swap(connection: Connection, schema: str, progress: Progress) -> Swapped:
+async def swap(connection: Connection, schema: str, progress: Progress) -> SwapReport:
     """Make the live rows equal to the rebuilt ones, some projects at a time.
 
     Needs the differences noted. Only those rows are touched, and rows of aggregates in the same
@@ -61,7 +62,7 @@ async def swap(connection: Connection, schema: str, progress: Progress) -> Swapp
         NotSwapped: The lock was not to be had, or a unique value is held by a row that stays.
             Projects that came before are in place, and doing it again goes on with the rest.
     """
-    done, in_the_way = Swapped(), list[UUID]()
+    done, in_the_way = SwapReport(), list[UUID]()
 
     async def put(projects: Sequence[UUID]) -> None:
         held = await _held(connection, schema, projects)
@@ -103,7 +104,7 @@ async def _let_in(seconds: float) -> None:
 async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[UUID]]:
     """Yield projects in which something differs, small ones together."""
     after, batch, rows = _FIRST, list[UUID](), 0
-    query = filled("differing_projects", schema)
+    query = rebuild_statement("differing_projects", schema)
     while page := await connection.fetch(query, after, PROJECTS_PER_PAGE):
         for each in page:
             if batch and rows + each["rows"] > HOLD_ROWS:
@@ -116,18 +117,20 @@ async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[U
         yield batch
 
 
-async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _Held:
+async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _WriterHold:
     """Put the rows of some projects in place while all writers wait."""
     for _ in range(HOLD_TRIES_MAX):
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{HOLD_WAIT_MS}ms'")
-                await connection.execute(filled("hold_writers", schema))
+                await connection.execute(rebuild_statement("hold_writers", schema))
                 await connection.execute("SET LOCAL lock_timeout = 0")
                 started = time.perf_counter()
                 changed, _ = await catch_up(connection, schema, projects)
                 keys: dict[str, set[UUID]] = {}
-                for row in await connection.fetch(filled("differing_keys", schema), projects):
+                for row in await connection.fetch(
+                    rebuild_statement("differing_keys", schema), projects
+                ):
                     keys.setdefault(row["table"], set()).add(row["key"])
                 for head in changed:
                     for table in tables_of(head.aggregate_type):
@@ -135,7 +138,7 @@ async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -
                 rows = await _replace(
                     connection, schema, projects, {table: list(ids) for table, ids in keys.items()}
                 )
-            return _Held(rows, len(changed), time.perf_counter() - started)
+            return _WriterHold(rows, len(changed), time.perf_counter() - started)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(RETRY_DELAY_S)
     raise NotSwapped(f"writers did not let go in {HOLD_TRIES_MAX} tries")
@@ -149,20 +152,20 @@ async def _replace(
         return 0
     for table in TABLES:
         if table.ranked and table.name in before:
-            await connection.execute(filled("park", schema, table), before[table.name])
+            await connection.execute(rebuild_statement("park", schema, table), before[table.name])
     gone = 0
     for table in reversed(TABLES):
         if table.name in before:
             status = await connection.execute(
-                filled("drop_extra", schema, table), before[table.name]
+                rebuild_statement("drop_extra", schema, table), before[table.name]
             )
             gone += int(status.rpartition(" ")[2])
     for table in TABLES:
         if gone:
-            await connection.execute(filled("put_all_missing", schema, table), projects)
+            await connection.execute(rebuild_statement("put_all_missing", schema, table), projects)
         if ids := before.get(table.name):
-            await connection.execute(filled("put_missing", schema, table), ids)
-            await connection.execute(filled("put_different", schema, table), ids)
+            await connection.execute(rebuild_statement("put_missing", schema, table), ids)
+            await connection.execute(rebuild_statement("put_different", schema, table), ids)
     if await still_different(connection, schema, keys):
         raise NotSwapped("rows still differ after they were replaced")
     return sum(map(len, before.values()))
@@ -170,12 +173,12 @@ async def _replace(
 
 async def _put_bundles(connection: Connection, schema: str, progress: Progress) -> int:
     after, done = _FIRST, 0
-    query = filled("differing_bundles", schema)
+    query = rebuild_statement("differing_bundles", schema)
     while page := await connection.fetch(query, after, BUNDLES_PER_TURN):
         keys = [row["key"] for row in page]
         async with connection.transaction():
             for step in ("drop_extra", "put_missing", "put_different"):
-                await connection.execute(filled(step, schema, BUNDLES), keys)
+                await connection.execute(rebuild_statement(step, schema, BUNDLES), keys)
             if await still_different(connection, schema, {BUNDLES.name: keys}):
                 raise NotSwapped("bundles still differ after they were replaced")
         after, done = keys[-1], done + len(keys)

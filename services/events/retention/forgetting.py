@@ -14,17 +14,17 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
-from libs.postgres import Connection, Pool, load_queries, snapshot_transaction
-from services.events.integrity.chain import Head, as_event
-from services.events.integrity.log import head_of, read
+from libs.postgres import Connection, Pool, snapshot_transaction
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.beginning import kept
+from services.events.model.beginning import row_to_json
+from services.events.model.chain import AggregateHead, as_event
 from services.events.model.log import fold
+from services.events.retention.store import SQL
+from services.events.store.log import head_of, read_chains
 
 log = structlog.get_logger(__name__)
 
-SQL = load_queries("services.events.retention")
 
 CHAINS_AT_ONCE = 200
 EVENTS_AT_ONCE = 20_000
@@ -38,7 +38,7 @@ _forgotten = Counter("scriptorium_events_forgotten_total", "Events that retentio
 
 
 @dataclass(frozen=True, slots=True)
-class _Past:
+class _ForgottenChain:
     """What is to be forgotten of one aggregate: all up to here, and its row then."""
 
     aggregate_id: UUID
@@ -80,10 +80,12 @@ async def forgotten_after(
     return horizon if is_behind else None
 
 
-async def _due(pool: Pool, project_id: UUID, older_than: datetime, after: UUID) -> list[Head]:
+async def _due(
+    pool: Pool, project_id: UUID, older_than: datetime, after: UUID
+) -> list[AggregateHead]:
     """Return the next chains of a project, as many as one transaction takes."""
     rows = await pool.fetch(SQL.due_chains, project_id, older_than, after, CHAINS_AT_ONCE)
-    found: list[Head] = []
+    found: list[AggregateHead] = []
     events = 0
     for head in map(head_of, rows):
         events += head.version
@@ -93,11 +95,13 @@ async def _due(pool: Pool, project_id: UUID, older_than: datetime, after: UUID) 
     return found
 
 
-async def _forget(pool: Pool, project_id: UUID, older_than: datetime, page: Sequence[Head]) -> int:
+async def _forget(
+    pool: Pool, project_id: UUID, older_than: datetime, page: Sequence[AggregateHead]
+) -> int:
     pasts = await _read(pool, older_than, page)
     if not pasts:
         return 0
-    rows: list[dict[str, Any] | None] = [each.row and kept(each.row) for each in pasts]
+    rows: list[dict[str, Any] | None] = [each.row and row_to_json(each.row) for each in pasts]
     try:
         count = await pool.fetchval(
             SQL.forget_events,
@@ -116,25 +120,27 @@ async def _forget(pool: Pool, project_id: UUID, older_than: datetime, page: Sequ
     return count
 
 
-async def _read(pool: Pool, older_than: datetime, page: Sequence[Head]) -> list[_Past]:
+async def _read(
+    pool: Pool, older_than: datetime, page: Sequence[AggregateHead]
+) -> list[_ForgottenChain]:
     """Fold what is older; what cannot be followed from its beginning is left out."""
-    found: list[_Past] = []
+    found: list[_ForgottenChain] = []
     row: Row | None = None
     end: tuple[int, str] | None = None
     is_sound = True
     async with snapshot_transaction(pool) as connection:
-        async for piece in read(connection, page):
-            about = AGGREGATES[piece.head.aggregate_type]
+        async for piece in read_chains(connection, page):
+            spec = AGGREGATES[piece.head.aggregate_type]
             if piece.first:
                 row, end, is_sound = piece.before, None, True
             try:
                 for event in piece.events:
                     if event.timestamp >= older_than:
                         break
-                    row, end = fold(about, row, as_event(event)), (event.version, event.checksum)
+                    row, end = fold(spec, row, as_event(event)), (event.version, event.checksum)
             except (ValueError, KeyError):
                 # Of a newer release, or flawed: not for us to fold.
                 is_sound = False
             if piece.last and end and is_sound and not piece.findings:
-                found.append(_Past(piece.head.aggregate_id, *end, row))
+                found.append(_ForgottenChain(piece.head.aggregate_id, *end, row))
     return found

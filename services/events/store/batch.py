@@ -6,19 +6,26 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.contracts.events.event import Event
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.equality import same
-from services.events.model.log import Cause, Draft, Head, Written, chained, fold
-from services.events.store.claims import Claim
-from services.events.store.components import as_text
-from services.events.store.statements import order_of, statement
+from services.events.model.log import (
+    ChainedEvent,
+    ChainHead,
+    CommandContext,
+    PendingEvent,
+    chain_events,
+    fold,
+)
+from services.events.store.claims import CommandClaim
+from services.events.store.components import rows_to_json
+from services.events.store.statements import kind_order, statement
 
 
 @dataclass(slots=True)
 class AggregateState:
     """Where an aggregate stands within an action: the end of its chain, and its row if any."""
 
-    head: Head
+    head: ChainHead
     row: Row | None
 
 
@@ -46,7 +53,7 @@ class TableWrite:
         writes: The statements that write *rows*, in their order.
     """
 
-    about: Aggregate
+    spec: AggregateSpec
     before: Mapping[UUID, Row | None]
     rows: Sequence[Row]
     gone: Sequence[UUID]
@@ -58,17 +65,17 @@ class Batch:
     """The events of one append, and what follows from them for the projections.
 
     Args:
-        drafts: What happens, in order.
+        pending_events: What happens, in order.
         written: The event of each.
         heads: The ends of the chains that they continue; all other chains begin with them.
         claim: The claim of the command, if it is made by this append.
         tables: The changes of rows; a kind comes after the kinds that it hangs under.
     """
 
-    drafts: Sequence[Draft]
-    written: Sequence[Written]
-    heads: Mapping[UUID, Head]
-    claim: Claim | None
+    pending_events: Sequence[PendingEvent]
+    written: Sequence[ChainedEvent]
+    heads: Mapping[UUID, ChainHead]
+    claim: CommandClaim | None
     tables: Sequence[TableWrite]
 
     @property
@@ -78,20 +85,20 @@ class Batch:
 
 
 def prepare_batch(
-    drafts: Sequence[Draft],
+    pending_events: Sequence[PendingEvent],
     ids: Sequence[UUID],
     states: States,
     *,
-    cause: Cause,
-    claim: Claim | None,
+    context: CommandContext,
+    claim: CommandClaim | None,
 ) -> Batch:
-    """Return what *drafts* write, and move *states* on to where they leave their aggregates.
+    """Return what *pending_events* write, and move *states* on to how they leave the aggregates.
 
     Args:
-        drafts: What happens, in order.
+        pending_events: What happens, in order.
         ids: The id of each event.
-        states: The aggregates known to the action; a draft about any other one begins it.
-        cause: What the events have in common.
+        states: The aggregates known to the action; an event of any other one begins it.
+        context: What the events have in common.
         claim: The claim of the command, if this append is to make it.
 
     Raises:
@@ -100,36 +107,38 @@ def prepare_batch(
     """
     heads = {
         key: state.head
-        for key in {draft.aggregate_id for draft in drafts}
+        for key in {pending_event.aggregate_id for pending_event in pending_events}
         if (state := states.get(key))
     }
-    written = chained(drafts, heads, cause, at=_moment(drafts, states), ids=ids)
+    written = chain_events(
+        pending_events, heads, context, at=_moment(pending_events, states), ids=ids
+    )
     before = {key: states[key].row for key in heads}
-    kinds: dict[UUID, Aggregate] = {}
-    for draft, (event, *_) in zip(drafts, written, strict=True):
-        kinds[event.aggregate_id] = draft.about
-        state = states.setdefault(event.aggregate_id, AggregateState(Head(), None))
-        state.row = fold(draft.about, state.row, event)
-        state.head = Head(event.version, event.checksum)
+    kinds: dict[UUID, AggregateSpec] = {}
+    for pending_event, (event, *_) in zip(pending_events, written, strict=True):
+        kinds[event.aggregate_id] = pending_event.spec
+        state = states.setdefault(event.aggregate_id, AggregateState(ChainHead(), None))
+        state.row = fold(pending_event.spec, state.row, event)
+        state.head = ChainHead(event.version, event.checksum)
     after = {key: states[key].row for key in kinds}
-    return Batch(drafts, written, heads, claim, _table_writes(kinds, before, after))
+    return Batch(pending_events, written, heads, claim, _table_writes(kinds, before, after))
 
 
-def _moment(drafts: Sequence[Draft], states: States) -> datetime:
+def _moment(pending_events: Sequence[PendingEvent], states: States) -> datetime:
     """Return the time of the events.
 
     The clocks of replicas differ; the time of an aggregate still never runs backwards.
     """
     seen = [
         state.row["updated_at"]
-        for draft in drafts
-        if (state := states.get(draft.aggregate_id)) and state.row
+        for pending_event in pending_events
+        if (state := states.get(pending_event.aggregate_id)) and state.row
     ]
     return max([datetime.now(UTC), *seen])
 
 
 def _table_writes(
-    kinds: Mapping[UUID, Aggregate],
+    kinds: Mapping[UUID, AggregateSpec],
     before: Mapping[UUID, Row | None],
     after: Mapping[UUID, Row | None],
 ) -> list[TableWrite]:
@@ -139,45 +148,45 @@ def _table_writes(
     before the row that takes it.
     """
     by_kind: dict[str, list[UUID]] = {}
-    for key, about in kinds.items():
-        by_kind.setdefault(about.kind, []).append(key)
+    for key, spec in kinds.items():
+        by_kind.setdefault(spec.kind, []).append(key)
     found: list[TableWrite] = []
-    for keys in sorted(by_kind.values(), key=lambda keys: order_of(kinds[keys[0]])):
-        about = kinds[keys[0]]
+    for keys in sorted(by_kind.values(), key=lambda keys: kind_order(kinds[keys[0]])):
+        spec = kinds[keys[0]]
         gone = [key for key in keys if after[key] is None]
         updated, inserted = list[Row](), list[Row]()
         for key in keys:
             if (row := after[key]) is not None:
-                about.require_whole(row)
+                spec.require_whole(row)
                 (updated if before.get(key) is not None else inserted).append(row)
-        writes = [*_updates(about, before, updated), *_insertions(about, inserted)]
-        found.append(TableWrite(about, before, [*updated, *inserted], gone, writes))
+        writes = [*_updates(spec, before, updated), *_insertions(spec, inserted)]
+        found.append(TableWrite(spec, before, [*updated, *inserted], gone, writes))
     return found
 
 
 def _updates(
-    about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+    spec: AggregateSpec, before: Mapping[UUID, Row | None], rows: Sequence[Row]
 ) -> list[RowWrite]:
     """Return how rows are updated: one in all columns, several in those that changed."""
     if not rows:
         return []
     if len(rows) == 1:
-        row = as_text({column: rows[0][column] for column in about.columns})
-        return [RowWrite(statement("update_row", about), row)]
+        row = rows_to_json({column: rows[0][column] for column in spec.columns})
+        return [RowWrite(statement("update_row", spec), row)]
     both = [(old, row) for row in rows if (old := before[row["id"]])]
     changed = tuple(
         column
-        for column in about.columns
+        for column in spec.columns
         if not all(same(old[column], row[column]) for old, row in both)
     )
-    return [RowWrite(statement("update_rows", about, changed), _as_text(("id", *changed), rows))]
+    return [RowWrite(statement("update_rows", spec, changed), _as_text(("id", *changed), rows))]
 
 
-def _insertions(about: Aggregate, rows: Sequence[Row]) -> list[RowWrite]:
+def _insertions(spec: AggregateSpec, rows: Sequence[Row]) -> list[RowWrite]:
     if not rows:
         return []
-    return [RowWrite(statement("insert_rows", about), _as_text(about.columns, rows))]
+    return [RowWrite(statement("insert_rows", spec), _as_text(spec.columns, rows))]
 
 
 def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    return as_text([{column: row[column] for column in columns} for row in rows])
+    return rows_to_json([{column: row[column] for column in columns} for row in rows])

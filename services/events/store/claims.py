@@ -9,7 +9,7 @@ from services.events.store.statements import SQL
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class CommandClaim:
     """The identity of a command: its id, a digest of what it asks for, and what it is about."""
 
     command_id: UUID
@@ -17,11 +17,11 @@ class Claim:
     target_id: UUID
 
 
-class Repeated(Exception):
+class AlreadyRecorded(Exception):
     """The command was recorded before; nothing of this attempt may be kept."""
 
 
-async def make_claim(connection: Connection, claim: Claim, user_id: UUID) -> UUID | None:
+async def make_claim(connection: Connection, claim: CommandClaim, user_id: UUID) -> UUID | None:
     """Claim a command for a user; return None when it is new, else the target of its first time.
 
     Raises:
@@ -33,7 +33,7 @@ async def make_claim(connection: Connection, claim: Claim, user_id: UUID) -> UUI
     return None if made else await find_claim(connection, claim, user_id)
 
 
-async def find_claim(connection: Connection, claim: Claim, user_id: UUID) -> UUID | None:
+async def find_claim(connection: Connection, claim: CommandClaim, user_id: UUID) -> UUID | None:
     """Return the target of a command's first time; None when there was none.
 
     Raises:

@@ -7,15 +7,15 @@ import asyncpg
 from prometheus_client import Counter
 
 from libs import errors
-from libs.bus import Bell, Near
+from libs.bus import LocalRelay, RelayNotifier
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.model.aggregate import Row
-from services.events.model.log import Cause
+from services.events.model.log import CommandContext
 from services.events.store.optimistic import SingleChange, prepare_change, write_change
 from services.events.store.reader import Reader
 from services.events.store.transaction import Transaction
-from services.events.store.violations import REFUSED, is_moving, meaning
+from services.events.store.violations import ROW_REFUSALS, error_of, is_partition_race
 
 TRIES_MAX = 5
 """Of a transaction that met another one; each try sees what the other did."""
@@ -27,19 +27,21 @@ _changes = Counter(
 )
 
 
-class TryAgain(Exception):
+class RetryTransaction(Exception):
     """What the transaction read was outrun by another; nothing was changed, begin anew."""
 
 
 class Store:
     """The database of the events service."""
 
-    def __init__(self, pool: Pool, relay: Near | None = None) -> None:
+    def __init__(self, pool: Pool, relay: LocalRelay | None = None) -> None:
         """Keep the log in *pool*; what is recorded wakes *relay*, or the one elsewhere."""
         self._pool = pool
-        self._bell = Bell(pool, relay)
+        self._bell = RelayNotifier(pool, relay)
 
-    async def command[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def command[T](
+        self, context: CommandContext, work: Callable[[Transaction], Awaitable[T]]
+    ) -> T:
         """Run *work* in a transaction, again when it met another one.
 
         Raises:
@@ -53,16 +55,16 @@ class Store:
             ended = recorded = False
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    transaction = Transaction(connection, cause)
+                    transaction = Transaction(connection, context)
                     answer = await work(transaction)
                     await transaction.finish()
                     ended, recorded = True, transaction.recorded
-            except (TryAgain, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except (RetryTransaction, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
-            except REFUSED as error:
-                if is_moving(error):
+            except ROW_REFUSALS as error:
+                if is_partition_race(error):
                     continue
-                if known := meaning(error):
+                if known := error_of(error):
                     raise known from error
                 raise
             except UNREACHABLE as error:
@@ -73,7 +75,7 @@ class Store:
                 return answer
         raise errors.ConcurrencyConflict
 
-    async def change_one(self, cause: Cause, change: SingleChange) -> Row | None:
+    async def change_one(self, context: CommandContext, change: SingleChange) -> Row | None:
         """Change fields of one aggregate without locks, and return its row afterwards.
 
         None when that was not possible: nothing was written, and the change is to be made by
@@ -87,9 +89,9 @@ class Store:
         prepared, written = None, False
         try:
             async with self._pool.acquire() as connection:
-                prepared = await prepare_change(connection, cause, change)
+                prepared = await prepare_change(connection, context, change)
                 if prepared:
-                    written = await write_change(connection, cause, prepared)
+                    written = await write_change(connection, context, prepared)
         except UNREACHABLE as error:
             raise _away(error, unsure=prepared is not None) from error
         _changes.labels("optimistic" if written else "locked").inc()

@@ -9,24 +9,32 @@ from libs import errors
 from libs.contracts.events.event import Source
 from libs.postgres import Connection
 from services.events.model.aggregates import PROJECT
-from services.events.model.log import BIRTHS, Cause, Draft
+from services.events.model.log import CREATIONS, CommandContext, PendingEvent
 from services.events.store.statements import SQL
 
-_COME = BIRTHS | {"restored"}
+_COME = CREATIONS | {"restored"}
 _OF_PROJECT = frozenset({"archived", "unarchived", "deleted", "restored"})
 
 
-async def require_open(connection: Connection, cause: Cause) -> None:
+async def require_open(connection: Connection, context: CommandContext) -> None:
     """Return when a change may happen now, and until the commit; raises as `require`."""
-    require(await connection.fetchrow(SQL.hold_project, cause.project_id), cause)
+    require_changeable(await connection.fetchrow(SQL.hold_project, context.project_id), context)
 
 
-def coming(drafts: Sequence[Draft]) -> list[UUID]:
+def reappearing_ids(pending_events: Sequence[PendingEvent]) -> list[UUID]:
     """Return what begins or comes back by *drafts*: nothing that was purged may."""
-    return [draft.aggregate_id for draft in drafts if draft.action in _COME]
+    return [
+        pending_event.aggregate_id
+        for pending_event in pending_events
+        if pending_event.action in _COME
+    ]
 
 
-def require(project: asyncpg.Record | None, cause: Cause, drafts: Sequence[Draft] = ()) -> None:
+def require_changeable(
+    project: asyncpg.Record | None,
+    context: CommandContext,
+    pending_events: Sequence[PendingEvent] = (),
+) -> None:
     """Return when *drafts* may happen in *project*, or without any when a change may.
 
     In an archived project only what is about the project as a whole, or about who may come in; in
@@ -39,22 +47,27 @@ def require(project: asyncpg.Record | None, cause: Cause, drafts: Sequence[Draft
         errors.Gone: Something would come back that is being purged.
     """
     if project is None:
-        if any(draft.about is PROJECT and draft.action in BIRTHS for draft in drafts):
+        if any(
+            pending_event.spec is PROJECT and pending_event.action in CREATIONS
+            for pending_event in pending_events
+        ):
             return
         raise errors.NotFound
     if project["purged"]:
-        raise errors.Gone("It is being purged, and cannot come back.")
-    if cause.source is Source.SYSTEM:
+        raise errors.Gone("This is being purged and cannot be restored.")
+    if context.source is Source.SYSTEM:
         return
-    inside = [draft for draft in drafts if not _of_project(draft)]
-    anything = not drafts
+    inside = [pending_event for pending_event in pending_events if not _of_project(pending_event)]
+    anything = not pending_events
     if project["deleted"] and (anything or inside):
         raise errors.NotFound
-    if project["archived"] and (anything or any(not draft.about.of_access for draft in inside)):
+    if project["archived"] and (
+        anything or any(not pending_event.spec.grants_access for pending_event in inside)
+    ):
         raise errors.ProjectArchived
 
 
-async def close(connection: Connection, project_id: UUID) -> None:
+async def lock_project(connection: Connection, project_id: UUID) -> None:
     """Wait for everybody who is recording in a project, and keep others out until the commit.
 
     Lock the project's head first, as everybody does who needs both.
@@ -62,5 +75,5 @@ async def close(connection: Connection, project_id: UUID) -> None:
     await connection.execute(SQL.close_project, project_id)
 
 
-def _of_project(draft: Draft) -> bool:
-    return draft.about is PROJECT and draft.action in _OF_PROJECT
+def _of_project(pending_event: PendingEvent) -> bool:
+    return pending_event.spec is PROJECT and pending_event.action in _OF_PROJECT

@@ -14,21 +14,21 @@ import asyncpg
 
 from libs.contracts.ids import new_id
 from libs.postgres import Connection
-from services.events.model.aggregate import Aggregate, Row
-from services.events.model.log import Cause, Draft, Head
+from services.events.model.aggregate import AggregateSpec, Row
+from services.events.model.log import ChainHead, CommandContext, PendingEvent
 from services.events.store.batch import AggregateState, Batch, prepare_batch
-from services.events.store.claims import Claim, make_claim
+from services.events.store.claims import CommandClaim, make_claim
 from services.events.store.components import changes_components
 from services.events.store.recording import write_at_once
 from services.events.store.statements import statement
-from services.events.store.violations import REFUSED
+from services.events.store.violations import ROW_REFUSALS
 
 EVENTS_MAX = 250
 """Events of one change; a change of more is recorded in batches, which needs a transaction."""
 
 _OUTRUN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
-type Decide = Callable[[Row], Sequence[Draft] | None]
+type Decide = Callable[[Row], Sequence[PendingEvent] | None]
 """Decides upon the row of an aggregate what happens to it; None when that needs locks."""
 
 
@@ -43,9 +43,9 @@ class SingleChange:
         decide: What happens to the aggregate.
     """
 
-    about: Aggregate
+    spec: AggregateSpec
     aggregate_id: UUID
-    claim: Claim
+    claim: CommandClaim
     decide: Decide
 
 
@@ -54,12 +54,12 @@ class PreparedChange:
     """A change that was decided upon: the row it leaves, and what is to be written, if anything."""
 
     row: Row
-    claim: Claim
+    claim: CommandClaim
     batch: Batch | None
 
 
 async def prepare_change(
-    connection: Connection, cause: Cause, change: SingleChange
+    connection: Connection, context: CommandContext, change: SingleChange
 ) -> PreparedChange | None:
     """Read the aggregate of a change and decide; None when the change needs locks.
 
@@ -69,25 +69,27 @@ async def prepare_change(
         errors.AppError: Whatever `decide` raises.
         errors.TooLarge: The data of an event is above the limit.
     """
-    key, about = change.aggregate_id, change.about
-    found = await connection.fetchrow(statement("glance", about), cause.project_id, about.kind, key)
+    key, spec = change.aggregate_id, change.spec
+    found = await connection.fetchrow(statement("glance", spec), context.project_id, spec.kind, key)
     if found is None:
         return None
     row: Row = dict(found)
-    state = AggregateState(Head(row.pop("head_version"), row.pop("head_checksum")), row)
-    drafts = change.decide(row)
-    if drafts is None or len(drafts) > EVENTS_MAX:
+    state = AggregateState(ChainHead(row.pop("head_version"), row.pop("head_checksum")), row)
+    pending_events = change.decide(row)
+    if pending_events is None or len(pending_events) > EVENTS_MAX:
         return None
-    if not drafts:
+    if not pending_events:
         return PreparedChange(row, change.claim, None)
-    ids = [new_id() for _ in drafts]
-    batch = prepare_batch(drafts, ids, {key: state}, cause=cause, claim=change.claim)
+    ids = [new_id() for _ in pending_events]
+    batch = prepare_batch(pending_events, ids, {key: state}, context=context, claim=change.claim)
     if state.row is None or not _is_update_of_one_row(batch):
         return None
     return PreparedChange(state.row, change.claim, batch)
 
 
-async def write_change(connection: Connection, cause: Cause, prepared: PreparedChange) -> bool:
+async def write_change(
+    connection: Connection, context: CommandContext, prepared: PreparedChange
+) -> bool:
     """Write a change, or claim the command that changes nothing; return whether that was possible.
 
     False when something is not as it was read, or a table refuses the row: nothing was written, and
@@ -97,15 +99,15 @@ async def write_change(connection: Connection, cause: Cause, prepared: PreparedC
         errors.IdempotencyKeyReused: The command changes nothing, and its id belongs to another one.
     """
     if prepared.batch is None:
-        await make_claim(connection, prepared.claim, cause.user_id)
+        await make_claim(connection, prepared.claim, context.user_id)
         return True
     try:
-        await write_at_once(connection, cause, prepared.batch)
-    except (*_OUTRUN, *REFUSED):
+        await write_at_once(connection, context, prepared.batch)
+    except (*_OUTRUN, *ROW_REFUSALS):
         return False
     return True
 
 
 def _is_update_of_one_row(batch: Batch) -> bool:
     [table] = batch.tables
-    return not table.gone and not changes_components(table.about, table.before, table.rows)
+    return not table.gone and not changes_components(table.spec, table.before, table.rows)

@@ -7,16 +7,16 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.events.event import Event
 from libs.postgres import Connection
-from services.events.integrity import log
-from services.events.integrity.chain import event_of
-from services.events.model.aggregate import Aggregate, Row
-from services.events.model.page import Mark
-from services.events.store.lists import Wanted, list_statement
+from services.events.model.aggregate import AggregateSpec, Row
+from services.events.model.chain import event_of
+from services.events.model.page import PageMark
+from services.events.store import log
+from services.events.store.lists import ListQuery, list_statement
 from services.events.store.statements import SQL, statement
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class RankGap:
     """Room for a child among its siblings; `index` is where it will be seen."""
 
     low: str | None
@@ -41,30 +41,30 @@ class Reader:
         """Return a reader of another project."""
         return Reader(self._connection, project_id)
 
-    async def row(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
+    async def row(self, spec: AggregateSpec, aggregate_id: UUID) -> Row | None:
         """Return an aggregate as its view shows it, deleted or not."""
         found = await self._connection.fetchrow(
-            statement("read", about), self._project_id, aggregate_id
+            statement("read", spec), self._project_id, aggregate_id
         )
         return dict(found) if found else None
 
-    async def rows(self, about: Aggregate, ids: Iterable[UUID]) -> dict[UUID, Row]:
+    async def rows(self, spec: AggregateSpec, ids: Iterable[UUID]) -> dict[UUID, Row]:
         """Return aggregates as their view shows them, deleted or not, by id."""
         found = await self._connection.fetch(
-            statement("read_many", about), self._project_id, list(ids)
+            statement("read_many", spec), self._project_id, list(ids)
         )
         return {row["id"]: dict(row) for row in found}
 
-    async def called(self, about: Aggregate, names: Sequence[str]) -> dict[str, UUID]:
+    async def ids_by_name(self, spec: AggregateSpec, names: Sequence[str]) -> dict[str, UUID]:
         """Return the ids of those that live under some names, by name."""
         found = await self._connection.fetch(
-            statement("called", about), self._project_id, list(names)
+            statement("called", spec), self._project_id, list(names)
         )
         return {row["name"]: row["id"] for row in found}
 
     async def page(
         self,
-        about: Aggregate,
+        spec: AggregateSpec,
         parent_id: UUID,
         *,
         after: str | None,
@@ -73,7 +73,7 @@ class Reader:
     ) -> list[Row]:
         """Return children in their order."""
         rows = await self._connection.fetch(
-            statement("page", about), self._project_id, parent_id, after, include_deleted, limit
+            statement("page", spec), self._project_id, parent_id, after, include_deleted, limit
         )
         return [dict(row) for row in rows]
 
@@ -98,14 +98,14 @@ class Reader:
             raise errors.NotFound
         return found["tree"]
 
-    async def listed(self, about: Aggregate, wanted: Wanted) -> list[Row]:
+    async def listed(self, spec: AggregateSpec, wanted: ListQuery) -> list[Row]:
         """Return those of a kind that are wanted, in the order that is wanted."""
         assert self._project_id is not None
-        text, parameters = list_statement(about, self._project_id, wanted)
+        text, parameters = list_statement(spec, self._project_id, wanted)
         return [dict(row) for row in await self._connection.fetch(text, *parameters)]
 
     async def appearances_of(
-        self, entity_id: UUID, *, role: str | None, after: Mark | None, limit: int
+        self, entity_id: UUID, *, role: str | None, after: PageMark | None, limit: int
     ) -> list[Row]:
         """Return where an entity appears, with the scenes, in manuscript order."""
         key, last_id = after or (None, None)
@@ -115,7 +115,7 @@ class Reader:
         return [dict(row) for row in rows]
 
     async def knowledge_at(
-        self, scene_id: UUID, *, entity_id: UUID | None, after: Mark | None, limit: int
+        self, scene_id: UUID, *, entity_id: UUID | None, after: PageMark | None, limit: int
     ) -> list[Row]:
         """Return the facts revealed up to a scene, as they are told, and who was there."""
         key, last_id = after or (None, None)
@@ -140,11 +140,11 @@ class Reader:
         return [dict(row) for row in rows]
 
     async def standing(
-        self, about: Aggregate, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
+        self, spec: AggregateSpec, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
     ) -> Row | None:
         """Return where a thing belongs and what a person, by their teams too, is there."""
         found = await self._connection.fetchrow(
-            statement("standing", about), aggregate_id, user_id, team_ids
+            statement("standing", spec), aggregate_id, user_id, team_ids
         )
         return dict(found) if found else None
 
@@ -152,7 +152,7 @@ class Reader:
         """Return a person's own role in a project."""
         return await self._connection.fetchval(SQL.role, self._project_id, user_id)
 
-    async def members(self, role: str | None, after: Mark | None, limit: int) -> list[Row]:
+    async def members(self, role: str | None, after: PageMark | None, limit: int) -> list[Row]:
         """Return the next members of a project, the oldest first."""
         moment, member_id = after or (None, None)
         rows = await self._connection.fetch(
@@ -185,6 +185,18 @@ class Reader:
         )
         return frozenset(row["user_id"] for row in rows)
 
+    async def recorded_command(self, command_id: UUID) -> Row | None:
+        """Return the author, digest and target of a command that was recorded."""
+        row = await self._connection.fetchrow(SQL.claimed, command_id)
+        return dict(row) if row else None
+
+    async def entity_files(
+        self, sha256s: Sequence[str] | None, *, after: UUID, limit: int
+    ) -> list[Row]:
+        """Return the entities that have files, deleted ones too; only of these bytes if given."""
+        rows = await self._connection.fetch(SQL.files, self._project_id, sha256s, after, limit)
+        return [dict(row) for row in rows]
+
     async def other_owners(self, user_id: UUID) -> int:
         """Return how many owners there are besides a person."""
         return await self._connection.fetchval(SQL.other_owners, self._project_id, user_id) or 0
@@ -195,24 +207,24 @@ class Reader:
 
     async def gap(
         self,
-        about: Aggregate,
+        spec: AggregateSpec,
         parent_id: UUID,
         *,
         child_id: UUID,
         index: int,
-    ) -> Gap:
+    ) -> RankGap:
         """Return the room for a child at *index*; the parent must be locked."""
         found = await self._connection.fetchrow(
-            statement("gap", about), self._project_id, parent_id, child_id, index
+            statement("gap", spec), self._project_id, parent_id, child_id, index
         )
         assert found is not None
-        return Gap(found["low"], found["high"], found["index"])
+        return RankGap(found["low"], found["high"], found["index"])
 
     async def field_history(
-        self, about: Aggregate, aggregate_id: UUID, names: Sequence[str], *, since: int
+        self, spec: AggregateSpec, aggregate_id: UUID, names: Sequence[str], *, since: int
     ) -> list[Event]:
         """Return the changes of fields after version *since*, as `history` does."""
-        types = [f"{about.kind}.{name}_changed" for name in names]
+        types = [f"{spec.kind}.{name}_changed" for name in names]
         return await self.history(aggregate_id, types, since=since)
 
     async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
@@ -225,5 +237,5 @@ class Reader:
         """
         assert self._project_id is not None
         bases = {aggregate_id: since}
-        found = await log.since(self._connection, self._project_id, bases)
+        found = await log.events_after(self._connection, self._project_id, bases)
         return [event_of(each) for each in found[aggregate_id] if each.event_type in types]

@@ -14,12 +14,12 @@ from libs.contracts import subjects
 from libs.contracts.events.event import Event
 from libs.postgres import Connection
 from libs.telemetry import inject_trace
-from services.events.model.log import Cause, Written
+from services.events.model.log import ChainedEvent, CommandContext
 from services.events.store import guard
 from services.events.store.batch import Batch, TableWrite
-from services.events.store.claims import Claim, Repeated
-from services.events.store.components import drop_components, put_components
-from services.events.store.statements import APPEND, append_and_change, many, statement
+from services.events.store.claims import AlreadyRecorded, CommandClaim
+from services.events.store.components import delete_components, write_components
+from services.events.store.statements import APPEND, append_and_change, marked_by_id, statement
 
 
 class AppendParameters(NamedTuple):
@@ -35,33 +35,33 @@ class AppendParameters(NamedTuple):
     claim: tuple[UUID, str, UUID] | None
 
     @classmethod
-    def of(cls, cause: Cause, batch: Batch) -> "AppendParameters":
+    def of(cls, context: CommandContext, batch: Batch) -> "AppendParameters":
         """Return the parameters that append a batch."""
         return cls(
-            action=_action(cause, batch),
+            action=_action(context, batch),
             events=[_event(each) for each in batch.written],
             heads=[_head(batch, key, event) for key, event in batch.ends.items()],
-            coming=guard.coming(batch.drafts),
+            coming=guard.reappearing_ids(batch.pending_events),
             claim=_claim(batch.claim) if batch.claim else None,
         )
 
 
-def _action(cause: Cause, batch: Batch) -> tuple[Any, ...]:
+def _action(context: CommandContext, batch: Batch) -> tuple[Any, ...]:
     """Return a value of the type `appended_action`."""
     return (
-        cause.project_id,
-        cause.user_id,
-        cause.bundle_id,
+        context.project_id,
+        context.user_id,
+        context.bundle_id,
         batch.written[0].event.timestamp,
-        cause.source.value,
-        cause.correlation_id,
-        cause.causation_id,
-        dict(cause.metadata),
+        context.source.value,
+        context.correlation_id,
+        context.causation_id,
+        dict(context.metadata),
         json.dumps(inject_trace()),
     )
 
 
-def _event(written: Written) -> tuple[Any, ...]:
+def _event(written: ChainedEvent) -> tuple[Any, ...]:
     """Return a value of the type `appended_event`."""
     event = written.event
     aggregate, _, action = event.event_type.partition(".")
@@ -85,12 +85,12 @@ def _head(batch: Batch, aggregate_id: UUID, last: Event) -> tuple[Any, ...]:
     return aggregate_id, last.aggregate_type, expected, last.version, last.checksum
 
 
-def _claim(claim: Claim) -> tuple[UUID, str, UUID]:
+def _claim(claim: CommandClaim) -> tuple[UUID, str, UUID]:
     """Return a value of the type `command_claim`."""
     return claim.command_id, claim.digest, claim.target_id
 
 
-async def write_at_once(connection: Connection, cause: Cause, batch: Batch) -> None:
+async def write_at_once(connection: Connection, context: CommandContext, batch: Batch) -> None:
     """Write a batch that updates the row of one aggregate, as one statement and transaction.
 
     Raises:
@@ -100,24 +100,24 @@ async def write_at_once(connection: Connection, cause: Cause, batch: Batch) -> N
     """
     [table] = batch.tables
     [write] = table.writes
-    query = append_and_change(table.about)
-    await connection.execute(query, *AppendParameters.of(cause, batch), write.rows)
+    query = append_and_change(table.spec)
+    await connection.execute(query, *AppendParameters.of(context, batch), write.rows)
 
 
 class BatchWriter:
     """Writes the batches of a transaction in order; one may be under way when the next comes."""
 
-    def __init__(self, connection: Connection, cause: Cause, *, by_id: bool) -> None:
-        """Write over *connection* what *cause* leads to.
+    def __init__(self, connection: Connection, context: CommandContext, *, by_id: bool) -> None:
+        """Write over *connection* events of *context*.
 
         Args:
             connection: The connection of the transaction.
-            cause: What the events have in common.
+            context: What the events have in common.
             by_id: Whether `look_up_by_id` was run in the transaction.
         """
         self._connection = connection
-        self._cause = cause
-        self._marked = many if by_id else str
+        self._context = context
+        self._marked = marked_by_id if by_id else str
         self._under_way: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -155,24 +155,26 @@ class BatchWriter:
 
     async def _write_batch(self, batch: Batch) -> None:
         query = self._marked(APPEND)
-        done = await self._connection.fetchrow(query, *AppendParameters.of(self._cause, batch))
+        done = await self._connection.fetchrow(query, *AppendParameters.of(self._context, batch))
         assert done
         # Raising undoes the whole transaction, so nothing of the batch is kept.
         if not done["claimed"]:
-            raise Repeated
-        guard.require(done if done["archived"] is not None else None, self._cause, batch.drafts)
+            raise AlreadyRecorded
+        guard.require_changeable(
+            done if done["archived"] is not None else None, self._context, batch.pending_events
+        )
         if done["heads"] != len(batch.ends):
             raise errors.ConcurrencyConflict
         for table in batch.tables:
             await self._write_table(table)
 
     async def _write_table(self, table: TableWrite) -> None:
-        connection, about = self._connection, table.about
+        connection, spec = self._connection, table.spec
         for key in table.gone:
             # A row that is deleted softly goes only when it is purged; the database checks that.
-            name = "bury_row" if about.lasting else "delete_row"
-            await connection.execute(statement(name, about), key)
-        await drop_components(connection, about, table.before, table.rows)
+            name = "bury_row" if spec.keeps_deleted else "delete_row"
+            await connection.execute(statement(name, spec), key)
+        await delete_components(connection, spec, table.before, table.rows)
         for write in table.writes:
             await connection.execute(self._marked(write.query), write.rows)
-        await put_components(connection, about, table.before, table.rows)
+        await write_components(connection, spec, table.before, table.rows)

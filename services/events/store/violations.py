@@ -8,7 +8,7 @@ import asyncpg
 
 from libs import errors
 
-REFUSED = (
+ROW_REFUSALS = (
     asyncpg.UniqueViolationError,
     asyncpg.CheckViolationError,
     asyncpg.NotNullViolationError,
@@ -18,7 +18,7 @@ REFUSED = (
 """What a table refuses because of the values in a row."""
 
 
-def is_moving(error: asyncpg.PostgresError) -> bool:
+def is_partition_race(error: asyncpg.PostgresError) -> bool:
     """Return whether the log got a partition under the transaction's hands, and all is well now.
 
     An insert that waits for the new month to be attached was meant for the default partition, and
@@ -29,7 +29,7 @@ def is_moving(error: asyncpg.PostgresError) -> bool:
     )
 
 
-def meaning(error: asyncpg.PostgresError) -> errors.AppError | None:
+def error_of(error: asyncpg.PostgresError) -> errors.AppError | None:
     """Return what a caller should know of a refused row; None when it is our own mistake."""
     name: str = getattr(error, "constraint_name", None) or ""
     column: str | None = getattr(error, "column_name", None)
@@ -41,12 +41,14 @@ def meaning(error: asyncpg.PostgresError) -> errors.AppError | None:
         case asyncpg.CheckViolationError() if name.endswith("_cycle"):
             return errors.RelationCycle(constraint=name)
         case asyncpg.CheckViolationError():
-            return errors.Invalid(f"The result would break the rule {name}.", constraint=name)
+            return errors.Invalid(
+                f"The change would violate the constraint {name}.", constraint=name
+            )
         case asyncpg.NotNullViolationError():
             return errors.Invalid(f"{column}: may not be empty", constraint=f"{column} not null")
         case asyncpg.InvalidTextRepresentationError():
             return errors.Unknown()
         case asyncpg.ForeignKeyViolationError():
-            return errors.NotFound("What it refers to is not there.", constraint=name)
+            return errors.NotFound("Something that it refers to does not exist.", constraint=name)
         case _:
             return None

@@ -7,7 +7,7 @@ import structlog
 
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.sync.push import SQL
+from services.events.sync.store import SQL
 
 log = structlog.get_logger(__name__)
 

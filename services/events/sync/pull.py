@@ -18,17 +18,17 @@ from libs.contracts.events.sync import (
     Pull,
     Pulled,
 )
-from services.events.handlers.action import require_visible
-from services.events.integrity import screened
+from services.events.common.commands import require_visible
+from services.events.integrity import drop_corrupt_events
 from services.events.model.aggregates import PROJECT
-from services.events.model.page import cursor_after, fitting, key_of
-from services.events.model.refusal import refused
+from services.events.model.page import cursor_after, cursor_key, fitting
+from services.events.model.refusal import field_refusal
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
-from services.events.sync.push import SQL
+from services.events.sync.store import SQL
 
 
-class Pulls:
+class PullHandlers:
     """Answers to peers that fetch something."""
 
     def __init__(self, store: Store) -> None:
@@ -49,19 +49,19 @@ class Pulls:
             require_visible(await reader.row(PROJECT, project_id))
             if await reader.connection.fetchval(SQL.is_ahead, question.after):
                 raise errors.Gone(
-                    "The log has no such position: load the project as it is, and pull from the"
-                    " beginning."
+                    "The log does not reach this position. Load the current project and pull"
+                    " from the beginning."
                 )
             rows = await reader.connection.fetch(
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
-            items, end = cut(await announcements_of(reader, project_id, page))
+            items, end = cut_page(await announcements_of(reader, project_id, page))
             horizon = await forgotten_after(reader.connection, project_id, question.after)
             if horizon is not None:
                 raise errors.Gone(
-                    "What came next was forgotten: load the project as it is, and pull after"
-                    " position.",
+                    "The next events were deleted by retention. Load the current project and pull"
+                    " after `position`.",
                     position=horizon,
                 )
             return Pulled(
@@ -76,11 +76,11 @@ class Pulls:
     async def conflicts(self, question: ListConflicts, actor: Actor) -> Conflicts:
         """Show the conflicts that nobody has resolved, or those of the past, the oldest first."""
         project_id = actor.scope()
-        key = key_of(question.cursor)
+        key = cursor_key(question.cursor)
         try:
             after = UUID(key) if key else None
         except ValueError:
-            raise refused("cursor", "not a cursor of this list") from None
+            raise field_refusal("cursor", "is not a cursor of this list") from None
 
         async def work(reader: Reader) -> list[asyncpg.Record]:
             require_visible(await reader.row(PROJECT, project_id))
@@ -91,13 +91,13 @@ class Pulls:
             return await reader.connection.fetch(SQL.past_conflicts, *page, every)
 
         rows = await self._store.read(work, project_id=project_id)
-        items = [kept(row) for row in rows[: question.limit]]
+        items = [kept_conflict(row) for row in rows[: question.limit]]
         items = items[: fitting(len(item.to_wire()) for item in items)]
         end = cursor_after(str(items[-1].id)) if len(items) < len(rows) else None
         return Conflicts(items=items, next_cursor=end)
 
 
-def cut(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
+def cut_page(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
     """Return as many events as fit on a page, and where to go on when those are not all."""
     count = fitting(len(item.to_wire()) for item in items)
     return [*items[:count]], items[count - 1].position if count < len(items) else None
@@ -109,7 +109,7 @@ def checksum_of(items: Sequence[Announcement]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def kept(row: Any) -> KeptConflict:
+def kept_conflict(row: Any) -> KeptConflict:
     """Return a conflict as it is shown."""
     return KeptConflict(
         id=row["conflict_id"],
@@ -145,7 +145,7 @@ async def announcements_of(
         without_position = [{name: row[name] for name in Event.model_fields} for row in archived]
         events |= {e.id: e for e in map(Event.model_validate, without_position)}
     # What does not continue its chain is set aside and not handed out.
-    events = {e.id: e for e in await screened(reader.connection, list(events.values()))}
+    events = {e.id: e for e in await drop_corrupt_events(reader.connection, list(events.values()))}
     return [
         Announcement(position=row["position"], event=events[row["event_id"]])
         for row in page

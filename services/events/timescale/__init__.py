@@ -2,11 +2,11 @@
 
 import structlog
 
-from libs.postgres import Connection, Pool, connect, load_queries
+from libs.postgres import Connection, Pool, connect
+from services.events.timescale.store import SQL
 
 log = structlog.get_logger(__name__)
 
-SQL = load_queries("services.events.timescale")
 ADOPTION_S_MAX = 6 * 3600.0
 NEVER_DAYS = 36_500
 _LOCK = 0x5C21_7001  # that of the migrations: adoption is one that depends on the server
@@ -39,7 +39,7 @@ async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -
                 days = NEVER_DAYS if compress_after_days is None else compress_after_days
                 text = SQL.adopt.replace("{role}", f'"{role}"').replace("{days}", str(days))
                 await connection.execute(text)
-            log.info("log became a hypertable")
+            log.info("the event log became a hypertable")
             return True
     finally:
         await pool.close()

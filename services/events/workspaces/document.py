@@ -21,11 +21,11 @@ from libs.contracts import names
 from libs.contracts.events.world import PREVIEW_CHARS_MAX
 from libs.contracts.values import Moment, name_key
 from libs.contracts.wire import camel
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import ENTITY, PROJECT
 from services.events.model.part import Part
-from services.events.workspaces.attached import Attached
 from services.events.workspaces.numbering import KINDS, Numbering
+from services.events.workspaces.package_file import PackageFile
 
 LEFT_BEHIND = frozenset({"file"})
 """Parts that no fields of a document tell: a file is bytes elsewhere, and told by itself."""
@@ -46,7 +46,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PackageItem:
     """One thing of a document.
 
     Args:
@@ -57,15 +57,15 @@ class Item:
         file: The file that it has.
     """
 
-    about: Aggregate
+    spec: AggregateSpec
     number: int
     above: int | None
     fields: dict[str, Any]
-    file: Attached | None = None
+    file: PackageFile | None = None
 
     def references(self) -> Iterable[tuple[str, int]]:
         """Yield the fields that refer to something, and its number."""
-        for name in self.about.references:
+        for name in self.spec.references:
             if self.fields.get(name) is not None:
                 yield name, UUID(self.fields[name]).int
 
@@ -75,39 +75,41 @@ def placeholder(number: int) -> str:
     return str(UUID(int=number))
 
 
-def line(about: Aggregate, row: Row, number: int, numbers: Mapping[UUID, int]) -> bytes | None:
+def encode_line(
+    spec: AggregateSpec, row: Row, number: int, numbers: Mapping[UUID, int]
+) -> bytes | None:
     """Write a row down; None when it needs something that is not in the document.
 
     Args:
-        about: Its kind.
+        spec: Its kind.
         row: As its view shows it.
         number: Its number.
         numbers: The numbers of all that came before it.
     """
-    flat = {name: about.plain(name, row[name]) for name in about.fields}
-    for name in about.references:
+    flat = {name: spec.plain(name, row[name]) for name in spec.fields}
+    for name in spec.references:
         flat[name] = numbers.get(row[name]) if row[name] is not None else None
-        if flat[name] is None and _is_required(about, name):
+        if flat[name] is None and _is_required(spec, name):
             return None
-    said: dict[str, Any] = {"kind": about.kind, "id": number}
-    if about.ordered and about.parent != PROJECT.kind:
+    said: dict[str, Any] = {"kind": spec.kind, "id": number}
+    if spec.ordered and spec.parent != PROJECT.kind:
         if (above := numbers.get(row["parent_id"])) is None:
             return None
         said["parent"] = above
-    parts = {part.name: part for part in about.parts}
+    parts = {part.name: part for part in spec.parts}
     said["fields"] = {
         camel(name): _part(parts[name], row, flat) if name in parts else flat[name]
-        for name in about.create.model_fields
+        for name in spec.create.model_fields
     }
-    derived = {camel(name): flat[name] for name in _derived(about) if flat[name] not in (None, 0)}
+    derived = {camel(name): flat[name] for name in _derived(spec) if flat[name] not in (None, 0)}
     if derived:
         said["derived"] = derived
-    if file := Attached.of(about, row):
+    if file := PackageFile.of(spec, row):
         said["file"] = file.model_dump(mode="json", exclude_none=True)
     return _ENCODER.encode(said).encode() + b"\n"
 
 
-def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
+def decode_line(raw: bytes, number: int, numbering: Numbering, *, at: str) -> PackageItem:
     """Read the line about thing *number*.
 
     Args:
@@ -121,26 +123,26 @@ def read(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Item:
         errors.Unknown: It names a kind or a field that is not known here.
     """
     said = _object(raw, number)
-    about = _kind(said.pop("kind", None), said.pop("id", None), number, numbering)
+    spec = _kind(said.pop("kind", None), said.pop("id", None), number, numbering)
     above: int | None = None
-    if about.ordered and about.parent != PROJECT.kind:
-        above = _number(said.pop("parent", None), str(about.parent), number, numbering, "parent")
+    if spec.ordered and spec.parent != PROJECT.kind:
+        above = _number(said.pop("parent", None), str(spec.parent), number, numbering, "parent")
     derived = _members(said.pop("derived", {}), number, "derived")
     given = _members(said.pop("fields", None), number, "fields")
-    file = Attached.read(about, said.pop("file"), number) if "file" in said else None
+    file = PackageFile.read(spec, said.pop("file"), number) if "file" in said else None
     if said:
         raise _unknown(number, min(said))
-    for name, kind in about.references.items():
-        _replace(given, about.path_of(name), kind, number, numbering)
+    for name, kind in spec.references.items():
+        _replace(given, spec.path_of(name), kind, number, numbering)
     _clean_names(given)
-    if about is ENTITY:
+    if spec is ENTITY:
         given = _without_spellings(given)
     try:
-        fields = about.initial(given, at=at)
+        fields = spec.initial(given, at=at)
     except errors.Invalid as error:
         raise type(error)(f"thing {number}: {error.detail}", at=number, **error.data) from None
-    fields |= _derived_of(about, derived, fields, number)
-    return Item(about, number, above, fields, file)
+    fields |= _derived_of(spec, derived, fields, number)
+    return PackageItem(spec, number, above, fields, file)
 
 
 def _without_spellings(given: dict[str, Any]) -> dict[str, Any]:
@@ -170,20 +172,20 @@ def _clean_names(given: dict[str, Any]) -> None:
             given[member] = [names.cleaned(n) if isinstance(n, str) else n for n in several]
 
 
-def _is_required(about: Aggregate, name: str) -> bool:
-    field = about.create.model_fields.get(name)
+def _is_required(spec: AggregateSpec, name: str) -> bool:
+    field = spec.create.model_fields.get(name)
     return field is not None and field.is_required()
 
 
-def _derived(about: Aggregate) -> tuple[str, ...]:
+def _derived(spec: AggregateSpec) -> tuple[str, ...]:
     """Return the fields that no client sets and a document holds."""
     of_parts = (
         part.columns[name]
-        for part in about.parts
+        for part in spec.parts
         if part.name not in LEFT_BEHIND
         for name in part.derived
     )
-    return tuple(name for name in (*about.derived, *of_parts) if name in _DERIVED)
+    return tuple(name for name in (*spec.derived, *of_parts) if name in _DERIVED)
 
 
 def _part(part: Part, row: Row, flat: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -214,15 +216,15 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _kind(kind: Any, given: Any, number: int, numbering: Numbering) -> Aggregate:
-    about = numbering.kind_of(number)
+def _kind(kind: Any, given: Any, number: int, numbering: Numbering) -> AggregateSpec:
+    spec = numbering.kind_of(number)
     if kind not in [each.kind for each in KINDS]:
         raise _unknown(number, "kind")
-    if about is None or kind != about.kind:
+    if spec is None or kind != spec.kind:
         raise _wrong(number, "kind", "does not agree with the counts in the first line")
     if given != number or type(given) is not int:
         raise _wrong(number, "id", f"is not {number}")
-    return about
+    return spec
 
 
 def _number(value: Any, kind: str, number: int, numbering: Numbering, field: str) -> int:
@@ -246,21 +248,21 @@ def _replace(said: dict[str, Any], path: str, kind: str, number: int, numbering:
 
 
 def _derived_of(
-    about: Aggregate, given: Mapping[str, Any], fields: Mapping[str, Any], number: int
+    spec: AggregateSpec, given: Mapping[str, Any], fields: Mapping[str, Any], number: int
 ) -> dict[str, Any]:
-    known = {camel(name): name for name in _derived(about)}
+    known = {camel(name): name for name in _derived(spec)}
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
             raise _unknown(number, f"derived.{name}")
         own = known[name]
-        if own not in about.derived and fields[own] is None:
+        if own not in spec.derived and fields[own] is None:
             continue  # it follows from what is not so: a task that is not done has no such time
         try:
             adapter = _DERIVED[own]
             found[own] = adapter.dump_python(adapter.validate_python(value), mode="json")
         except ValidationError:
-            raise _wrong(number, f"derived.{name}", "has not the required form") from None
+            raise _wrong(number, f"derived.{name}", "does not have the required form") from None
     return found
 
 

@@ -37,7 +37,7 @@ type Progress = Callable[[int, int], Awaitable[None]]
 """Told how many files are done, of how many."""
 
 
-class Files:
+class PackageBytes:
     """Asks blobs."""
 
     def __init__(self, caller: Caller) -> None:
@@ -129,7 +129,9 @@ class Files:
         try:
             copied = await self._caller.ask(COPY_BLOB, question, actor, deadline_s=COPY_DEADLINE_S)
         except (errors.NotFound, errors.BlobUnavailable, errors.BlobDamaged) as error:
-            log.info("file left out", place=str(place), sha256=sha256, code=error.code)
+            log.info(
+                "a file was left out of a copy", place=str(place), sha256=sha256, code=error.code
+            )
             return False
         # What a package says of them was not looked at until now.
         return copied.blob.size == size

@@ -20,12 +20,12 @@ from libs.contracts.events.workspaces import (
     StartTemplate,
 )
 from libs.postgres import Connection, Pool
+from services.events.workspaces.importing import imported_id
 from services.events.workspaces.packages import require_whole
-from services.events.workspaces.planting import planted_id
-from services.events.workspaces.store import SQL, within
+from services.events.workspaces.store import SQL, run_in_transaction
 
 
-class JobRequests:
+class WorkspaceJobHandlers:
     """Answers about jobs."""
 
     def __init__(self, pool: Pool, wake: Callable[[], None]) -> None:
@@ -81,7 +81,7 @@ class JobRequests:
         async def work(connection: Connection) -> Job:
             return _job(await connection.fetchrow(SQL.job, question.job_id), actor)
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def _start(
         self,
@@ -98,7 +98,9 @@ class JobRequests:
             known = await connection.fetchrow(SQL.job, job_id)
             if known is None:
                 if (await connection.fetchval(SQL.open_jobs, actor.user_id) or 0) >= JOBS_OPEN_MAX:
-                    raise errors.LimitReached(f"A person may have {JOBS_OPEN_MAX} open jobs.")
+                    raise errors.LimitReached(
+                        f"A person may have at most {JOBS_OPEN_MAX} open jobs; wait until one ends."
+                    )
                 await connection.execute(
                     SQL.start_job,
                     job_id,
@@ -106,7 +108,7 @@ class JobRequests:
                     kind,
                     project_id,
                     await package(connection) if package else job_id,
-                    planted_id(job_id, 0),
+                    imported_id(job_id, 0),
                     dict(details),
                 )
                 known = await connection.fetchrow(SQL.job, job_id)
@@ -114,7 +116,7 @@ class JobRequests:
                 raise errors.IdempotencyKeyReused
             return _job(known, actor)
 
-        started = await within(self._pool, work)
+        started = await run_in_transaction(self._pool, work)
         self._wake()
         return started
 

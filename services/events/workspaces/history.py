@@ -8,12 +8,12 @@ import zstandard
 
 from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import LogPage, ReadLog
-from services.events.handlers.action import require_visible
-from services.events.integrity import screened
-from services.events.integrity.chain import Stored, content_bytes, stored_of
+from services.events.common.commands import require_visible
+from services.events.integrity import drop_corrupt_events
 from services.events.model.aggregates import PROJECT
+from services.events.model.chain import LogRow, content_bytes, log_row_of
 from services.events.model.page import fitting
-from services.events.store import Reader, Store, of_events
+from services.events.store import Reader, Store, events_from_rows
 from services.events.workspaces.store import SQL
 
 THINGS_AT_ONCE = 100
@@ -22,7 +22,7 @@ EVENTS_AT_ONCE = 100
 ZSTD_LEVEL = 3
 
 
-class History:
+class HistoryHandlers:
     """Answers who takes a project's history with them."""
 
     def __init__(self, store: Store) -> None:
@@ -42,8 +42,8 @@ class History:
             rows = await reader.connection.fetch(
                 SQL.log_page, ids, question.after, question.version, EVENTS_AT_ONCE
             )
-            events = await screened(reader.connection, of_events(rows))
-            lines = [_line(stored_of(event)) for event in events]
+            events = await drop_corrupt_events(reader.connection, events_from_rows(rows))
+            lines = [_line(log_row_of(event)) for event in events]
             count = fitting(map(len, lines))
             body = zstandard.compress(b"".join(lines[:count]), ZSTD_LEVEL)
             after, version = None, 0
@@ -71,5 +71,5 @@ def _some(heads: Iterable[asyncpg.Record]) -> list[UUID]:
     return ids
 
 
-def _line(event: Stored) -> bytes:
+def _line(event: LogRow) -> bytes:
     return content_bytes(event)[:-1] + f',"checksum":"{event.checksum}"}}\n'.encode()

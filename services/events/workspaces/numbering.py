@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from libs import errors
 from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, Head
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
 
-KINDS: tuple[Aggregate, ...] = tuple(
+KINDS: tuple[AggregateSpec, ...] = tuple(
     each for each in AGGREGATES.values() if each.parent is not None
 )
 """What a document holds, in its order: what is in a project, and not who may come in."""
@@ -20,9 +20,9 @@ class Numbering:
         """Number things of kinds as *counts* says, in the order of KINDS."""
         self.ranges: dict[str, range] = {}
         first = 1
-        for about in KINDS:
-            count = counts.get(about.kind, 0)
-            self.ranges[about.kind] = range(first, first + count)
+        for spec in KINDS:
+            count = counts.get(spec.kind, 0)
+            self.ranges[spec.kind] = range(first, first + count)
             first += count
         self.total = first - 1
 
@@ -37,9 +37,11 @@ class Numbering:
         """
         if head.format != FORMAT:
             raise errors.Unsupported(
-                f"This format is not known here; {FORMAT} is.", at="format", known=[FORMAT]
+                f"This format is not supported; the supported format is {FORMAT}.",
+                at="format",
+                known=[FORMAT],
             )
-        unknown = head.kinds.keys() - {about.kind for about in KINDS}
+        unknown = head.kinds.keys() - {spec.kind for spec in KINDS}
         if unknown:
             name = min(unknown)
             raise errors.Unknown(
@@ -48,9 +50,11 @@ class Numbering:
             )
         numbering = cls(head.kinds)
         if numbering.total > AGGREGATES_MAX:
-            raise errors.TooLarge(f"A project may have {AGGREGATES_MAX} things to be copied.")
+            raise errors.TooLarge(
+                f"A project can be copied with at most {AGGREGATES_MAX} aggregates."
+            )
         return numbering
 
-    def kind_of(self, number: int) -> Aggregate | None:
+    def kind_of(self, number: int) -> AggregateSpec | None:
         """Return of which kind a number is; None when it is nobody's."""
         return next((each for each in KINDS if number in self.ranges[each.kind]), None)

@@ -23,15 +23,15 @@ from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import SCENE
-from services.events.model.refusal import refused
-from services.events.workspaces.document import read
+from services.events.model.refusal import field_refusal
+from services.events.workspaces.document import decode_line
+from services.events.workspaces.exporting import export_package
+from services.events.workspaces.importing import unpack_page
 from services.events.workspaces.numbering import Numbering
-from services.events.workspaces.planting import unpacked
-from services.events.workspaces.store import SQL, put_files, within
-from services.events.workspaces.taking import take
+from services.events.workspaces.store import SQL, add_files, run_in_transaction
 
 
-class Packages:
+class PackageHandlers:
     """Answers about packages."""
 
     def __init__(self, pool: Pool) -> None:
@@ -44,7 +44,7 @@ class Packages:
         try:
             async with self._pool.acquire() as connection:
                 await self._require_room(connection, package_id, actor)
-            head = await take(self._pool, package_id, actor.scope(), actor.user_id)
+            head = await export_package(self._pool, package_id, actor.scope(), actor.user_id)
             pages = await self._pool.fetchval(SQL.page_count, package_id)
         except UNREACHABLE as error:
             raise errors.Unavailable from error
@@ -67,7 +67,7 @@ class Packages:
                     raise errors.IdempotencyKeyReused
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def put_page(self, question: PutPage, actor: Actor) -> Done:
         """Store a page of a package, once every line of it has been read."""
@@ -76,12 +76,15 @@ class Packages:
         async def work(connection: Connection) -> Done:
             head = await self._open_package(connection, package_id, actor)
             numbering, at = Numbering.of(head), now_as_json()
-            lines = unpacked(question.body).splitlines()
+            lines = unpack_page(question.body).splitlines()
             if not lines or question.first + len(lines) - 1 > numbering.total:
                 raise errors.PackageDamaged(
-                    f"There are not {numbering.total} things, as the first line says.", at="state"
+                    f"The state does not have {numbering.total} things as its first line says.",
+                    at="state",
                 )
-            things = [read(raw, n, numbering, at=at) for n, raw in enumerate(lines, question.first)]
+            things = [
+                decode_line(raw, n, numbering, at=at) for n, raw in enumerate(lines, question.first)
+            ]
             files = [
                 (thing.number, thing.file.sha256, thing.file.size) for thing in things if thing.file
             ]
@@ -94,10 +97,10 @@ class Packages:
                 question.body,
             )
             # Before their bytes are sent: from now on blobs hears that somebody wants them.
-            await put_files(connection, package_id, files, place=package_id)
+            await add_files(connection, package_id, files, place=package_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def put_text(self, question: PutText, actor: Actor) -> Done:
         """Store the text of a scene; whether it is one is seen when the job checks it."""
@@ -106,7 +109,8 @@ class Packages:
             head = await self._open_package(connection, question.package_id, actor)
             if question.number not in Numbering.of(head).ranges[SCENE.kind]:
                 raise errors.PackageDamaged(
-                    f"Thing {question.number} is no scene, and has no text.", at=question.number
+                    f"Thing {question.number} is not a scene, so it has no text.",
+                    at=question.number,
                 )
             packed = question.packed
             try:
@@ -114,13 +118,13 @@ class Packages:
             except zstandard.ZstdError:
                 known = False
             if not known:
-                raise refused("packed", "is not what it says")
+                raise field_refusal("packed", "is not a Zstandard frame of the given size")
             await connection.execute(
                 SQL.put_text, question.package_id, question.number, packed, question.size
             )
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def page(self, question: ReadPage, actor: Actor) -> Page:
         """Show a page of a package, and where its texts are."""
@@ -138,12 +142,12 @@ class Packages:
                 SQL.files_of_page, question.package_id, page["first"], upto
             )
             return Page.model_construct(
-                body=unpacked(page["body"]),
+                body=unpack_page(page["body"]),
                 scenes={row["number"]: row["scene_id"] for row in scenes},
                 files={row["sha256"]: row["size"] for row in files},
             )
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def drop(self, question: DropPackage, actor: Actor) -> Done:
         """Forget a package that was read, or whose sending was given up."""
@@ -154,7 +158,7 @@ class Packages:
                 await connection.execute(SQL.drop_package, question.package_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def _require_room(self, connection: Connection, package_id: UUID, actor: Actor) -> None:
         if await connection.fetchrow(SQL.package, package_id, actor.user_id):
@@ -162,7 +166,7 @@ class Packages:
         count: int = await connection.fetchval(SQL.open_packages, actor.user_id) or 0
         if count >= PACKAGES_OPEN_MAX:
             raise errors.LimitReached(
-                f"A person may have {PACKAGES_OPEN_MAX} exports and imports at once."
+                f"A person may have at most {PACKAGES_OPEN_MAX} exports and imports at once."
             )
 
     async def _open_package(self, connection: Connection, package_id: UUID, actor: Actor) -> Head:
@@ -170,7 +174,7 @@ class Packages:
         if row is None or row["project_id"] is not None:
             raise errors.NotFound("There is no such package.")
         if row["sealed"]:
-            raise errors.Conflict("This package was sent whole already.")
+            raise errors.Conflict("This package was already sent completely.")
         return Head.model_validate(row["head"])
 
 
@@ -188,5 +192,5 @@ async def require_whole(connection: Connection, package_id: UUID, head: Head) ->
     total = Numbering.of(head).total
     if expected != total + 1:
         raise errors.PackageDamaged(
-            f"There are {expected - 1} things where there should be {total}.", at="state"
+            f"The state has {expected - 1} things; its first line announces {total}.", at="state"
         )

@@ -7,31 +7,31 @@ from uuid import UUID
 from libs import errors
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
 
 SQL = load_queries("services.events.workspaces")
 
 
-def statement(name: str, about: Aggregate, **names: str) -> str:
+def statement(name: str, spec: AggregateSpec, **names: str) -> str:
     """Return a statement for one kind of aggregate; *names* are columns of its own."""
-    return _filled(name, about.kind, tuple(sorted(names.items())))
+    return _filled(name, spec.kind, tuple(sorted(names.items())))
 
 
 @cache
 def _filled(name: str, kind: str, names: tuple[tuple[str, str], ...]) -> str:
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     text: str = getattr(SQL, name)
-    whole = dict.fromkeys((*about.columns, *about.fields))
+    whole = dict.fromkeys((*spec.columns, *spec.fields))
     return text.format(
-        table=about.table,
-        view=about.view,
+        table=spec.table,
+        view=spec.view,
         whole=", ".join(f"v.{column}" for column in whole),
         **dict(names),
     )
 
 
-async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+async def run_in_transaction[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
     """Run *work* in a transaction.
 
     Raises:
@@ -44,7 +44,7 @@ async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T
         raise errors.Unavailable from error
 
 
-async def put_files(
+async def add_files(
     connection: Connection,
     package_id: UUID,
     files: Sequence[tuple[int, str, int]],

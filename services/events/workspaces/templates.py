@@ -9,12 +9,12 @@ from libs.contracts.actor import Actor
 from libs.contracts.events.manuscript import Done
 from libs.contracts.events.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
 from libs.postgres import Connection, Pool
-from services.events.model.page import cursor_after, fitting, key_of
-from services.events.model.refusal import refused
-from services.events.workspaces.store import SQL, within
+from services.events.model.page import cursor_after, cursor_key, fitting
+from services.events.model.refusal import field_refusal
+from services.events.workspaces.store import SQL, run_in_transaction
 
 
-class TemplateRequests:
+class TemplateHandlers:
     """Answers about templates."""
 
     def __init__(self, pool: Pool) -> None:
@@ -23,11 +23,11 @@ class TemplateRequests:
 
     async def list(self, question: ListTemplates, actor: Actor) -> Templates:
         """List the templates that the actor may use."""
-        key = key_of(question.cursor)
+        key = cursor_key(question.cursor)
         try:
             after = UUID(key) if key else None
         except ValueError as error:
-            raise refused("cursor", "not a cursor of this list") from error
+            raise field_refusal("cursor", "is not a cursor of this list") from error
 
         async def work(connection: Connection) -> Templates:
             rows = await connection.fetch(
@@ -41,7 +41,7 @@ class TemplateRequests:
                 next_cursor=cursor_after(str(items[-1].id)) if more else None,
             )
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def read(self, question: OneTemplate, actor: Actor) -> Template:
         """Show a template that the actor may use."""
@@ -54,7 +54,7 @@ class TemplateRequests:
                 raise errors.NotFound
             return _template(row)
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
     async def delete(self, question: OneTemplate, actor: Actor) -> Done:
         """Delete a template of the actor's own; its package goes when no job needs it."""
@@ -66,11 +66,11 @@ class TemplateRequests:
             if row is None:
                 raise errors.NotFound
             if row["owner_id"] != actor.user_id:
-                raise errors.Forbidden("Only who made a template may delete it.")
+                raise errors.Forbidden("Only the owner of a template may delete it.")
             await connection.execute(SQL.drop_template, question.template_id, actor.user_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, work)
 
 
 def _template(row: asyncpg.Record) -> Template:

@@ -11,7 +11,7 @@ from libs.bus import Caller
 from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
 from libs.postgres import Connection
-from services.events.workspaces.planting import planted_id
+from services.events.workspaces.importing import imported_id
 from services.events.workspaces.store import SQL
 
 AT_ONCE = 4
@@ -23,7 +23,7 @@ type Progress = Callable[[int, int, int], Awaitable[None]]
 """Told how many texts are done, of how many, and up to which number all are."""
 
 
-class Texts:
+class SceneTexts:
     """Moves texts between packages and collab."""
 
     def __init__(self, caller: Caller) -> None:
@@ -96,7 +96,7 @@ class Texts:
             await progress(done, counts["written"], 0 if check else after)
 
     async def _plant(self, row: asyncpg.Record, seed: UUID, actor: Actor, *, check: bool) -> None:
-        scene_id = planted_id(seed, row["number"])
+        scene_id = imported_id(seed, row["number"])
         question = PlantText.model_construct(
             scene_id=scene_id, packed=row["packed"], size=row["size"], check=check
         )

@@ -10,9 +10,9 @@ from prometheus_client import Counter, Gauge
 from libs import errors
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.workspaces.files import Files
+from services.events.workspaces.files import PackageBytes
+from services.events.workspaces.job_steps import JobRow, JobSteps
 from services.events.workspaces.store import SQL
-from services.events.workspaces.work import JobRow, Work
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +34,11 @@ _ended = Counter("scriptorium_workspace_jobs_total", "Jobs that ended.", ["kind"
 _under_way = Gauge("scriptorium_workspace_jobs_under_way", "Jobs that this replica works on.")
 
 
-class Worker:
+class JobWorker:
     """Works on jobs that are due; any number may run at once."""
 
     def __init__(
-        self, pool: Pool, work: Work, files: Files, *, kept_s: float = PACKAGES_KEPT_S
+        self, pool: Pool, work: JobSteps, files: PackageBytes, *, kept_s: float = PACKAGES_KEPT_S
     ) -> None:
         """Find jobs in *pool* and do their *work*; packages nobody needs go after *kept_s*.
 
@@ -111,7 +111,7 @@ class Worker:
             return False
         job: JobRow = dict(found)
         if job["tries"] > TRIES_MAX:
-            failure = errors.Internal("It was given up after many tries.")
+            failure = errors.Internal(f"The job was given up after {TRIES_MAX} attempts.")
             await self._fail(job, failure)
             return True
         try:
@@ -123,7 +123,7 @@ class Worker:
             await self._fail(job, error)
         except asyncpg.DataError as error:
             log.warning("state refused", job_id=str(job_id), reason=repr(error)[:200])
-            failure = errors.Invalid("A value in the state is none that can be stored.")
+            failure = errors.Invalid("A value in the state cannot be stored.")
             await self._fail(job, failure)
         except (*UNREACHABLE, asyncpg.PostgresError):
             raise

@@ -5,7 +5,7 @@ from uuid import UUID
 from libs.contracts.actor import Role
 from libs.contracts.events.resources import Member
 from libs.contracts.wire import Wire
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 
 
 class MemberFields(Wire):
@@ -15,12 +15,12 @@ class MemberFields(Wire):
     role: Role
 
 
-MEMBER = Aggregate(
+MEMBER = AggregateSpec(
     kind="member",
     table="members",
     resource=Member,
     create=MemberFields,
     references={"user_id": "person"},
-    lasting=False,
-    of_access=True,
+    keeps_deleted=False,
+    grants_access=True,
 )

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from libs.contracts.events.teams import TeamGrant, TeamRole
 from libs.contracts.wire import Wire
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 
 
 class TeamGrantFields(Wire):
@@ -14,12 +14,12 @@ class TeamGrantFields(Wire):
     role: TeamRole
 
 
-TEAM_GRANT = Aggregate(
+TEAM_GRANT = AggregateSpec(
     kind="team_grant",
     table="team_grants",
     resource=TeamGrant,
     create=TeamGrantFields,
     references={"team_id": "team"},
-    lasting=False,
-    of_access=True,
+    keeps_deleted=False,
+    grants_access=True,
 )
