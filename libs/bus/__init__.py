@@ -1,4 +1,4 @@
-"""The bus: typed questions, durable facts, one verdict for each failure, the outbox relay."""
+"""The bus: typed requests, durable facts and their delivery, and the outbox with its relay."""
 
 from libs.bus.broker import Client, Disconnected, connect_broker, is_connected, synced
 from libs.bus.delivery import PoisonMessage, subscribe_facts

@@ -1,7 +1,7 @@
-"""Consumers of facts are looked after: that they are there, and how much they have yet to handle.
+"""Monitoring of consumers: their existence, and the number of facts that wait for them.
 
-The server forgets a consumer with its stream. Its subscriber would ask in vain for ever, because
-FastStream makes a consumer when it starts and not again.
+The server deletes a consumer together with its stream. The subscriber would then wait for ever,
+because FastStream creates a consumer only when it starts.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ _watches: set[asyncio.Task[None]] = set()
 
 
 def monitor_consumer(client: Client, stream: str, durable: str, config: ConsumerConfig) -> None:
-    """Look after the consumer *durable* for as long as *client* is open."""
-    _pending.labels(durable)  # exported before the first look, so that its alert is about something
+    """Monitor the consumer *durable* for as long as *client* is open."""
+    _pending.labels(durable)  # exported before the first look, so that its alert has a series
     whole = replace(config, name=durable, durable_name=durable)
     task = asyncio.get_running_loop().create_task(_watch(client, stream, durable, whole))
-    # The loop itself would let it be collected.
+    # The event loop keeps only a weak reference to the task.
     _watches.add(task)
     task.add_done_callback(_watches.discard)
 
@@ -53,7 +53,7 @@ async def _make_again(client: Client, stream: str, config: ConsumerConfig) -> No
     try:
         await client.jetstream().add_consumer(stream, config)
     except nats.errors.Error as error:
-        # The stream is not there either, or another replica is making it.
+        # The stream is missing too, or another replica is creating the consumer.
         log.warning("consumer is missing", subscriber=config.name, reason=repr(error)[:200])
     else:
         log.warning(

@@ -1,9 +1,9 @@
-"""Durable subscribers, and what becomes of a message whose handler failed.
+"""Durable subscribers, and the fate of a message whose handler failed.
 
-Three verdicts, decided here and nowhere else: done (ack), tomorrow may be kinder (redeliver
-after a growing delay, DELIVERIES_MAX times), poison (copy to the dead-letter stream with its
-cause, then terminate). A person may replay one of those: it goes to its consumer alone, over core
-NATS, and the answer tells what came of it.
+There are three outcomes, decided here and nowhere else: handled (acknowledge), failed for now
+(redeliver after a growing delay, DELIVERIES_MAX times) and failed for good (copy to the dead-letter
+stream with the cause, then terminate). An operator may replay a dead letter: it goes to its
+consumer alone, over core NATS, and the answer has the outcome.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ type FactHandler = Callable[[Announcement], Awaitable[None]]
 
 
 class PoisonMessage(Exception):
-    """No retry of this message can help."""
+    """The message can never be handled, however often it is delivered."""
 
 
 def subscribe_facts(
@@ -61,14 +61,14 @@ def subscribe_facts(
     durable: str,
     on_fact: FactHandler,
 ) -> None:
-    """Deliver each fact of *subject* to *on_fact*, at least once, in order, one at a time.
+    """Deliver each fact of *subject* to *on_fact*: at least once, in order, one at a time.
 
-    *durable* names the consumer; replicas that give the same name share the work. It labels
-    metrics, so there must not be many.
+    *durable* names the consumer; replicas that use the same name share the work. The name labels
+    metrics, so there must not be many names.
     """
     one_at_a_time = asyncio.Lock()
     for verdict in ("retry", "dead"):
-        _failed.labels(durable, verdict)  # counted from nought, so that an alert sees the first
+        _failed.labels(durable, verdict)  # counted from zero, so that an alert sees the first
     _delay.labels(durable)
 
     async def on_replay(message: NatsMessage) -> NatsResponse:
@@ -110,7 +110,7 @@ def subscribe_facts(
 
     config = ConsumerConfig(
         ack_wait=ACK_WAIT_S,
-        # Above our own count, so that the last verdict is ours and not the server's silence.
+        # Above DELIVERIES_MAX, so that this module decides and not the server.
         max_deliver=DELIVERIES_MAX * 4,
         max_ack_pending=1,
         filter_subject=subject,
@@ -123,7 +123,7 @@ def subscribe_facts(
         ack_policy=AckPolicy.MANUAL,
         config=config,
         decoder=undecoded,
-        # FastStream would receive on the common prefix, where no service may listen.
+        # FastStream's default prefix is common to all services, and none may subscribe to it.
         inbox_prefix=client.new_inbox().rpartition(".")[0].encode() + b".",
         title=durable,
     )(on_message)

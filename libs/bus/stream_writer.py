@@ -1,8 +1,8 @@
-"""Storing messages in a stream, many with one write to its disk.
+"""Storing messages in a stream, many of them with one write to the disk.
 
-A batch (JetStream 2.12) is stored whole or not at all. One that the stream refuses, above all
-because it has some of it already, is published again one by one, each acknowledged before the next:
-what is there already is dropped by its id.
+A batch (JetStream 2.12) is stored completely or not at all. If the stream refuses a batch, usually
+because it has some of the messages, they are published one by one, each acknowledged before the
+next; the server drops those that it has by their ids.
 """
 
 import json
@@ -24,7 +24,7 @@ _BATCH_COMMIT = "Nats-Batch-Commit"
 
 
 class StreamMessage(NamedTuple):
-    """A fact as it is published; `position` is its place in the announced order."""
+    """A fact as a message; `position` is its place in the commit order."""
 
     position: int
     subject: str
@@ -33,7 +33,7 @@ class StreamMessage(NamedTuple):
 
 
 class StreamWriter:
-    """Publishes to whatever streams listen."""
+    """Publishes messages to the streams that take their subjects."""
 
     def __init__(self, client: Client) -> None:
         """Publish over *client*."""
@@ -41,7 +41,7 @@ class StreamWriter:
         self._jetstream = client.jetstream()
 
     async def store(self, messages: Sequence[StreamMessage]) -> AsyncIterator[int]:
-        """Publish in order; yields the position of each that the stream has.
+        """Publish in order; yield the position of each message that the stream has.
 
         Raises:
             APIError, TimeoutError, nats.errors.Error: The rest may or may not be stored.
@@ -58,7 +58,7 @@ class StreamWriter:
                 yield message.position
 
     async def _as_one(self, batch: Sequence[StreamMessage]) -> bool:
-        """Store all or nothing; false when the stream will not, as when it has one already."""
+        """Store all or nothing; return False when the stream refuses the batch."""
         batch_id = uuid4().hex
         for place, message in enumerate(batch, start=1):
             headers = message.headers | {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(place)}

@@ -46,7 +46,7 @@ CANCEL_TRIES_MAX = 3
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until *stop* is set; then finish what was begun, and end."""
+    """Serve until *stop* is set; then finish running requests, and end."""
     if settings.postgres_owner_url:
         await migrate(settings.postgres_owner_url, "services.events", role=settings.role)
         await adopt(
@@ -97,7 +97,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     try:
         await broker.start()
         await synced(client)
-        # Only now, so that ready means served.
+        # Only now, so that a replica that says ready answers requests.
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         log.info("events ready")
         settled()
@@ -112,7 +112,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> None:
-    """Return when *stop* is set; raise when a background task failed, so that we are restarted."""
+    """Return when *stop* is set; raise when a background task failed, to be restarted."""
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({waiting, *background}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -121,9 +121,9 @@ async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> N
 
 
 async def _end(background: Collection[asyncio.Task[None]], pool: Pool, broker: NatsBroker) -> None:
-    """Stop background work and let go of both servers, waiting for neither for long."""
+    """Stop background tasks and disconnect from both servers, within short timeouts."""
     for _ in range(CANCEL_TRIES_MAX):
-        # Again when it did not end: some client libraries turn a cancellation into their own error.
+        # Repeated, because some client libraries turn a cancellation into their own error.
         for task in background:
             task.cancel()
         _, background = await asyncio.wait(background, timeout=CANCEL_WAIT_S)

@@ -1,4 +1,4 @@
-"""Named steps at which this process can be told to die, to prove that dying there is harmless."""
+"""Fail points: named steps at which a test lets this process die."""
 
 import os
 import signal

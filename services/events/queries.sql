@@ -329,7 +329,7 @@ DELETE FROM commands WHERE command_id IN (
 -- For the rest of a transaction that writes many rows: each is found by its index. A plan that was
 -- made while a table was small would read all of it for each batch, until the server looks at the
 -- table's size again, a minute later or much later. Statements that are run under this are marked
--- (`many` in statements.py), so that they share no plan with those that are not.
+-- (`marked_by_id` in statements.py), so that they share no plan with those that are not.
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('enable_material', 'off', true);

@@ -139,7 +139,7 @@ async def reads(pool: Pool) -> list[Figure]:
         took_ms: list[float] = []
         for _ in range(READS):
             begun = time.perf_counter()
-            await store.read(work, project_id=project_id)
+            await store.run_read(work, project_id=project_id)
             took_ms.append((time.perf_counter() - begun) * 1000)
         bar = TREE_MS_BAR if work is tree else None
         figures.append(

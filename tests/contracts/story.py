@@ -186,7 +186,7 @@ async def _record_what_nothing_sets(stack: Stack, world: World) -> None:
         await tx.record(pending_events)
 
     pool = await connect(stack.postgres_url("events", "events"), application="story")
-    await Store(pool).command(context, work)
+    await Store(pool).run_command(context, work)
     await pool.close()
 
 

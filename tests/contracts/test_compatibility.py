@@ -108,7 +108,7 @@ def test_it_says_where_and_what():
     ]
 
 
-@pytest.mark.parametrize("spec", TYPES, ids=[each.name for each in TYPES])
+@pytest.mark.parametrize("about", TYPES, ids=[each.name for each in TYPES])
 def test_every_schema_may_follow_itself(about: Any):
     assert breaking(document(about), document(about)) == []
 

@@ -57,7 +57,7 @@ async def test_late_commit_is_not_skipped(
         await gate.wait()
 
     async with relaying(pool, relay_client):
-        late = asyncio.create_task(Store(pool).command(context, hold))
+        late = asyncio.create_task(Store(pool).run_command(context, hold))
         await recorded.wait()
         for turn in range(20):
             await world.change("book", book["id"], title=f"T{turn}")
@@ -142,7 +142,7 @@ async def test_bus_restarted_in_the_middle(  # noqa: PLR0917
                 data = {"from": row["title"], "to": title}
                 await tx.record([PendingEvent(BOOK, row["id"], "title_changed", data)])
 
-            await store.command(context, change)
+            await store.run_command(context, change)
 
     async with relaying(pool, relay_client):
         for _ in range(2):

@@ -184,7 +184,7 @@ async def test_one_moment(world: World, pool: Pool, monkeypatch: pytest.MonkeyPa
     """What is written while a package is taken is not in it, whichever kind comes next."""
     await novel(world)
     expected = await pages(pool, await taken(pool, world.project_id))
-    place = "services.events.workspaces.exporting._Taking.write"
+    place = "services.events.workspaces.exporting._PackageWriter.write"
     write = resolve_name(place)
 
     async def meanwhile(self: object, spec: AggregateSpec) -> int:

@@ -184,9 +184,9 @@ async def test_many_in_one_action(world: World, pool: Pool, owner: Pool) -> None
         await tx.record(pending_events)
 
     store = Store(pool)
-    await store.command(context, make)
+    await store.run_command(context, make)
     await require_replayed(owner, world.project_id)
-    await store.command(replace(context, bundle_id=new_id()), change)
+    await store.run_command(replace(context, bundle_id=new_id()), change)
     await require_replayed(owner, world.project_id)
 
     async def close(tx: Transaction) -> None:
@@ -200,7 +200,7 @@ async def test_many_in_one_action(world: World, pool: Pool, owner: Pool) -> None
         )
 
     with pytest.raises(errors.RelationCycle):
-        await store.command(replace(context, bundle_id=new_id()), close)
+        await store.run_command(replace(context, bundle_id=new_id()), close)
 
     async def cherry_pick(tx: Transaction) -> None:
         await tx.lock(entity, ids[0])
@@ -209,7 +209,7 @@ async def test_many_in_one_action(world: World, pool: Pool, owner: Pool) -> None
         )
 
     with pytest.raises(errors.Invalid, match="task"):
-        await store.command(replace(context, bundle_id=new_id()), cherry_pick)
+        await store.run_command(replace(context, bundle_id=new_id()), cherry_pick)
 
 
 async def test_nothing_refers_to_what_was_deleted_at_the_same_moment(

@@ -47,7 +47,7 @@ async def planted(pool: Pool, package_id: UUID, user_id: UUID, name: str = "Copy
     async def work(tx: Transaction) -> None:
         await import_package(tx, context, package_id, seed, name=name)
 
-    await Store(pool).command(context, work)
+    await Store(pool).run_command(context, work)
     return context.project_id
 
 

@@ -105,7 +105,7 @@ class Held:
             await tx.record([PendingEvent(BOOK, self.book_id, "created", data)])
             await self._gate.wait()
 
-        self._task = asyncio.create_task(Store(pool).command(context, work))
+        self._task = asyncio.create_task(Store(pool).run_command(context, work))
 
     async def let_go(self) -> bool:
         """Commit; false when the database went away under it."""

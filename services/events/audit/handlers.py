@@ -1,4 +1,4 @@
-"""What is answered about what happened in a project."""
+"""Handlers of requests about the past of a project."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,13 @@ from services.events.model.refusal import field_refusal
 from services.events.store import Reader, Store
 
 LIVE_HOURS = 2
-"""The newest hours are counted as they are read: this one, and the one that may not be counted."""
+"""Hours counted when they are read: the current one, and the one whose count may be late."""
 
 _KEY = SortKey("timestamp", "timestamptz")
 
 
 class AuditHandlers:
-    """Answers about who did what. Whether the actor may know is the gateway's to say."""
+    """Handlers of requests about the audit trail; the gateway checks permissions."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -38,7 +38,7 @@ class AuditHandlers:
         order = f"audit-{project_id.hex}"
         asked = AuditQuery(project_id, question.filters, _before(question.cursor, order))
 
-        async def work(reader: Reader) -> AuditTrail:
+        async def query_list(reader: Reader) -> AuditTrail:
             connection = reader.connection
             await _require_project(reader, project_id)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -52,14 +52,14 @@ class AuditHandlers:
                 items=items[:shown], next_cursor=cursor_at(order, *end) if end else None
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_list, project_id=project_id)
 
     async def activity(self, question: audit.ReadActivity, actor: Actor) -> audit.ProjectActivity:
         """Count the events of the actor's project by the hour."""
         project_id = actor.scope()
         live_from = _hour(datetime.now(UTC)) - timedelta(hours=LIVE_HOURS - 1)
 
-        async def work(reader: Reader) -> audit.ProjectActivity:
+        async def query_activity(reader: Reader) -> audit.ProjectActivity:
             require_visible(await reader.row(PROJECT, project_id))
             rows = await reader.connection.fetch(
                 SQL.activity,
@@ -76,11 +76,11 @@ class AuditHandlers:
             whole = [each for each in items if each.hour < last]
             return audit.ProjectActivity(items=whole, more_from=last)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_activity, project_id=project_id)
 
 
 async def _require_project(reader: Reader, project_id: UUID) -> None:
-    """Return when the project is there, deleted or not: who deleted it is told, too."""
+    """Return when the project exists, deleted or not: its deletion is in the trail, too."""
     if await reader.row(PROJECT, project_id) is None:
         raise errors.NotFound
 
@@ -95,7 +95,7 @@ def _before(cursor: str | None, order: str) -> AuditMark | None:
 async def _lines(
     reader: Reader, project_id: UUID, events: Sequence[Event], filters: AuditFilter
 ) -> list[AuditLine]:
-    """Return events in words, with what a person decided about flawed ones laid over them."""
+    """Return events as lines; decisions of people about corrupt events count."""
     sound = {
         (each.aggregate_id, each.version): each
         for each in await drop_corrupt_events(reader.connection, events)
@@ -107,14 +107,14 @@ async def _lines(
         if event is None:
             lines.append(quarantined_line(stored))
         elif event == stored or _matches(event, filters):
-            # In its place, also when what was recovered says another time.
+            # At the place of the stored row, also when the recovered event has another time.
             at = {"id": stored.id, "timestamp": stored.timestamp}
             lines.append(audit_line(event, called).model_copy(update=at))
     return lines
 
 
 def _matches(event: Event, filters: AuditFilter) -> bool:
-    """Return whether an event that stands for another one is what was asked for, too."""
+    """Return whether an event that replaces another one matches the filters, too."""
     said = filters.model_dump(exclude_none=True, exclude={"since", "until"})
     return all(getattr(event, name) == value for name, value in said.items())
 

@@ -1,4 +1,4 @@
-"""Events as people ask about them: who did what to which thing."""
+"""Events as lines of the audit trail: author, action and aggregate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _SUBJECTS = {MEMBER.kind: "userId", TEAM_GRANT.kind: "teamId"}
 
 
 def audit_line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
-    """Return an event for the audit trail; *names* tells what things are called now."""
+    """Return the line of an event; *names* has the current names of aggregates."""
     field, old, new = _change(event)
     return quarantined_line(event).model_copy(
         update={
@@ -36,7 +36,7 @@ def audit_line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
 
 
 def quarantined_line(event: Event) -> AuditLine:
-    """Return where an event lies and nothing of what it says: it is quarantined."""
+    """Return the line of a quarantined event: its place without its content."""
     return AuditLine(
         id=event.id,
         timestamp=event.timestamp,
@@ -48,7 +48,7 @@ def quarantined_line(event: Event) -> AuditLine:
 
 
 def _change(event: Event) -> tuple[str | None, Any, Any]:
-    """Return the field that changed, if it was one, and what was there before and after."""
+    """Return the field that changed, if any, and the values before and after."""
     action, data = event.event_type.partition(".")[2], event.data
     match action:
         case "created" | "added":
@@ -71,6 +71,6 @@ def _subject(event: Event) -> UUID | None:
 
 
 def _named(event: Event) -> str | None:
-    """Return what a thing that is gone was called, when its event says so."""
+    """Return the name of an aggregate from its event, if the event has it."""
     said = (event.data.get(to_camel(name)) for name in NAMING)
     return next((name for name in said if isinstance(name, str)), None)

@@ -1,4 +1,4 @@
-"""Finding events for the audit trail: rows by index, then chunks from the newest to the oldest."""
+"""Queries of the audit trail: rows by index, then chunks from the newest to the oldest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from services.events.store import Reader, events_from_rows
 SQL = load_queries("services.events.audit")
 
 CHUNKS_MAX = 32
-"""Unpacked for one page, of a thousand events each: what was searched in vain ends a page, too."""
+"""Chunks of a thousand events that are unpacked for one page; their end ends the page, too."""
 
 type AuditMark = tuple[datetime, UUID]
-"""The time and id of the last event of a page: the trail goes on before it."""
+"""The time and id of the last event of a page; the next page has the events before it."""
 
 _LAST = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which events of a project, and before which the page before ended."""
+    """The project and filters of a query, and the mark where the page before ended."""
 
     project_id: UUID
     filters: AuditFilter
@@ -36,7 +36,7 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Events, the newest first, and where the trail goes on; None at its end."""
+    """Events, the newest first, and the mark of the next page; None at the end."""
 
     events: Sequence[Event]
     next: AuditMark | None
@@ -45,7 +45,7 @@ class AuditPage:
 async def read_page(connection: Connection, asked: AuditQuery, *, limit: int) -> AuditPage:
     """Return a page of a project's events.
 
-    Needs a transaction that sees one moment, or events could be archived between two looks.
+    It needs a repeatable-read transaction, or events could be archived between two queries.
     """
     young = await _fetch(connection, "young", asked, limit + 1)
     number = CHUNKS_MAX
@@ -58,7 +58,7 @@ async def read_page(connection: Connection, asked: AuditQuery, *, limit: int) ->
         found = sorted([*young, *old], key=_mark, reverse=True)
         if not rest:
             return _cut(found, limit)
-        # What lies in chunks that were not read may be as new as the newest of them.
+        # Events in chunks that were not read may be as new as the newest of these chunks.
         floor = rest[0][1]
         sure = [event for event in found if event.timestamp > floor]
         if len(sure) > limit:
@@ -71,7 +71,7 @@ async def read_page(connection: Connection, asked: AuditQuery, *, limit: int) ->
 async def current_names(
     reader: Reader, project_id: UUID, events: Iterable[Event]
 ) -> dict[UUID, str]:
-    """Return what the things that events are about are called now, where they have a name."""
+    """Return the current names of the aggregates of events, of those that have a name."""
     kinds: dict[str, set[UUID]] = {}
     for event in events:
         kinds.setdefault(event.aggregate_type, set()).add(event.aggregate_id)
@@ -111,7 +111,7 @@ async def _chunks(
 def _filled(
     name: str, test: str, asked: AuditQuery, limit: int, *more: Any
 ) -> tuple[str, list[Any]]:
-    """Return a statement with the conditions asked for; what was sent is always a parameter."""
+    """Return a statement with the conditions of a query; values are always parameters."""
     parameters: list[Any] = [asked.project_id, limit, *more]
     conditions: list[str] = []
 
@@ -124,7 +124,7 @@ def _filled(
     for field, value in asked.filters.model_dump(exclude_none=True).items():
         add(field, value)
     if asked.before is not None:
-        # A chunk is asked for by time alone.
+        # Chunks are selected by time alone.
         add("before", *(asked.before if test == "where" else asked.before[:1]))
     text: str = getattr(SQL, name)
     return text.format(conditions="".join(conditions)), parameters
@@ -135,6 +135,6 @@ def _mark(event: Event) -> AuditMark:
 
 
 def _cut(found: Sequence[Event], limit: int) -> AuditPage:
-    """Return a page of events, of which one more was read than is shown."""
+    """Return a page of events; one more was read than is shown."""
     more = len(found) > limit
     return AuditPage(found[:limit], _mark(found[limit - 1]) if more else None)

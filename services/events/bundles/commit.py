@@ -1,4 +1,4 @@
-"""Running a bundle: hold, plan, and record it, or say what stands in the way."""
+"""Running a bundle: lock its aggregates, plan it, and record it or report its conflicts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,14 +36,14 @@ from services.events.store.violations import ROW_REFUSALS, error_of, is_partitio
 log = structlog.get_logger(__name__)
 
 SLICE_OPERATIONS = 500
-"""Planned before other requests get their turn."""
+"""Operations that are planned before other requests get their turn."""
 PART_STEPS = 100
-"""Tried together when one of all was refused, before they are tried one by one."""
+"""Steps that are tried together after a refusal, before they are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleOutcome:
-    """What became of steps: how many events there were, and which steps clashed."""
+    """The outcome of steps: the number of events, the conflicts, and the steps that were done."""
 
     events: int
     conflicts: tuple[StepConflict, ...]
@@ -59,7 +59,7 @@ def now_as_json() -> str:
 def bundle_metadata(
     bundle_type: BundleType, label: str | None, *, reverses: UUID | None = None
 ) -> dict[str, Any]:
-    """Return what the events of a bundle say about it; nothing when it is an ordinary edit."""
+    """Return the metadata of the events of a bundle; empty for an ordinary edit."""
     said: dict[str, Any] = {}
     if bundle_type is not BundleType.USER_EDIT:
         said["type"] = bundle_type.value
@@ -81,29 +81,29 @@ async def apply_steps(
     session_id: UUID | None = None,
     vouched: Vouched | None = None,
 ) -> BundleOutcome:
-    """Do all steps, or, when *partly*, those that do not clash.
+    """Do all steps or, when *partly*, those without conflicts.
 
     Args:
-        tx: The transaction, whose cause is the bundle's.
-        steps: What to do, in order.
-        project_id: Where.
-        partly: Leave out what clashes instead of refusing everything.
-        until_conflict: Of *partly*: when the database refuses something, look no further than what
-            that is.
-        ids: An event id for the first event of a step, by the step's number.
-        session_id: The sync session whose own events are not somebody else's.
-        vouched: The teams of people whom steps name, as the gateway knows them.
+        tx: The transaction; its context is that of the bundle.
+        steps: The steps, in order.
+        project_id: The project.
+        partly: Whether steps with conflicts are left out instead of refusing all steps.
+        until_conflict: With *partly*: whether the search for the steps that the database refuses
+            ends at the first of them.
+        ids: The id of the first event of a step, by the number of the step.
+        session_id: The sync session whose events do not count as changes by others.
+        vouched: The teams of the people that steps refer to, as the gateway knows them.
 
     Raises:
-        errors.PeopleUnknown: Of somebody it is not said which teams they are in.
-        errors.NotFound: A step is about something that is deleted or was never there.
-        errors.Conflict: A field holds something that the author did not see.
-        errors.ConcurrencyConflict: Something is not at its expected version, or an id is taken.
+        errors.PeopleUnknown: The teams of a person are not given.
+        errors.NotFound: The aggregate of a step is deleted or never existed.
+        errors.Conflict: A field has a value that the author had not seen.
+        errors.ConcurrencyConflict: An aggregate is not at its expected version, or an id is taken.
         errors.Invalid: Values do not fit the aggregate as it is.
     """
     numbered = dict(enumerate(steps))
     ids, done = ids or {}, _Progress()
-    # Before anything that may fail in part: who somebody is must be known first.
+    # Before anything that may fail in part: membership must be known first.
     named = [key for key, kind in references_of(steps).items() if kind == MEMBER.kind]
     members = await project_people(tx, named, vouched or {}, field="operations")
     doing = partial(_do, tx, project_id=project_id, ids=ids, session_id=session_id, members=members)
@@ -114,7 +114,7 @@ async def apply_steps(
         if isinstance(attempt, _Progress):
             done = attempt
         else:
-            # Which step broke a rule only the database knows: find out.
+            # Only the database knows which step broke a rule: try them in parts.
             await _do_in_parts(tx, doing, numbered, done, until_conflict=until_conflict)
     shown = await explain_conflicts(tx, done.conflicts, done.rows, project_id)
     if done.conflicts and not partly:
@@ -125,17 +125,17 @@ async def apply_steps(
 async def apply_reversal(
     tx: Transaction, steps: Sequence[Step], project_id: UUID, *, vouched: Vouched | None = None
 ) -> None:
-    """Do all steps that nobody sent as operations, or say what stands in their way.
+    """Do all steps of a reversal, which nobody sent as operations, or report their conflicts.
 
     Args:
-        tx: The transaction, whose cause is the bundle's.
-        steps: What to do, in order.
-        project_id: Where.
-        vouched: The teams of people whom steps name, as the gateway knows them.
+        tx: The transaction; its context is that of the bundle.
+        steps: The steps, in order.
+        project_id: The project.
+        vouched: The teams of the people that steps refer to, as the gateway knows them.
 
     Raises:
-        errors.PeopleUnknown: As `carry_out`.
-        errors.Conflict: With `conflicts`, whatever the reason: what is to be taken back is there.
+        errors.PeopleUnknown: As `apply_steps`.
+        errors.Conflict: With `conflicts`, whatever their reason: the bundle to reverse exists.
     """
     outcome = await apply_steps(
         tx, steps, project_id, partly=True, until_conflict=True, vouched=vouched
@@ -146,7 +146,7 @@ async def apply_reversal(
 
 @dataclass(slots=True)
 class _Progress:
-    """What became of steps so far."""
+    """The outcome of the steps so far."""
 
     events: int = 0
     conflicts: list[StepConflict] = field(default_factory=list[StepConflict])
@@ -154,7 +154,7 @@ class _Progress:
     rows: dict[UUID, Row] = field(default_factory=dict[UUID, Row])
 
     def add(self, other: "_Progress") -> None:
-        """Add what became of further steps."""
+        """Add the outcome of further steps."""
         self.events += other.events
         self.conflicts += other.conflicts
         self.numbers |= other.numbers
@@ -162,13 +162,13 @@ class _Progress:
 
 
 type _Doing = Callable[..., Awaitable[None]]
-"""`_do` with all that is the same for each attempt."""
+"""`_do` with the arguments that are the same for each attempt."""
 
 
 async def _attempt(
     tx: Transaction, doing: _Doing, steps: Mapping[int, Step]
 ) -> _Progress | errors.AppError:
-    """Do steps, and return what became of them; or why none of them was done."""
+    """Do steps and return their outcome, or the reason why none of them was done."""
     done = _Progress()
     try:
         async with tx.attempt():
@@ -191,7 +191,7 @@ async def _do_in_parts(
     *,
     until_conflict: bool,
 ) -> None:
-    """Do the steps that are not refused, and note the others as clashes."""
+    """Do the steps that are not refused, and note the others as conflicts."""
     for some in batched(steps.items(), PART_STEPS, strict=False):
         attempt = await _attempt(tx, doing, dict(some))
         if isinstance(attempt, _Progress):
@@ -219,9 +219,9 @@ async def _do(
     done: _Progress,
     partly: bool = True,
 ) -> None:
-    """Do the steps that do not clash, and note in *done* what became of all.
+    """Do the steps without conflicts, and note the outcome of all in *done*.
 
-    When not *partly*, one that clashes keeps all from being done.
+    When not *partly*, one conflict keeps all steps from being done.
     """
     while True:
         held = await bundle_store.lock_for_plan(
@@ -265,7 +265,7 @@ def _ids(plan: Plan, given: Mapping[int, UUID]) -> list[UUID]:
 async def explain_conflicts(
     tx: Transaction, conflicts: Sequence[StepConflict], rows: Mapping[UUID, Any], project_id: UUID
 ) -> ConflictReport:
-    """Return clashes as they are told: with who gave the field what it holds, and when."""
+    """Return the report of conflicts: with the author and the time of the other side's change."""
     if not conflicts:
         return []
     asked = [place for place, conflict in enumerate(conflicts) if conflict.event is None]
@@ -281,7 +281,7 @@ async def explain_conflicts(
 
 
 async def committed_bundle(reader: Reader, project_id: UUID, bundle_id: UUID) -> Committed:
-    """Return what a bundle became; nothing when it had nothing to change."""
+    """Return a bundle as it was committed; no bundle when it changed nothing."""
     bundles = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
     bundle = bundles.get(bundle_id)
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""Conflicts as people and programs read them: by bundle, each with its fields and both sides."""
+"""The report of conflicts: by bundle of the other side, with fields and both sides' values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from services.events.model.page import fitting
 type ConflictReport = list[dict[str, Any]]
 
 _OF_VERSIONS = frozenset({"exists", "version"})
-"""Reasons that tell of an aggregate as a whole: it is not the one that was meant."""
+"""Reasons that concern an aggregate as a whole: it is not the one that was meant."""
 
 
 def types_of(conflict: StepConflict) -> list[str]:
-    """Return the types of event that may have given the field what it holds."""
+    """Return the types of event that may have set the field to its value."""
     kind = conflict.step.spec.kind
     if conflict.field == PLACE:
         return [f"{kind}.moved"]
@@ -41,11 +41,11 @@ def report(
     bundles: Mapping[UUID, Bundle],
     rows: Mapping[UUID, Row],
 ) -> ConflictReport:
-    """Return clashes grouped by the bundle of the other side.
+    """Return conflicts grouped by the bundle of the other side.
 
     Args:
         conflicts: The conflicts of steps.
-        events: By place in *conflicts*, the event that gave the field what it holds.
+        events: By place in *conflicts*, the event that set the field to its value.
         bundles: The bundles of these events.
         rows: The aggregates, for their names.
     """
@@ -83,7 +83,7 @@ def _field(conflict: StepConflict, row: Row | None) -> dict[str, Any]:
 
 
 def conflict_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> errors.AppError:
-    """Return the refusal of a bundle: the gravest reason decides about its code."""
+    """Return the error that refuses a bundle; the gravest reason decides about its code."""
     reasons = {conflict.reason: conflict.number for conflict in reversed(conflicts)}
     if "reference" in reasons or "gone" in reasons:
         first = next(c for c in conflicts if c.reason in ("gone", "reference"))
@@ -97,9 +97,9 @@ def conflict_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> 
 
 
 def reversal_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> errors.AppError:
-    """Return the refusal of what is to be taken back: it is there, and something is in its way.
+    """Return the error that refuses a reversal.
 
-    What nobody sent has no number, and what is not there is a conflict like any other.
+    Its steps have no numbers, because nobody sent them, and a missing aggregate is a conflict.
     """
     for bundle in shown:
         for each in bundle["fields"]:
@@ -113,13 +113,13 @@ def reversal_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> 
 
 
 def report_that_fits(shown: ConflictReport) -> dict[str, Any]:
-    """Return conflicts as a refusal tells them: those that fit, and how many are left out."""
+    """Return the data of a refusal: the conflicts that fit, and how many are left out."""
     carried, left_out = cut_report(shown)
     return {"conflicts": carried, **({"conflictsLeftOut": left_out} if left_out else {})}
 
 
 def cut_report(shown: ConflictReport) -> tuple[ConflictReport, int]:
-    """Return as many conflicts as an answer carries, at least one, and how many are left out."""
+    """Return as many conflicts as fit into an answer, at least one, and how many do not."""
     fields = [each for bundle in shown for each in bundle["fields"]]
     count = fitting(len(json.dumps(each, ensure_ascii=False).encode()) for each in fields)
     kept: ConflictReport = []

@@ -39,7 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BundleHandlers:
-    """Answers about bundles."""
+    """Handlers of requests about bundles."""
 
     def __init__(self, store: Store) -> None:
         """Keep bundles in *store*."""
@@ -58,38 +58,38 @@ class BundleHandlers:
         )
         claim = claim_of(question, question.command_id, question.command_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_commit(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
                 await apply_steps(tx, steps, project_id, vouched=actor.vouched)
             return await committed_bundle(tx, project_id, question.command_id)
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_commit)
 
     async def list(self, question: ListBundles, actor: Actor) -> Bundles:
         """Show bundles, the newest first."""
         project_id, after = actor.scope(), _place(question.cursor)
 
-        async def work(reader: Reader) -> Bundles:
+        async def query_list(reader: Reader) -> Bundles:
             require_visible(await reader.row(PROJECT, project_id))
             found = await bundle_store.list_bundles(reader, project_id, question, after)
             items, more = found[: question.limit], len(found) > question.limit
             end = cursor_after(_key(items[-1].created_at, items[-1].id)) if more else None
             return Bundles(items=items, next_cursor=end)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_list, project_id=project_id)
 
     async def read(self, question: ReadBundle, actor: Actor) -> BundleDetail:
-        """Show a bundle, with a page of its operations in words."""
+        """Show a bundle, with a page of its operations described."""
         project_id = actor.scope()
         after = int(key) if (key := cursor_key(question.cursor)) and key.isdecimal() else 0
 
-        async def work(reader: Reader) -> BundleDetail:
+        async def query_read(reader: Reader) -> BundleDetail:
             require_visible(await reader.row(PROJECT, project_id))
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             events = await bundle_store.events_of_bundle(reader, bundle)
             end = after + question.limit
-            # What does not continue its chain is set aside and not handed out.
+            # Corrupt events are quarantined and left out.
             shown = await drop_corrupt_events(reader.connection, events[after:end])
             items = await _operations(reader, shown)
             count = fitting(len(item.to_wire()) for item in items)
@@ -101,22 +101,22 @@ class BundleHandlers:
                 next_cursor=cursor_after(str(end)) if end < len(events) else None,
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_read, project_id=project_id)
 
     async def where(self, question: WhereBundle, _: Actor) -> Whereabouts:
-        """Tell where a bundle belongs."""
+        """Return the project of a bundle."""
 
-        async def work(reader: Reader) -> UUID | None:
+        async def query_where(reader: Reader) -> UUID | None:
             return await bundle_store.project_of(reader, question.bundle_id)
 
-        return Whereabouts(project_id=await self._store.read(work))
+        return Whereabouts(project_id=await self._store.run_read(query_where))
 
 
 async def require_bundle(reader: Reader, project_id: UUID, bundle_id: UUID) -> Bundle:
     """Return a bundle of the project.
 
     Raises:
-        errors.NotFound: It has none of that id.
+        errors.NotFound: The project has no bundle with that id.
     """
     found = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
     if bundle_id not in found:
@@ -135,7 +135,7 @@ async def _operations(reader: Reader, events: list[Event]) -> list[BundleOperati
 
 
 def _place_in(events: list[Event], wanted: Event) -> int:
-    """Return where an event is, or the one in whose place it was recovered."""
+    """Return the index of an event, or of the event that it replaces."""
     place = wanted.aggregate_id, wanted.version
     return next(n for n, each in enumerate(events) if (each.aggregate_id, each.version) == place)
 

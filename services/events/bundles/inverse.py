@@ -1,11 +1,11 @@
-"""Undo: what a bundle did, field by field, and the steps that take it back or do it again.
+"""Undo: the effects of a bundle, field by field, and the steps that reverse or repeat them.
 
 Each aggregate that a bundle touched has effects: on its fields, on its `place`, and on whether it
-is `deleted` (a creation turns that from true to false). Taking an effect back is safe when what is
-there is what the bundle left; it is done already when it is what was there before; else somebody
-changed it since, and that is a clash, unless a resolution says what to do. An entity's file needs
-a claim on its bytes, which an undo has not: where it would change that is a clash, which only
-`theirs` resolves. So does a scene's schema version, which never falls.
+is `deleted` (a creation turns that from true to false). Reversing an effect is safe when the
+current value is the one that the bundle left, and done already when it is the value before.
+Otherwise others changed it since, which is a conflict unless a resolution decides. The file of an
+entity needs a claim on its bytes, which an undo does not have: a change of it is a conflict, which
+only `theirs` resolves. The same holds for the schema version of a scene, which never falls.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ type Key = tuple[UUID, str]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a bundle did to one field: the value before it and the value after it."""
+    """The effect of a bundle on one field: the value before and the value after."""
 
     before: Any
     after: Any
@@ -50,10 +50,10 @@ class Effect:
 
 @dataclass(slots=True)
 class AggregateEffects:
-    """What a bundle did to one aggregate.
+    """The effects of a bundle on one aggregate.
 
-    `born` holds the fields that it began with, when the bundle began it; `last` those that it had
-    when the bundle removed it for good.
+    `born` has the fields at its creation, if the bundle created it; `last` has the fields at its
+    removal, if the bundle removed it for good.
     """
 
     spec: AggregateSpec
@@ -66,10 +66,10 @@ class AggregateEffects:
 
 
 def effects_of(events: Iterable[Event]) -> list[AggregateEffects]:
-    """Return what the events of a bundle did, first what others are below or refer to.
+    """Return the effects of the events of a bundle, parents and referenced kinds first.
 
     Raises:
-        errors.Conflict: It holds something that is not undone this way.
+        errors.Conflict: The bundle has an effect that undo does not cover.
     """
     touched: dict[UUID, AggregateEffects] = {}
     for event in sorted(events, key=lambda event: event.version):
@@ -125,10 +125,10 @@ def _fields(spec: AggregateSpec, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Inverse:
-    """The steps that undo a bundle, or apply it again, on what is there now.
+    """The steps that undo a bundle, or apply it again, on the current rows.
 
-    Steps come in an order in which they can be done: what is restored, first what others are below
-    or refer to, then what is moved and set, then what is deleted, the other way round.
+    Steps come in an order in which they can be done: first restorations, parents and referenced
+    kinds first; then moves and changes of fields; then deletions, in reverse order.
     """
 
     def __init__(
@@ -143,11 +143,11 @@ class Inverse:
         """Find the steps.
 
         Args:
-            touched: What the bundle did.
-            rows: The aggregates as they are, those that are there.
-            direction: Take it back, or do it again.
+            touched: The effects of the bundle.
+            rows: The current rows of the aggregates that exist.
+            direction: Whether to undo the bundle or to apply it again.
             only: The fields to pick; all when omitted.
-            resolutions: What to do about fields in conflict.
+            resolutions: The decisions about fields in conflict.
 
         Raises:
             errors.Invalid: *only* or a resolution names a field that the bundle did not touch.
@@ -184,7 +184,7 @@ class Inverse:
         if DELETED in wishes:
             _, want = wishes.pop(DELETED)
             if want:
-                # What goes needs no other value first; a restored one will have what it had.
+                # A deletion needs no other change first; a restoration brings the values back.
                 if not is_deleted:
                     self._remove(each, row or {})
                 return
@@ -204,7 +204,7 @@ class Inverse:
             self._changes.append(SetStep(spec=each.spec, id=each.id, values=values, exact=True))
 
     def _ends(self, each: AggregateEffects, name: str) -> tuple[Any, Any]:
-        """Return what should be there now, and what is to be there."""
+        """Return the value that is expected now, and the value that is wanted."""
         effect = each.effects[name]
         if self._direction == "undo":
             return effect.after, effect.before
@@ -260,7 +260,7 @@ class Inverse:
         )
 
     def _remove(self, each: AggregateEffects, row: Row) -> None:
-        """Delete what the bundle began or brought back, unless others have worked on it since."""
+        """Delete an aggregate that the bundle created or restored, unless it changed since."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution and resolution.take == "theirs":
             return
@@ -283,7 +283,7 @@ class Inverse:
         if row is not None:
             self._restores.append(RestoreStep(spec=each.spec, id=each.id))
         elif fields := each.last or each.born:
-            # What does not last is made again; it hangs under the project itself.
+            # A removed aggregate is created again; its parent is the project.
             self._restores.append(
                 CreateStep(
                     spec=each.spec,
@@ -296,7 +296,7 @@ class Inverse:
             )
 
     def _comes_back(self, each: AggregateEffects, row: Row | None) -> bool:
-        """Return whether an aggregate that somebody deleted since is to be restored first."""
+        """Return whether an aggregate that was deleted since is to be restored first."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution is None:
             self._add_conflict(each, DELETED, (False, True, False))
@@ -314,7 +314,7 @@ class Inverse:
         *,
         reason: Reason = "changed",
     ) -> None:
-        """Note that a field holds what nobody expects: what it should, does, and was to hold."""
+        """Note a conflict of a field: its expected, its current and its wanted value."""
         base, theirs, yours = ends
         step = Step(spec=each.spec, id=each.id)
         self.conflicts.append(
@@ -335,7 +335,7 @@ def _own_name(spec: AggregateSpec, name: str) -> str:
 
 
 def _chosen(spec: AggregateSpec, own: str, value: Any) -> dict[str, Any]:
-    """Return a value that a person chose, validated like any other change."""
+    """Return a value that a person chose in a resolution, validated like any other change."""
     for part in spec.parts:
         for inner, name in part.columns.items():
             if name == own:

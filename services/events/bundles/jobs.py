@@ -1,8 +1,8 @@
-"""The output of a job: put aside in parts, then one bundle or nothing.
+"""The output of a job: staged in parts, then committed as one bundle or dropped.
 
-What is staged lies outside the log and its projections, so nobody sees it. The commit is one
-transaction that makes the bundle, ends the job and drops what it staged; before it there is
-nothing, after it there is everything, and asked again it answers the same.
+Staged operations are outside the log and its projections, so nobody sees them. The commit is one
+transaction that makes the bundle, ends the job and drops the staged operations. A repeated commit
+gets the same answer.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ from services.events.store import Store, Transaction
 log = structlog.get_logger(__name__)
 
 JOBS_KEPT_DAYS = 30
-"""How long the end of a job is remembered; later its commit finds nothing, and does nothing."""
+"""Time that an ended job is kept; a commit after that finds no job and does nothing."""
 EXPIRY_INTERVAL_S = 60.0
 BATCH_ROWS = 100
 
@@ -55,16 +55,16 @@ _OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
 
 
 class JobHandlers:
-    """Answers to jobs."""
+    """Handlers of requests of jobs."""
 
     def __init__(self, store: Store) -> None:
         """Stage in *store*."""
         self._store = store
 
     async def stage(self, question: Stage, actor: Actor) -> Staged:
-        """Put a part aside. Parts come in order; one that came before is not put aside again."""
+        """Stage a part. Parts come in order; a part that came before is not staged again."""
         project_id, job_id = actor.scope(), question.job_id
-        # What could not be committed is refused while the job can still say why.
+        # Operations that could not be committed are refused now, while the job can still react.
         steps = parse_operations(question.operations, project_id, at=now_as_json())
         require_permitted(steps, question.may)
         operations = _OPERATIONS.dump_python(
@@ -72,7 +72,7 @@ class JobHandlers:
         )
         digest = hashlib.sha256(canonical(operations)).hexdigest()
 
-        async def work(tx: Transaction) -> Staged:
+        async def apply_stage(tx: Transaction) -> Staged:
             require_visible(await tx.row(PROJECT, project_id))
             await tx.require_open()
             connection = tx.connection
@@ -110,12 +110,12 @@ class JobHandlers:
             failpoints.passed("jobs.advanced")
             return _staged(await _lock(tx, job_id, actor))
 
-        staged = await self._store.command(context_of(actor, job_id), work)
+        staged = await self._store.run_command(context_of(actor, job_id), apply_stage)
         failpoints.passed("jobs.kept")
         return staged
 
     async def commit(self, question: CommitJob, actor: Actor) -> Committed:
-        """Make all that was staged one bundle; asked again, answer what it became."""
+        """Commit all staged parts as one bundle; a repeated request gets the same bundle."""
         project_id, job_id = actor.scope(), question.job_id
         bundle_id = await self._bundle_of(job_id, actor)
         context = context_of(
@@ -126,7 +126,7 @@ class JobHandlers:
             metadata=bundle_metadata(question.type, question.label),
         )
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_commit(tx: Transaction) -> Committed:
             job = await _lock(tx, job_id, actor)
             if job["status"] == "abandoned":
                 raise errors.Gone(
@@ -156,15 +156,15 @@ class JobHandlers:
                 failpoints.passed("jobs.dropped")
             return await committed_bundle(tx, project_id, bundle_id)
 
-        done = await self._store.command(context, work)
+        done = await self._store.run_command(context, apply_commit)
         failpoints.passed("jobs.committed")
         return done
 
     async def abandon(self, question: AbandonJob, actor: Actor) -> Done:
-        """Drop what a job staged; one that was never heard of has nothing to drop."""
+        """Drop the staged parts of a job; an unknown job has none."""
         project_id, job_id = actor.scope(), question.job_id
 
-        async def work(tx: Transaction) -> Done:
+        async def apply_abandon(tx: Transaction) -> Done:
             job = await tx.connection.fetchrow(SQL.lock_job, project_id, job_id)
             if job is None or job["user_id"] != actor.user_id:
                 return Done()
@@ -176,20 +176,20 @@ class JobHandlers:
             await tx.connection.execute(SQL.drop_staged, project_id, job_id)
             return Done()
 
-        return await self._store.command(context_of(actor, job_id), work)
+        return await self._store.run_command(context_of(actor, job_id), apply_abandon)
 
     async def _bundle_of(self, job_id: UUID, actor: Actor) -> UUID:
-        async def work(tx: Transaction) -> UUID:
+        async def apply_bundle_of(tx: Transaction) -> UUID:
             return (await _lock(tx, job_id, actor))["bundle_id"]
 
-        return await self._store.command(context_of(actor, job_id), work)
+        return await self._store.run_command(context_of(actor, job_id), apply_bundle_of)
 
 
 class JobExpiry:
-    """Drops what silent jobs have staged; any number may run at once."""
+    """Abandons inactive jobs and drops what they staged; any number of replicas may run it."""
 
     def __init__(self, pool: Pool, *, kept_s: float) -> None:
-        """Work on *pool*; a job may be silent for *kept_s* seconds."""
+        """Work on *pool*; a job may be inactive for *kept_s* seconds."""
         self._pool = pool
         self._kept_s = kept_s
 

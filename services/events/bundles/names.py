@@ -1,4 +1,4 @@
-"""What things are called, so that a person understands a list of operations."""
+"""The names of things, for lists of operations that people read."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES
 
 NAME_CHARS_MAX = 60
-"""Of a name within a sentence; the whole one is beside it."""
+"""The length of a name within a sentence; the full name is a member beside it."""
 
 ARCHIVED = "archived"
-"""What an operation calls whether a project can only be read."""
+"""The field of an operation that archives or unarchives a project."""
 
 NAMING = ("title", "name", "fact", "key")
-"""Fields by which people know things, the best first."""
+"""Fields that name an aggregate for people, the best first."""
 
 _OPS = {
     "created": "create",
@@ -32,12 +32,12 @@ _OPS = {
 
 
 def display_name(row: Row) -> str | None:
-    """Return what people call a thing."""
+    """Return the name of an aggregate for people; None when it has none."""
     return next((row[name] for name in NAMING if isinstance(row.get(name), str)), None)
 
 
 def describe_aggregate(spec: AggregateSpec, row: Row | None) -> str:
-    """Return a thing in words: "Chapter 3", or "Entity “Victor”" when it has no place."""
+    """Return a description such as "Chapter 3", or "Entity “Victor”" where there is no order."""
     kind = spec.kind.replace("_", " ").capitalize()
     if row is None:
         return kind
@@ -51,7 +51,7 @@ def describe_aggregate(spec: AggregateSpec, row: Row | None) -> str:
 
 
 def describe_operation(event: Event, row: Row | None) -> BundleOperation:
-    """Return an event in words, with the old value and the new one."""
+    """Return the description of an event, with the old and the new value."""
     spec = AGGREGATES[event.aggregate_type]
     action = event.event_type.partition(".")[2]
     op = _OPS.get(action, "set")
@@ -71,7 +71,7 @@ def describe_operation(event: Event, row: Row | None) -> BundleOperation:
 
 
 def to_words(field: str) -> str:
-    """Return a field's name as words: `revealState` is "reveal state"."""
+    """Return the name of a field as words: `revealState` is "reveal state"."""
     return "".join(f" {each.lower()}" if each.isupper() else each for each in field)
 
 

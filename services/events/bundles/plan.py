@@ -1,7 +1,7 @@
-"""From steps to drafts: what a bundle would do to what is there, and what stands in its way.
+"""From steps to pending events: the effects of a bundle on the current rows, and its conflicts.
 
-A plan works on copies of the rows that the transaction holds, so that later steps see what earlier
-ones did; nothing is written before all of it is known to fit together.
+A plan works on copies of the rows that the transaction holds, so that later steps see the effects
+of earlier ones; nothing is written before the whole plan is complete.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ type Reason = Literal["changed", "gone", "exists", "version", "reference", "refu
 class StepConflict:
     """Why one step cannot be done.
 
-    `changed`: somebody else gave the field another value. `gone`: it, or what it is to hang under,
-    is deleted or was never there. `exists`: the id is taken. `version`: it is not at the expected
-    version. `reference`: it names something that is not there. `refused`: with what is there by
-    now it would break a rule, such as that of a name only one may have.
+    `changed`: another author gave the field another value. `gone`: the aggregate or its new parent
+    is deleted or never existed. `exists`: the id is taken. `version`: it is not at the expected
+    version. `reference`: it refers to something that does not exist. `refused`: with the current
+    rows it would break a rule, such as a unique name.
     """
 
     number: int
@@ -54,21 +54,21 @@ class StepConflict:
     yours: Any = None
     event: Event | None = None
     since: tuple[str, ...] = ()
-    """Fields changed since of what is to be deleted."""
+    """Fields of an aggregate to be deleted that others changed since."""
 
 
 @dataclass(slots=True)
 class PlanInput:
-    """What a transaction holds for a plan.
+    """The input of a plan, locked by the transaction.
 
     Args:
-        rows: The aggregates, as they are.
-        known: The ids that are taken in the project, also by what is no longer there.
+        rows: The current rows of the aggregates.
+        known: The ids that are taken in the project, also by aggregates that no longer exist.
         children: The children of each parent whose order may change, by kind and parent.
-        since: What happened to aggregates after the version that a step was made from, oldest
-            first, without what the author did themselves.
-        members: The people of the project, when a step names one.
-        named: What steps call by its name, by kind and name, as far as it lives.
+        since: The events of aggregates after the version that a step was made from, oldest
+            first, without events of the author's own session.
+        members: The people of the project that steps refer to.
+        named: The ids that steps refer to by name, by kind and name, of those not deleted.
     """
 
     rows: Mapping[UUID, Row]
@@ -82,13 +82,13 @@ class PlanInput:
 
 
 class Plan:
-    """What a bundle will do.
+    """The effects of a bundle.
 
-    `drafts` are in order; `numbers` holds, for each of them, the number of its step.
+    `pending_events` are in order; `numbers` has the number of the step of each of them.
     """
 
     def __init__(self, held: PlanInput, *, at: str) -> None:
-        """Plan on what is *held*; *at* is when, as JSON."""
+        """Plan on the rows in *held*; *at* is the time, as JSON."""
         self.pending_events: list[PendingEvent] = []
         self.numbers: list[int] = []
         self.conflicts: list[StepConflict] = []
@@ -101,11 +101,11 @@ class Plan:
         self._named = dict(held.named)
 
     def add(self, number: int, step: Step) -> None:
-        """Plan one step; a clash leaves everything as it was before it.
+        """Plan one step; after a conflict everything is as before it.
 
         Raises:
-            Worn: Siblings must be ranked anew first.
-            errors.Invalid: Its values do not fit the aggregate as it is.
+            RankOverflow: The siblings must be ranked again first.
+            errors.Invalid: The values of the step do not fit the aggregate.
         """
         self._specs[step.id] = step.spec
         row = self._held.rows.get(step.id)
@@ -135,17 +135,17 @@ class Plan:
         return self._rows.get(aggregate_id) or self._held.rows.get(aggregate_id)
 
     def is_visible(self, aggregate_id: UUID) -> bool:
-        """Return whether neither an aggregate nor anything that it belongs to is deleted."""
+        """Return whether neither an aggregate nor any of its owners is deleted."""
         row = self.row(aggregate_id)
         if row is None or row.get("deleted_at") is not None:
             return False
         return not self._is_hidden(aggregate_id, row)
 
     def _is_hidden(self, aggregate_id: UUID, row: Row) -> bool:
-        """Return whether something that an aggregate belongs to is deleted, as the plan leaves it.
+        """Return whether an owner of an aggregate is deleted, as the plan leaves it.
 
-        Of what is not held nothing changes, so that it is as its row says; and of what hides a
-        row by now all is held.
+        Owners that are not held do not change, so the row is right about them; and all owners that
+        hide the row now are held.
         """
         spec = self._specs.get(aggregate_id)
         names = spec.hidden_with if spec and spec.hidden_with else ("parent_id",)
@@ -177,7 +177,7 @@ class Plan:
             self._draft(number, *pending_events)
 
     def _outdated(self, number: int, step: SetStep, row: Row) -> list[StepConflict]:
-        """Return the fields that hold neither what the author saw nor what they want."""
+        """Return the fields that have neither the value that the author saw nor the wanted one."""
         spec, found = step.spec, list[StepConflict]()
         since = self._since(step, None if step.olds else step.base)
         for name, yours in step.values.items():
@@ -227,7 +227,7 @@ class Plan:
         self._draft(number, PendingEvent(spec, step.id, "created", spec.born(row) | place))
 
     def _refers_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
-        """Return whether everything that *fields* newly name is there; notes a clash if not."""
+        """Return whether all new references by id exist; note a conflict if one does not."""
         spec = step.spec
         for name, kind in spec.references.items():
             value = fields.get(name)
@@ -241,10 +241,10 @@ class Plan:
         return self._names_well(number, step, row, fields)
 
     def _names_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
-        """Return whether everything that *fields* newly call by its name is there; as above.
+        """Return whether all new references by name exist; note a conflict if one does not.
 
         Raises:
-            errors.Invalid: It is not there, and an author has just now named it.
+            errors.Invalid: A name does not exist, and the author of the step gave it.
         """
         for name, kind, value in step.spec.names_in(fields):
             known = self._named.get((kind, value))
@@ -322,7 +322,7 @@ class Plan:
         else:
             there = new.insert(step.id, step.index)
         if (here["parentId"], here["index"]) == (there["parentId"], there["index"]):
-            # The rank that it has by now is given up in `new` only, which is forgotten.
+            # It keeps its place, so it keeps its rank, too.
             new.settle(step.id, row["rank"])
             return
         self._rows[step.id] = row | {

@@ -9,10 +9,10 @@ from services.events.model.rank import between
 
 
 class RankOverflow(Exception):
-    """Ranks here have become too long: rank the siblings anew, then plan again."""
+    """The ranks of siblings have become too long: rank them again, then plan again."""
 
     def __init__(self, kind: str, parent_id: UUID) -> None:
-        """Say whose siblings they are."""
+        """Name the kind and the parent of the siblings."""
         super().__init__(kind, parent_id)
         self.kind = kind
         self.parent_id = parent_id
@@ -28,8 +28,8 @@ class _Entry:
 class Siblings:
     """One parent's children, deleted ones too.
 
-    A rank that was left stays taken until the bundle is done, so that no two rows ever share one
-    on the way, whatever the order in which they are written.
+    A rank that was given up stays taken until the bundle is done, so that no two rows share a rank
+    in between, whatever the order in which they are written.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Siblings:
         """Put a child at an index among the living, or at the end when that is nearer.
 
         Raises:
-            Worn: There is no short rank there.
+            RankOverflow: There is no short rank at that index.
         """
         self.leave(child_id)
         index = min(index, self._living)
@@ -83,7 +83,7 @@ class Siblings:
         return self._put(at, child_id, index, rank)
 
     def put_back(self, child_id: UUID, rank: str, index: int) -> Place:
-        """Put a child at a rank that it had, or at an index when another one has that now."""
+        """Put a child at a rank that it had, or at *index* when another child has that rank now."""
         entry = self._by_id.get(child_id)
         if entry and entry.rank == rank:
             return place_at(self._parent_id, self.index_of(child_id), rank)
@@ -106,7 +106,7 @@ class Siblings:
                 return
 
     def _after(self, index: int) -> int:
-        """Return where, in the whole list, the child at *index* comes to stand."""
+        """Return the position in the whole list of the child at *index* among the living."""
         if index == 0:
             return 0
         seen = 0

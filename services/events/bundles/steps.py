@@ -1,4 +1,4 @@
-"""Operations, read: what each is about, its values validated, and which permission it needs."""
+"""Operations as steps: the aggregate, the validated values, and the permission that is needed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from services.events.model.refusal import field_refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What all steps have: the aggregate, and the version that it must have before the bundle."""
+    """The common part of all steps: the aggregate, and its expected version before the bundle."""
 
     spec: AggregateSpec
     id: UUID
@@ -34,13 +34,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStep(Step):
-    """Give fields values, both as events hold them.
+    """Set fields; values are as events hold them.
 
     Args:
-        values: The new ones.
-        olds: What is said to have been there; empty when nothing is said.
+        values: The new values.
+        olds: The values before, as the author saw them; empty when they are not given.
         base: The version that the author had seen.
-        exact: Whether these values win over what would follow from them.
+        exact: Whether these values win over the consequences of the change.
     """
 
     values: dict[str, Any]
@@ -51,7 +51,7 @@ class SetStep(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateStep(Step):
-    """Begin an aggregate with all its fields; *again* when one that is gone comes back."""
+    """Create an aggregate with all its fields; *again* when a removed one is created again."""
 
     fields: dict[str, Any]
     parent_id: UUID | None
@@ -61,19 +61,19 @@ class CreateStep(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteStep(Step):
-    """Delete."""
+    """Delete an aggregate."""
 
     base: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreStep(Step):
-    """Bring back."""
+    """Restore a deleted aggregate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveStep(Step):
-    """Put elsewhere; *rank* is the place itself, when it is one that was left before."""
+    """Move an aggregate; *rank* is the exact place, when it had that place before."""
 
     parent_id: UUID | None
     index: int
@@ -103,15 +103,15 @@ def _taking_back(step: Step) -> str:
 def require_permitted(
     steps: Iterable[Step], may: frozenset[str], own: frozenset[UUID] = frozenset()
 ) -> None:
-    """Return when the actor may do all of it.
+    """Return when the actor may do all steps.
 
     Args:
-        steps: What is to be done.
-        may: What they may do.
-        own: What they deleted themselves: who may delete may take that back.
+        steps: The steps.
+        may: The permissions of the actor.
+        own: Aggregates that the actor deleted: the permission to delete suffices to restore them.
 
     Raises:
-        errors.Forbidden: They may not.
+        errors.Forbidden: A permission is missing; `action` names it.
     """
     needs = (_taking_back(step) if step.id in own else permission_of(step) for step in steps)
     for needed in dict.fromkeys(needs):
@@ -125,12 +125,12 @@ def parse_operations(
     """Return operations as steps.
 
     Args:
-        operations: What was sent.
-        project_id: Where.
+        operations: The operations that were sent.
+        project_id: The project.
         at: When, as JSON.
 
     Raises:
-        errors.Invalid: One is about an unknown kind or field, has a wrong value, or cannot be
+        errors.Invalid: An operation has an unknown kind or field, a wrong value, or cannot be
             done by a bundle; the field is named with the operation's number, from 0.
     """
     steps: list[Step] = []
@@ -212,7 +212,7 @@ def _parent(spec: AggregateSpec, given: UUID | None, project_id: UUID) -> UUID |
 
 
 def _nested(spec: AggregateSpec, path: str, value: Any) -> dict[str, Any]:
-    """Return what a change of *path* says: `task.status` is a member of the part `task`.
+    """Return the fields that a change of *path* sets: `task.status` is `status` of the part `task`.
 
     Raises:
         errors.Invalid: The path leads into a field that is one value, such as free JSON: taken as
@@ -229,7 +229,7 @@ def _nested(spec: AggregateSpec, path: str, value: Any) -> dict[str, Any]:
 
 
 def _is_one_value(spec: AggregateSpec, name: str) -> bool:
-    """Return whether a name, as clients may write it, is a field without members of its own."""
+    """Return whether the name of a field, as clients may write it, has no members of its own."""
     parts = {part.name for part in spec.parts}
     fields = spec.patch.model_fields if spec.patch else ()
     return any(name in (own, to_camel(own)) for own in fields if own not in parts)
@@ -239,16 +239,16 @@ def _olds(spec: AggregateSpec, operation: SetField, values: dict[str, Any]) -> d
     if operation.old_value is None:
         return dict.fromkeys(values)
     try:
-        # Read like the new one, so that two spellings of a time are the same time.
+        # Parsed like the new value, so that two spellings of a time are the same time.
         olds = spec.wanted(_nested(spec, operation.path, operation.old_value))
     except errors.Invalid:
-        # What no field can hold is not there.
+        # A value that the field cannot have was not its value.
         olds = dict.fromkeys(values, operation.old_value)
     return {name: olds.get(name) for name in values}
 
 
 def _placed(error: errors.Invalid, number: int, operation: OneOperation) -> errors.Invalid:
-    """Return a refusal with its fields named from the whole request."""
+    """Return a refusal whose fields are named from the whole request."""
     where = f"operations.{number}"
     problems = [
         each | {"field": f"{where}.{_within(operation, error, each['field'])}"}
@@ -269,7 +269,7 @@ def _within(operation: OneOperation, error: errors.Invalid, field: str) -> str:
 
 
 def references_of(steps: Iterable[Step]) -> dict[UUID, str]:
-    """Return what steps refer to, besides what they are about: ids and their kinds."""
+    """Return the ids that steps refer to, with their kinds, besides their own aggregates."""
     found: dict[UUID, str] = {}
     for step in steps:
         fields = _fields_of(step)
@@ -280,7 +280,7 @@ def references_of(steps: Iterable[Step]) -> dict[UUID, str]:
 
 
 def names_in_steps(steps: Iterable[Step]) -> dict[str, set[str]]:
-    """Return what steps call by its name, by kind."""
+    """Return the names that steps refer to, by kind."""
     found: dict[str, set[str]] = {}
     for step in steps:
         for _, kind, name in step.spec.names_in(_fields_of(step)):

@@ -1,4 +1,4 @@
-"""What bundles ask of the database, beyond what every transaction does."""
+"""The queries of bundles, beyond those of every transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -51,18 +51,18 @@ async def lock_for_plan(
     members: frozenset[UUID] = frozenset(),
     session_id: UUID | None = None,
 ) -> PlanInput:
-    """Lock all that steps are about, and return it.
+    """Lock all aggregates of steps, and return the input of their plan.
 
     Args:
         tx: The transaction.
-        steps: What is to be done.
-        project_id: Where.
-        members: Who of those that steps name is in the project.
-        session_id: The sync session whose own events do not count as somebody else's.
+        steps: The steps.
+        project_id: The project.
+        members: The people of the project that steps refer to.
+        session_id: The sync session whose events do not count as changes by others.
 
     Raises:
-        TryAgain: Something was moved meanwhile.
-        errors.Invalid: A base version never was, or one id stands for two kinds.
+        RetryTransaction: An aggregate was moved in the meantime.
+        errors.Invalid: A base version never existed, or one id is given for two kinds.
     """
     wanted = _targets(steps)
     parents = await _parents(tx, steps, project_id)
@@ -94,7 +94,7 @@ async def lock_for_plan(
 
 
 async def _called(tx: Transaction, steps: Iterable[Step]) -> dict[tuple[str, str], UUID]:
-    """Return what lives of that which steps call by its name, by kind and name."""
+    """Return the ids that steps refer to by name, by kind and name, of those not deleted."""
     return {
         (kind, name): key
         for kind, names in names_in_steps(steps).items()
@@ -114,7 +114,7 @@ def _targets(steps: Iterable[Step]) -> dict[UUID, AggregateSpec]:
 
 
 def _hiding(wanted: Mapping[UUID, AggregateSpec], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
-    """Return what may hide those that are hidden: a plan that restores it has to know the rest."""
+    """Return the possible owners of hidden rows: a plan that restores one must know the others."""
     return {
         row[name]: wanted[key].references[name]
         for key, row in rows.items()
@@ -124,7 +124,7 @@ def _hiding(wanted: Mapping[UUID, AggregateSpec], rows: Mapping[UUID, Row]) -> d
 
 
 async def _parents(tx: Transaction, steps: Iterable[Step], project_id: UUID) -> dict[UUID, UUID]:
-    """Return under what everything hangs whose siblings count."""
+    """Return the parents of aggregates whose order may matter."""
     kinds: dict[str, set[UUID]] = {}
     for step in steps:
         if (
@@ -168,7 +168,7 @@ async def _since(
     project_id: UUID,
     session_id: UUID | None,
 ) -> dict[UUID, list[Event]]:
-    """Return what happened after the versions that steps were made from."""
+    """Return the events after the versions that steps were made from."""
     bases: dict[UUID, int] = {}
     for number, step in enumerate(steps):
         row = rows.get(step.id)
@@ -190,7 +190,7 @@ async def _since(
 
 
 def _is_of(event: LogRow, session_id: UUID | None) -> bool:
-    """Return whether a sync session made an event; a request may name any cause."""
+    """Return whether a sync session made an event; the causation id alone is no proof."""
     return event.source == Source.SYNC.value and event.causation_id == session_id
 
 
@@ -228,7 +228,7 @@ async def bundles_by_id(
 
 
 async def project_of(reader: Reader, bundle_id: UUID) -> UUID | None:
-    """Return where a bundle belongs."""
+    """Return the project of a bundle."""
     return await reader.connection.fetchval(SQL.project_of, bundle_id)
 
 
@@ -301,7 +301,7 @@ async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
         )
     events = events_from_rows(found)
     if len(events) < bundle.operations:
-        # What was lost is in no row, and stays so when a person has brought it back.
+        # A lost event is in no row, also after a person recovered it.
         known = {(event.aggregate_id, event.version) for event in events}
         rows = await reader.connection.fetch(SQL.recovered, bundle.project_id, str(bundle.id))
         recovered = [Event.model_validate(row["recovered"]) for row in rows]
@@ -313,10 +313,10 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
     """Return the events of a bundle, in order, to act upon.
 
     Raises:
-        errors.Conflict: One is damaged or lost, and nobody has decided about it.
+        errors.Conflict: An event is damaged or lost, and nobody has decided about it.
     """
     events = await events_of_bundle(reader, bundle)
-    # A row may have named this bundle falsely; what was recovered in its place says so.
+    # A damaged row may have named this bundle; its recovered event then names another.
     trusted = [each for each in await _sound(reader, events) if each.bundle_id == bundle.id]
     if len(trusted) < bundle.operations:
         raise errors.Conflict(
@@ -326,7 +326,7 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
 
 
 async def versions_of(reader: Reader, bundle: Bundle) -> dict[str, int]:
-    """Return at which version a bundle left each aggregate."""
+    """Return the version at which a bundle left each aggregate."""
     rows = await reader.connection.fetch(SQL.versions, bundle.project_id, bundle.id)
     if sum(row["events"] for row in rows) == bundle.operations:
         return {str(row["aggregate_id"]): row["version"] for row in rows}

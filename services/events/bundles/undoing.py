@@ -1,4 +1,4 @@
-"""Undo, redo and cherry-pick: each makes a new bundle, caused by the one it is about."""
+"""Undo, redo and cherry-pick: each makes a new bundle, caused by the bundle that it reverses."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -34,14 +34,14 @@ _VERBS = {"undo": "Undo", "apply": "Apply"}
 
 
 class UndoHandlers:
-    """Answers that take bundles back, or do them again."""
+    """Handlers that undo, redo and cherry-pick bundles."""
 
     def __init__(self, store: Store) -> None:
         """Keep bundles in *store*."""
         self._store = store
 
     async def undo(self, question: Undo, actor: Actor) -> Committed:
-        """Take a bundle back."""
+        """Undo a bundle."""
         try:
             bundle = await self._find(question.bundle_id, actor)
         except errors.NotFound:
@@ -49,12 +49,12 @@ class UndoHandlers:
         return await self._reverse(question, actor, bundle, label="Undo")
 
     async def redo(self, question: Redo, actor: Actor) -> Committed:
-        """Take back what undid a bundle."""
+        """Undo the bundle that undid a bundle."""
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> Bundle:
-            # A retry finds the bundle no longer undone, but what it took back itself, also when
-            # that left nothing to change.
+        async def query_redo(reader: Reader) -> Bundle:
+            # A retry finds the bundle no longer undone; it continues with the target of its first
+            # time, also when that changed nothing.
             known = await reader.recorded_command(question.command_id)
             if known:
                 target_id: UUID = known["target_id"]
@@ -67,13 +67,13 @@ class UndoHandlers:
             return await require_bundle(reader, project_id, bundle.undone_by)
 
         try:
-            undoing = await self._store.read(work, project_id=project_id)
+            undoing = await self._store.run_read(query_redo, project_id=project_id)
         except errors.NotFound:
             return await self._answered(question, actor)
         return await self._reverse(question, actor, undoing, label="Redo")
 
     async def cherry_pick(self, question: CherryPick, actor: Actor) -> Committed:
-        """Take some fields of a bundle back, or apply them again."""
+        """Undo some fields of a bundle, or apply them again."""
         try:
             bundle = await self._find(question.bundle_id, actor)
         except errors.NotFound:
@@ -90,27 +90,27 @@ class UndoHandlers:
     async def _find(self, bundle_id: UUID, actor: Actor) -> Bundle:
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> Bundle:
+        async def query_find(reader: Reader) -> Bundle:
             return await require_bundle(reader, project_id, bundle_id)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_find, project_id=project_id)
 
     async def _answered(self, question: Undo, actor: Actor) -> Committed:
-        """Answer a retry whose bundle was forgotten or purged since its first time.
+        """Answer a retry whose bundle was deleted or purged since its first time.
 
         Raises:
-            errors.NotFound: There was no such first time.
+            errors.NotFound: There was no first time.
         """
         project_id, command_id = actor.scope(), question.command_id
         claim = claim_of(question, command_id, question.bundle_id, project_id=project_id)
 
-        async def work(reader: Reader) -> Committed:
+        async def query_answered(reader: Reader) -> Committed:
             known = await reader.recorded_command(command_id)
             if not known or (known["user_id"], known["digest"]) != (actor.user_id, claim.digest):
                 raise errors.NotFound
             return await committed_bundle(reader, project_id, command_id)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_answered, project_id=project_id)
 
     async def _reverse(
         self, question: Undo, actor: Actor, bundle: Bundle, *, label: str
@@ -134,7 +134,7 @@ class UndoHandlers:
         only: Sequence[FieldRef] | None = None,
         reverses: UUID | None = None,
     ) -> Committed:
-        """Make the bundle that takes *bundle* back, or part of it, or does part of it again."""
+        """Make the bundle that undoes *bundle* or a part of it, or applies a part of it again."""
         project_id, command_id = actor.scope(), question.command_id
         made = BundleType.MERGE_RESOLUTION if question.resolutions else BundleType.USER_EDIT
         context = context_of(
@@ -145,11 +145,11 @@ class UndoHandlers:
         )
         claim = claim_of(question, command_id, bundle.id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_make(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
                 touched = effects_of(await bundle_store.whole_bundle(tx, bundle))
-                # Held before asking, so that two who undo at once do not both find it undone.
+                # Locked before the check, so that only one of two concurrent requests undoes it.
                 rows, _ = await tx.lock_all({each.id: each.spec for each in touched})
                 if reverses:
                     await _require_not_undone(tx, bundle)
@@ -168,14 +168,14 @@ class UndoHandlers:
                 await apply_reversal(tx, inverse.steps, project_id, vouched=actor.vouched)
             return await committed_bundle(tx, project_id, command_id)
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_make)
 
 
 async def _require_not_undone(tx: Transaction, bundle: Bundle) -> None:
-    """Return when a bundle still counts.
+    """Return when a bundle is not undone.
 
     Raises:
-        errors.Conflict: It is undone; `undoneBy` says by which bundle.
+        errors.Conflict: The bundle is undone; `undoneBy` names the bundle that did it.
     """
     undone = await bundle_store.undone_by(tx, bundle.project_id, [bundle.id])
     if by := undone.get(bundle.id):

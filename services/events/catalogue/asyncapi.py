@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: where events are announced, to whom, and what each message says."""
+"""The AsyncAPI 3.0 document: the channels of events, and the content of each message."""
 
 from collections.abc import Sequence
 from typing import Any

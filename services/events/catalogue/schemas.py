@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of what subscribers receive, one document for each event type."""
+"""JSON Schemas (draft 2020-12) of the messages to subscribers, one for each event type."""
 
 from functools import cache
 
@@ -38,6 +38,6 @@ def message(spec: EventType) -> Schema:
 
 
 def document(spec: EventType) -> Schema:
-    """Return the same as a document of its own."""
+    """Return the schema of an event type as a complete document."""
     head = {"$schema": DRAFT, "$id": BASE + file_name(spec.name), "title": spec.name}
     return head | message(spec)

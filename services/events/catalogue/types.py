@@ -17,7 +17,7 @@ from services.events.model.custom_event import CustomEvent
 type Schema = dict[str, Any]
 
 VERSION = 1
-"""Of the contract, as in `scriptorium.v1`: what breaks it is another event type."""
+"""The version of the contract, as in `scriptorium.v1`; a breaking change needs another type."""
 
 _ID: Schema = {"type": "string", "format": "uuid"}
 _PLACE: Mapping[str, Schema] = {
@@ -25,9 +25,9 @@ _PLACE: Mapping[str, Schema] = {
     "index": {"type": "integer", "minimum": 0, "maximum": INDEX_MAX},
     "rank": {"type": "string"},
 }
-# What is left of a chain: how many events it had, and the checksum of the last.
+# The data of `purged`: the number of events of the chain, and the checksum of the last.
 _LAST: Mapping[str, Schema] = {"events": {"type": "integer"}, "checksum": {"type": "string"}}
-# What says nothing to a reader, or nothing that is true of an event.
+# Keywords that are useless to a reader, or not true of an event.
 _SILENT = frozenset({"title", "default"})
 
 
@@ -40,7 +40,7 @@ class EventType:
     description: str
     data: Schema
     historic: bool = False
-    """Promised once, and not said any more."""
+    """Whether the type is promised, but no longer occurs."""
 
     @property
     def name(self) -> str:
@@ -62,7 +62,7 @@ def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
     purged = f"The {thing} is gone for ever, and so are its events before this one."
     yield one(PURGED, purged, _object(_LAST))
     if spec.grants_access:
-        # Who has which role: told each time with who they are.
+        # The events of a role always name the person or the team.
         whole = {name: _field(spec, name) for name in spec.fields}
         who = {name: value for name, value in whole.items() if name != "role"}
         changed = who | {"from": whole["role"], "to": whole["role"]}
@@ -100,7 +100,7 @@ def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
 
 
 def _born(spec: AggregateSpec) -> Schema:
-    """Return the data of a first event: all fields; those of components only where they are."""
+    """Return the data of `created`: all fields; those of components are optional."""
     optional = {camel(name) for part in spec.components for name in part.columns.values()}
     optional |= {camel(name) for name in spec.later}
     fields = {name: _field(spec, name) for name in spec.fields}
@@ -110,7 +110,7 @@ def _born(spec: AggregateSpec) -> Schema:
 
 
 def _done(deed: CustomEvent) -> Schema:
-    """Return the data of a deed: what came or went, and what was there before."""
+    """Return the data of a custom event: the new values, and the values before."""
     members = _properties(deed.says)
     was = {name: members[name] for name in deed.fields}
     return _object(
@@ -131,7 +131,7 @@ def _part_of(spec: AggregateSpec, name: str) -> bool:
 
 
 def _field(spec: AggregateSpec, name: str) -> Schema:
-    """Return a field's schema, as clients are shown it; limits are for those who write."""
+    """Return the schema of a field as clients read it, without the limits of requests."""
     for part in spec.parts:
         for own, whole in part.columns.items():
             if whole == name:
@@ -149,7 +149,7 @@ def _properties(model: type[BaseModel]) -> dict[str, Schema]:
 
 
 def inlined(schema: Schema) -> Schema:
-    """Return a schema of pydantic's without references, titles and refusals of what is new."""
+    """Return a schema of pydantic without references, titles and bans of further members."""
     named: Mapping[str, Any] = schema.get("$defs", {})
 
     def walk(node: Any, *, names: bool = False) -> Any:

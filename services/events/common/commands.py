@@ -1,4 +1,4 @@
-"""What all commands share: their cause, their claim, and the checks before they act."""
+"""The common parts of commands: contexts, claims, and the checks before they act."""
 
 import hashlib
 import json
@@ -32,9 +32,9 @@ def context_of(
     causation_id: UUID | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CommandContext:
-    """Return what the events of this command will have in common.
+    """Return the context of the events of a command.
 
-    What led to it is what the command itself says, or else what the caller said with its trace.
+    The causation id is that of the command or, without one, that of the caller's trace.
     """
     span = trace.get_current_span().get_span_context()
     return CommandContext(
@@ -51,11 +51,11 @@ def context_of(
 def claim_of(
     question: Wire, command_id: UUID, target_id: UUID, *, project_id: UUID
 ) -> CommandClaim:
-    """Return what a retry of this command is recognised by.
+    """Return the claim by which a retry of a command is recognised.
 
-    The id of what is to be created is left out: a retry may have drawn another one, and is
-    answered with what the first try created. So are what the actor may, which can change meanwhile,
-    and the claim on a blob, of which each try has its own.
+    The id of a new aggregate is left out: a retry may have another id, and is
+    answered with the aggregate of the first attempt. Permissions are left out, because they may
+    change, and the claim on a blob, because each attempt has its own.
     """
     said = question.model_dump(mode="json", exclude={"command_id", "may", "claim_id"})
     if isinstance(question, Create):
@@ -68,10 +68,10 @@ def claim_of(
 
 
 def require_visible(row: Row | None) -> Row:
-    """Return *row* when neither it nor anything above it is deleted.
+    """Return *row* when neither it nor an owner of it is deleted.
 
     Raises:
-        errors.NotFound: It is, or there is none.
+        errors.NotFound: It is deleted, or there is no row.
     """
     if row is None or row["hidden"] or row["deleted_at"] is not None:
         raise errors.NotFound
@@ -79,20 +79,20 @@ def require_visible(row: Row | None) -> Row:
 
 
 def require_version(row: Row, expected: Expected) -> None:
-    """Return when the caller meant the version that is there.
+    """Return when the expected version is the current one.
 
     Raises:
-        errors.PreconditionFailed: It meant another one.
+        errors.PreconditionFailed: The expected version is another one.
     """
     if not is_expected(row["version"], expected):
         raise errors.PreconditionFailed(currentVersion=row["version"])
 
 
 def require_expected(row: Row | None, expected: Expected) -> None:
-    """Return when the caller meant what is there, or did not say what that is.
+    """Return when the caller expects the current version, or no particular version.
 
     Raises:
-        errors.PreconditionFailed: They meant another version, or something that is gone.
+        errors.PreconditionFailed: The expected version is another one, or the row is gone.
     """
     if row is not None:
         require_version(row, expected)
@@ -101,10 +101,10 @@ def require_expected(row: Row | None, expected: Expected) -> None:
 
 
 def require_project(spec: AggregateSpec, aggregate_id: UUID, project_id: UUID) -> None:
-    """Return unless another project than the actor's is meant.
+    """Return unless the id is that of another project than the actor's.
 
     Raises:
-        errors.NotFound: It is.
+        errors.NotFound: It is another project.
     """
     if spec is PROJECT and aggregate_id != project_id:
         raise errors.NotFound
@@ -116,7 +116,7 @@ async def read_document(
     """Return an aggregate as it is now, deleted or not.
 
     Raises:
-        errors.NotFound: The project has no such thing.
+        errors.NotFound: The project does not have the aggregate.
     """
     row = await reader.row(spec, aggregate_id)
     if row is None:
@@ -125,7 +125,7 @@ async def read_document(
 
 
 async def to_document(reader: Reader, spec: AggregateSpec, row: Row, *, actor: Actor) -> Document:
-    """Return a row as its reader sees it: a project tells their role there."""
+    """Return a row as its reader sees it; a project includes the role of the reader."""
     if spec is PROJECT:
         row = row | {"role": actor.role or await reader.role(actor.user_id)}
     return Document(kind=cast("Kind", spec.kind), resource=to_wire(spec, row))

@@ -1,4 +1,4 @@
-"""What an aggregate refers to: of the same project, not deleted, and held until the commit."""
+"""References of an aggregate: in the same project, not deleted, and locked until the commit."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,30 +13,30 @@ from services.events.model.refusal import field_refusal
 from services.events.store import Reader, Transaction
 
 type Vouched = Mapping[UUID, Collection[UUID]]
-"""Of some people, which teams they are in, as the gateway knows it."""
+"""The teams of people, as the gateway knows them."""
 
 
 async def require_references(
     tx: Transaction, spec: AggregateSpec, fields: Mapping[str, Any], vouched: Vouched | None = None
 ) -> None:
-    """Return when everything that *fields* name is there, and stays until the end.
+    """Return when all references in *fields* exist, and lock their targets until the end.
 
     Args:
         tx: The transaction.
         spec: The kind of aggregate that has these fields.
-        fields: What they are to be.
-        vouched: The teams of people whom they name, as far as the gateway said so.
+        fields: The fields that will be set.
+        vouched: The teams of people that the fields refer to, as the gateway knows them.
 
     Raises:
-        errors.NotFound: Something is not in this project, or is deleted.
-        errors.Invalid: Somebody is not a member of it, nor in a team that has a role in it.
-        errors.PeopleUnknown: Of somebody it is not said which teams they are in.
+        errors.NotFound: A target is not in this project, or is deleted.
+        errors.Invalid: A person is neither a member of the project nor in a team with a role there.
+        errors.PeopleUnknown: The teams of a person are not given.
     """
     named: list[tuple[str, UUID, str]] = []
     for name, kind in spec.references.items():
         if fields.get(name) is not None and kind in AGGREGATES:
             named.append((kind, UUID(fields[name]), name))
-    # In one order, so that two who refer to the same things never wait for each other in turn.
+    # In one order, so that two transactions with the same references never deadlock.
     for kind, thing_id, name in sorted(named):
         field = spec.path_of(name)
         if kind == MEMBER.kind:
@@ -53,10 +53,10 @@ async def require_references(
 
 
 async def require_names(tx: Transaction, spec: AggregateSpec, fields: Mapping[str, Any]) -> None:
-    """Return when everything that *fields* call by its name is there, and stays until the end.
+    """Return when all references by name in *fields* exist, and lock their targets.
 
     Raises:
-        errors.Invalid: Nothing of that name is in this project, or it is deleted.
+        errors.Invalid: The project has no aggregate with that name, or it is deleted.
     """
     for field, kind, name in sorted(spec.names_in(fields)):
         found = await tx.ids_by_name(AGGREGATES[kind], [name])
@@ -66,7 +66,7 @@ async def require_names(tx: Transaction, spec: AggregateSpec, fields: Mapping[st
 
 
 def unknown_name(field: str, kind: str, name: str) -> errors.Invalid:
-    """Return the refusal of a field that names nothing."""
+    """Return the refusal of a reference by name whose target does not exist."""
     words = kind.replace("_", " ")
     article = "an" if words[0] in "aeiou" else "a"
     return field_refusal(
@@ -77,11 +77,11 @@ def unknown_name(field: str, kind: str, name: str) -> errors.Invalid:
 async def project_people(
     reader: Reader, named: Collection[UUID], vouched: Vouched, *, field: str
 ) -> frozenset[UUID]:
-    """Return who of *named* is in the project, in their own right or by a team.
+    """Return the people in *named* who are in the project, as members or by a team.
 
     Raises:
-        errors.PeopleUnknown: Of some nobody said which teams they are in; `userIds` are those.
-        errors.Invalid: Of more than VOUCHED_MAX it would have to be said.
+        errors.PeopleUnknown: The teams of some are not given; `userIds` are those people.
+        errors.Invalid: The teams of more than VOUCHED_MAX people would be needed.
     """
     if not named:
         return frozenset()

@@ -1,4 +1,4 @@
-"""Answers to those who follow a project."""
+"""Handlers of requests that follow a project."""
 
 from libs import errors
 from libs.contracts.actor import Actor
@@ -17,22 +17,22 @@ _GONE = (
 
 
 class FeedHandlers:
-    """Reads the log for followers."""
+    """Handlers of requests for the feed of a project."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
 
     async def follow(self, question: Follow, actor: Actor) -> Followed:
-        """Show the next events after a position, as far as they were announced.
+        """Show the next published events after a position.
 
         Raises:
-            errors.NotFound: The project is not there, or deleted.
-            errors.Gone: The position is none of this log, or no longer.
+            errors.NotFound: The project does not exist, or is deleted.
+            errors.Gone: The log does not have the position, or no longer.
         """
         project_id, after = actor.scope(), question.after
 
-        async def work(reader: Reader) -> Followed:
+        async def query_follow(reader: Reader) -> Followed:
             require_visible(await reader.row(PROJECT, project_id))
             bounds = await reader.connection.fetchrow(SQL.bounds, question.heard)
             assert bounds is not None
@@ -54,4 +54,4 @@ class FeedHandlers:
                 more=more or end is not None,
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_follow, project_id=project_id)

@@ -1,4 +1,4 @@
-"""What an operator may ask about the log: verify it, read it, export what it says."""
+"""Requests of operators about the log: verify it, read it, export the state that it folds into."""
 
 import json
 from typing import Any
@@ -30,22 +30,22 @@ from services.events.store.log import (
 )
 
 STEP_EVENTS = 5000
-"""Covered by one answer, so that a person sees the work move on."""
+"""Events that one answer covers, so that a person sees progress."""
 EXPORT_EVENTS = 2000
 EXPORT_BYTES_MAX = 4 << 20
-"""Of one answer; the bus carries 8 MiB."""
+"""The size limit of one answer; a message may have 8 MiB."""
 SEARCH_S_MAX = 120.0
 
 
 class OperatorHandlers:
-    """Answers to an operator. None of them looks at a projection."""
+    """Handlers of requests of operators. None of them reads a projection."""
 
     def __init__(self, pool: Pool) -> None:
         """Read from *pool*."""
         self._pool = pool
 
     async def verify(self, question: c.Walk, _: Actor) -> c.Verified:
-        """Verify some more chains, and quarantine what does not continue its own."""
+        """Verify the next chains, and quarantine corrupt events."""
         findings: list[ChainFinding] = []
         events = 0
         async with snapshot_transaction(self._pool) as connection:
@@ -74,7 +74,7 @@ class OperatorHandlers:
         )
 
     async def export(self, question: c.Walk, _: Actor) -> c.Exported:
-        """Fold some more aggregates from the log and hand out what they are."""
+        """Fold the next aggregates from the log and return their rows."""
         items: list[dict[str, Any]] = []
         findings: list[ChainFinding] = []
         row: Row | None = None
@@ -104,10 +104,10 @@ class OperatorHandlers:
         )
 
     async def inspect(self, question: c.Inspect, _: Actor) -> c.Story:
-        """Tell the story of an aggregate, named by its id or by one of its events.
+        """Show the events and the state of an aggregate, named by its id or by one of its events.
 
         Raises:
-            errors.NotFound: The log knows neither.
+            errors.NotFound: The log has neither.
         """
         async with snapshot_transaction(self._pool) as connection:
             found = await heads_of(connection, [question.id])
@@ -137,7 +137,7 @@ class OperatorHandlers:
         )
 
     async def search(self, question: c.Search, _: Actor) -> c.Found:
-        """Find events, hot or archived, the newest first."""
+        """Find events, archived ones too, the newest first."""
         rows = await self._pool.fetch(
             SQL.search,
             question.project_id,
@@ -184,7 +184,7 @@ def _after(question: c.Walk) -> tuple[UUID, UUID] | None:
 
 
 def _folded(spec: AggregateSpec, row: Row | None, piece: ChainPiece) -> Row | None:
-    """Fold what can be folded: an event whose ground was left out does not end an export."""
+    """Fold the events that can be folded; an event whose predecessor is missing is skipped."""
     row = piece.before if piece.first else row
     for event in piece.events:
         try:

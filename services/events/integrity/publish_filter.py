@@ -1,4 +1,4 @@
-"""Between the outbox and the stream: nothing corrupt is announced; a lost stream is refilled."""
+"""Between the outbox and the stream: corrupt events are withheld, a lost stream is refilled."""
 
 import json
 import re
@@ -23,28 +23,28 @@ from services.events.store.log import read_whole_chains
 log = structlog.get_logger(__name__)
 
 REFILL_ROWS = 20_000
-"""Queued by one statement."""
+"""Facts that one statement queues."""
 
 _AS_WRITTEN = re.compile(
     r'\{"aggregateId":"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",.*'
     r',"version":(?P<version>[1-9][0-9]{0,17}),"checksum":"(?P<checksum>[0-9a-f]{64})"\}',
     re.DOTALL,
 )
-"""An announcement as `Written.announced` makes it: what its checksum covers is in it as it is."""
+"""An announcement as `ChainedEvent.announced` makes it: the content that its checksum covers."""
 
 _withheld = Counter("scriptorium_events_withheld_total", "Facts that were kept from subscribers.")
 _refill = Gauge("scriptorium_events_refill_rows", "Facts that wait to be announced once more.")
 
 
 class _FactLink(NamedTuple):
-    """A fact as a part of its aggregate's chain.
+    """A fact as a link of its aggregate's chain.
 
     Args:
-        aggregate_id: Whose.
-        version: Where in it.
-        checksum: As the fact says.
-        text: Of the payload, what stands before the checksum; None when it stands elsewhere.
-        payload: All of it, as JSON.
+        aggregate_id: The aggregate.
+        version: The version of the event.
+        checksum: The checksum in the fact.
+        text: The payload before the checksum; None when the checksum is not its last member.
+        payload: The complete payload, as JSON.
     """
 
     aggregate_id: UUID
@@ -54,27 +54,27 @@ class _FactLink(NamedTuple):
     payload: str
 
     def continues(self, previous: str) -> bool:
-        """Return whether it is the next one after a checksum."""
+        """Return whether the fact continues the checksum *previous*."""
         if self.text and self.checksum == digest(previous, f"{self.text}}}".encode()):
             return True
-        # The same may be said in other words, as by what comes from the log.
+        # The payload may be another encoding of the same event, as one that was read from the log.
         said = json.loads(self.payload)
         return said.pop("checksum") == digest(previous, canonical_content(said))
 
 
 class ChainPublishFilter:
-    """Looks at facts before the relay publishes them."""
+    """Withholds facts of corrupt events from the relay."""
 
     def __init__(self, pool: Pool) -> None:
-        """Check against the log in *pool*."""
+        """Compare facts with the log in *pool*."""
         self._pool = pool
 
     async def screen(self, connection: Connection, due: Sequence[QueuedFact]) -> FilteredFacts:
-        """Return what may be announced, and the places of what may not.
+        """Return the facts that may be published, and the positions of the others.
 
-        A payload that does not continue its chain is replaced by what the log holds there, if
-        that does; else the fact is withheld, and with it every later one of its aggregate, so
-        that a subscriber never meets a hole. A decision lets them go, in their order.
+        A payload that does not continue its chain is replaced by the event in the log, if that one
+        does. Otherwise the fact is withheld, and with it every later fact of its aggregate, so
+        that subscribers never see a gap. A decision releases them in their order.
         """
         links = [_link(each.payload) for each in due]
         misfits, waits = await self._look(connection, [link for link in links if link])
@@ -82,7 +82,7 @@ class ChainPublishFilter:
             return FilteredFacts(list(due), [])
         ids = list({link.aggregate_id for link in links if link})
         async with connection.transaction():
-            # Again, and locked, so that none is released meanwhile.
+            # Read again with a lock, so that no fact is released in the meantime.
             waiting = {row["aggregate_id"] for row in await connection.fetch(SQL.withheld, ids)}
             trusted = await self._trusted(misfits)
             kept: list[QueuedFact] = []
@@ -110,7 +110,7 @@ class ChainPublishFilter:
     async def _look(
         self, connection: Connection, links: Sequence[_FactLink]
     ) -> tuple[set[UUID], bool]:
-        """Return the aggregates of facts that do not continue their chain, and if any waits."""
+        """Return the aggregates of facts that break their chain, and whether facts are withheld."""
         known = {(link.aggregate_id, link.version): link.checksum for link in links}
         before = [(owner, version - 1) for owner, version in known if version > 1]
         unknown = [place for place in before if place not in known]
@@ -142,27 +142,27 @@ class ChainPublishFilter:
         return {(event.aggregate_id, event.version): event for event in whole.events}
 
     async def more(self, connection: Connection, limit: int) -> Sequence[QueuedFact]:
-        """Return facts that are to be announced once more, the oldest first."""
+        """Return facts that are to be published again, the oldest first."""
         rows = await connection.fetch(SQL.refill_due, limit)
         return [_due(row) for row in rows]
 
     async def done(self, connection: Connection, positions: Sequence[int]) -> None:
-        """Note that they were."""
+        """Note that facts were published again."""
         await connection.execute(SQL.refill_done, positions)
 
 
 class RefillHandlers:
-    """Answers about refilling the stream from the log."""
+    """Handlers of requests that refill the stream from the log."""
 
     def __init__(self, pool: Pool) -> None:
-        """Queue in *pool*."""
+        """Queue facts in *pool*."""
         self._pool = pool
 
     async def begin(self, question: Republish, _: object) -> Republished:
-        """Queue every fact since a time; the relay announces them between newer ones.
+        """Queue every fact since a time; the relay publishes them between newer ones.
 
-        Facts keep their positions. They carry another message id than the first time, because the
-        server may still remember that one and would drop them.
+        Facts keep their positions. They get another message id than the first time, because the
+        server may still know the first one and would drop them.
         """
         after = None
         while True:
@@ -175,14 +175,14 @@ class RefillHandlers:
         return await self.left(RefillLeft(), None)
 
     async def left(self, _: RefillLeft, __: object) -> Republished:
-        """Count what still waits."""
+        """Return the number of facts that still wait."""
         count = await self._pool.fetchval(SQL.refill_count) or 0
         _refill.set(count)
         return Republished(queued=count)
 
 
 def _link(payload: str) -> _FactLink | None:
-    """Return what an announcement says about its place; None when it is not about an aggregate."""
+    """Return the link that a payload is; None when it is not about an aggregate."""
     if found := _AS_WRITTEN.fullmatch(payload):
         text = payload[: found.end("version")]
         return _FactLink(

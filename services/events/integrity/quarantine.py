@@ -1,4 +1,4 @@
-"""Corrupt events: set aside when found, listed, and decided about by a person."""
+"""Corrupt events: quarantined when found, listed, and decided about by a person."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -49,14 +49,14 @@ open_now = Gauge("scriptorium_events_quarantine_open", "Corrupt events that wait
 
 
 def log_row_to_json(stored: LogRow) -> dict[str, Any]:
-    """Return a row of the log as JSON, as an `Event` would be."""
+    """Return a row of the log as the JSON of an `Event`."""
     return content(event_of(stored)) | {"checksum": stored.checksum}
 
 
 async def quarantine_findings(
     pool: Pool | Connection, findings: Sequence[ChainFinding], *, found_by: str
 ) -> None:
-    """Quarantine what was found; what is there already is left as it is."""
+    """Quarantine corrupt events; those in quarantine already are left as they are."""
     if not findings:
         return
     rows = await pool.fetch(
@@ -82,14 +82,14 @@ async def quarantine_findings(
 
 
 class QuarantineHandlers:
-    """Answers about the quarantine."""
+    """Handlers of requests about the quarantine."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep decisions in *pool*."""
         self._pool = pool
 
     async def list(self, question: ListQuarantine, _: object) -> Quarantine:
-        """List what is set aside, the oldest finding first."""
+        """List quarantined events, the oldest finding first."""
         rows = await self._pool.fetch(
             SQL.quarantined, question.project_id, question.all, QUARANTINED_MAX
         )
@@ -102,12 +102,12 @@ class QuarantineHandlers:
             return await _show(connection, question.aggregate_id, question.version)
 
     async def decide(self, question: Decide, _: object) -> Quarantined:
-        """Accept the stored event, or take the original in its place, and note who said so.
+        """Accept the stored event, or replace it by its original, and note who decided.
 
         Raises:
-            errors.NotFound: No such event is quarantined.
-            errors.Conflict: It was decided before.
-            errors.Invalid: The original does not fit the chain, or there is nothing to accept.
+            errors.NotFound: The event is not in quarantine.
+            errors.Conflict: The event was decided about before.
+            errors.Invalid: The original does not fit the chain, or there is no event to accept.
         """
         given = [log_row_of(each) for each in question.originals]
         async with self._pool.acquire() as connection:
@@ -116,7 +116,7 @@ class QuarantineHandlers:
                     await _require_fit(connection, question, given)
                 for version in range(question.version, question.version + max(1, len(given))):
                     await _decide(connection, question, version)
-            # What follows is settled by what is there now, so it may happen twice or later.
+            # The rest depends only on the current state, so it may be repeated or done later.
             await release_if_resolved(connection, question.aggregate_id)
             answer = await _show(connection, question.aggregate_id, question.version)
         open_now.set(await self._pool.fetchval(SQL.open_count))
@@ -124,7 +124,7 @@ class QuarantineHandlers:
 
 
 async def release_if_resolved(connection: Connection, aggregate_id: UUID) -> None:
-    """Clear findings that hold no more, and let withheld facts go when none is open."""
+    """Clear findings that no longer hold; release withheld facts when none is left."""
     async with connection.transaction(isolation="repeatable_read"):
         whole = await read_whole_chains(connection, [aggregate_id])
     still = [finding.version for finding in whole.findings]
@@ -140,9 +140,9 @@ async def release_if_resolved(connection: Connection, aggregate_id: UUID) -> Non
 async def drop_corrupt_events(
     connection: Connection, events: Sequence[Event], *, found_by: str = "reader"
 ) -> list[Event]:
-    """Return those of *events* that continue their chains; others are set aside.
+    """Return the events that continue their chains; quarantine the others.
 
-    What a person decided about an event counts. The connection must not be in a transaction.
+    Decisions of people about events count. The connection must not be in a transaction.
     """
     async with connection.transaction(isolation="repeatable_read"):
         found = await check_events(connection, [log_row_of(each) for each in events])
@@ -151,7 +151,7 @@ async def drop_corrupt_events(
 
 
 async def _require_fit(connection: Connection, question: Decide, given: Sequence[LogRow]) -> None:
-    """Return when the originals continue the chain, and are continued by what follows them."""
+    """Return when the originals continue the chain and the next event continues them."""
     versions = range(question.version, question.version + len(given))
     if [(each.aggregate_id, each.version) for each in given] != [
         (question.aggregate_id, version) for version in versions

@@ -1,4 +1,4 @@
-"""Walking through the whole log, for ever and slowly: corruption is found before it is needed."""
+"""Verifying the whole log slowly and repeatedly, to find corrupt events before they are needed."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from services.events.store.log import count_lost_heads, read_chains, read_heads
 log = structlog.get_logger(__name__)
 
 TIME_SHARE_MAX = 0.02
-"""Of this process; a log of a million events takes about an hour."""
+"""Share of this process's time; a log of a million events takes about an hour."""
 PAGE_EVENTS = 1000
 ROUND_PAUSE_S = 3600.0
 RETRY_PAUSE_S = 30.0
@@ -34,12 +34,12 @@ _lost_heads = Gauge(
 
 
 class ChainVerifier:
-    """Verifies the log on a budget; any number may run, one at a time works."""
+    """Verifies the log on a budget; any number of replicas may run it, one at a time works."""
 
     def __init__(
         self, pool: Pool, *, share: float = TIME_SHARE_MAX, pause_s: float = ROUND_PAUSE_S
     ) -> None:
-        """Read from *pool*, for at most *share* of the time, and pause between two rounds."""
+        """Read from *pool* for at most *share* of the time; pause for *pause_s* between rounds."""
         self._pool = pool
         self._share = share
         self._pause_s = pause_s
@@ -59,20 +59,20 @@ class ChainVerifier:
             await asyncio.sleep(rest_s)
 
     async def step(self) -> bool:
-        """Verify one page; returns whether there is more to do in this round.
+        """Verify one page; return whether the round goes on.
 
-        The place is kept in the database and locked meanwhile, so that replicas take turns and a
-        killed one is continued by the next.
+        The position is kept in the database and locked meanwhile, so that replicas take turns and a
+        killed replica's round is continued by the next.
         """
         findings: list[ChainFinding] = []
         covered, lost, page = 0, 0, list[AggregateHead]()
-        # One moment for the mark and for what is read: the mark is locked, so this never collides.
+        # One snapshot for the mark and for the log; the mark is locked, so this never conflicts.
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read"),
         ):
             mark = await connection.fetchrow(SQL.verifier_mark)
-            if mark is None:  # another replica is at it
+            if mark is None:  # another replica is verifying
                 await self._measure(connection)
                 return False
             after = (mark["project_id"], mark["aggregate_id"]) if mark["project_id"] else None

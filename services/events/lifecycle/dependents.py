@@ -1,8 +1,8 @@
-"""What goes with a thing and what only names it, read off the model; pure but for the look-ups.
+"""Dependents of an aggregate, which are purged with it, and referrers, which stay.
 
-A child goes with its parent, and what must name something (a relation its entities, a fact the one
-it is about) goes with that. What may name something, such as the scene that reveals a fact, stays,
-and names nothing afterwards.
+A child is purged with its parent, and an aggregate with its required references: a relation with
+its entities, a fact with its entity. An aggregate with an optional reference, such as the scene
+that reveals a fact, stays, and the reference is cleared.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from services.events.model.aggregates import AGGREGATES, MEMBER, PROJECT
 
 
 def owners_of(spec: AggregateSpec) -> Iterator[tuple[AggregateSpec, str]]:
-    """Yield the kinds that something of *about* goes with, and by which column."""
+    """Yield the kinds whose purge includes aggregates of *spec*, with the referring columns."""
     if spec is not PROJECT:
         yield PROJECT, "project_id"
     if spec.parent and spec.parent != PROJECT.kind:
@@ -27,7 +27,7 @@ def owners_of(spec: AggregateSpec) -> Iterator[tuple[AggregateSpec, str]]:
 
 
 def optional_references_to(kind: str) -> Iterator[tuple[AggregateSpec, str]]:
-    """Yield the kinds that may name something of *kind*, and by which field."""
+    """Yield the kinds with an optional reference to *kind*, and the field of the reference."""
     for spec in AGGREGATES.values():
         for name, named in _references(spec):
             if named == kind and not _is_required(spec, name):
@@ -35,7 +35,7 @@ def optional_references_to(kind: str) -> Iterator[tuple[AggregateSpec, str]]:
 
 
 def name_references_to(kind: str) -> Iterator[tuple[AggregateSpec, str]]:
-    """Yield the kinds that may call something of *kind* by its name, and by which field."""
+    """Yield the kinds with a reference to *kind* by name, and the field of the reference."""
     for spec in AGGREGATES.values():
         for field, named in spec.named.items():
             if named.kind == kind:
@@ -45,7 +45,7 @@ def name_references_to(kind: str) -> Iterator[tuple[AggregateSpec, str]]:
 async def direct_dependents(
     connection: Connection, project_id: UUID, kind: str, ids: Sequence[UUID]
 ) -> dict[UUID, AggregateSpec]:
-    """Return what is there and goes with some things of one kind."""
+    """Return the direct dependents of aggregates of one kind."""
     found: dict[UUID, AggregateSpec] = {}
     for spec in AGGREGATES.values():
         for above, column in owners_of(spec):
@@ -59,9 +59,9 @@ async def direct_dependents(
 async def all_dependents(
     connection: Connection, project_id: UUID, target: AggregateSpec, target_id: UUID
 ) -> dict[UUID, AggregateSpec]:
-    """Return everything that goes with a thing, itself included."""
+    """Return all dependents of an aggregate, itself included."""
     found: dict[UUID, AggregateSpec] = {target_id: target}
-    # What others hang under or refer to comes first, so one walk through the kinds is enough.
+    # AGGREGATES has owners before dependents, so one walk through the kinds is enough.
     for spec in AGGREGATES.values():
         for above, column in owners_of(spec):
             ids = [key for key, kind in found.items() if kind is above]
@@ -79,9 +79,9 @@ async def referrers_of(
     ids: Sequence[UUID],
     called: Collection[str] = (),
 ) -> Mapping[UUID, tuple[AggregateSpec, tuple[str, ...]]]:
-    """Return what names some things of one kind and stays, with the fields that may do so.
+    """Return the referrers of aggregates of one kind, with the fields that may refer to them.
 
-    They are named by their *ids*, or by what they are *called*.
+    The fields hold one of the *ids*, or a name in *called*.
     """
     queries: list[tuple[AggregateSpec, str, str, Collection[Any]]] = [
         (spec, name, purge_statement("naming", spec.kind, name), ids)
@@ -103,7 +103,7 @@ async def referrers_of(
 async def names_without_owner(
     connection: Connection, project_id: UUID, kind: str, ids: Sequence[UUID]
 ) -> frozenset[str]:
-    """Return the names under which nothing can be found any more once these things are gone."""
+    """Return the names that no aggregate of the kind has once these aggregates are gone."""
     if not any(name_references_to(kind)):
         return frozenset()
     rows = await connection.fetch(purge_statement("names_that_end", kind), project_id, ids)
@@ -111,7 +111,7 @@ async def names_without_owner(
 
 
 def _references(spec: AggregateSpec) -> Iterator[tuple[str, str]]:
-    """Yield the fields that hold an aggregate's id; a member is named by their person's."""
+    """Yield the fields that hold the id of an aggregate; members are referred to by person."""
     for name, kind in spec.references.items():
         if kind in AGGREGATES and kind != MEMBER.kind:
             yield name, kind

@@ -21,11 +21,11 @@ from services.events.store import Store, Transaction
 log = structlog.get_logger(__name__)
 
 LASTING = tuple(spec for spec in AGGREGATES.values() if spec.keeps_deleted)
-"""What is deleted softly, and so can be purged."""
+"""The kinds whose aggregates are kept when they are deleted, and so can be purged."""
 
 
 class PurgeOrders:
-    """Answers about purges. Whether the actor may is the gateway's to say."""
+    """Orders to purge, and handlers of requests about them; the gateway checks permissions."""
 
     def __init__(self, store: Store, pool: Pool) -> None:
         """Record in *store*; read from *pool*, which is the same database."""
@@ -33,13 +33,13 @@ class PurgeOrders:
         self._pool = pool
 
     async def purge(self, question: c.Purge, actor: Actor) -> c.PurgeProgress:
-        """Order that something deleted is removed for ever; asked again, tell how far that is.
+        """Order the purge of a deleted aggregate; a repeated request gets the progress.
 
         Raises:
-            errors.NotFound: The project has no such thing.
-            errors.Conflict: It is not deleted.
-            errors.PreconditionFailed: It is at another version.
-            errors.ProjectArchived: Its project can only be read.
+            errors.NotFound: The project does not have the aggregate.
+            errors.Conflict: The aggregate is not deleted.
+            errors.PreconditionFailed: The aggregate is at another version.
+            errors.ProjectArchived: The project is archived.
         """
         spec, project_id = AGGREGATES[question.kind], actor.scope()
         require_project(spec, question.id, project_id)
@@ -48,7 +48,7 @@ class PurgeOrders:
                 f"A {spec.kind} is removed for good at once; there is nothing to purge."
             )
 
-        async def work(tx: Transaction) -> c.PurgeProgress:
+        async def apply_purge(tx: Transaction) -> c.PurgeProgress:
             found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             if found is None or found["state"] == "failed":
                 row = await tx.lock(spec, question.id)
@@ -65,13 +65,13 @@ class PurgeOrders:
                 found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             return progress(found)
 
-        return await self._store.command(context_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_purge)
 
     async def read(self, question: c.ReadPurge, actor: Actor) -> c.PurgeProgress:
-        """Tell the person who ordered a purge how far it is.
+        """Show the progress of a purge to the person who ordered it.
 
         Raises:
-            errors.NotFound: They ordered none of this id.
+            errors.NotFound: The person did not order a purge with this id.
         """
         found = await self._pool.fetchrow(SQL.purge_of_person, question.id, actor.user_id)
         if found is None:
@@ -79,12 +79,12 @@ class PurgeOrders:
         return progress(found)
 
     async def listed(self, question: c.ListPurges, _: Actor) -> c.Purges:
-        """Show an operator what was and what is being purged."""
+        """Show an operator finished and running purges."""
         rows = await self._pool.fetch(SQL.purges, question.project_id, question.limit)
         return c.Purges(items=[progress(row) for row in rows])
 
     async def due(self, question: c.PurgeDue, actor: Actor) -> c.DueThings:
-        """Show an operator what was deleted long ago; order its purge unless it is a dry run."""
+        """Show an operator what was deleted long ago; order the purge unless it is a dry run."""
         items = await self.deleted_before(
             datetime.now(UTC) - timedelta(days=question.older_than_days),
             limit=question.limit + 1,
@@ -99,7 +99,7 @@ class PurgeOrders:
     async def deleted_before(
         self, moment: datetime, *, limit: int, project_id: UUID | None = None
     ) -> list[c.DueThing]:
-        """Return what was deleted before *moment*, the longest deleted first."""
+        """Return the aggregates that were deleted before *moment*, the longest deleted first."""
         found: list[c.DueThing] = []
         for spec in LASTING:
             query = SQL.due_projects if spec is PROJECT else purge_statement("due", spec.kind)
@@ -108,21 +108,21 @@ class PurgeOrders:
         return sorted(found, key=lambda each: (each.deleted_at, each.id))[:limit]
 
     async def order(self, due: c.DueThing, reason: c.PurgeReason, by: UUID) -> bool:
-        """Order the purge of something; False when it is no longer deleted."""
+        """Order the purge of an aggregate; return False when it is no longer deleted."""
         spec = AGGREGATES[due.kind]
 
-        async def work(tx: Transaction) -> bool:
+        async def apply_order(tx: Transaction) -> bool:
             row = await tx.lock(spec, due.id)
             if row is None or row["deleted_at"] is None or row["deleted_at"] > due.deleted_at:
                 return False
             await _order(tx, due, reason, by)
             return True
 
-        return await self._store.command(system_context(due.project_id, by), work)
+        return await self._store.run_command(system_context(due.project_id, by), apply_order)
 
 
 def system_context(project_id: UUID, user_id: UUID, purge_id: UUID | None = None) -> CommandContext:
-    """Return what the events of a step of a purge have in common."""
+    """Return the context of the events of a step of a purge."""
     bundle_id = new_id()
     return CommandContext(
         project_id=project_id,
@@ -146,11 +146,11 @@ def _due(project_id: UUID, kind: str, row: Any) -> c.DueThing:
 
 
 async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UUID) -> None:
-    """Note the order; from now on the thing, whose head is locked, cannot be restored."""
+    """Record an order; from now on the aggregate, whose head is locked, cannot be restored."""
     purge_id = await tx.connection.fetchval(
         SQL.order, new_id(), due.project_id, due.kind, due.id, reason.value, by
     )
-    if purge_id is None:  # it is on its way already
+    if purge_id is None:  # a purge of it is running already
         return
     await add_tombstones(tx.connection, purge_id, due.project_id, {due.id: AGGREGATES[due.kind]})
     log.info(
@@ -165,6 +165,6 @@ async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UU
 
 
 def progress(row: Any) -> c.PurgeProgress:
-    """Return a row of `purges` as it is shown."""
+    """Return the progress in a row of `purges`."""
     known = {name: row[name] for name in c.PurgeProgress.model_fields if name != "id"}
     return c.PurgeProgress(id=row["purge_id"], **known)

@@ -22,7 +22,7 @@ def purge_statement(name: str, kind: str, column: str = "") -> str:
 async def add_tombstones(
     connection: Connection, purge_id: UUID, project_id: UUID, things: Mapping[UUID, AggregateSpec]
 ) -> None:
-    """Take some aggregates into a purge; they cannot come back."""
+    """Add aggregates to a purge; from now on they cannot be restored."""
     await connection.execute(
         SQL.lay,
         purge_id,

@@ -1,4 +1,4 @@
-"""What can happen to each kind of aggregate: the actions that may be recorded, and no others."""
+"""The actions that may be recorded about each kind of aggregate."""
 
 from functools import cache
 
@@ -6,14 +6,14 @@ from services.events.model.aggregate import AggregateSpec
 
 CHANGED = "_changed"
 PURGED = "purged"
-"""What happens last to an aggregate: what came before it may be gone from the log."""
+"""The last action on an aggregate; its earlier events may be gone from the log."""
 
 
 @cache
 def actions(spec: AggregateSpec) -> frozenset[str]:
-    """Return every action that an event of an aggregate may have.
+    """Return every action that an event of a kind of aggregate may have.
 
-    What is recorded is held against it, so that nothing happens of which the catalogue is silent.
+    Every event is checked against them, so that the catalogue describes all events.
     """
     if spec.grants_access:
         return frozenset({"added", "role_changed", "removed", PURGED})
@@ -32,7 +32,7 @@ def actions(spec: AggregateSpec) -> frozenset[str]:
 
 
 def changeable_fields(spec: AggregateSpec) -> list[str]:
-    """Return the fields that can get another value: by a client, or because others did."""
+    """Return the fields that can get another value, by a client or as a consequence."""
     own = set(spec.patch.model_fields) if spec.patch else set[str]()
     changed = own | set(spec.derived)
     for part in spec.parts:

@@ -1,4 +1,4 @@
-"""The row that forgotten events fold into, as it is kept in their place."""
+"""The row that deleted events fold into, as it is kept in their place."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,12 +12,12 @@ _TIMES = frozenset({"created_at", "updated_at", "deleted_at", "archived_at"})
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
-    """Return a row as JSON, all of it."""
+    """Return a complete row as JSON."""
     return {name: _plain(value) for name, value in row.items()}
 
 
 def row_from_json(spec: AggregateSpec, said: Mapping[str, Any]) -> Row:
-    """Return what `kept` made of a row as that row."""
+    """Return the row that `row_to_json` made JSON of."""
     return {name: _value(spec, name, value) for name, value in said.items()}
 
 

@@ -1,7 +1,7 @@
-"""Chains of checksums, followed event by event; pure.
+"""Chains of checksums, checked event by event; pure.
 
-The recipe is the one of `services.events.model.log`; here it is written for speed, because all of
-a log goes through it. A test holds both to the same bytes.
+The checksum is that of `services.events.model.log`, implemented for speed, because the whole log
+passes through here. A test compares the bytes of both.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ type Flaw = Literal["altered", "missing", "forked"]
 
 
 class LogRow(NamedTuple):
-    """A row of the log, in the order of its columns; it reads like an `Event`."""
+    """A row of the log, in the order of its columns; it has the members of an `Event`."""
 
     id: UUID
     aggregate_id: UUID
@@ -45,7 +45,7 @@ class LogRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AggregateHead:
-    """The end of an aggregate's chain as its commands know it."""
+    """The end of an aggregate's chain, as commands see it in the table `aggregates`."""
 
     aggregate_id: UUID
     aggregate_type: str
@@ -56,12 +56,12 @@ class AggregateHead:
 
 @dataclass(frozen=True, slots=True)
 class ChainStart:
-    """Where a chain begins whose first events were forgotten: after a version and its checksum.
+    """The start of a chain whose first events were deleted by retention.
 
     Args:
-        version: Of the last event that was forgotten.
-        checksum: Its own.
-        row: What they fold into, as `services.events.model.beginning` writes it; None for nothing.
+        version: The version of the last event that was deleted.
+        checksum: The checksum of that event.
+        row: The row that they fold into, as `model.beginning` writes it; None for no row.
     """
 
     version: int
@@ -71,7 +71,7 @@ class ChainStart:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineDecision:
-    """What a person decided about an event; *recovered* is what stands in its place."""
+    """The decision of a person about an event; *recovered* is the event that replaces it."""
 
     state: str
     recovered: LogRow | None = None
@@ -79,7 +79,7 @@ class QuarantineDecision:
 
 @dataclass(slots=True)
 class ChainFinding:
-    """An event that does not continue its chain; *stored* is None when it is not there."""
+    """An event that does not continue its chain; *stored* is None when the event is missing."""
 
     project_id: UUID
     aggregate_id: UUID
@@ -89,7 +89,7 @@ class ChainFinding:
 
 
 def log_row_of(event: Event) -> LogRow:
-    """Return an event as a row of the log holds it."""
+    """Return an event as a row of the log."""
     values = (getattr(event, name) for name in LogRow._fields)
     return LogRow._make(values)._replace(source=event.source.value)
 
@@ -100,12 +100,12 @@ def event_of(stored: LogRow) -> Event:
 
 
 def as_event(stored: LogRow) -> Event:
-    """Pass a row of the log for an event, unchecked, to what only reads its members."""
+    """Return a row of the log typed as an event, unchecked, for code that only reads members."""
     return cast("Event", stored)
 
 
 def content_bytes(event: LogRow) -> bytes:
-    """Return what the checksum of an event covers, after its predecessor's checksum."""
+    """Return the bytes that the checksum covers after the checksum of the event before."""
     moment = event.timestamp.astimezone(UTC).isoformat(timespec="microseconds")
     context = f'"{event.causation_id}"' if event.causation_id else "null"
     metadata = canonical(event.metadata).decode() if event.metadata else "{}"
@@ -120,7 +120,7 @@ def content_bytes(event: LogRow) -> bytes:
 
 
 def purged_link(event: LogRow) -> str | None:
-    """Return the checksum that a `purged` event continues; None for every other event."""
+    """Return the checksum that a `purged` event continues; None for any other event."""
     if event.event_type != f"{event.aggregate_type}.{PURGED}":
         return None
     if event.data.get("events") != event.version - 1:
@@ -129,7 +129,7 @@ def purged_link(event: LogRow) -> str | None:
 
 
 def digest(previous: str, content: bytes) -> str:
-    """Return the checksum of an event's content after a checksum."""
+    """Return the checksum of a content that continues the checksum *previous*."""
     return hashlib.sha256(previous.encode() + content).hexdigest()
 
 
@@ -139,17 +139,17 @@ def _name(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    # Trace ids need no escapes; anything else takes the long way.
+    # Trace ids need no escapes; other texts are encoded as JSON.
     return f'"{value}"' if _HEXADECIMAL.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(slots=True)
 class Chain:
-    """One aggregate's chain, followed from where it begins.
+    """The check of one aggregate's chain, from its start.
 
-    What does not continue it is left out and told in `findings`, unless a person decided: an
-    accepted event counts as it is, a recovered one by what stands in its place. One altered row
-    does not drag down its successors: they may continue its checksum as it is stored or as it
+    An event that does not continue the chain is left out and added to `findings`, unless a person
+    decided about it: an accepted event counts as it is, a recovered one is replaced. An altered row
+    does not invalidate its successors: they may continue its checksum as it is stored or as it
     should be.
     """
 
@@ -164,12 +164,12 @@ class Chain:
     _before: frozenset[str] = frozenset({""})
 
     def begin_after(self, version: int, checksum: str) -> None:
-        """Begin behind an event that is no longer there."""
+        """Begin after an event that no longer exists."""
         self.version = version
         self._links = self._before = frozenset({checksum})
 
     def follow(self, event: LogRow) -> list[LogRow]:
-        """Return what may be applied, now that *event* is next in the order of versions."""
+        """Return the events that may be applied when *event* is the next one by version."""
         if event.version <= self.version:
             return self._fork(event)
         if self.version == 0:
@@ -188,7 +188,7 @@ class Chain:
         if decision and decision.recovered:
             self._links = frozenset({decision.recovered.checksum})
             return [*trusted, decision.recovered]
-        # As it is stored, and as it would be had only the checksum been altered.
+        # Its checksum as stored, and as it should be if only the checksum was altered.
         self._links = digests | {event.checksum}
         if decision and decision.state == "accepted":
             return [*trusted, event]
@@ -196,7 +196,7 @@ class Chain:
         return trusted
 
     def end(self, head: AggregateHead) -> list[LogRow]:
-        """Return what may be applied after the last event that is there."""
+        """Return the events that may be applied after the last one that exists."""
         trusted: list[LogRow] = []
         while self.version < head.version:
             trusted += self._gap()
@@ -205,7 +205,7 @@ class Chain:
         return trusted
 
     def _erased(self, event: LogRow) -> None:
-        """Begin at a tombstone: what it continues was erased, and its checksum is in its data."""
+        """Begin at a tombstone: its data has the checksum of the erased event that it continues."""
         if (link := purged_link(event)) is not None:
             self.begin_after(event.version - 1, link)
 
@@ -220,7 +220,7 @@ class Chain:
         return []
 
     def _fork(self, event: LogRow) -> list[LogRow]:
-        """Two rows of one version: at most one of them continues the chain."""
+        """Handle a second row of one version: at most one of the two continues the chain."""
         last = self.findings[-1] if self.findings else None
         fits = event.checksum in {digest(link, content_bytes(event)) for link in self._before}
         if fits and last and last.version == event.version == self.version:

@@ -1,4 +1,4 @@
-"""What happens to one kind of aggregate only, and changes several fields at once."""
+"""Custom events: actions of one kind of aggregate only, which change several fields at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from libs.contracts.wire import Wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomEvent:
-    """Something whole that comes or goes.
+    """An action that gives an aggregate something, such as a file, or takes it away.
 
-    Its events hold that in their own members, and in `from` what was there before, or null.
+    Its events hold the new values in members of their own, and the old ones in `from`, or null.
 
     Args:
-        description: A sentence about it for subscribers.
-        says: What its events hold beside `from`.
-        fields: The fields that it changes, by the members of its events that hold them.
-        ends: Whether it leaves them empty; its events then tell what went.
-        later: Members that its oldest events do not have.
+        description: A sentence about the event for subscribers.
+        says: The model of the data of its events, beside `from`.
+        fields: The fields that it changes, by the members of the data that hold them.
+        ends: Whether it clears the fields; the data then holds the values before.
+        later: Members that the oldest events do not have.
     """
 
     description: str

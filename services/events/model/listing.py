@@ -1,4 +1,4 @@
-"""How a kind can be filtered and sorted: names of fields and tests, never a word of SQL."""
+"""The filters and sort keys of the lists of a kind: names of fields and tests, no SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ type Test = Literal[
     "is", "ignoring_case", "prefix", "contains", "before", "from",
     "holds", "called", "tagged", "tag_of", "overdue", "either_end",
 ]  # fmt: skip
-"""What a filter asks of a column: each is the statement `where_<test>` of `queries.sql`."""
+"""The test that a filter puts to a column: the statement `where_<test>` of `queries.sql`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
-    """What one member of a filter asks: a test, and the column that it is put to."""
+    """One filter: a test, and the column that it is put to."""
 
     test: Test
     column: str
@@ -23,7 +23,7 @@ class ListFilter:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """What a list can be sorted by; where it is null a row comes last."""
+    """A column that a list can be sorted by; rows in which it is null come last."""
 
     column: str
     type: Literal["text", "timestamptz", "float8"]
@@ -31,13 +31,13 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """How a kind is listed.
+    """The filters and sort keys of a kind.
 
     Args:
-        model: What a client may ask for; its members are the names in *filters*.
-        filters: What each asks.
-        keys: What the list can be sorted by, under the name that clients use.
-        view: What is read; the kind's own view when null.
+        model: The filters that a client may send; its members are the names in *filters*.
+        filters: The test of each filter.
+        keys: The sort keys, under the names that clients use.
+        view: The view that is read; the view of the kind when None.
     """
 
     model: type[Wire] = Wire
@@ -47,7 +47,7 @@ class Listing:
 
     @property
     def usual(self) -> str:
-        """What it is sorted by when nothing is said."""
+        """The name of the default sort key."""
         return next(iter(self.keys), "")
 
 

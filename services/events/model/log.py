@@ -1,4 +1,4 @@
-r"""The log as values: drafts become chained events, and events fold into rows.
+r"""The log as values: pending events become chained events, and events fold into rows.
 
 Checksum of an event, as 64 lower-case hexadecimal digits:
 
@@ -28,12 +28,12 @@ from services.events.model.actions import CHANGED, PURGED, actions
 from services.events.model.aggregate import AggregateSpec, Row
 
 CREATIONS = frozenset({"created", "added"})
-"""What happens first to an aggregate."""
+"""Actions that create an aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """Something that will have happened to one aggregate."""
+    """An event that is not chained yet: the action on an aggregate, and its data."""
 
     spec: AggregateSpec
     aggregate_id: UUID
@@ -51,7 +51,7 @@ class ChainHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandContext:
-    """What the events of one user action have in common."""
+    """The members that all events of one user action have in common."""
 
     project_id: UUID
     user_id: UUID
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def content(event: Event) -> dict[str, Any]:
-    """Return what an event's checksum covers."""
+    """Return the content of an event: all that its checksum covers."""
     return {
         "aggregateId": str(event.aggregate_id),
         "aggregateType": event.aggregate_type,
@@ -122,7 +122,7 @@ def checksum(previous: str, event: Event) -> str:
 
 
 def canonical_content(said: Mapping[str, Any]) -> bytes:
-    """Return `canonical` of a `content`, knowing that only data and metadata hold numbers."""
+    """Return `canonical` of a `content`; faster, because only data and metadata hold numbers."""
     plain = {"data": _plain(said["data"]), "metadata": _plain(said["metadata"])}
     return _ENCODER.encode({**said, **plain}).encode()
 
@@ -132,7 +132,7 @@ def _digest(previous: str, text: bytes) -> str:
 
 
 def first_broken(events: Iterable[Event]) -> Event | None:
-    """Return the first event of one aggregate's whole log that does not continue its chain."""
+    """Return the first event of an aggregate's complete log that does not continue its chain."""
     head = ChainHead()
     for event in events:
         if event.version != head.version + 1 or event.checksum != checksum(head.checksum, event):
@@ -142,7 +142,7 @@ def first_broken(events: Iterable[Event]) -> Event | None:
 
 
 class ChainedEvent(NamedTuple):
-    """An event, with its data and what its checksum covers as they are written."""
+    """An event, with its data and its content as JSON text."""
 
     event: Event
     data: str
@@ -150,7 +150,7 @@ class ChainedEvent(NamedTuple):
 
     @property
     def announced(self) -> str:
-        """What subscribers receive of it: its content and its checksum, as JSON."""
+        """The message for subscribers: the content and the checksum of the event, as JSON."""
         return f'{self.content[:-1]},"checksum":"{self.event.checksum}"}}'
 
 
@@ -162,18 +162,18 @@ def chain_events(
     at: datetime,
     ids: Sequence[UUID],
 ) -> list[ChainedEvent]:
-    """Turn drafts into events that continue their aggregates' chains.
+    """Turn pending events into events that continue the chains of their aggregates.
 
     Args:
         pending_events: What happened, in order.
-        heads: Where each aggregate stands; absent ones begin.
+        heads: The end of each aggregate's chain; an aggregate without one begins.
         context: What the events have in common.
-        at: When.
+        at: The time of the events.
         ids: An id for each of them.
 
     Raises:
-        errors.TooLarge: An event's data is above DATA_BYTES_MAX.
-        ValueError: An action is none of its aggregate's; subscribers are told of those only.
+        errors.TooLarge: The data of an event is above DATA_BYTES_MAX.
+        ValueError: The kind has no such action, so subscribers would not know the event.
     """
     ends = dict(heads)
     shared = _Shared(context, at)
@@ -212,9 +212,9 @@ def chain_events(
 
 
 class _Shared:
-    """What is the same in the content of all events of one action, written once.
+    """The part of the content that all events of one action share, encoded once.
 
-    A test holds it to the bytes of `canonical`.
+    A test compares the result with the bytes of `canonical`.
     """
 
     def __init__(self, context: CommandContext, at: datetime) -> None:
@@ -245,7 +245,7 @@ class _Shared:
 
 
 def fold(spec: AggregateSpec, row: Row | None, event: Event) -> Row | None:
-    """Return the row of an aggregate after *event*; None when it is gone."""
+    """Return the row of an aggregate after *event*; None when the event removes it."""
     action = event.event_type.partition(".")[2]
     if action in CREATIONS:
         return _born(spec, event)
@@ -281,8 +281,8 @@ def fold(spec: AggregateSpec, row: Row | None, event: Event) -> Row | None:
 
 
 def _born(spec: AggregateSpec, event: Event) -> Row:
-    # What an aggregate's type does not have, its first event does not name, nor an old one what
-    # came later.
+    # The first event does not name fields that the type of the aggregate does not have, and an old
+    # event does not name fields that were added later.
     absent = {camel(name): None for part in spec.components for name in part.absent}
     later = {camel(name): value for name, value in spec.later.items()}
     given = absent | later | event.data

@@ -1,4 +1,4 @@
-"""Changes of fields: what they say as events, and how one made from an older version merges."""
+"""Changes of fields: their events, and the merge of a change made from an older version."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,14 +17,14 @@ from services.events.model.refusal import field_refusal
 def field_changes(
     spec: AggregateSpec, aggregate_id: UUID, row: Row, wanted: Mapping[str, Any]
 ) -> list[PendingEvent]:
-    """Return one draft for each field whose value would change.
+    """Return one event for each field whose value would change.
 
-    Every change of fields comes by here, whichever way it was asked for, so that all ways obey the
-    same rules.
+    Every change of fields passes through here, whichever request it came by, so that all requests
+    obey the same rules.
 
     Raises:
-        errors.Invalid: One of them changes by a deed of its own only.
-        errors.AppError: One that only rises would fall; the aggregate names the refusal.
+        errors.Invalid: A field changes only by a custom event.
+        errors.AppError: The level of a monotonic field would fall; its spec names the error.
     """
     _require_rising(spec, row, wanted)
     changed = {
@@ -44,7 +44,7 @@ def field_changes(
 
 
 def lowers_level(spec: AggregateSpec, name: str, held: Any, value: Any) -> bool:
-    """Return whether a field whose level only rises would fall from *held* to *value*."""
+    """Return whether the level of a monotonic field would fall from *held* to *value*."""
     if name not in spec.monotonic:
         return False
     level = spec.monotonic[name].level
@@ -62,10 +62,10 @@ def _require_rising(spec: AggregateSpec, row: Row, wanted: Mapping[str, Any]) ->
 def require_mergeable(
     row: Row, wanted: Mapping[str, Any], since: Iterable[Event], *, base_version: int
 ) -> None:
-    """Return when *wanted*, made from *base_version*, may be laid over *row*.
+    """Return when *wanted*, made from *base_version*, may be merged into *row*.
 
-    A field conflicts when both sides gave it a new value and the values differ; the conflicts are
-    grouped by the bundle that gave theirs.
+    A field conflicts when both sides gave it a new value and the values differ. The conflicts are
+    grouped by the bundle that gave the other side's value.
 
     Args:
         row: The aggregate as it is.

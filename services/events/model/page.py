@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, opaque to the client."""
+"""Cursors: the ends of pages, opaque to clients."""
 
 import base64
 import json
@@ -15,10 +15,10 @@ from services.events.model.refusal import field_refusal
 CURSOR_CHARS_MAX = 2000
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
-"""A page ends before this, however many items were asked for: it has to fit one message."""
+"""The size limit of a page, whatever its number of items: it has to fit into one message."""
 
 type PageMark = tuple[Any, UUID]
-"""Where a sorted page ended: the value of its key there, null for none, and the row's id."""
+"""The end of a sorted page: the value of its sort key, or None for null, and the row's id."""
 
 _NOT_OURS = "not a cursor of this list in this order"
 _KEY = re.compile(r"[0-9A-Za-z-]{1,1000}")
@@ -33,7 +33,7 @@ def cursor_key(cursor: str | None) -> str | None:
     """Return the key that *cursor* continues after; None at the beginning.
 
     Raises:
-        errors.Invalid: It is not one of ours.
+        errors.Invalid: The cursor was not made by this service.
     """
     if cursor is None:
         return None
@@ -56,10 +56,10 @@ def cursor_at(sort: str, value: Any, row_id: UUID) -> str:
 
 
 def cursor_mark(cursor: str | None, sort: str, key: SortKey) -> PageMark | None:
-    """Return where *cursor* continues in a list sorted by *sort*; None at the beginning.
+    """Return the place after which *cursor* continues a list sorted by *sort*; None at the start.
 
     Raises:
-        errors.Invalid: It is not one of this list in this order.
+        errors.Invalid: The cursor is not one of this list in this order.
     """
     if cursor is None:
         return None
@@ -76,7 +76,7 @@ def cursor_mark(cursor: str | None, sort: str, key: SortKey) -> PageMark | None:
 
 
 def fitting(sizes: Iterable[int]) -> int:
-    """Return how many items of these sizes, in bytes, fit on a page; always the first one."""
+    """Return how many items of these sizes, in bytes, fit on a page; at least one does."""
     count, total = 0, 0
     for size in sizes:
         total += size

@@ -1,4 +1,4 @@
-"""Refusing a request in words that name the field."""
+"""The refusal of a request because of one field."""
 
 from libs import errors
 

@@ -1,7 +1,7 @@
 """`python -m services.events.rebuild '{"into": "shadow", "swap": false, "force": false}'`.
 
-`SCRIPTORIUM_POSTGRES_OWNER_URL` is the database of the events service, as its owner. What it says
-are lines of JSON: progress as `{"step", "done", "all"}`, and last `{"result"}` or `{"error"}`.
+`SCRIPTORIUM_POSTGRES_OWNER_URL` is the database of the events service, as its owner. The output
+is lines of JSON: progress as `{"step", "done", "all"}`, and at the end `{"result"}` or `{"error"}`.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ LOCK_PAUSE_S = 0.25
 
 
 class RebuildRefused(Exception):
-    """It was not done; the message says why."""
+    """The rebuild was refused; the message has the reason."""
 
 
 async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -> dict[str, Any]:
-    """Replay, prove, and swap when asked to; returns what a person is told.
+    """Replay, prove and, if asked, swap; return the report for a person.
 
     Raises:
-        Refused: Another rebuild runs, or the log has open flaws and *force* is not set.
-        NotSwapped: The rows could not be put in place.
+        RebuildRefused: Another rebuild runs, or the log has corrupt events and *force* is not set.
+        NotSwapped: The live rows could not be replaced.
     """
     schema = tables.require_schema(into or "shadow")
     async with pool.acquire() as connection:
@@ -48,7 +48,7 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
         try:
             return await _rebuild(pool, connection, schema, do_swap=do_swap, force=force)
         finally:
-            # Else the lock ended with its session.
+            # With a closed connection the lock has ended already.
             if not connection.is_closed():
                 if into is None:
                     await connection.execute(rebuild_statement("drop_schema", schema))
@@ -56,11 +56,11 @@ async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -
 
 
 async def _lock(connection: Connection) -> bool:
-    """Take the lock of rebuilds; false when another one keeps it."""
+    """Take the lock of rebuilds; return False when another rebuild keeps it."""
     for _ in range(LOCK_TRIES):
         if await connection.fetchval(SQL.lock):
             return True
-        # One that was killed keeps it until PostgreSQL notices.
+        # A killed rebuild keeps the lock until PostgreSQL notices the end of its connection.
         await asyncio.sleep(LOCK_PAUSE_S)
     return False
 
@@ -70,7 +70,7 @@ async def _rebuild(
 ) -> dict[str, Any]:
     lost = await count_lost_heads(connection)
     if lost and do_swap:
-        # Else their events would count for nothing, and their rows for something else's.
+        # Without a head their events would not be folded, and their rows would seem superfluous.
         await connection.execute(SQL.remake_heads)
     _, events = await log_size(connection)
     started = time.perf_counter()
@@ -147,7 +147,7 @@ def _plain(value: Any) -> str:
 
 
 async def main(order: dict[str, Any]) -> int:
-    """Do one rebuild; 0 when the tables are equal (or were made so), 3 when they differ."""
+    """Run a rebuild; return 0 when the tables are or became equal, 3 when they differ."""
     settled()
     url = os.environ["SCRIPTORIUM_POSTGRES_OWNER_URL"]
     try:

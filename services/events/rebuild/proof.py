@@ -1,4 +1,4 @@
-"""Are the rebuilt tables equal to the live ones? Row by row, by hash, at one moment."""
+"""Comparison of the rebuilt tables with the live ones: row by row, by hash, in one snapshot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from services.events.rebuild.tables import PROVED
 DIFFERENCES_SHOWN_MAX = 100
 
 type Keys = Mapping[str, Sequence[UUID]]
-"""Of each table some rows."""
+"""Keys of rows, by table."""
 
 
 async def note_differences(connection: Connection, schema: str) -> int:
-    """Write down in the shadow schema which rows differ; returns how many.
+    """Note in the shadow schema which rows differ; return how many.
 
-    Needs a transaction that sees one moment and a shadow that is caught up with it.
+    It needs a repeatable-read transaction and a shadow that is caught up with it.
     """
     for table in PROVED:
         await connection.execute(rebuild_statement("note_differences", schema, table))
@@ -26,7 +26,7 @@ async def note_differences(connection: Connection, schema: str) -> int:
 
 
 async def still_different(connection: Connection, schema: str, keys: Keys) -> dict[str, list[UUID]]:
-    """Return which rows differ now, of some keys; tables without any are left out."""
+    """Return which rows of some keys differ now, by table."""
     found: dict[str, list[UUID]] = {}
     for table in PROVED:
         if wanted := keys.get(table.name):
@@ -39,7 +39,7 @@ async def still_different(connection: Connection, schema: str, keys: Keys) -> di
 
 
 async def compare_rows(connection: Connection, schema: str) -> list[dict[str, Any]]:
-    """Return some of the noted differences member by member, for a person."""
+    """Return some of the noted differences, column by column, for a person."""
     by_name: dict[str, ProjectionTable] = {table.name: table for table in PROVED}
     shown: list[dict[str, Any]] = []
     noted = await connection.fetch(

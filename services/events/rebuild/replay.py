@@ -1,4 +1,4 @@
-"""Folding the log into the shadow tables: all of it once, then what has grown since."""
+"""Folding the log into the shadow tables: all of it once, then chains that have grown since."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from services.events.rebuild.tables import TABLES
 from services.events.store.log import ChainPiece, head_of, read_chains, read_heads
 
 ROWS_PER_COPY = 5000
-"""Folded rows are held in memory up to this many, whatever the length of the log."""
+"""Folded rows that are held in memory before they are written."""
 CHANGED_PER_TURN = 1000
 FINDINGS_MAX = 1000
 
@@ -24,13 +24,13 @@ type Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What a replay went through."""
+    """The numbers and findings of a replay."""
 
     aggregates: int = 0
     events: int = 0
     findings: list[ChainFinding] = field(default_factory=list[ChainFinding])
     broken: list[tuple[AggregateHead, str]] = field(default_factory=list[tuple[AggregateHead, str]])
-    """Aggregates that cannot be folded without their flawed events, and why."""
+    """Aggregates that cannot be folded without their corrupt events, with the reason."""
 
 
 class ShadowWriter:
@@ -45,7 +45,7 @@ class ShadowWriter:
         self._by_name = {table.name: table for table in TABLES}
 
     async def put(self, head: AggregateHead, row: Row | None) -> None:
-        """Write what an aggregate folds into; None when it is gone."""
+        """Write the row of an aggregate; None when the aggregate no longer exists."""
         self._heads.append((head.aggregate_id, head.version))
         if row is not None:
             for table, values in AGGREGATES[head.aggregate_type].stored(row):
@@ -55,7 +55,7 @@ class ShadowWriter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is still held."""
+        """Write the rows that are still held in memory."""
         for table in TABLES:
             if rows := self._rows[table.name]:
                 await self._copy(table.name, rows, table.columns)
@@ -73,7 +73,7 @@ class ShadowWriter:
 
 
 async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress) -> ReplayReport:
-    """Fold the log as it is at one moment into empty tables."""
+    """Fold a snapshot of the log into empty tables."""
     folded, shadow = ReplayReport(), ShadowWriter(writer, schema)
     async with snapshot_transaction(pool) as connection:
         page = await read_heads(connection, None)
@@ -88,9 +88,9 @@ async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress
 async def catch_up(
     connection: Connection, schema: str, projects: Sequence[UUID] | None = None
 ) -> tuple[list[AggregateHead], ReplayReport]:
-    """Fold anew every aggregate that has grown since, of some projects or of all; returns which.
+    """Fold every aggregate again that has new events, of some projects or of all; return which.
 
-    Needs a transaction that sees one moment, or one that holds the writers.
+    It needs a repeatable-read transaction, or one that blocks writers.
     """
     folded, shadow = ReplayReport(), ShadowWriter(connection, schema)
     changed: list[AggregateHead] = []
@@ -108,7 +108,7 @@ async def catch_up(
 
 
 async def fold_bundles(connection: Connection, schema: str) -> None:
-    """Make the rows of all bundles; same demand on the transaction as `catch_up`."""
+    """Make the rows of all bundles; needs the same transaction as `catch_up`."""
     await connection.execute(rebuild_statement("fold_bundles", schema))
 
 
@@ -125,7 +125,7 @@ async def _fold(
             try:
                 row = fold(spec, row, as_event(event))
             except (ValueError, KeyError) as error:
-                # Only possible where an event before it was left out.
+                # Only possible when an earlier event was left out.
                 broken = broken or str(error)
         folded.events += len(piece.events)
         if piece.last:

@@ -17,7 +17,7 @@ class ProjectionTable:
 
     @property
     def ranked(self) -> bool:
-        """Whether its rows stand in an order that is unique among siblings."""
+        """Whether its rows have ranks that are unique among siblings."""
         return "rank" in self.columns
 
     @property

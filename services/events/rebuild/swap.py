@@ -1,4 +1,4 @@
-"""Putting the rebuilt rows in the place of the live ones while writes go on."""
+"""Replacing live rows by rebuilt ones while writes go on."""
 
 import asyncio
 import time
@@ -15,12 +15,12 @@ from services.events.rebuild.store import rebuild_statement
 from services.events.rebuild.tables import BUNDLES, TABLES, tables_of
 
 HOLD_WAIT_MS = 500
-"""How long we stand in line for the writers' lock before we let others pass: who waits behind us
-waits as long."""
+"""Time that a swap waits for the lock before it lets writers pass: writers behind it in the queue
+wait as long."""
 HOLD_TRIES_MAX = 60
 RETRY_DELAY_S = 0.2
 HOLD_ROWS = 2000
-"""Small projects are put in place together up to so many rows; a larger one is by itself."""
+"""Small projects are replaced together up to this many rows; a larger one alone."""
 PROJECTS_PER_PAGE = 1000
 BUNDLES_PER_TURN = 2000
 
@@ -30,12 +30,12 @@ type Progress = Callable[[int], None]
 
 
 class NotSwapped(Exception):
-    """Rebuilt rows could not take the place of live ones; of their projects nothing was changed."""
+    """Live rows could not be replaced; their projects are unchanged."""
 
 
 @dataclass(slots=True)
 class SwapReport:
-    """What a swap did: rows replaced, aggregates caught up, and how often writers were held."""
+    """The numbers of a swap: rows replaced, aggregates caught up, and blocks of writers."""
 
     rows: int = 0
     caught_up: int = 0
@@ -53,14 +53,14 @@ class _WriterHold:
 async def swap(connection: Connection, schema: str, progress: Progress) -> SwapReport:
     """Make the live rows equal to the rebuilt ones, some projects at a time.
 
-    Needs the differences noted. Only those rows are touched, and rows of aggregates in the same
-    projects that have grown since. A project changes in one transaction; writers wait meanwhile,
-    readers do not, and between two such moments writers get as long as they waited. Bundles never
-    change once they are committed, so nobody is held for them.
+    It needs the noted differences. Only those rows are touched, and rows of aggregates in the same
+    projects that have new events. A project changes in one transaction; writers wait meanwhile,
+    readers do not, and between two transactions writers get as long as they waited. Bundles never
+    change after their commit, so writers do not wait for them.
 
     Raises:
-        NotSwapped: The lock was not to be had, or a unique value is held by a row that stays.
-            Projects that came before are in place, and doing it again goes on with the rest.
+        NotSwapped: The lock was not available, or a row that stays holds a unique value.
+            Earlier projects are replaced, and another run continues with the rest.
     """
     done, in_the_way = SwapReport(), list[UUID]()
 
@@ -77,7 +77,7 @@ async def swap(connection: Connection, schema: str, progress: Progress) -> SwapR
         try:
             await put(projects)
         except asyncpg.IntegrityConstraintViolationError:
-            # What holds their values may go with another project.
+            # The row that holds their values may be replaced with another project.
             in_the_way += projects
     while in_the_way:
         before, in_the_way, why = in_the_way, list[UUID](), ""
@@ -97,12 +97,12 @@ async def swap(connection: Connection, schema: str, progress: Progress) -> SwapR
 
 
 async def _let_in(seconds: float) -> None:
-    """Give writers as long as they were held."""
+    """Give writers as much time as they were blocked."""
     await asyncio.sleep(seconds)
 
 
 async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[UUID]]:
-    """Yield projects in which something differs, small ones together."""
+    """Yield projects with differences, small ones together."""
     after, batch, rows = _FIRST, list[UUID](), 0
     query = rebuild_statement("differing_projects", schema)
     while page := await connection.fetch(query, after, PROJECTS_PER_PAGE):
@@ -118,7 +118,7 @@ async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[U
 
 
 async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _WriterHold:
-    """Put the rows of some projects in place while all writers wait."""
+    """Replace the rows of some projects while all writers wait."""
     for _ in range(HOLD_TRIES_MAX):
         try:
             async with connection.transaction():

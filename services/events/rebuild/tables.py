@@ -1,4 +1,4 @@
-"""The tables that are a fold of the log, generic over every kind of aggregate."""
+"""The tables that are folds of the log, generic over every kind of aggregate."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _TAKEN = frozenset({"public", "information_schema"})
 
 
 def _tables() -> Iterator[ProjectionTable]:
-    """What others hang under comes first, as in AGGREGATES."""
+    """Yield the tables; owners come first, as in AGGREGATES."""
     for spec in AGGREGATES.values():
         yield ProjectionTable(spec.table, "id", spec.columns)
         for part in spec.components:
@@ -32,7 +32,7 @@ BUNDLES = ProjectionTable(
         *("created_at", "causation_id", "reverses"),
     ),
 )
-"""A fold of user actions, made where it is proved: a bundle does not grow after its commit."""
+"""A fold of user actions; it is made in the proof, because bundles do not grow after commits."""
 
 PROVED = (*TABLES, BUNDLES)
 
@@ -44,10 +44,10 @@ def tables_of(kind: str) -> list[str]:
 
 
 def require_schema(name: str) -> str:
-    """Return *name* when it may be a schema of ours.
+    """Return *name* when it may be the name of a shadow schema.
 
     Raises:
-        ValueError: It is not a plain word, or a schema of somebody else.
+        ValueError: The name is not a plain word, or belongs to another schema.
     """
     if not _SCHEMA.fullmatch(name) or name in _TAKEN or name.startswith("pg_"):
         raise ValueError(f"{name!r} cannot be the name of a shadow schema")
@@ -55,14 +55,14 @@ def require_schema(name: str) -> str:
 
 
 async def make_tables(connection: Connection, schema: str) -> None:
-    """Make fresh tables; what an earlier rebuild left there goes."""
+    """Create empty tables; those of an earlier rebuild are dropped."""
     await connection.execute(rebuild_statement("make_schema", schema))
     for table in PROVED:
         await connection.execute(rebuild_statement("make_table", schema, table))
 
 
 async def make_keys(connection: Connection, schema: str) -> None:
-    """Give the filled tables their keys."""
+    """Create the primary keys of the filled tables."""
     heads = ProjectionTable("folded_heads", "aggregate_id", ())
     for table in (heads, *PROVED):
         await connection.execute(rebuild_statement("make_keys", schema, table))

@@ -1,4 +1,4 @@
-"""Commands about everything that routes address by id."""
+"""Commands about single aggregates of every kind."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -47,14 +47,14 @@ type Command = Create | Change | Remove | Restore | Move
 
 
 class CommandHandlers:
-    """Answers that append to the log."""
+    """Handlers of commands about single aggregates."""
 
     def __init__(self, store: Store) -> None:
         """Append to *store*."""
         self._store = store
 
     async def create(self, question: Create, actor: Actor) -> Document:
-        """Begin an aggregate at the end of its parent."""
+        """Create an aggregate, as the last child of its parent if there is an order."""
         spec = AGGREGATES[question.kind]
         fields = spec.initial(question.fields, at=_now())
         if spec is PROJECT:
@@ -82,7 +82,7 @@ class CommandHandlers:
             raise field_refusal("parentId", "is required")
 
         async def act(tx: Transaction) -> None:
-            # Shared: without an order, children of one parent need not wait for each other.
+            # A shared lock: without an order, children of one parent need not wait for each other.
             require_visible(await tx.lock_shared(above, parent_id))
             await require_references(tx, spec, fields, actor.vouched)
             await require_names(tx, spec, fields)
@@ -102,7 +102,7 @@ class CommandHandlers:
         try:
             return await self._do_create_project(question, actor, fields, wishes)
         except errors.SlugTaken:
-            # Another one was made from the same name just now: leave the pretty ones to them.
+            # Another project with this name was created just now; use the last slug.
             return await self._do_create_project(question, actor, fields, wishes[-1:])
 
     async def _do_create_project(
@@ -153,7 +153,7 @@ class CommandHandlers:
         return await self._run_command(question, actor, actor.scope(), act, decide=decide)
 
     async def remove(self, question: Remove, actor: Actor) -> Document:
-        """Delete softly, and hide what is below; or remove what does not last."""
+        """Delete an aggregate, which hides its dependents; or remove it if its kind is not kept."""
         spec = AGGREGATES[question.kind]
 
         async def act(tx: Transaction) -> None:
@@ -167,7 +167,7 @@ class CommandHandlers:
         return await self._run_command(question, actor, actor.scope(), act)
 
     async def restore(self, question: Restore, actor: Actor) -> Document:
-        """Bring a deleted aggregate back to where it was."""
+        """Restore a deleted aggregate at its old place."""
         spec = AGGREGATES[question.kind]
         if not spec.keeps_deleted:
             raise field_refusal("kind", f"a removed {spec.kind} cannot be restored")
@@ -188,7 +188,7 @@ class CommandHandlers:
         return await self._run_command(question, actor, actor.scope(), act)
 
     async def move(self, question: Move, actor: Actor) -> Document:
-        """Put a child at an index, of another parent if one is given."""
+        """Move a child to an index, under another parent if one is given."""
         spec = AGGREGATES[question.kind]
         if spec.parent is None or not spec.ordered:
             raise field_refusal("kind", f"a {spec.kind} has no order and cannot be moved")
@@ -261,11 +261,11 @@ class CommandHandlers:
                 change = SingleChange(spec, question.id, claim, decide)
                 if row := await self._store.change_one(context, change):
                     return await self._shown(spec, row, actor)
-            return await self._store.command(context, act_and_show)
+            return await self._store.run_command(context, act_and_show)
         except (errors.Unavailable, errors.DeadlineExceeded):
             raise
         except (AlreadyRecorded, errors.AppError):
-            if first := await self._store.command(context, show_first_time):
+            if first := await self._store.run_command(context, show_first_time):
                 return first
             raise
 
@@ -276,7 +276,7 @@ class CommandHandlers:
         async def show(reader: Reader) -> Document:
             return await to_document(reader, spec, row, actor=actor)
 
-        return await self._store.read(show, project_id=actor.scope())
+        return await self._store.run_read(show, project_id=actor.scope())
 
 
 def _wanted(
@@ -286,7 +286,7 @@ def _wanted(
 
     Raises:
         errors.NotFound: The aggregate is deleted.
-        errors.PreconditionFailed: It is not at the expected version.
+        errors.PreconditionFailed: The aggregate is not at the expected version.
         errors.Invalid: The base version is none of its versions.
     """
     require_visible(row)
@@ -321,7 +321,7 @@ def _leaves_nothing(question: Command, spec: AggregateSpec) -> bool:
 async def _lock_parent(
     tx: Transaction, spec: AggregateSpec, aggregate_id: UUID, *, parent_id: UUID | None = None
 ) -> Row | None:
-    """Lock the parent named, or else the one that the aggregate has now."""
+    """Lock the given parent, or the current parent of the aggregate when none is given."""
     if parent_id is None:
         row = await tx.row(spec, aggregate_id)
         if row is None:

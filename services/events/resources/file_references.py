@@ -1,4 +1,4 @@
-"""Which bytes are referred to: asked by blobs before it lets any go."""
+"""References to bytes, which blobs asks for before it deletes any."""
 
 from libs.contracts.actor import Actor
 from libs.contracts.blobs.transfers import EntityFile, Files, ListFiles
@@ -6,7 +6,7 @@ from services.events.store import Reader, Store
 
 
 class FileReferenceHandlers:
-    """Answers blobs about the files of entities."""
+    """The handler that lists the files of entities for blobs."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -15,10 +15,10 @@ class FileReferenceHandlers:
     async def list(self, question: ListFiles, _: Actor) -> Files:
         """List entities that have files, deleted or not."""
 
-        async def work(reader: Reader) -> Files:
+        async def query_list(reader: Reader) -> Files:
             rows = await reader.entity_files(
                 question.sha256s, after=question.after, limit=question.limit
             )
             return Files(files=[EntityFile.model_validate(row) for row in rows])
 
-        return await self._store.read(work, project_id=question.project_id)
+        return await self._store.run_read(query_list, project_id=question.project_id)

@@ -1,4 +1,4 @@
-"""Commands about the files of entities, and what becomes of claims on blobs."""
+"""Commands about the files of entities, and the settlement of claims on blobs."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -38,14 +38,14 @@ _FILE_EVENTS = [f"entity.{deed}" for deed in ENTITY.custom_events]
 
 
 class FileHandlers:
-    """Answers that let entities have files, and settle claims."""
+    """Handlers of commands about files of entities, and of the settlement of claims."""
 
     def __init__(self, store: Store) -> None:
         """Append to *store*."""
         self._store = store
 
     async def create(self, question: CreateWithFile, actor: Actor) -> Document:
-        """Begin an entity that has a file."""
+        """Create an entity that has a file."""
         if question.kind != ENTITY.kind:
             raise field_refusal("kind", f"a {question.kind} cannot have a file")
         project_id = actor.scope()
@@ -69,7 +69,7 @@ class FileHandlers:
         return await self._do(question, actor, act)
 
     async def attach(self, question: AttachFile, actor: Actor) -> Document:
-        """Give an entity a file, in the place of the one it had."""
+        """Give an entity a file, which replaces the one it had."""
 
         async def act(tx: Transaction) -> None:
             row = await _lock(tx, question)
@@ -81,7 +81,7 @@ class FileHandlers:
         return await self._do(question, actor, act)
 
     async def detach(self, question: DetachFile, actor: Actor) -> Document:
-        """Take an entity's file away; nothing happens when it has none."""
+        """Detach the file of an entity; nothing happens when it has none."""
 
         async def act(tx: Transaction) -> None:
             row = await _lock(tx, question)
@@ -91,17 +91,17 @@ class FileHandlers:
         return await self._do(question, actor, act)
 
     async def settle(self, question: SettleClaim, _: Actor) -> Settled:
-        """Say whether a claim was used; if it was not, see to it that it never will be."""
+        """Return whether a claim was used; a claim without an outcome is refused from now on."""
 
-        async def work(tx: Transaction) -> Settled:
-            # Waits for a command that is using it just now.
+        async def apply_settle(tx: Transaction) -> Settled:
+            # Waits for a command that is using the claim right now.
             claim = question.claim_id, question.project_id
             await record_file_claim(tx.connection, *claim, "refused")
             passed("attachments.settling")
             return Settled(used=await file_claim_outcome(tx.connection, *claim) == "used")
 
         nobody = Actor(user_id=question.claim_id, project_id=question.project_id)
-        settled = await self._store.command(context_of(nobody, question.claim_id), work)
+        settled = await self._store.run_command(context_of(nobody, question.claim_id), apply_settle)
         passed("attachments.settled")
         return settled
 
@@ -112,24 +112,24 @@ class FileHandlers:
         project_id = actor.scope()
         claim = claim_of(question, question.command_id, question.id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Document:
+        async def apply_do(tx: Transaction) -> Document:
             known = await tx.claim(claim)
             if known is None:
                 await act(tx)
             return await read_document(tx, ENTITY, known or question.id, actor=actor)
 
-        done = await self._store.command(context_of(actor, question.command_id), work)
+        done = await self._store.run_command(context_of(actor, question.command_id), apply_do)
         passed("attachments.committed")
         return done
 
 
 async def _lock(tx: Transaction, question: AttachFile | DetachFile) -> Row:
-    """Hold an entity whose file the caller may change, as far as versions go.
+    """Lock an entity whose file may change according to the versions in the request.
 
     Raises:
-        errors.NotFound: It is not there.
-        errors.PreconditionFailed: It is not at the expected version.
-        errors.Conflict: Its file is another one than at the base version.
+        errors.NotFound: The entity does not exist, or is deleted.
+        errors.PreconditionFailed: The aggregate is not at the expected version.
+        errors.Conflict: Its file is not the one of the base version.
     """
     row = require_visible(await tx.lock(ENTITY, question.id))
     require_version(row, question.expected_version)
@@ -165,8 +165,8 @@ async def _use(tx: Transaction, claim_id: UUID, project_id: UUID) -> None:
     """Record a claim as used: from now on its blob is referred to.
 
     Raises:
-        errors.BlobUnavailable: It was refused meanwhile, or is too old.
-        errors.Invalid: It is no claim, or another command used it.
+        errors.BlobUnavailable: The claim was refused in the meantime, or is too old.
+        errors.Invalid: The id is not that of a claim, or another command used the claim.
     """
     require_current(claim_id, at=datetime.now(UTC))
     if await record_file_claim(tx.connection, claim_id, project_id, "used"):

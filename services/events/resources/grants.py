@@ -1,4 +1,4 @@
-"""Which teams have a role in a project, and which."""
+"""The roles of teams in a project."""
 
 from libs import errors
 from libs.contracts.actor import Actor
@@ -20,7 +20,7 @@ from services.events.store import Reader, Store, Transaction
 
 
 class GrantHandlers:
-    """Answers about grants. Who may, and who is in a team, is the gateway's to say."""
+    """Handlers of requests about grants; the gateway checks permissions and knows the teams."""
 
     def __init__(self, store: Store) -> None:
         """Keep grants in *store*."""
@@ -30,23 +30,23 @@ class GrantHandlers:
         """Show all teams that have a role in the actor's project."""
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_list(reader: Reader) -> list[Row]:
             require_visible(await reader.row(PROJECT, project_id))
             return await reader.grants()
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_list, project_id=project_id)
         return TeamGrants(items=[_grant(row) for row in rows])
 
     async def put(self, question: PutGrant, actor: Actor) -> TeamGrant:
-        """Give a team a role, its first or instead of the one it has.
+        """Give a team a role, which replaces the one it has.
 
         Raises:
-            errors.LimitReached: GRANTS_MAX teams have one.
+            errors.LimitReached: GRANTS_MAX teams have a role already.
         """
         project_id, team_id, role = actor.scope(), question.team_id, question.role.value
         claim = claim_of(question, question.command_id, team_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> TeamGrant:
+        async def apply_put(tx: Transaction) -> TeamGrant:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_grant(tx, question)
@@ -67,14 +67,14 @@ class GrantHandlers:
                 raise errors.NotFound
             return _grant(row)
 
-        return await self._store.command(context_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_put)
 
     async def remove(self, question: RemoveGrant, actor: Actor) -> Done:
-        """Take a team out of the project."""
+        """Remove a team from the project."""
         project_id, team_id = actor.scope(), question.team_id
         claim = claim_of(question, question.command_id, team_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Done:
+        async def apply_remove(tx: Transaction) -> Done:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_grant(tx, question)
@@ -85,7 +85,7 @@ class GrantHandlers:
                 await tx.record([PendingEvent(TEAM_GRANT, now["id"], "removed", data)])
             return Done()
 
-        return await self._store.command(context_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_remove)
 
 
 async def _lock_grant(tx: Transaction, question: PutGrant | RemoveGrant) -> Row | None:

@@ -19,14 +19,14 @@ from services.events.store import ListQuery, Reader, Store
 
 
 class ListHandlers:
-    """Answers that are pages."""
+    """Handlers of requests for filtered and sorted lists."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
 
     async def page(self, question: List, actor: Actor) -> Documents:
-        """Show a page of those below something, filtered and sorted."""
+        """Show a page of the aggregates of a parent, filtered and sorted."""
         spec, project_id = AGGREGATES[question.kind], actor.scope()
         above = AGGREGATES[question.parent_kind or str(spec.parent)]
         parent_id = question.parent_id
@@ -35,7 +35,7 @@ class ListHandlers:
         require_project(above, parent_id, project_id)
         wanted = _wanted(spec, above, question)
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_page(reader: Reader) -> list[Row]:
             parent = await reader.row(above, parent_id)
             if not question.include_deleted:
                 require_visible(parent)
@@ -43,7 +43,7 @@ class ListHandlers:
                 raise errors.NotFound
             return await reader.listed(spec, wanted)
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_page, project_id=project_id)
         return _page(spec, rows, wanted)
 
 
@@ -90,7 +90,7 @@ def fitting_documents(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _page(spec: AggregateSpec, rows: Sequence[Row], wanted: ListQuery) -> Documents:
-    """Return a page of rows, of which one more was read than is shown."""
+    """Return a page of rows; one more was read than is shown."""
     items = fitting_documents([to_wire(spec, row) for row in rows[: wanted.limit - 1]])
     if len(items) == len(rows):
         return Documents(items=items)

@@ -1,4 +1,4 @@
-"""Who belongs to a project, and as what; there is always an owner."""
+"""The members of a project and their roles; there is always an owner."""
 
 from libs import errors
 from libs.contracts.actor import Actor, Role
@@ -30,7 +30,7 @@ _KEY = SortKey("created_at", "timestamptz")
 
 
 class MemberHandlers:
-    """Answers about members. Whether the actor may is the gateway's to say."""
+    """Handlers of requests about members; the gateway checks permissions."""
 
     def __init__(self, store: Store) -> None:
         """Keep members in *store*."""
@@ -44,11 +44,11 @@ class MemberHandlers:
         if after is not None and after[0] is None:
             raise field_refusal("cursor", "is not a cursor of this list")
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_list(reader: Reader) -> list[Row]:
             require_visible(await reader.row(PROJECT, project_id))
             return await reader.members(role.value if role else None, after, limit + 1)
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_list, project_id=project_id)
         page, end = rows[:limit], rows[limit - 1] if len(rows) > limit else None
         return Members(
             items=[_member(row) for row in page],
@@ -58,22 +58,22 @@ class MemberHandlers:
     async def read(self, question: ReadMember, actor: Actor) -> Member:
         """Show a person's membership."""
 
-        async def work(reader: Reader) -> Row | None:
+        async def query_read(reader: Reader) -> Row | None:
             require_visible(await reader.row(PROJECT, actor.scope()))
             member_id = await reader.member_id(question.user_id)
             return await reader.row(MEMBER, member_id) if member_id else None
 
-        row = await self._store.read(work, project_id=actor.scope())
+        row = await self._store.run_read(query_read, project_id=actor.scope())
         if row is None:
             raise errors.NotFound("This person is not a member of the project.")
         return _member(row)
 
     async def put(self, question: PutMember, actor: Actor) -> Member:
-        """Give a person a role, as a new member or instead of the role they have."""
+        """Give a person a role, which replaces the one they have."""
         project_id, user_id, role = actor.scope(), question.user_id, question.role.value
         claim = claim_of(question, question.command_id, user_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Member:
+        async def apply_put(tx: Transaction) -> Member:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_member(tx, question)
@@ -91,14 +91,14 @@ class MemberHandlers:
                 raise errors.NotFound
             return _member(row)
 
-        return await self._store.command(context_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_put)
 
     async def remove(self, question: RemoveMember, actor: Actor) -> Done:
-        """Take a person out of the project."""
+        """Remove a person from the project."""
         project_id, user_id = actor.scope(), question.user_id
         claim = claim_of(question, question.command_id, user_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Done:
+        async def apply_remove(tx: Transaction) -> Done:
             if await tx.claim(claim) is None:
                 require_visible(await tx.lock(PROJECT, project_id))
                 now = await _lock_member(tx, question)
@@ -110,7 +110,7 @@ class MemberHandlers:
                 await tx.record([PendingEvent(MEMBER, now["id"], "removed", data)])
             return Done()
 
-        return await self._store.command(context_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_remove)
 
 
 async def _lock_member(tx: Transaction, question: PutMember | RemoveMember) -> Row | None:

@@ -1,4 +1,4 @@
-"""Finding a place for a child; its parent is locked, so that places never collide."""
+"""Places for children; the parent is locked, so that places never collide."""
 
 from uuid import UUID
 
@@ -13,8 +13,8 @@ async def find_place(
 ) -> Place:
     """Return the place at *index*, or at the end when that is nearer.
 
-    When inserting has made ranks too long here, all siblings are ranked anew first: the one case
-    in which a move of one is an event of others too.
+    When the rank there would be too long, all siblings are ranked again first: the only case
+    in which the move of one child records events of others.
     """
     gap = await tx.gap(spec, parent_id, child_id=child_id, index=index)
     rank = between(gap.low, gap.high)

@@ -1,4 +1,4 @@
-"""Questions: one aggregate, a page of them, where something belongs."""
+"""Queries: one aggregate, a page of them, the project and role of an aggregate."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -29,7 +29,7 @@ from services.events.store import Reader, Store
 
 
 class ReadHandlers:
-    """Answers that change nothing."""
+    """Handlers of queries."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -37,11 +37,11 @@ class ReadHandlers:
         self._lists = ListHandlers(store)
 
     async def read(self, question: Read, actor: Actor) -> Document:
-        """Show one aggregate; the deleted and what is below them only when asked for."""
+        """Show one aggregate; deleted and hidden ones only when asked for."""
         spec, project_id = AGGREGATES[question.kind], actor.scope()
         require_project(spec, question.id, project_id)
 
-        async def work(reader: Reader) -> Document:
+        async def query_read(reader: Reader) -> Document:
             row = await reader.row(spec, question.id)
             if not question.include_deleted:
                 row = require_visible(row)
@@ -49,10 +49,10 @@ class ReadHandlers:
                 raise errors.NotFound
             return await to_document(reader, spec, row, actor=actor)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_read, project_id=project_id)
 
     async def list(self, question: List, actor: Actor) -> Documents:
-        """Show a page of the children of something, or of the actor's projects."""
+        """Show a page of the children of a parent, or of the actor's projects."""
         spec = AGGREGATES[question.kind]
         if not spec.ordered or question.parent_kind or question.filters or question.sort:
             return await self._lists.page(question, actor)
@@ -66,7 +66,7 @@ class ReadHandlers:
             raise field_refusal("parentId", "is required")
         require_project(above, parent_id, project_id)
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_list(reader: Reader) -> list[Row]:
             parent = await reader.row(above, parent_id)
             if not question.include_deleted:
                 require_visible(parent)
@@ -80,7 +80,7 @@ class ReadHandlers:
                 include_deleted=question.include_deleted,
             )
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_list, project_id=project_id)
         return _page(spec, rows, question.limit, key="rank")
 
     async def list_book_scenes(self, question: ListBookScenes, actor: Actor) -> BookScenes:
@@ -88,11 +88,11 @@ class ReadHandlers:
         book, scene, project_id = AGGREGATES["book"], AGGREGATES["scene"], actor.scope()
         after = _ranks(cursor_key(question.cursor))
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_list_book_scenes(reader: Reader) -> list[Row]:
             require_visible(await reader.row(book, question.book_id))
             return await reader.book_scenes(question.book_id, after=after, limit=question.limit + 1)
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_list_book_scenes, project_id=project_id)
         items = [
             BookScene(
                 scene=Scene.model_validate(scene.document(row).model_dump()),
@@ -110,7 +110,7 @@ class ReadHandlers:
         except ValueError as error:
             raise field_refusal("cursor", "is not a cursor of this list") from error
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_projects(reader: Reader) -> list[Row]:
             return await reader.projects_of(
                 actor.user_id,
                 question.team_ids,
@@ -119,16 +119,16 @@ class ReadHandlers:
                 include_deleted=question.include_deleted,
             )
 
-        rows = await self._store.read(work)
+        rows = await self._store.run_read(query_projects)
         return _page(PROJECT, rows, question.limit, key="id")
 
     async def read_tree(self, _: ReadTree, actor: Actor) -> WrittenTree:
         """Show all books, chapters and scenes of the actor's project, in order."""
 
-        async def work(reader: Reader) -> str | None:
+        async def query_read_tree(reader: Reader) -> str | None:
             return await reader.tree(TREE_SCENES_MAX)
 
-        text = await self._store.read(work, project_id=actor.scope())
+        text = await self._store.run_read(query_read_tree, project_id=actor.scope())
         if text is None or len(text.encode()) > TREE_BYTES_MAX:
             raise errors.LimitReached(
                 f"A tree may have at most {TREE_SCENES_MAX} scenes and {TREE_BYTES_MAX} bytes;"
@@ -137,13 +137,13 @@ class ReadHandlers:
         return WrittenTree(text=text)
 
     async def authorize(self, question: Authorize, _: Actor) -> Standing:
-        """Tell where a thing belongs and what a person is there."""
+        """Return the project of an aggregate and the role of a person there."""
         spec = AGGREGATES[question.kind]
 
-        async def work(reader: Reader) -> Row | None:
+        async def query_authorize(reader: Reader) -> Row | None:
             return await reader.standing(spec, question.id, question.user_id, question.team_ids)
 
-        found = await self._store.read(work)
+        found = await self._store.run_read(query_authorize)
         if found is None:
             return Standing()
         role = Role(found["role"]) if found["role"] else None
@@ -168,7 +168,7 @@ def _editor(found: Row) -> EditorInUse | None:
 
 
 def _ranks(key: str | None) -> tuple[str, str] | None:
-    """Return the ranks of chapter and scene that a cursor of a book continues after."""
+    """Return the ranks of chapter and scene after which a cursor continues."""
     if key is None:
         return None
     chapter, _, scene = key.partition("-")
@@ -178,7 +178,7 @@ def _ranks(key: str | None) -> tuple[str, str] | None:
 
 
 def _page(spec: AggregateSpec, rows: Sequence[Row], limit: int, *, key: str) -> Documents:
-    """Return a page of rows, of which one more was read than is shown."""
+    """Return a page of rows; one more was read than is shown."""
     items = fitting_documents([to_wire(spec, row) for row in rows[:limit]])
     end = cursor_after(str(rows[len(items) - 1][key])) if len(items) < len(rows) else None
     return Documents(items=items, next_cursor=end)

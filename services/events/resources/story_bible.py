@@ -1,4 +1,4 @@
-"""Answers about the story: where somebody is, and who knows what when."""
+"""Handlers about the story: appearances of entities, and the knowledge at a scene."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,17 +25,17 @@ _KEY = SortKey("manuscript_key", "text")
 
 
 class StoryHandlers:
-    """Answers that read several projections at once."""
+    """Handlers that read several projections at once."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
 
     async def appearances_of(self, question: AppearancesOf, actor: Actor) -> SceneAppearances:
-        """Show where an entity is, in manuscript order."""
+        """Show the scenes in which an entity appears, in manuscript order."""
         after = cursor_mark(question.cursor, _ORDER, _KEY)
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_appearances_of(reader: Reader) -> list[Row]:
             require_visible(await reader.row(ENTITY, question.entity_id))
             return await reader.appearances_of(
                 question.entity_id,
@@ -44,16 +44,16 @@ class StoryHandlers:
                 limit=question.limit + 1,
             )
 
-        rows = await self._store.read(work, project_id=actor.scope())
+        rows = await self._store.run_read(query_appearances_of, project_id=actor.scope())
         items = [_appearance(row) for row in rows[: question.limit]]
         shown = fitting(len(item.to_wire()) for item in items)
         return SceneAppearances(items=items[:shown], next_cursor=_end(rows, shown))
 
     async def knowledge_at(self, question: KnowledgeAt, actor: Actor) -> Knowledge:
-        """Show the facts revealed up to a scene, and who was there when each was."""
+        """Show the facts revealed up to a scene, with the entities present at each reveal."""
         after = cursor_mark(question.cursor, _ORDER, _KEY)
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_knowledge_at(reader: Reader) -> list[Row]:
             require_visible(await reader.row(SCENE, question.scene_id))
             if question.entity_id is not None:
                 require_visible(await reader.row(ENTITY, question.entity_id))
@@ -64,7 +64,7 @@ class StoryHandlers:
                 limit=question.limit + 1,
             )
 
-        rows = await self._store.read(work, project_id=actor.scope())
+        rows = await self._store.run_read(query_knowledge_at, project_id=actor.scope())
         items = [_known(row) for row in rows[: question.limit]]
         shown = fitting(len(item.to_wire()) for item in items)
         return Knowledge(items=items[:shown], next_cursor=_end(rows, shown))

@@ -1,7 +1,7 @@
-"""Retention: the oldest events go; of each aggregate stays where it stood.
+"""Deleting the oldest events; of each aggregate the row that they fold into is kept.
 
-What is forgotten is first read, checked and folded here. The database takes away only what it finds
-to be the whole beginning of a chain, with the checksum that it is told, and keeps the fold.
+The events are first read, checked and folded here. The database deletes only events that are the
+complete beginning of a chain and end with the given checksum, and keeps the fold.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 
 CHAINS_AT_ONCE = 200
 EVENTS_AT_ONCE = 20_000
-"""Forgotten by one transaction, but for a longer chain: chunks of the archive are made anew."""
+"""Events of one transaction, or one longer chain: chunks of the archive are rewritten."""
 ROUND_CHAINS_MAX = 100_000
-"""Of one call, so that a policy that is set late is carried out over several hours."""
+"""Chains of one call, so that a policy that is set late is carried out over several hours."""
 
 _FIRST = UUID(int=0)
 
@@ -39,7 +39,7 @@ _forgotten = Counter("scriptorium_events_forgotten_total", "Events that retentio
 
 @dataclass(frozen=True, slots=True)
 class _ForgottenChain:
-    """What is to be forgotten of one aggregate: all up to here, and its row then."""
+    """The events to delete of one aggregate: all up to a version, with the row they fold into."""
 
     aggregate_id: UUID
     version: int
@@ -48,12 +48,12 @@ class _ForgottenChain:
 
 
 async def forget(pool: Pool, older_than: datetime) -> int:
-    """Forget what happened before a time; returns how many events went.
+    """Delete the events before a time; return their number.
 
-    Left alone is what is flawed, was recovered, or waits to be announced: it goes when it is well.
+    Corrupt, recovered and unpublished events stay until they are none of these.
 
     Raises:
-        asyncpg.PostgresError: A statement failed; what was forgotten before it stays so.
+        asyncpg.PostgresError: A statement failed; events deleted before it stay deleted.
     """
     forgotten, chains = 0, 0
     project_id = await pool.fetchval(SQL.due_project, older_than, _FIRST)
@@ -71,9 +71,9 @@ async def forget(pool: Pool, older_than: datetime) -> int:
 async def forgotten_after(
     connection: Connection, project_id: UUID, position: int | None
 ) -> int | None:
-    """Return where to go on when something after a position of a project was forgotten.
+    """Return the position to continue from when events after *position* were deleted.
 
-    To be asked after everything else was read: it may be forgotten meanwhile.
+    Call it after everything else was read, because events may be deleted in the meantime.
     """
     horizon = await connection.fetchval(SQL.horizon, project_id)
     is_behind = horizon is not None and (position is None or position < horizon)
@@ -113,7 +113,7 @@ async def _forget(
             rows,
         )
     except asyncpg.RaiseError as error:
-        # Something was found, decided or purged meanwhile; the next round reads it anew.
+        # A finding, decision or purge came in between; the next round reads the chains again.
         log.warning("nothing was forgotten", project_id=str(project_id), reason=str(error))
         return 0
     _forgotten.inc(count)
@@ -123,7 +123,7 @@ async def _forget(
 async def _read(
     pool: Pool, older_than: datetime, page: Sequence[AggregateHead]
 ) -> list[_ForgottenChain]:
-    """Fold what is older; what cannot be followed from its beginning is left out."""
+    """Fold the old events; a chain that cannot be checked from its beginning is left out."""
     found: list[_ForgottenChain] = []
     row: Row | None = None
     end: tuple[int, str] | None = None
@@ -139,7 +139,7 @@ async def _read(
                         break
                     row, end = fold(spec, row, as_event(event)), (event.version, event.checksum)
             except (ValueError, KeyError):
-                # Of a newer release, or flawed: not for us to fold.
+                # An event of a newer release, or a corrupt one: this release cannot fold it.
                 is_sound = False
             if piece.last and end and is_sound and not piece.findings:
                 found.append(_ForgottenChain(piece.head.aggregate_id, *end, row))

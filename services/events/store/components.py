@@ -1,4 +1,4 @@
-"""The rows of components: tables of their own that hold a part of an aggregate."""
+"""The rows of components: parts of aggregates with tables of their own."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from services.events.store.statements import SQL
 def changes_components(
     spec: AggregateSpec, before: Mapping[UUID, Row | None], rows: Sequence[Row]
 ) -> bool:
-    """Return whether `drop_components` or `put_components` might have something to do."""
+    """Return whether the change may concern components."""
     known = [row for row in (*before.values(), *rows) if row]
     return any(part.belongs_to(row) for part in spec.components for row in known)
 

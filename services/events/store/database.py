@@ -1,4 +1,4 @@
-"""Running work in the database of the events service, and what its absence means."""
+"""Transactions and reads in the database, and the errors when it is not available."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -18,7 +18,7 @@ from services.events.store.transaction import Transaction
 from services.events.store.violations import ROW_REFUSALS, error_of, is_partition_race
 
 TRIES_MAX = 5
-"""Of a transaction that met another one; each try sees what the other did."""
+"""Attempts of a transaction that conflicts with others; each sees what the others committed."""
 
 _changes = Counter(
     "scriptorium_events_changes_total",
@@ -28,28 +28,28 @@ _changes = Counter(
 
 
 class RetryTransaction(Exception):
-    """What the transaction read was outrun by another; nothing was changed, begin anew."""
+    """Another transaction changed what this one read; it must be tried again from the start."""
 
 
 class Store:
     """The database of the events service."""
 
     def __init__(self, pool: Pool, relay: LocalRelay | None = None) -> None:
-        """Keep the log in *pool*; what is recorded wakes *relay*, or the one elsewhere."""
+        """Keep the log in *pool*; commits wake *relay*, or the active relay elsewhere."""
         self._pool = pool
         self._bell = RelayNotifier(pool, relay)
 
-    async def command[T](
+    async def run_command[T](
         self, context: CommandContext, work: Callable[[Transaction], Awaitable[T]]
     ) -> T:
-        """Run *work* in a transaction, again when it met another one.
+        """Run *work* in a transaction, and again when it conflicts with another one.
 
         Raises:
             Repeated: The action was recorded before; see `Transaction.claim_on_append`.
-            errors.AppError: A constraint refused a row; `violations` says what that means.
-            errors.ConcurrencyConflict: It met others TRIES_MAX times, or an id is taken.
-            errors.Unavailable: The database is away; nothing was changed.
-            errors.DeadlineExceeded: It went away during the commit.
+            errors.AppError: A constraint refused a row; see `violations`.
+            errors.ConcurrencyConflict: It conflicted TRIES_MAX times, or an id is taken.
+            errors.Unavailable: The database is not available; nothing was changed.
+            errors.DeadlineExceeded: The database went away during the commit.
         """
         for _ in range(TRIES_MAX):
             ended = recorded = False
@@ -79,12 +79,12 @@ class Store:
         """Change fields of one aggregate without locks, and return its row afterwards.
 
         None when that was not possible: nothing was written, and the change is to be made by
-        `command`.
+        `run_command`.
 
         Raises:
             errors.AppError: As `prepare_change` and `write_change`; nothing was changed.
-            errors.Unavailable: The database is away; nothing was changed.
-            errors.DeadlineExceeded: It went away during the write.
+            errors.Unavailable: The database is not available; nothing was changed.
+            errors.DeadlineExceeded: The database went away during the write.
         """
         prepared, written = None, False
         try:
@@ -101,13 +101,13 @@ class Store:
             self._bell.ring()
         return prepared.row
 
-    async def read[T](
+    async def run_read[T](
         self, work: Callable[[Reader], Awaitable[T]], *, project_id: UUID | None = None
     ) -> T:
         """Run *work* on a connection, within a project if one is given.
 
         Raises:
-            errors.Unavailable: The database is away.
+            errors.Unavailable: The database is not available.
         """
         try:
             async with self._pool.acquire() as connection:
@@ -117,6 +117,6 @@ class Store:
 
 
 def _away(error: Exception, *, unsure: bool) -> Exception:
-    if isinstance(error, ValueError):  # the driver's word for a wrong argument: our own mistake
+    if isinstance(error, ValueError):  # the driver refused an argument: a bug of this service
         return error
     return errors.DeadlineExceeded() if unsure else errors.Unavailable()

@@ -1,4 +1,4 @@
-"""What may happen in a project that is archived or deleted, asked once for whatever is recorded."""
+"""The guard of archived, deleted and purged projects; every append passes it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,12 +17,12 @@ _OF_PROJECT = frozenset({"archived", "unarchived", "deleted", "restored"})
 
 
 async def require_open(connection: Connection, context: CommandContext) -> None:
-    """Return when a change may happen now, and until the commit; raises as `require`."""
+    """Return when a change is allowed now and until the commit; raises as `require_changeable`."""
     require_changeable(await connection.fetchrow(SQL.hold_project, context.project_id), context)
 
 
 def reappearing_ids(pending_events: Sequence[PendingEvent]) -> list[UUID]:
-    """Return what begins or comes back by *drafts*: nothing that was purged may."""
+    """Return the aggregates that are created or restored; none of them may be purged."""
     return [
         pending_event.aggregate_id
         for pending_event in pending_events
@@ -35,16 +35,16 @@ def require_changeable(
     context: CommandContext,
     pending_events: Sequence[PendingEvent] = (),
 ) -> None:
-    """Return when *drafts* may happen in *project*, or without any when a change may.
+    """Return when *pending_events* are allowed in *project*, or without any when a change is.
 
-    In an archived project only what is about the project as a whole, or about who may come in; in
-    a deleted one only the former. What the system does by itself is not held up. *project* says
-    what it is, and is kept so until the commit; None when there is none.
+    In an archived project only events of the project itself and of access to it are allowed; in
+    a deleted one only the former. Events of the system itself are always allowed. *project* is the
+    state of the project, locked until the commit; None when it does not exist.
 
     Raises:
-        errors.ProjectArchived: The project can only be read.
-        errors.NotFound: It is deleted, or gone.
-        errors.Gone: Something would come back that is being purged.
+        errors.ProjectArchived: The project is archived.
+        errors.NotFound: The project is deleted, or does not exist.
+        errors.Gone: An aggregate would be created or restored that is being purged.
     """
     if project is None:
         if any(
@@ -68,9 +68,9 @@ def require_changeable(
 
 
 async def lock_project(connection: Connection, project_id: UUID) -> None:
-    """Wait for everybody who is recording in a project, and keep others out until the commit.
+    """Wait for all writers in a project, and block others until the commit.
 
-    Lock the project's head first, as everybody does who needs both.
+    Lock the head of the project first, as all transactions do that need both.
     """
     await connection.execute(SQL.close_project, project_id)
 

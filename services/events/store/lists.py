@@ -1,4 +1,4 @@
-"""Filtered and sorted lists: one statement, put together from the named pieces of `queries.sql`."""
+"""Filtered and sorted lists: one statement, composed of named pieces of `queries.sql`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from services.events.store.statements import SQL
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Which rows of a kind, and in which order.
+    """A query of a page of a list.
 
     Args:
-        filters: Values by the names of the kind's filters.
-        sort: One of the kind's keys.
-        descending: Whether the greatest comes first; where the key is null a row is last anyway.
-        after: Where the page before ended.
-        include_deleted: Whether deleted ones are wanted too.
-        limit: How many rows at most.
+        filters: The values of filters, by their names.
+        sort: The name of a sort key of the kind.
+        descending: Whether the greatest comes first; rows without the key come last anyway.
+        after: The end of the page before.
+        include_deleted: Whether deleted aggregates are included.
+        limit: The greatest number of rows.
     """
 
     filters: Mapping[str, Any]
@@ -69,5 +69,5 @@ def _continuation(column: str, kind: str, wanted: ListQuery, parameters: list[An
 
 
 def _bare(piece: str) -> str:
-    """Return a piece without its comment lines, which would swallow what follows in a line."""
+    """Return a piece without its comment lines, so that it can stand within a line."""
     return "\n".join(line for line in piece.splitlines() if not line.lstrip().startswith("--"))

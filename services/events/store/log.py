@@ -1,4 +1,4 @@
-"""Reading the log with every event's place in its chain checked."""
+"""Reading the log; the place of every event in its chain is checked."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,22 +29,22 @@ from services.events.store.statements import SQL
 PAGE_AGGREGATES_MAX = 2000
 PAGE_EVENTS = 10_000
 PIECE_EVENTS_MAX = 500
-"""Checked between two looks at the rest of the process: a few milliseconds."""
+"""Events that are checked before other tasks of the process get their turn: a few ms."""
 
 _FIRST = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainPiece:
-    """Some of an aggregate's trusted events.
+    """A part of the trusted events of an aggregate.
 
     Args:
         head: The end of its chain.
-        events: In order.
-        first: Whether they are the first.
-        last: Whether they are the last; then *findings* is what is wrong with others.
-        findings: None before that.
-        beginning: What was before the first of all, when that was forgotten.
+        events: The events, in order.
+        first: Whether they are the first of the aggregate.
+        last: Whether they are the last.
+        findings: The corrupt events of the aggregate; empty before the last part.
+        beginning: The start of the chain, if its first events were deleted.
     """
 
     head: AggregateHead
@@ -64,7 +64,7 @@ class ChainPiece:
 
 @dataclass(frozen=True, slots=True)
 class CheckedEvents:
-    """Events that continue their chains, in the order given, and what was found on the way."""
+    """Events that continue their chains, in the given order, and findings about others."""
 
     events: list[LogRow]
     findings: list[ChainFinding] = field(default_factory=list[ChainFinding])
@@ -116,7 +116,7 @@ async def read_heads(
 async def decisions_of(
     connection: Connection, ids: Sequence[UUID]
 ) -> dict[UUID, dict[int, QuarantineDecision]]:
-    """Return what people decided about events of some aggregates, by version."""
+    """Return the decisions of people about events of some aggregates, by version."""
     found: dict[UUID, dict[int, QuarantineDecision]] = {}
     for row in await connection.fetch(SQL.chain_decisions, ids):
         given = row["recovered"]
@@ -127,7 +127,7 @@ async def decisions_of(
 
 
 async def chain_starts_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, ChainStart]:
-    """Return where those of some aggregates begin whose first events were forgotten."""
+    """Return the starts of the chains whose first events were deleted."""
     rows = await connection.fetch(SQL.chain_starts, ids)
     return {
         row["aggregate_id"]: ChainStart(row["version"], row["checksum"], row["row"]) for row in rows
@@ -137,9 +137,9 @@ async def chain_starts_of(connection: Connection, ids: Sequence[UUID]) -> dict[U
 async def read_chains(
     connection: Connection, chains: Sequence[AggregateHead]
 ) -> AsyncGenerator[ChainPiece]:
-    """Yield the events of some aggregates, one aggregate after the other, only trusted ones.
+    """Yield the trusted events of some aggregates, one aggregate after the other.
 
-    Needs a transaction that sees one moment (repeatable read), or an append meanwhile would look
+    It needs a repeatable-read transaction; otherwise a concurrent append would look
     like a flaw.
     """
     wanted = {head.aggregate_id: head for head in chains}
@@ -182,13 +182,13 @@ async def read_chains(
             trusted = []
     if walk is not None:
         yield ended(walk, trusted)
-    # Chains none of whose events is there any more.
+    # Chains without any remaining event.
     for aggregate_id in wanted.keys() - seen:
         yield ended(begun(aggregate_id), [])
 
 
 async def read_whole_chains(connection: Connection, ids: Iterable[UUID]) -> CheckedEvents:
-    """Read some aggregates whole; same demand on the transaction as `read`."""
+    """Read all events of some aggregates; needs the same transaction as `read_chains`."""
     chains = await heads_of(connection, ids)
     whole = CheckedEvents([])
     async for piece in read_chains(connection, chains):
@@ -198,10 +198,10 @@ async def read_whole_chains(connection: Connection, ids: Iterable[UUID]) -> Chec
 
 
 async def check_events(connection: Connection, events: Sequence[LogRow]) -> CheckedEvents:
-    """Return those of *events* that continue their chains, with what was decided about others.
+    """Return the events that continue their chains; decisions of people count.
 
-    Looks only at their predecessors; an aggregate that has a misfit is read whole. Same demand on
-    the transaction as `read`.
+    Only their predecessors are read; an aggregate with a corrupt event is read completely. It needs
+    the same transaction as `read_chains`.
     """
     known = {(e.aggregate_id, e.version): e.checksum for e in events}
     before = [(e.aggregate_id, e.version - 1) for e in events if e.version > 1]
@@ -224,20 +224,20 @@ async def check_events(connection: Connection, events: Sequence[LogRow]) -> Chec
 async def events_after(
     connection: Connection, project_id: UUID, bases: Mapping[UUID, int]
 ) -> dict[UUID, list[LogRow]]:
-    """Return all that happened to aggregates after given versions, in order.
+    """Return the events of aggregates after given versions, in order.
 
-    The aggregates must be held, so that nothing happens to them meanwhile.
+    The aggregates must be locked, so that no event is appended meanwhile.
 
     Raises:
-        errors.Conflict: Some of it is damaged or lost, and nobody has decided about that, or was
-            forgotten: what others did is not known, so that nothing can be decided by it.
+        errors.Conflict: An event was deleted by retention, or is damaged or lost and nobody has
+            decided about it: the changes of others are not known completely.
     """
     rows = await connection.fetch(SQL.events_after, project_id, list(bases), list(bases.values()))
     ends = await heads_of(connection, bases)
     counts = {head.aggregate_id: head.version - bases[head.aggregate_id] for head in ends}
     found = _by_version((await check_events(connection, log_rows(rows))).events)
     torn = [key for key, count in counts.items() if len(found.get(key, ())) < count]
-    if torn:  # what a person brought back may be in no row
+    if torn:  # a recovered event may be in no row
         whole = (await read_whole_chains(connection, torn)).events
         found |= _by_version(e for e in whole if e.version > bases[e.aggregate_id])
     torn = [key for key in torn if len(found.get(key, ())) < counts[key]]

@@ -17,7 +17,7 @@ from services.events.store.statements import SQL, statement
 
 @dataclass(frozen=True, slots=True)
 class RankGap:
-    """Room for a child among its siblings; `index` is where it will be seen."""
+    """The gap for a child between the ranks of two siblings; `index` is its index there."""
 
     low: str | None
     high: str | None
@@ -25,16 +25,16 @@ class RankGap:
 
 
 class Reader:
-    """What can be read, always within one project or for one person."""
+    """Reads of the log and its projections, always within one project or for one person."""
 
     def __init__(self, connection: Connection, project_id: UUID | None) -> None:
-        """Read over *connection* what belongs to a project; None for what asks no project."""
+        """Read over *connection* within a project; None for reads that need no project."""
         self._connection = connection
         self._project_id = project_id
 
     @property
     def connection(self) -> Connection:
-        """The connection, for a package with queries of its own."""
+        """The connection, for areas with statements of their own."""
         return self._connection
 
     def within(self, project_id: UUID) -> "Reader":
@@ -42,21 +42,21 @@ class Reader:
         return Reader(self._connection, project_id)
 
     async def row(self, spec: AggregateSpec, aggregate_id: UUID) -> Row | None:
-        """Return an aggregate as its view shows it, deleted or not."""
+        """Return the row of an aggregate from its view, deleted or not."""
         found = await self._connection.fetchrow(
             statement("read", spec), self._project_id, aggregate_id
         )
         return dict(found) if found else None
 
     async def rows(self, spec: AggregateSpec, ids: Iterable[UUID]) -> dict[UUID, Row]:
-        """Return aggregates as their view shows them, deleted or not, by id."""
+        """Return the rows of aggregates from their view, deleted or not, by id."""
         found = await self._connection.fetch(
             statement("read_many", spec), self._project_id, list(ids)
         )
         return {row["id"]: dict(row) for row in found}
 
     async def ids_by_name(self, spec: AggregateSpec, names: Sequence[str]) -> dict[str, UUID]:
-        """Return the ids of those that live under some names, by name."""
+        """Return the ids of aggregates that are not deleted, by name."""
         found = await self._connection.fetch(
             statement("called", spec), self._project_id, list(names)
         )
@@ -99,7 +99,7 @@ class Reader:
         return found["tree"]
 
     async def listed(self, spec: AggregateSpec, wanted: ListQuery) -> list[Row]:
-        """Return those of a kind that are wanted, in the order that is wanted."""
+        """Return the rows of a page of a list."""
         assert self._project_id is not None
         text, parameters = list_statement(spec, self._project_id, wanted)
         return [dict(row) for row in await self._connection.fetch(text, *parameters)]
@@ -107,7 +107,7 @@ class Reader:
     async def appearances_of(
         self, entity_id: UUID, *, role: str | None, after: PageMark | None, limit: int
     ) -> list[Row]:
-        """Return where an entity appears, with the scenes, in manuscript order."""
+        """Return the appearances of an entity, with the scenes, in manuscript order."""
         key, last_id = after or (None, None)
         rows = await self._connection.fetch(
             SQL.appearances_of, self._project_id, entity_id, role, key, last_id, limit
@@ -117,7 +117,7 @@ class Reader:
     async def knowledge_at(
         self, scene_id: UUID, *, entity_id: UUID | None, after: PageMark | None, limit: int
     ) -> list[Row]:
-        """Return the facts revealed up to a scene, as they are told, and who was there."""
+        """Return the facts revealed up to a scene, in manuscript order, and who was present."""
         key, last_id = after or (None, None)
         rows = await self._connection.fetch(
             SQL.knowledge_at, self._project_id, scene_id, entity_id, key, last_id, limit
@@ -142,7 +142,7 @@ class Reader:
     async def standing(
         self, spec: AggregateSpec, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
     ) -> Row | None:
-        """Return where a thing belongs and what a person, by their teams too, is there."""
+        """Return the project of an aggregate and the role of a person there, by teams too."""
         found = await self._connection.fetchrow(
             statement("standing", spec), aggregate_id, user_id, team_ids
         )
@@ -175,7 +175,7 @@ class Reader:
     async def people(
         self, wanted: Iterable[UUID], teams: Sequence[tuple[UUID, UUID]]
     ) -> frozenset[UUID]:
-        """Return who of *wanted* is in the project; *teams* are people and a team they are in."""
+        """Return the people in *wanted* who are in the project; *teams* pairs people and teams."""
         rows = await self._connection.fetch(
             SQL.people,
             self._project_id,
@@ -213,7 +213,7 @@ class Reader:
         child_id: UUID,
         index: int,
     ) -> RankGap:
-        """Return the room for a child at *index*; the parent must be locked."""
+        """Return the gap for a child at *index*; the parent must be locked."""
         found = await self._connection.fetchrow(
             statement("gap", spec), self._project_id, parent_id, child_id, index
         )
@@ -230,10 +230,10 @@ class Reader:
     async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
         """Return an aggregate's events of some *types* after version *since*, in order.
 
-        The aggregate must be held.
+        The aggregate must be locked.
 
         Raises:
-            errors.Conflict: What happened since is not known for sure.
+            errors.Conflict: The events since are not known completely.
         """
         assert self._project_id is not None
         bases = {aggregate_id: since}

@@ -14,12 +14,12 @@ from services.events.model.aggregates import AGGREGATES, SCENE
 SQL = load_queries("services.events")
 
 STATEMENTS_MAX = 2_000
-"""Kept; there may be one for each set of fields that change together."""
+"""Statements that are cached; there may be one for each set of fields that change together."""
 
 APPEND = f"{SQL.appending}\n{SQL.append}"
 
 _COMPUTED = ("index", "role")
-"""Members of resources that their views do not hold, or that cost something."""
+"""Members of resources that are not in their views, or are expensive there."""
 
 
 def statement(name: str, spec: AggregateSpec, changed: tuple[str, ...] = ()) -> str:
@@ -28,12 +28,12 @@ def statement(name: str, spec: AggregateSpec, changed: tuple[str, ...] = ()) -> 
 
 
 def marked_by_id(text: str) -> str:
-    """Return a statement as it is run after `look_up_by_id`."""
+    """Return the text of a statement for use after `look_up_by_id`."""
     return f"{text}\n-- many"
 
 
 def append_and_change(spec: AggregateSpec) -> str:
-    """Return what appends about one aggregate of a kind and writes its row, or undoes itself."""
+    """Return the statement that appends and updates the row of one aggregate, or undoes itself."""
     return _append_and_change(spec.kind)
 
 
@@ -49,12 +49,12 @@ def _depth(kind: str) -> int:
 
 
 def kind_depth(spec: AggregateSpec) -> int:
-    """Return how many kinds are above a kind: 0 for one without a parent."""
+    """Return the number of kinds above a kind: 0 for a kind without a parent."""
     return _depth(spec.kind)
 
 
 def kind_order(spec: AggregateSpec) -> int:
-    """Return the place of a kind among all: after those that it hangs under or refers to."""
+    """Return the place of a kind in AGGREGATES: after its parent and the kinds it refers to."""
     return list(AGGREGATES).index(spec.kind)
 
 

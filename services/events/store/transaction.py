@@ -107,7 +107,7 @@ class Transaction(Reader):
         return rows, frozenset(held)
 
     async def lock_all_shared(self, wanted: Mapping[UUID, AggregateSpec]) -> dict[UUID, Row]:
-        """Keep aggregates of the project from changing, as `hold` does; return their rows."""
+        """Keep aggregates from changing, as `lock_shared` does; return their rows."""
         kinds = [spec.kind for spec in wanted.values()]
         held = await self._connection.fetch(SQL.hold_all, self._project_id, list(wanted), kinds)
         return await self._rows_of({row[0]: wanted[row[0]] for row in held})

@@ -1,4 +1,4 @@
-"""Pulling: a project's events in commit order, and the conflicts that wait."""
+"""Pull: the events of a project in commit order, and its open conflicts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from services.events.sync.store import SQL
 
 
 class PullHandlers:
-    """Answers to peers that fetch something."""
+    """Handlers of requests that pull events and list conflicts."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -39,13 +39,13 @@ class PullHandlers:
         """Show the next events after a position.
 
         Raises:
-            errors.NotFound: The project is not there, or deleted.
-            errors.Gone: What came next was forgotten, and `position` is where to go on; or the log
-                never came so far, as after a back-up was restored.
+            errors.NotFound: The project does not exist, or is deleted.
+            errors.Gone: The next events were deleted, and `position` is where to continue; or the
+                log does not reach the position, as after a back-up was restored.
         """
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> Pulled:
+        async def query_pull(reader: Reader) -> Pulled:
             require_visible(await reader.row(PROJECT, project_id))
             if await reader.connection.fetchval(SQL.is_ahead, question.after):
                 raise errors.Gone(
@@ -71,10 +71,10 @@ class PullHandlers:
                 checksum=checksum_of(items),
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_pull, project_id=project_id)
 
     async def conflicts(self, question: ListConflicts, actor: Actor) -> Conflicts:
-        """Show the conflicts that nobody has resolved, or those of the past, the oldest first."""
+        """Show open conflicts, or resolved ones, or all; the oldest first."""
         project_id = actor.scope()
         key = cursor_key(question.cursor)
         try:
@@ -82,7 +82,7 @@ class PullHandlers:
         except ValueError:
             raise field_refusal("cursor", "is not a cursor of this list") from None
 
-        async def work(reader: Reader) -> list[asyncpg.Record]:
+        async def query_conflicts(reader: Reader) -> list[asyncpg.Record]:
             require_visible(await reader.row(PROJECT, project_id))
             page = project_id, after, question.limit + 1
             if question.resolved == "false":
@@ -90,7 +90,7 @@ class PullHandlers:
             every = question.resolved == "all"
             return await reader.connection.fetch(SQL.past_conflicts, *page, every)
 
-        rows = await self._store.read(work, project_id=project_id)
+        rows = await self._store.run_read(query_conflicts, project_id=project_id)
         items = [kept_conflict(row) for row in rows[: question.limit]]
         items = items[: fitting(len(item.to_wire()) for item in items)]
         end = cursor_after(str(items[-1].id)) if len(items) < len(rows) else None
@@ -98,7 +98,7 @@ class PullHandlers:
 
 
 def cut_page(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
-    """Return as many events as fit on a page, and where to go on when those are not all."""
+    """Return as many events as fit on a page, and the position to continue from if any do not."""
     count = fitting(len(item.to_wire()) for item in items)
     return [*items[:count]], items[count - 1].position if count < len(items) else None
 
@@ -110,7 +110,7 @@ def checksum_of(items: Sequence[Announcement]) -> str:
 
 
 def kept_conflict(row: Any) -> KeptConflict:
-    """Return a conflict as it is shown."""
+    """Return a conflict as clients see it."""
     return KeptConflict(
         id=row["conflict_id"],
         session_id=row["session_id"],
@@ -127,7 +127,7 @@ def kept_conflict(row: Any) -> KeptConflict:
 async def announcements_of(
     reader: Reader, project_id: UUID, page: Sequence[asyncpg.Record]
 ) -> list[Announcement]:
-    """Return the events of rows of `pull`, wherever they lie; corrupt ones are left out."""
+    """Return the events of rows of `pull`, archived ones too; corrupt ones are left out."""
     events: dict[UUID, Event] = {}
     for row in page:
         if row["id"] is not None:
@@ -144,7 +144,7 @@ async def announcements_of(
         )
         without_position = [{name: row[name] for name in Event.model_fields} for row in archived]
         events |= {e.id: e for e in map(Event.model_validate, without_position)}
-    # What does not continue its chain is set aside and not handed out.
+    # Corrupt events are quarantined and left out.
     events = {e.id: e for e in await drop_corrupt_events(reader.connection, list(events.values()))}
     return [
         Announcement(position=row["position"], event=events[row["event_id"]])

@@ -1,4 +1,4 @@
-"""Pushing: a checkpoint of a peer's operations, applied whole or not at all, and once."""
+"""Push: a checkpoint of a peer's operations is applied completely or not at all, and once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,17 +34,17 @@ _OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
 
 
 class PushHandlers:
-    """Answers to peers that bring something."""
+    """Handlers of requests that push checkpoints."""
 
     def __init__(self, store: Store) -> None:
-        """Apply to *store*."""
+        """Apply checkpoints to *store*."""
         self._store = store
 
     async def resume(self, question: Resume, actor: Actor) -> Resumed:
-        """Tell which checkpoint came last."""
+        """Return the number of the last checkpoint of a session."""
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> int:
+        async def query_resume(reader: Reader) -> int:
             require_visible(await reader.row(PROJECT, project_id))
             return (
                 await reader.connection.fetchval(
@@ -53,11 +53,11 @@ class PushHandlers:
                 or 0
             )
 
-        last = await self._store.read(work, project_id=project_id)
+        last = await self._store.run_read(query_resume, project_id=project_id)
         return Resumed(session_id=question.session_id, last_checkpoint=last)
 
     async def push(self, question: Push, actor: Actor) -> Pushed:
-        """Apply a checkpoint, or say what was said when it was applied."""
+        """Apply a checkpoint; a repeated checkpoint gets the answer of its first time."""
         project_id = actor.scope()
         if question.checksum not in checksums_of(question.operations):
             raise field_refusal("checksum", "is not the checksum of these operations")
@@ -71,7 +71,7 @@ class PushHandlers:
             metadata=bundle_metadata(BundleType.USER_EDIT, LABEL),
         )
 
-        async def work(tx: Transaction) -> Pushed:
+        async def apply_push(tx: Transaction) -> Pushed:
             last = await _lock(tx, question.session_id, actor)
             if question.checkpoint != last + 1:
                 return await _answer_before(tx, question, project_id, last)
@@ -109,7 +109,7 @@ class PushHandlers:
                 session_id,
                 question.checkpoint,
                 question.checksum,
-                # Without what is not said, so that replicas of the release before can read it.
+                # Without default values, so that replicas of the release before can read it.
                 pushed.model_dump(mode="json", exclude_defaults=True),
             )
             await connection.execute(
@@ -117,14 +117,14 @@ class PushHandlers:
             )
             return pushed
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_push)
 
 
 def _read(sent: Sequence[Mapping[str, Any]], project_id: UUID) -> tuple[list[UUID], list[Step]]:
-    """Return the peer's ids and the steps.
+    """Return the ids of a peer's operations, and their steps.
 
     Raises:
-        errors.Invalid: An operation is malformed; nothing of the checkpoint can be applied.
+        errors.Invalid: An operation is malformed; no part of the checkpoint can be applied.
     """
     ids: list[UUID] = []
     for number, each in enumerate(sent):
@@ -176,13 +176,13 @@ async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last
     )
     if known is None:
         return Pushed(status="repeated", last_checkpoint=last)
-    # A peer that was renewed meanwhile names the same operations by another form.
+    # A peer that was updated in the meantime has another checksum for the same operations.
     if known["digest"] not in checksums_of(question.operations):
         raise errors.IdempotencyKeyReused(
             "This checkpoint was pushed before with other operations."
         )
     answer = Pushed.model_validate(known["answer"])
-    # Earlier releases kept more than a message carries.
+    # Earlier releases kept more conflicts than fit into a message.
     conflicts, left_out = cut_report(answer.conflicts)
     return answer.model_copy(
         update={
@@ -195,10 +195,10 @@ async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last
 
 
 async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[UUID]:
-    """Note operations as known, and return those that were not.
+    """Record operations as known, and return those that are new.
 
     Raises:
-        errors.IdempotencyKeyReused: An id stands for something else.
+        errors.IdempotencyKeyReused: An id belongs to something else.
     """
     connection = tx.connection
     fresh = {
@@ -237,7 +237,7 @@ async def _keep_conflicts(
     new: Sequence[int],
     outcome: BundleOutcome,
 ) -> list[dict[str, Any]]:
-    """Keep what was not applied, and return how it is told: by the other side's bundle."""
+    """Keep the conflicts of a push, and return their report by the other side's bundle."""
     if not outcome.conflicts:
         return []
     report = [
@@ -259,7 +259,7 @@ async def _keep_conflicts(
 
 
 def _spec_of(report: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
-    """Return what was told of one operation."""
+    """Return the part of a report that concerns one operation."""
     return [
         bundle | {"fields": fields}
         for bundle in report

@@ -1,4 +1,4 @@
-"""Deciding a conflict that a peer left: one bundle of type merge_resolution, or nothing."""
+"""Resolving a conflict of a push: one bundle of type merge_resolution, or no change."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ _SEEN = ("id", "oldValue", "baseVersion")
 
 
 class ResolutionHandlers:
-    """Answers to those who decide."""
+    """Handlers of requests that resolve conflicts."""
 
     def __init__(self, store: Store) -> None:
-        """Decide in *store*."""
+        """Resolve conflicts in *store*."""
         self._store = store
 
     async def resolve(self, question: Resolve, actor: Actor) -> Committed:
-        """Do what the peer wanted, or something else, or leave what is there."""
+        """Apply the peer's operation, or another value, or keep the current value."""
         project_id = actor.scope()
         context = context_of(
             actor,
@@ -45,7 +45,7 @@ class ResolutionHandlers:
         )
         claim = claim_of(question, question.command_id, question.conflict_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_resolve(tx: Transaction) -> Committed:
             if await tx.claim(claim) is not None:
                 return await committed_bundle(tx, project_id, question.command_id)
             row = await tx.connection.fetchrow(SQL.lock_conflict, project_id, question.conflict_id)
@@ -69,11 +69,11 @@ class ResolutionHandlers:
             )
             return done
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_resolve)
 
 
 def _wanted(operation: dict[str, Any], question: Resolve) -> dict[str, Any]:
-    """Return the operation to do now: the peer's, without what the peer had seen."""
+    """Return the operation to apply: the peer's, without the values that the peer had seen."""
     plain = {name: value for name, value in operation.items() if name not in _SEEN}
     if question.take == "mine":
         return plain

@@ -1,4 +1,4 @@
-"""The log as a TimescaleDB hypertable: chosen when the extension is installed, and not before."""
+"""The log as a TimescaleDB hypertable, if the extension is installed in the database."""
 
 import structlog
 
@@ -9,7 +9,7 @@ log = structlog.get_logger(__name__)
 
 ADOPTION_S_MAX = 6 * 3600.0
 NEVER_DAYS = 36_500
-_LOCK = 0x5C21_7001  # that of the migrations: adoption is one that depends on the server
+_LOCK = 0x5C21_7001  # the lock of the migrations: adoption is one that depends on the server
 
 
 async def is_adopted(connection: Pool | Connection) -> bool:
@@ -20,7 +20,7 @@ async def is_adopted(connection: Pool | Connection) -> bool:
 
 
 async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -> bool:
-    """Make the log a hypertable if the server can and it is none yet; returns whether it is one.
+    """Make the log a hypertable if the extension is installed; return whether it is one.
 
     Raises:
         asyncpg.PostgresError: A statement failed; nothing was changed.

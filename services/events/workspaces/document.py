@@ -1,11 +1,10 @@
-"""The state of a project as lines of JSON, without ids: written from rows, read into aggregates.
+"""The state of a project as lines of JSON without ids: encoded from rows, decoded into items.
 
-Each line is one thing: its `kind`, its number as `id`, the number of what it hangs under as
-`parent`, the `fields` that a client would create it with, `derived`, what no client sets, and the
-`file` that it has. A
-reference is the number of what it names. Kinds come in the order of AGGREGATES and numbers run on
-through all of them, so that the counts of kinds tell what a number stands for, and every line can
-be read by itself.
+Each line is one thing: its `kind`, its number as `id`, the number of its parent as `parent`, the
+`fields` that a client would create it with, the fields that no client sets as `derived`, and its
+`file`. A reference is the number of its target. Kinds come in the order of AGGREGATES and numbers
+run on through all of them, so that the counts of kinds give the kind of a number, and every line
+can be decoded on its own.
 """
 
 import json
@@ -28,7 +27,7 @@ from services.events.workspaces.numbering import KINDS, Numbering
 from services.events.workspaces.package_file import PackageFile
 
 LEFT_BEHIND = frozenset({"file"})
-"""Parts that no fields of a document tell: a file is bytes elsewhere, and told by itself."""
+"""Parts that are not among the fields of a document: a file has a member of its own."""
 
 _DERIVED: Mapping[str, TypeAdapter[Any]] = {
     "preview": TypeAdapter(
@@ -37,7 +36,7 @@ _DERIVED: Mapping[str, TypeAdapter[Any]] = {
     "task_completed_at": TypeAdapter(Moment),
     "word_count": TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]),
 }
-"""Fields that no client sets and a copy keeps, with what they may be."""
+"""Fields that no client sets and a copy keeps, with the types of their values."""
 
 _NAMES = frozenset({"name", "title", "aliases"})
 """Fields of any kind that are names."""
@@ -52,9 +51,9 @@ class PackageItem:
     Args:
         about: Its kind.
         number: Its number.
-        above: The number of what it hangs under; None for the project itself.
+        above: The number of its parent; None for the project.
         fields: Its fields, flat and as JSON; references are `placeholder` ids.
-        file: The file that it has.
+        file: Its file, if it has one.
     """
 
     spec: AggregateSpec
@@ -64,27 +63,27 @@ class PackageItem:
     file: PackageFile | None = None
 
     def references(self) -> Iterable[tuple[str, int]]:
-        """Yield the fields that refer to something, and its number."""
+        """Yield the fields that are references, with the numbers of their targets."""
         for name in self.spec.references:
             if self.fields.get(name) is not None:
                 yield name, UUID(self.fields[name]).int
 
 
 def placeholder(number: int) -> str:
-    """Return what stands for the id of a number until it is known."""
+    """Return the placeholder for the id of a number, until that id is known."""
     return str(UUID(int=number))
 
 
 def encode_line(
     spec: AggregateSpec, row: Row, number: int, numbers: Mapping[UUID, int]
 ) -> bytes | None:
-    """Write a row down; None when it needs something that is not in the document.
+    """Encode a row; None when a required reference is not in the document.
 
     Args:
         spec: Its kind.
-        row: As its view shows it.
+        row: The row, as read from its view.
         number: Its number.
-        numbers: The numbers of all that came before it.
+        numbers: The numbers of all rows before it.
     """
     flat = {name: spec.plain(name, row[name]) for name in spec.fields}
     for name in spec.references:
@@ -110,17 +109,17 @@ def encode_line(
 
 
 def decode_line(raw: bytes, number: int, numbering: Numbering, *, at: str) -> PackageItem:
-    """Read the line about thing *number*.
+    """Decode the line of thing *number*.
 
     Args:
         raw: The line.
-        number: Which it is.
-        numbering: What the document numbers.
-        at: When, as JSON, for fields that follow from others.
+        number: The number of the thing.
+        numbering: The numbering of the document.
+        at: The time, as JSON, for fields that follow from others.
 
     Raises:
-        errors.Invalid: It is not a line that could have been written; says what and where.
-        errors.Unknown: It names a kind or a field that is not known here.
+        errors.Invalid: The line is malformed; the error says where and why.
+        errors.Unknown: The line has a kind or a field that is not known here.
     """
     said = _object(raw, number)
     spec = _kind(said.pop("kind", None), said.pop("id", None), number, numbering)
@@ -146,9 +145,9 @@ def decode_line(raw: bytes, number: int, numbering: Numbering, *, at: str) -> Pa
 
 
 def _without_spellings(given: dict[str, Any]) -> dict[str, Any]:
-    """Return fields without aliases that are another spelling of one before.
+    """Return fields without aliases that are another spelling of an earlier alias.
 
-    Earlier releases took both; what a project holds can be copied.
+    Earlier releases accepted both, and every existing project can be copied.
     """
     aliases: Any = given.get("aliases")
     if not isinstance(aliases, list) or not all(isinstance(each, str) for each in aliases):  # pyright: ignore[reportUnknownVariableType]
@@ -157,12 +156,12 @@ def _without_spellings(given: dict[str, Any]) -> dict[str, Any]:
     for alias in cast("list[str]", aliases):
         first = kept.setdefault(name_key(alias), alias)
         if first.casefold() == alias.casefold() and first is not alias:
-            return given  # twice the same was never taken
+            return given  # exact duplicates were never accepted
     return given | {"aliases": [*kept.values()]}
 
 
 def _clean_names(given: dict[str, Any]) -> None:
-    """Names that were given before overrides of direction were refused can be copied without."""
+    """Remove overrides of direction from names that were given before they were refused."""
     for member in _NAMES & given.keys():
         value = given[member]
         if isinstance(value, str):
@@ -241,7 +240,7 @@ def _replace(said: dict[str, Any], path: str, kind: str, number: int, numbering:
     for name in above:
         place = place.get(name) if isinstance(place, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(place, dict) or place.get(last) is None:  # pyright: ignore[reportUnknownMemberType]
-        return  # what has to be there, its model asks for
+        return  # the model refuses a missing required field
     if kind not in numbering.ranges:
         raise _wrong(number, path, f"a {kind} is not in a document")
     place[last] = UUID(int=_number(place[last], kind, number, numbering, path))
@@ -257,7 +256,7 @@ def _derived_of(
             raise _unknown(number, f"derived.{name}")
         own = known[name]
         if own not in spec.derived and fields[own] is None:
-            continue  # it follows from what is not so: a task that is not done has no such time
+            continue  # its condition does not hold: an open task has no time of completion
         try:
             adapter = _DERIVED[own]
             found[own] = adapter.dump_python(adapter.validate_python(value), mode="json")

@@ -1,4 +1,4 @@
-"""Taking a package: the state of a project at one moment, written down page by page."""
+"""Exporting a package: the state of a project at one moment, written page by page."""
 
 from collections.abc import AsyncGenerator
 from uuid import UUID
@@ -20,19 +20,19 @@ from services.events.workspaces.package_file import PackageFile
 from services.events.workspaces.store import SQL, add_files, statement
 
 ROWS_AT_ONCE = 500
-"""Read from the database, and in memory, at a time."""
+"""Rows that are read from the database, and in memory, at a time."""
 ZSTD_LEVEL = 3
 
 
 async def export_package(pool: Pool, package_id: UUID, project_id: UUID, owner_id: UUID) -> Head:
-    """Write a project's state down as a package whose texts are still to be read.
+    """Write the state of a project into a package; its texts are added later.
 
-    A package of this id that is there already is the answer.
+    If the package exists already, it is returned.
 
     Raises:
-        errors.NotFound: The project is deleted, or the package is somebody else's.
+        errors.NotFound: The project is deleted, or the package belongs to another person.
         errors.TooLarge: The project has more than AGGREGATES_MAX things.
-        errors.Unavailable: Another one is taking it just now; try again.
+        errors.Unavailable: Another replica is writing the package right now; try again.
     """
     try:
         return await _take(pool, package_id, project_id, owner_id)
@@ -67,7 +67,7 @@ async def _take(pool: Pool, package_id: UUID, project_id: UUID, owner_id: UUID) 
 
 
 class _PackageWriter:
-    """One package as it grows."""
+    """Writes the pages of one package."""
 
     def __init__(self, connection: Connection, package_id: UUID, project_id: UUID) -> None:
         self._connection = connection
@@ -83,7 +83,7 @@ class _PackageWriter:
         self.names = KnownNames()
 
     async def write(self, spec: AggregateSpec) -> int:
-        """Write all of a kind; returns how many there are."""
+        """Write all aggregates of a kind; return their number."""
         own = self._of_kind[spec.kind] = []
         async for row in self._rows(spec):
             number = len(self._numbers) + 1
@@ -108,7 +108,7 @@ class _PackageWriter:
         return len(own)
 
     async def end_page(self) -> None:
-        """Store the lines that were not stored yet, and which texts go with them."""
+        """Store the lines that are not stored yet as a page, with their scenes and files."""
         if not self._lines:
             return
         body = zstandard.compress(b"".join(self._lines), ZSTD_LEVEL)

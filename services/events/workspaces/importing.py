@@ -1,4 +1,4 @@
-"""Planting a package: a new project with fresh ids, all of it in one transaction."""
+"""Importing a package: a new project with fresh ids, in one transaction."""
 
 import hashlib
 import unicodedata
@@ -29,17 +29,17 @@ from services.events.workspaces.package_file import PackageFile
 from services.events.workspaces.store import SQL
 
 SLICE_DRAFTS = 500
-"""Recorded with one statement for each table, and in memory, at a time."""
+"""Events that are in memory and recorded at a time."""
 
 _RANDOM_BITS = 42
 _LOW_BITS = 20
 
 
 def imported_id(seed: UUID, number: int) -> UUID:
-    """Return the id of thing *number* of what is planted under *seed*: a UUIDv7 as old as that.
+    """Return the id of thing *number* of an import with *seed*: a UUIDv7 as old as the seed.
 
-    The same again after a crash. Ids rise with numbers; 0 is the project, the members follow on
-    the last number.
+    It is the same again after a crash. Ids rise with numbers; 0 is the project, and the member has
+    the number after the last.
     """
     random = int.from_bytes(hashlib.sha256(seed.bytes + number.to_bytes(8)).digest()[:8])
     value = seed.int >> 80 << 80 | 7 << 76 | (number >> _LOW_BITS) << 64 | 2 << 62
@@ -56,20 +56,20 @@ async def import_package(
     name: str,
     claims: Mapping[int, UUID] | None = None,
 ) -> None:
-    """Make a project of a package; the user of *context* becomes its OWNER.
+    """Make a project from a package; the user of *context* becomes its OWNER.
 
     Args:
         tx: The transaction.
         context: Its user becomes the owner; its project is the new one.
-        package_id: What it is made of.
-        seed: What its ids are made from.
-        name: What it is called.
-        claims: The claims on the bytes of things that have a file, by number; without one a thing
-            has none.
+        package_id: The package.
+        seed: The seed of the new ids.
+        name: The name of the project.
+        claims: The claims on the bytes of files, by number of the thing; without a claim a thing
+            has no file.
 
     Raises:
-        errors.AppError: Its state is not what a project can be; says where.
-        errors.Unavailable: A claim was refused meanwhile; claim the bytes again.
+        errors.AppError: The state cannot be that of a project; the error says where.
+        errors.Unavailable: A claim was refused in the meantime; claim the bytes again.
     """
     claims = claims or {}
     connection = tx.connection
@@ -109,10 +109,10 @@ def _require_names(names: KnownNames, item: PackageItem) -> None:
 async def read_items(
     connection: Connection, package_id: UUID, numbering: Numbering
 ) -> AsyncGenerator[PackageItem]:
-    """Yield the things of a package in order, a page in memory at a time.
+    """Yield the items of a package in order, with one page in memory at a time.
 
     Raises:
-        errors.PackageDamaged: Something is missing, or is not what was stored.
+        errors.PackageDamaged: A page is missing or damaged.
     """
     at, number = now_as_json(), 1
     for page in [row["page"] for row in await connection.fetch(SQL.pages, package_id)]:
@@ -133,10 +133,10 @@ def unpack_page(body: bytes) -> bytes:
     """Return the lines of a page.
 
     Raises:
-        errors.PackageDamaged: It is not a page, or longer than one may be.
+        errors.PackageDamaged: The body is not a page, or longer than a page may be.
     """
     try:
-        # What the frame says of its size comes first, because it is allocated before it is read.
+        # The size in the frame is checked first, because that much memory is allocated.
         size = zstandard.frame_content_size(body)
         if not 0 < size <= PAGE_BYTES + PAGE_BYTES_MAX:
             raise errors.PackageDamaged("A page of the state is empty or too long.", at="state")
@@ -151,7 +151,7 @@ async def use_claims(connection: Connection, project_id: UUID, claims: Collectio
     """Record claims as used: from now on their bytes are referred to.
 
     Raises:
-        errors.Unavailable: One was refused meanwhile, or is too old.
+        errors.Unavailable: A claim was refused in the meantime, or is too old.
     """
     try:
         for claim_id in claims:
@@ -182,7 +182,7 @@ def _with_file(
 
 
 class _Ranks:
-    """Turns things into drafts, each after the siblings that came before it."""
+    """Turns items into events that create them, each after its earlier siblings."""
 
     def __init__(self, project_id: UUID, ids: Callable[[int], UUID]) -> None:
         self._project_id = project_id
@@ -207,9 +207,9 @@ class _Ranks:
         return PendingEvent(spec, self._ids(item.number), "created", data)
 
     def _distinct(self, name: str) -> str:
-        """Return a tag's name, with a number when it is another spelling of one before.
+        """Return the name of a tag, with a number when it is another spelling of an earlier name.
 
-        Earlier releases took both; what a project holds can be copied.
+        Earlier releases accepted both, and every existing project can be copied.
         """
         key, number = unicodedata.normalize("NFC", name).lower(), 2
         if self._tags.setdefault(key, name.lower()) == name.lower():
@@ -228,10 +228,10 @@ async def create_project(
     member_id: UUID,
     editor: str | None = None,
 ) -> None:
-    """Record a project and its OWNER, under the plainest slug that nobody has.
+    """Record a project and its OWNER, under the simplest slug that is free.
 
     Raises:
-        errors.SlugTaken: Somebody else took even the last one just now.
+        errors.SlugTaken: Another project took even the last slug just now.
     """
     wishes = list(slugs(name, context.project_id))
     owner = {"userId": str(context.user_id), "role": Role.OWNER.value}
@@ -240,7 +240,7 @@ async def create_project(
         slug = await tx.free_slug(tried)
         said = {"name": name, "slug": slug, "editor": editor}
         try:
-            # Another one may be made from the same name just now: leave the pretty ones to them.
+            # Another project with this name may be created right now; then use the last slug.
             async with tx.attempt():
                 await tx.record(
                     [PendingEvent(PROJECT, context.project_id, "created", said), member]
@@ -255,5 +255,5 @@ async def create_project(
 async def _record(
     connection: Connection, context: CommandContext, pending_events: list[PendingEvent]
 ) -> None:
-    # A transaction remembers all that it recorded, and nothing here is touched twice.
+    # A new transaction object each time: it would keep all states, and none is needed again.
     await Transaction(connection, context).record(pending_events)

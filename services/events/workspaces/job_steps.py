@@ -1,10 +1,10 @@
-"""What jobs do, step by step; each step may be repeated, and the last one is one transaction.
+"""The steps of jobs; each step may be repeated, and the last one is one transaction.
 
-reading    the state of the project, at one moment, and then its texts, into a package
-checking   of an import: that every text is one, and that the database takes the whole state
-writing    the texts under the ids that their scenes will have, where nobody can look yet, and the
-           bytes of files into the project that will be, or the template
-finishing  the project with all that is in it, or the template, becomes visible
+reading    the state of the project at one moment, then its texts, are exported into a package
+checking   of an import: every text is valid, and the database accepts the whole state
+writing    the texts are imported under the ids of their future scenes, which nobody can read yet;
+           the bytes of files are copied to the future project or the template
+finishing  the project with all its content, or the template, becomes visible
 """
 
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ type JobRow = Mapping[str, Any]
 
 
 class _Rehearsed(Exception):
-    """All went well, and nothing of it is to stay."""
+    """The rehearsal of an import succeeded; its transaction is rolled back."""
 
 
 class JobSteps:
-    """Carries a job from where it is to its end."""
+    """Carries a job from its current step to its end."""
 
     def __init__(self, pool: Pool, texts: SceneTexts, files: PackageBytes) -> None:
         """Work in *pool*, with *texts* and *files*."""
@@ -45,16 +45,16 @@ class JobSteps:
         self._files = files
 
     async def carry_on(self, job: JobRow) -> None:
-        """Do what is still to do.
+        """Carry out the remaining steps of a job.
 
         Raises:
-            errors.Unavailable: Something that it needs is away; what was done stays done.
-            errors.AppError: It cannot be done.
+            errors.Unavailable: A service that it needs is not available; finished steps stay done.
+            errors.AppError: The job cannot be done.
         """
         if job["kind"] in ("clone", "template"):
             await self._read(job)
         if job["kind"] == "template":
-            # Its own copies: it outlives the project.
+            # A template has copies of its own, because it outlives the project.
             missing = await self._copy_files(job, job["package_id"], "reading")
             await self._keep(job, missing)
             return
@@ -95,7 +95,7 @@ class JobSteps:
             raise _Rehearsed
 
         try:
-            await self._store.command(self._context(job), rehearse)
+            await self._store.run_command(self._context(job), rehearse)
         except _Rehearsed:
             return
 
@@ -118,7 +118,7 @@ class JobSteps:
         failpoints.passed("workspaces.written")
 
     async def _copy_files(self, job: JobRow, place: UUID, step: JobStep) -> frozenset[str]:
-        """Let a place have the bytes that the package refers to; returns those that are missing."""
+        """Copy the bytes of the package to a place; return those that are missing."""
 
         async def progress(done: int, total: int) -> None:
             await self._tell(job, step, done, total)
@@ -131,7 +131,7 @@ class JobSteps:
         return missing
 
     async def _finish(self, job: JobRow, missing: frozenset[str]) -> None:
-        # Anew in each try: those of a try that died are never used.
+        # New claims in each attempt: those of an attempt that died are never used.
         claims = await self._files.claim_all(
             self._pool,
             job["package_id"],
@@ -141,7 +141,7 @@ class JobSteps:
         )
         failpoints.passed("workspaces.claimed")
 
-        async def work(tx: Transaction) -> None:
+        async def apply_finish(tx: Transaction) -> None:
             if not await _is_running(tx.connection, job):
                 return
             await self._plant(tx, job, claims)
@@ -149,13 +149,13 @@ class JobSteps:
             await tx.connection.execute(SQL.drop_package, job["package_id"])
             failpoints.passed("workspaces.finishing")
 
-        await self._store.command(self._context(job), work)
+        await self._store.run_command(self._context(job), apply_finish)
         failpoints.passed("workspaces.finished")
 
     async def _keep(self, job: JobRow, missing: frozenset[str]) -> None:
         details, owner_id = job["details"], job["user_id"]
 
-        async def work(tx: Transaction) -> None:
+        async def apply_keep(tx: Transaction) -> None:
             connection = tx.connection
             if not await _is_running(connection, job):
                 return
@@ -176,7 +176,7 @@ class JobSteps:
             )
             await self._end(connection, job, missing)
 
-        await self._store.command(self._context(job), work)
+        await self._store.run_command(self._context(job), apply_keep)
 
     async def _end(self, connection: Connection, job: JobRow, missing: frozenset[str]) -> None:
         count = await connection.fetchval(SQL.files_of_bytes, job["package_id"], list(missing))
@@ -208,6 +208,6 @@ class JobSteps:
 
 
 async def _is_running(connection: Connection, job: JobRow) -> bool:
-    """Lock a job until the commit; whether it has not ended meanwhile."""
+    """Lock a job until the commit; return whether it is still running."""
     row = await connection.fetchrow(SQL.lock_job, job["job_id"])
     return row is not None and row["status"] == "running"

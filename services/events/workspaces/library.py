@@ -1,7 +1,7 @@
-"""A person's library: a project of their own, in no list; things go there and back as copies.
+"""The library of a person: a project of their own, in no list; things are copied to and from it.
 
-What is copied brings what it refers to, an entity its tags, and two entities what connects them.
-All of it is one bundle of the project it comes to, so it can be undone at once.
+A copy includes references, the tags of entities, and the relations between copied entities.
+All of it is one bundle of the target project, so it can be undone at once.
 """
 
 from collections.abc import Mapping
@@ -39,28 +39,28 @@ from services.events.workspaces.store import SQL, statement
 LIBRARY_NAME = "Library"
 
 type Claims = Mapping[tuple[UUID, str], UUID | None]
-"""By a thing and the SHA-256 of its file: the claim on its bytes; None when they are missing."""
+"""Claims on bytes by aggregate and SHA-256 of its file; None when the bytes are missing."""
 
 
 class LibraryHandlers:
-    """Answers about libraries."""
+    """Handlers of requests about libraries."""
 
     def __init__(self, store: Store, files: PackageBytes) -> None:
-        """Keep them in *store*; *files* brings the bytes that things have."""
+        """Keep libraries in *store*; *files* copies the bytes of files."""
         self._store = store
         self._files = files
 
     async def open(self, _: OpenLibrary, actor: Actor) -> Library:
-        """Return the actor's library, made if need be."""
+        """Return the actor's library; create it if it does not exist."""
         return Library(project_id=await self._library(actor))
 
     async def save(self, question: SaveToLibrary, actor: Actor) -> Committed:
-        """Copy things of the actor's project into their library."""
+        """Copy aggregates of the actor's project into the actor's library."""
         source, target = actor.scope(), await self._library(actor)
         return await self._copy(question, actor, source, target, may=None, label="Saved")
 
     async def take_over(self, question: ImportFromLibrary, actor: Actor) -> Committed:
-        """Copy things of the actor's library into their project."""
+        """Copy aggregates of the actor's library into the actor's project."""
         source, target = await self._library(actor), actor.scope()
         label = "Imported from the library"
         return await self._copy(question, actor, source, target, may=question.may, label=label)
@@ -69,7 +69,7 @@ class LibraryHandlers:
         library_id, person = new_id(), actor.user_id
         context = context_of(actor, new_id(), project_id=library_id)
 
-        async def work(tx: Transaction) -> UUID:
+        async def apply_library(tx: Transaction) -> UUID:
             known = await tx.connection.fetchval(SQL.library, person)
             if known is not None:
                 return known
@@ -81,7 +81,7 @@ class LibraryHandlers:
             await tx.connection.execute(SQL.name_library, person, library_id)
             return library_id
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_library)
 
     async def _copy(
         self,
@@ -101,7 +101,7 @@ class LibraryHandlers:
         claim = claim_of(question, command_id, target, project_id=target)
         claims = await self._bring(question.things, actor, source, target)
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_copy(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, target))
                 found = await select_things(tx.within(source), source, question.things)
@@ -116,21 +116,21 @@ class LibraryHandlers:
                 await _give_files(tx, context, found, copies, claims)
             return await committed_bundle(tx, target, command_id)
 
-        return await self._store.command(context, work)
+        return await self._store.run_command(context, apply_copy)
 
     async def _bring(self, things: list[Thing], actor: Actor, source: UUID, target: UUID) -> Claims:
-        """Let the target have the bytes of what will be copied, as far as they can be had.
+        """Copy the bytes of files that will be copied to the target, as far as they exist.
 
-        Returns the claims on them, by what is copied.
+        Returns the claims on the bytes.
 
         Raises:
-            errors.TooLarge: They are more than is copied while somebody waits.
+            errors.TooLarge: The files are larger than LIBRARY_FILES_BYTES_MAX together.
         """
 
-        async def work(reader: Reader) -> list[Row]:
+        async def query_bring(reader: Reader) -> list[Row]:
             return _with_files(await select_things(reader, source, things))
 
-        rows = await self._store.read(work, project_id=source)
+        rows = await self._store.run_read(query_bring, project_id=source)
         sizes = {row["file_checksum"]: row["file_size"] for row in rows}
         if sum(sizes.values()) > LIBRARY_FILES_BYTES_MAX:
             raise errors.TooLarge(
@@ -150,7 +150,7 @@ class LibraryHandlers:
 
 
 def _with_files(found: SelectedRows) -> list[Row]:
-    """Return the things that have a file."""
+    """Return the entities that have a file."""
     rows = found.get(ENTITY.kind, {}).values()
     return [row for row in rows if row["file_checksum"] is not None]
 
@@ -162,11 +162,11 @@ async def _give_files(
     copies: Mapping[UUID, UUID],
     claims: Claims,
 ) -> None:
-    """Let copies have the files of what they were copied from.
+    """Give copies the files of their originals.
 
     Raises:
-        errors.ConcurrencyConflict: Something got another file since its bytes were brought.
-        errors.Unavailable: The bytes were given up meanwhile.
+        errors.ConcurrencyConflict: An entity got another file since its bytes were copied.
+        errors.Unavailable: The bytes were deleted in the meantime.
     """
     pending_events: list[PendingEvent] = []
     used: list[UUID] = []
@@ -192,9 +192,9 @@ async def _give_files(
 async def _steps(
     tx: Transaction, found: SelectedRows, target: UUID, *, seed: UUID
 ) -> tuple[list[Step], dict[UUID, UUID]]:
-    """Return the making of copies, and which copy is whose.
+    """Return the steps that create copies, and the ids of copies by original.
 
-    A tag or an editor that the target has by name is not made again.
+    A tag or an editor whose name exists in the target is not copied.
     """
     copies = await _names_there(tx, found, target)
     slugs = await _slugs_there(tx, found, target)
@@ -229,7 +229,7 @@ def _fields(spec: AggregateSpec, row: Row, copies: Mapping[UUID, UUID]) -> dict[
 
 
 async def _names_there(tx: Transaction, found: SelectedRows, target: UUID) -> dict[UUID, UUID]:
-    """Return what the target has under the name of something that would be copied, by that."""
+    """Return the ids in the target of tags and editors whose names exist there, by original."""
     same: dict[UUID, UUID] = {}
     for spec in (TAG, EDITOR_DEFINITION):
         names = {key: row["name"] for key, row in found.get(spec.kind, {}).items()}

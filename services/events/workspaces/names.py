@@ -1,4 +1,4 @@
-"""What the things of a document call by its name: it is in the same document, or built in."""
+"""References by name within a document: their targets are in the same document or built in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,27 +8,27 @@ from services.events.model.aggregate import AggregateSpec, Row
 
 
 class KnownNames:
-    """The names of the things of one document so far; what is called by a name comes first."""
+    """The names in a document so far; the target of a reference comes before it."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin with no names."""
         self._there: set[tuple[str, str]] = set()
 
     def note(self, spec: AggregateSpec, fields: Mapping[str, Any]) -> None:
-        """Note the name of a thing that has one."""
+        """Note the name of a thing, if it has one."""
         if "name" in spec.fields:
             self._there.add((spec.kind, fields["name"]))
 
     def known(self, spec: AggregateSpec, row: Row) -> Row:
-        """Return *row* without the names of what is not there: it was deleted."""
+        """Return *row* without references by name whose targets were deleted."""
         missing = (field for field, kind, name in spec.names_in(row) if not self._has(kind, name))
         return row | dict.fromkeys(missing)
 
     def require(self, spec: AggregateSpec, fields: Mapping[str, Any]) -> None:
-        """Return when everything that *fields* call by its name is there.
+        """Return when the targets of all references by name in *fields* exist.
 
         Raises:
-            errors.Invalid: Something is not.
+            errors.Invalid: A target does not exist.
         """
         for field, kind, name in spec.names_in(fields):
             if not self._has(kind, name):

@@ -1,4 +1,4 @@
-"""Numbers instead of ids: things of a document are counted through all kinds, in their order."""
+"""Numbers instead of ids: the things of a document are numbered through all kinds, in order."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ from services.events.model.aggregates import AGGREGATES
 KINDS: tuple[AggregateSpec, ...] = tuple(
     each for each in AGGREGATES.values() if each.parent is not None
 )
-"""What a document holds, in its order: what is in a project, and not who may come in."""
+"""The kinds in a document, in its order: the content of a project without members and grants."""
 
 
 class Numbering:
-    """Which number is of which kind."""
+    """The kind of each number in a document."""
 
     def __init__(self, counts: Mapping[str, int]) -> None:
-        """Number things of kinds as *counts* says, in the order of KINDS."""
+        """Number as many things of each kind as in *counts*, in the order of KINDS."""
         self.ranges: dict[str, range] = {}
         first = 1
         for spec in KINDS:
@@ -28,12 +28,12 @@ class Numbering:
 
     @classmethod
     def of(cls, head: Head) -> "Numbering":
-        """Return what a document that begins with *head* numbers.
+        """Return the numbering of a document that begins with *head*.
 
         Raises:
-            errors.Unsupported: It has another format.
-            errors.Unknown: It has a kind that is not known here.
-            errors.TooLarge: It has more than AGGREGATES_MAX things.
+            errors.Unsupported: The document has another format.
+            errors.Unknown: The document has a kind that is not known here.
+            errors.TooLarge: The document has more than AGGREGATES_MAX things.
         """
         if head.format != FORMAT:
             raise errors.Unsupported(
@@ -56,5 +56,5 @@ class Numbering:
         return numbering
 
     def kind_of(self, number: int) -> AggregateSpec | None:
-        """Return of which kind a number is; None when it is nobody's."""
+        """Return the kind of a number; None when the document does not have the number."""
         return next((each for each in KINDS if number in self.ranges[each.kind]), None)

@@ -1,4 +1,4 @@
-"""The file of an entity in a package: a name, and which bytes; without people, places and ids."""
+"""The file of an entity in a package: its name and its bytes' checksum, without owner or ids."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from services.events.model.aggregates import ENTITY
 
 
 class PackageFile(Wire):
-    """A file as a line of a package says it; without a `name` it is called after its entity."""
+    """A file in a line of a package; without a `name` it is named after its entity."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=PATH_CHARS_MAX)] | None = None
     sha256: Sha256
@@ -26,7 +26,7 @@ class PackageFile(Wire):
 
     @classmethod
     def of(cls, spec: AggregateSpec, row: Row) -> "PackageFile | None":
-        """Return the file that the thing in *row* has."""
+        """Return the file of the aggregate in *row*; None when it has none."""
         if spec is not ENTITY or row["file_checksum"] is None:
             return None
         return cls(
@@ -38,10 +38,10 @@ class PackageFile(Wire):
 
     @classmethod
     def read(cls, spec: AggregateSpec, said: Any, number: int) -> "PackageFile":
-        """Return what the line about thing *number* says of its file.
+        """Return the file in the line of thing *number*.
 
         Raises:
-            errors.Invalid: It is not what a file can be, or nothing that can have one.
+            errors.Invalid: The file is malformed, or the thing cannot have a file.
         """
         if spec is ENTITY:
             try:
@@ -57,7 +57,7 @@ class PackageFile(Wire):
     def stored(
         self, *, project_id: UUID, entity_id: UUID, owner_id: UUID, fields: Mapping[str, Any]
     ) -> StoredFile:
-        """Return it as the file of an entity with these *fields*."""
+        """Return the stored file of an entity with these *fields*."""
         return file_paths.stored_file(
             project_id=project_id,
             entity_id=entity_id,

@@ -1,4 +1,4 @@
-"""Answers about packages: one is taken and read page by page, or sent page by page."""
+"""Handlers of packages: exported and read page by page, or sent page by page."""
 
 from uuid import UUID
 
@@ -32,14 +32,14 @@ from services.events.workspaces.store import SQL, add_files, run_in_transaction
 
 
 class PackageHandlers:
-    """Answers about packages."""
+    """Handlers of requests about packages."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep them in *pool*."""
         self._pool = pool
 
     async def take(self, question: TakePackage, actor: Actor) -> PackageState:
-        """Make a package of the actor's project, to be read."""
+        """Export the actor's project into a package, to be read."""
         package_id = question.package_id
         try:
             async with self._pool.acquire() as connection:
@@ -54,7 +54,7 @@ class PackageHandlers:
         """Begin a package that will be sent."""
         Numbering.of(question.head)
 
-        async def work(connection: Connection) -> Done:
+        async def apply_open(connection: Connection) -> Done:
             await connection.execute(SQL.lock_person, actor.user_id)
             await self._require_room(connection, question.package_id, actor)
             head = question.head.model_dump(mode="json")
@@ -67,13 +67,13 @@ class PackageHandlers:
                     raise errors.IdempotencyKeyReused
             return Done()
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, apply_open)
 
     async def put_page(self, question: PutPage, actor: Actor) -> Done:
-        """Store a page of a package, once every line of it has been read."""
+        """Store a page of a package after all its lines were decoded."""
         package_id = question.package_id
 
-        async def work(connection: Connection) -> Done:
+        async def apply_put_page(connection: Connection) -> Done:
             head = await self._open_package(connection, package_id, actor)
             numbering, at = Numbering.of(head), now_as_json()
             lines = unpack_page(question.body).splitlines()
@@ -96,16 +96,16 @@ class PackageHandlers:
                 len(lines),
                 question.body,
             )
-            # Before their bytes are sent: from now on blobs hears that somebody wants them.
+            # Before their bytes are sent: from now on the package refers to them, and blobs asks.
             await add_files(connection, package_id, files, place=package_id)
             return Done()
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, apply_put_page)
 
     async def put_text(self, question: PutText, actor: Actor) -> Done:
-        """Store the text of a scene; whether it is one is seen when the job checks it."""
+        """Store the text of a scene; the job checks later whether it is valid."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_put_text(connection: Connection) -> Done:
             head = await self._open_package(connection, question.package_id, actor)
             if question.number not in Numbering.of(head).ranges[SCENE.kind]:
                 raise errors.PackageDamaged(
@@ -124,12 +124,12 @@ class PackageHandlers:
             )
             return Done()
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, apply_put_text)
 
     async def page(self, question: ReadPage, actor: Actor) -> Page:
-        """Show a page of a package, and where its texts are."""
+        """Show a page of a package, with the scenes that have its texts."""
 
-        async def work(connection: Connection) -> Page:
+        async def query_page(connection: Connection) -> Page:
             known = await connection.fetchrow(SQL.package, question.package_id, actor.user_id)
             page = await connection.fetchrow(SQL.page, question.package_id, question.page)
             if known is None or page is None or known["project_id"] != actor.scope():
@@ -147,18 +147,18 @@ class PackageHandlers:
                 files={row["sha256"]: row["size"] for row in files},
             )
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, query_page)
 
     async def drop(self, question: DropPackage, actor: Actor) -> Done:
-        """Forget a package that was read, or whose sending was given up."""
+        """Delete a package that was read, or that will not be sent completely."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_drop(connection: Connection) -> Done:
             known = await connection.fetchrow(SQL.lock_package, question.package_id, actor.user_id)
             if known is not None and not (known["sealed"] and known["project_id"] is None):
                 await connection.execute(SQL.drop_package, question.package_id)
             return Done()
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, apply_drop)
 
     async def _require_room(self, connection: Connection, package_id: UUID, actor: Actor) -> None:
         if await connection.fetchrow(SQL.package, package_id, actor.user_id):
@@ -179,10 +179,10 @@ class PackageHandlers:
 
 
 async def require_whole(connection: Connection, package_id: UUID, head: Head) -> None:
-    """Return when every thing that a head counts has come.
+    """Return when all things that the head of a package counts have arrived.
 
     Raises:
-        errors.PackageDamaged: Something is missing.
+        errors.PackageDamaged: A thing is missing.
     """
     expected = 1
     for row in await connection.fetch(SQL.pages, package_id):

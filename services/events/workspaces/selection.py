@@ -1,4 +1,4 @@
-"""What goes along when things are copied: what they refer to, their tags, what connects them."""
+"""The selection of a copy: chosen aggregates, their references, tags and relations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ type SelectedRows = dict[str, dict[UUID, Row]]
 
 
 async def select_things(reader: Reader, project_id: UUID, things: list[Thing]) -> SelectedRows:
-    """Return what was chosen, what that refers to, and what connects it.
+    """Return the chosen aggregates, those they refer to, and those that connect them.
 
     Raises:
-        errors.NotFound: Something that was chosen is not there.
+        errors.NotFound: A chosen aggregate does not exist.
     """
     require_visible(await reader.row(PROJECT, project_id))
     wanted: dict[str, set[UUID]] = {}
@@ -43,7 +43,7 @@ class _Selection:
     rows: SelectedRows = field(default_factory=dict[str, dict[UUID, Row]])
 
     async def add(self, wanted: Mapping[str, set[UUID]], *, chosen: bool = False) -> None:
-        """Read things, and then what they refer to; ends, because references name earlier kinds."""
+        """Read aggregates and then their references; ends, as references are to earlier kinds."""
         for kind, ids in wanted.items():
             new = ids - self.rows.get(kind, {}).keys()
             if not new:
@@ -56,7 +56,7 @@ class _Selection:
             await self._take(AGGREGATES[kind], [dict(row) for row in found])
 
     async def connect(self, spec: AggregateSpec, one: str, other: str, ids: list[UUID]) -> None:
-        """Read what connects things."""
+        """Read the aggregates that connect two selected ones."""
         query = statement("between_state", spec, one=one, other=other)
         found = await self.reader.connection.fetch(query, self.project_id, ids, OPERATIONS_MAX)
         await self._take(spec, [dict(row) for row in found])

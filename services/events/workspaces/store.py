@@ -1,4 +1,4 @@
-"""What workspaces ask of the database: the statements of `queries.sql`, and short transactions."""
+"""The statements of workspaces, and short transactions."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -35,7 +35,7 @@ async def run_in_transaction[T](pool: Pool, work: Callable[[Connection], Awaitab
     """Run *work* in a transaction.
 
     Raises:
-        errors.Unavailable: The database is away.
+        errors.Unavailable: The database is not available.
     """
     try:
         async with pool.acquire() as connection, connection.transaction():
@@ -51,7 +51,7 @@ async def add_files(
     *,
     place: UUID,
 ) -> None:
-    """Note which bytes things of a package have: their number, a SHA-256 and its size in bytes."""
+    """Add the files of a package: number of the thing, SHA-256 and size in bytes of each."""
     if files:
         numbers, sha256s, sizes = zip(*files, strict=True)
         await connection.execute(SQL.put_files, package_id, place, numbers, sha256s, sizes)

@@ -1,4 +1,4 @@
-"""Answers about templates."""
+"""Handlers of requests about templates."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from services.events.workspaces.store import SQL, run_in_transaction
 
 
 class TemplateHandlers:
-    """Answers about templates."""
+    """Handlers of requests about templates."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep them in *pool*."""
@@ -29,7 +29,7 @@ class TemplateHandlers:
         except ValueError as error:
             raise field_refusal("cursor", "is not a cursor of this list") from error
 
-        async def work(connection: Connection) -> Templates:
+        async def query_list(connection: Connection) -> Templates:
             rows = await connection.fetch(
                 SQL.templates, actor.user_id, after, question.limit + 1, question.team_ids
             )
@@ -41,12 +41,12 @@ class TemplateHandlers:
                 next_cursor=cursor_after(str(items[-1].id)) if more else None,
             )
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, query_list)
 
     async def read(self, question: OneTemplate, actor: Actor) -> Template:
         """Show a template that the actor may use."""
 
-        async def work(connection: Connection) -> Template:
+        async def query_read(connection: Connection) -> Template:
             row = await connection.fetchrow(
                 SQL.template, actor.user_id, question.template_id, question.team_ids
             )
@@ -54,12 +54,12 @@ class TemplateHandlers:
                 raise errors.NotFound
             return _template(row)
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, query_read)
 
     async def delete(self, question: OneTemplate, actor: Actor) -> Done:
-        """Delete a template of the actor's own; its package goes when no job needs it."""
+        """Delete a template of the actor; its package is deleted when no job needs it."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_delete(connection: Connection) -> Done:
             row = await connection.fetchrow(
                 SQL.template, actor.user_id, question.template_id, question.team_ids
             )
@@ -70,7 +70,7 @@ class TemplateHandlers:
             await connection.execute(SQL.drop_template, question.template_id, actor.user_id)
             return Done()
 
-        return await run_in_transaction(self._pool, work)
+        return await run_in_transaction(self._pool, apply_delete)
 
 
 def _template(row: asyncpg.Record) -> Template:

@@ -177,7 +177,7 @@ async def test_dead_letters_from_list_to_replay(stack: Stack, world: World) -> N
                 await asyncio.sleep(0.05)
         listed = await scriptorium(stack, "dlq", "list", "--consumer", "poor")
         first, second = [line.split()[0] for line in listed.out.splitlines()]
-        assert "Poison('cannot read this yet')" in listed.out
+        assert "PoisonMessage('cannot read this yet')" in listed.out
         assert "1 attempts" in listed.out
         assert '"position": 1' in (await scriptorium(stack, "dlq", "show", first)).out
 

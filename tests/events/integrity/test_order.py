@@ -152,7 +152,7 @@ async def test_held_transaction_sixteen_writers_and_restarts_of_everything(
             bundle_id=new_id(),
             correlation_id="held",
         )
-        return asyncio.create_task(Store(pool).command(context, lambda tx: hold(tx, book_id)))
+        return asyncio.create_task(Store(pool).run_command(context, lambda tx: hold(tx, book_id)))
 
     async def write(number: int) -> None:
         for turn in range(TURNS):

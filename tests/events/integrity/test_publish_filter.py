@@ -12,8 +12,7 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 from prometheus_client import REGISTRY
 
-from libs.bus import Relay, connect_broker, subscribe_facts
-from libs.bus import consumer_monitor as watch
+from libs.bus import Relay, connect_broker, consumer_monitor, subscribe_facts
 from libs.bus.declare import declare
 from libs.contracts.events import integrity as c
 from libs.contracts.events.event import Announcement
@@ -196,7 +195,7 @@ async def test_lost_stream_is_refilled_from_the_log(  # noqa: PLR0917
 
     Consumers that were deleted with the stream are there again and go on.
     """
-    monkeypatch.setattr(watch, "WATCH_INTERVAL_S", 0.2)
+    monkeypatch.setattr(consumer_monitor, "MONITOR_INTERVAL_S", 0.2)
     for number in range(5):
         await world.book(f"B{number}")
     broker, seen = await counted(stack, f"test-count-{deleted}", world)

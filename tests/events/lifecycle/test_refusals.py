@@ -55,7 +55,7 @@ async def record(pool: Pool, world: World, work: Work) -> None:
         bundle_id=new_id(),
         correlation_id="0" * 32,
     )
-    await Store(pool).command(context, work)
+    await Store(pool).run_command(context, work)
 
 
 @pytest.mark.parametrize("work", WORKS)

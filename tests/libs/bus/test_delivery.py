@@ -10,8 +10,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
-from libs.bus import PoisonMessage, subscribe_facts
-from libs.bus import consumer_monitor as watch
+from libs.bus import PoisonMessage, consumer_monitor, subscribe_facts
 from libs.bus.delivery import DELIVERIES_MAX
 from libs.contracts.events.event import Announcement, Event, Source
 from libs.contracts.ids import new_id
@@ -170,7 +169,7 @@ async def test_how_late_a_subscriber_is_can_be_seen(
     stack: Stack, asking: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How old a fact was when it was handled, and how many wait while one is."""
-    monkeypatch.setattr(watch, "WATCH_INTERVAL_S", 0.1)
+    monkeypatch.setattr(consumer_monitor, "MONITOR_INTERVAL_S", 0.1)
     durable, gate, waiting = "test-late", asyncio.Event(), asyncio.Event()
 
     async def on_fact(found: Announcement) -> None:

@@ -1,6 +1,6 @@
-"""Every kind of aggregate: one short file each, and its name here.
+"""Every kind of aggregate, described in one short file each.
 
-What others hang under or refer to comes first.
+A kind comes after the kinds that it belongs to or refers to.
 """
 
 from collections.abc import Mapping

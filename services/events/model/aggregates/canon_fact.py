@@ -1,4 +1,4 @@
-"""A canon fact: something that is true about an entity, and where the reader learns it."""
+"""A canon fact: something true about an entity, and the scene in which the reader learns it."""
 
 from libs.contracts.events.canon import (
     CanonFact,

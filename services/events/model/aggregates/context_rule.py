@@ -1,4 +1,4 @@
-"""A context rule: what a model is given to read before it writes."""
+"""A context rule: the material that a model reads before it writes."""
 
 from libs.contracts.events.canon import ContextRule, ContextRuleCreate, ContextRulePatch, NameFilter
 from services.events.model.aggregate import AggregateSpec

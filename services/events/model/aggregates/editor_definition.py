@@ -1,4 +1,4 @@
-"""An editor that a team defined: what its schema allows, and what its clients declare."""
+"""An editor that a team defined: its schema, and the declarations of its clients."""
 
 from libs import errors
 from libs.contracts.editors import BuiltIn
@@ -8,7 +8,7 @@ from services.events.model.listing import BY_NAME, NAMED, Listing
 
 KIND = "editor_definition"
 EDITOR_NAMED = NameReference(KIND, frozenset(BuiltIn))
-"""What the field `editor` of a project, a book and a scene names."""
+"""The reference in the field `editor` of a project, a book and a scene."""
 
 EDITOR_DEFINITION = AggregateSpec(
     kind=KIND,

@@ -24,7 +24,7 @@ FILE_FIELDS = ("path", "url", "size", "type", "checksum")
 
 
 def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> dict[str, Any]:
-    """Note when a task becomes done, and forget it when it no longer is."""
+    """Set the time of completion when a task becomes done, and clear it when it is reopened."""
     status = wanted.get("task_status", row.get("task_status"))
     if status == row.get("task_status"):
         return dict(wanted)
@@ -32,7 +32,7 @@ def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> di
 
 
 _OF_FILE = {"preview": "preview", **{name: f"file_{name}" for name in FILE_FIELDS}}
-"""The fields of an entity that are its file's, by what they are called in the events of files."""
+"""The fields of an entity that describe its file, by their names in the events of files."""
 
 
 ENTITY = AggregateSpec(

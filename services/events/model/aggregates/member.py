@@ -1,4 +1,4 @@
-"""A member: a person's place in a project, an aggregate of its own."""
+"""A member: the role of a person in a project, an aggregate of its own."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from services.events.model.aggregate import AggregateSpec
 
 
 class MemberFields(Wire):
-    """What a membership says."""
+    """The fields of a membership."""
 
     user_id: UUID
     role: Role

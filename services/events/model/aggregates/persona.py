@@ -1,4 +1,4 @@
-"""A persona: whom a model writes as."""
+"""A persona: the voice in which a model writes."""
 
 from libs.contracts.events.canon import NameFilter, Persona, PersonaCreate, PersonaPatch
 from services.events.model.aggregate import AggregateSpec

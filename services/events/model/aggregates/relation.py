@@ -1,4 +1,4 @@
-"""A relation: what one entity is to another. Containment never runs in a circle."""
+"""A relation of one entity to another. Containment never runs in a circle."""
 
 from libs.contracts.events.world import Relation, RelationCreate, RelationFilter, RelationPatch
 from services.events.model.aggregate import AggregateSpec

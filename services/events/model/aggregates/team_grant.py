@@ -1,4 +1,4 @@
-"""A grant: a team's role in a project, an aggregate of its own, as a person's is."""
+"""A grant: the role of a team in a project, an aggregate of its own."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from services.events.model.aggregate import AggregateSpec
 
 
 class TeamGrantFields(Wire):
-    """What a grant says."""
+    """The fields of a grant."""
 
     team_id: UUID
     role: TeamRole
