@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status test test-long check format unit bench demo clean
+.PHONY: help install up down status test test-long check format unit schema bench demo clean
 
 help: ## this list
 	@echo 'usage: make <target> [ARGS="..."]'
@@ -44,6 +44,9 @@ format: install ## rewrite the code as `check` wants it
 
 unit: install ## the tests alone: make unit ARGS="tests/libs -k ports"
 	@$(PYTHON) -m pytest $(ARGS)
+
+schema: install ## write services/*/schema.sql, which show what the migrations lead to
+	@$(PYTHON) -m tools.schema
 
 bench: install ## measure, and compare with peers
 	@$(PYTHON) -m tests.bench $(ARGS)

@@ -1,30 +1,30 @@
-"""The bus: typed questions, durable facts, one verdict for each failure, the outbox relay."""
+"""The bus: typed requests, durable facts and their delivery, and the outbox with its relay."""
 
-from libs.bus.broker import Client, Disconnected, connect_broker, heard, is_connected
+from libs.bus.broker import Client, Disconnected, connect_broker, is_connected, synced
+from libs.bus.delivery import PoisonMessage, subscribe_facts
 from libs.bus.drain import drain
-from libs.bus.outbox import Bell, Fact, Near, announce
-from libs.bus.relay import Due, Relay, Screened, Screening
+from libs.bus.outbox import Fact, LocalRelay, RelayNotifier, announce
+from libs.bus.relay import FilteredFacts, PublishFilter, QueuedFact, Relay
 from libs.bus.rpc import Caller, Handler, serve
-from libs.bus.verdict import Poison, subscribe_facts
 
 __all__ = [
-    "Bell",
     "Caller",
     "Client",
     "Disconnected",
-    "Due",
     "Fact",
+    "FilteredFacts",
     "Handler",
-    "Near",
-    "Poison",
+    "LocalRelay",
+    "PoisonMessage",
+    "PublishFilter",
+    "QueuedFact",
     "Relay",
-    "Screened",
-    "Screening",
+    "RelayNotifier",
     "announce",
     "connect_broker",
     "drain",
-    "heard",
     "is_connected",
     "serve",
     "subscribe_facts",
+    "synced",
 ]

@@ -1,4 +1,4 @@
-"""How a process connects to NATS: patiently, under its own user, with its own inboxes."""
+"""The connection of a process to NATS, under its own user and with its own inboxes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ log = structlog.get_logger(__name__)
 
 RECONNECT_WAIT_S = 0.1
 PING_INTERVAL_S = 5
-HEARD_WAIT_S = 5.0
+SYNC_WAIT_S = 5.0
 PING_ANSWER_S = 0.8
-"""How long a server may take to answer the PING of a readiness check."""
+"""Time that the server has to answer the PING of a readiness check."""
 PONG_WAIT_S = 24 * 3600
-"""How long an unanswered PING is kept; nats-py drops the connection after some of them."""
+"""Time that an unanswered PING is kept; nats-py drops the connection after a few of them."""
 PENDING_BYTES_MAX = 32 << 20
-"""What a client may buffer while the server is away; past it a publish waits."""
+"""Size of the client's buffer while the server is away; when it is full, a publish waits."""
 
 type Callback = Callable[[], Awaitable[None]]
 
@@ -32,7 +32,7 @@ class Disconnected(Exception):
 def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
     """Return a readiness check of *client*: it passes when the server answers a PING.
 
-    A connection alone says little: it stands while the server hangs.
+    An open connection is no proof: it stays open while the server hangs.
     """
     asked: tuple[int, asyncio.Task[None]] | None = None
 
@@ -42,7 +42,7 @@ def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
             raise Disconnected
         connection: int = client.stats["reconnects"]
         if asked is None or asked[0] != connection or asked[1].done():
-            # nats-py forgets unanswered PINGs when it reconnects. They must not be given up
+            # nats-py forgets unanswered PINGs when it reconnects. They must not be cancelled
             # earlier: its reader fails on a PONG whose PING was cancelled.
             if asked:
                 asked[1].cancel()
@@ -55,16 +55,16 @@ def is_connected(client: Client) -> Callable[[], Awaitable[None]]:
     return check
 
 
-async def heard(client: Client) -> None:
-    """Return when the server has processed everything sent so far, subscriptions above all.
+async def synced(client: Client) -> None:
+    """Return when the server has processed everything that the client sent so far.
 
-    nats-py's own flush does not promise that (2.16): it writes its PING at once, ahead of commands
-    that its flusher has yet to write, so the PONG may come before the SUB is seen.
+    The flush of nats-py (2.16) does not promise that: it writes its PING at once, ahead of commands
+    that its flusher has yet to write, so the PONG may come before the server has seen a SUB.
 
     Raises:
         nats.errors.TimeoutError, TimeoutError: The server did not answer in HEARD_WAIT_S.
     """
-    async with asyncio.timeout(HEARD_WAIT_S):
+    async with asyncio.timeout(SYNC_WAIT_S):
         while client.pending_data_size:  # noqa: ASYNC110  (nats-py offers nothing to wait for)
             await asyncio.sleep(0.0005)
         await client.flush()
@@ -75,9 +75,9 @@ async def connect_broker(
 ) -> tuple[NatsBroker, Client]:
     """Connect, and return the broker for handlers and the raw client for frames.
 
-    The client reconnects for ever: a server that is away is a state to wait out, reported by
-    /readyz, not a reason to die. *on_reconnect* runs after each reconnection, for what may have
-    been missed meanwhile.
+    The client reconnects for ever. While the server is away the process waits and says so in
+    /readyz; it does not end. *on_reconnect* runs after each reconnection, so that the caller can
+    catch up with messages that were lost in between.
 
     Raises:
         nats.errors.NoServersError: No server answered the first connection.
@@ -105,10 +105,10 @@ async def connect_broker(
         error_cb=failed,
         disconnected_cb=lost,
         reconnected_cb=back,
-        # FastStream's default drops a message whose handler raised; nothing here relies on it.
+        # FastStream's default would drop a message whose handler raised.
         ack_policy=AckPolicy.NACK_ON_ERROR,
         logger=None,
-        # Handlers take the message itself. Injecting it costs a hop to another thread each time.
+        # Handlers take the message itself. FastStream's injection costs a hop to another thread.
         apply_types=False,
     )
     return broker, await broker.connect()

@@ -1,11 +1,11 @@
 """Make the NATS server agree with `libs.contracts.streams`: `python -m libs.bus.declare`.
 
-Run once before services start, with a user that may create streams. Idempotent: what exists is
-updated in place, and nothing is deleted but a subscriber's consumer that pushes.
+Run it once before services start, with a user that may create streams. It is idempotent: streams
+are updated in place, and nothing is deleted except a push consumer of a subscriber.
 
-Systems inside that hear events may make no consumer themselves (`libs.contracts.subjects`); each
-has one of its own name made here. `SCRIPTORIUM_SUBSCRIBERS` lists them, separated by commas, each
-with the subjects that it hears if that is not all: `search=scriptorium.v1.events.entity.>`.
+Internal subscribers may not create consumers themselves (`libs.contracts.subjects`); each of them
+gets one of its own name here. `SCRIPTORIUM_SUBSCRIBERS` lists them, separated by commas, each
+with the subjects that it receives unless it receives all: `search=scriptorium.v1.events.entity.>`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ SUBSCRIBER_ACK_WAIT_S = 10.0
 SUBSCRIBER_ACKS_PENDING_MAX = 1_000
 
 _SUBSCRIBERS = {SUBSCRIBER: f"{FACTS}.events.>"}
-"""The subscribers of a system that says nothing about them: one, which hears everything."""
+"""The default: one subscriber, which receives everything."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -60,9 +60,9 @@ async def declare(
     """Create or update every stream and bucket, and the consumers of subscribers.
 
     Args:
-        client: A connection that may do it.
-        replicas: How many copies there are of each.
-        subscribers: Systems that hear events, by the names of their users, and what they hear.
+        client: A connection that may create streams.
+        replicas: The number of copies of each stream and bucket.
+        subscribers: The subjects of each subscriber, by the name of its user.
 
     Raises:
         nats.js.errors.APIError: The server refuses a change, such as of the storage type.
@@ -83,7 +83,7 @@ async def declare(
 
 
 async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: str) -> None:
-    """Let a system have its consumer: one that is there stays as it is, if it is pulled from."""
+    """Create the consumer of a subscriber; an existing pull consumer stays as it is."""
     try:
         info = await jetstream.consumer_info(EVENTS.name, name)
     except NotFoundError:
@@ -105,10 +105,10 @@ async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: s
 
 
 def subscribers_of(listed: str) -> dict[str, str]:
-    """Return subscribers and what they hear from a list such as `search=<subject>,billing`.
+    """Return the subjects of subscribers from a list such as `search=<subject>,billing`.
 
     Raises:
-        ValueError: A name is none that a user and a consumer may have.
+        ValueError: A name is not allowed for a user and a consumer.
     """
     found: dict[str, str] = {}
     for each in filter(None, (part.strip() for part in listed.split(","))):
@@ -133,7 +133,7 @@ async def _declare_bucket(client: Client, bucket: Bucket, replicas: int) -> None
             )
         )
     except BadRequestError as error:
-        # 10058: the bucket exists with other settings; keep serving what is there.
+        # 10058: the bucket exists with other settings; it stays as it is.
         if error.err_code != 10058:
             raise
 

@@ -1,9 +1,9 @@
 """The transactional outbox: a fact and its announcement commit together.
 
-Writers call `announce` inside their transaction; the `Relay` (relay.py) publishes what they said.
+Writers call `announce` inside their transaction; the `Relay` (relay.py) publishes the facts.
 
-The table, in the migrations of each service that announces; `json` keeps the text as it was
-written, and neither PostgreSQL nor the relay has to read it:
+Each service that announces facts has this table in its migrations. `json` keeps the text as it was
+written, so that neither PostgreSQL nor the relay has to parse it:
 
     CREATE TABLE outbox (
         seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -41,17 +41,17 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What to announce: its id, where, and the JSON of the event."""
+    """A fact to announce: the id of its event, its subject, and the event."""
 
     event_id: UUID
     subject: str
     event: dict[str, Any] | str
-    """As JSON text where the writer has it already."""
+    """The event as an object, or as JSON text where the writer has it already."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
 
 async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Put *facts* into the outbox within the caller's transaction, and wake the relay at commit."""
+    """Put *facts* into the outbox in the caller's transaction; its commit wakes the relay."""
     await connection.execute(
         SQL.put,
         [fact.event_id for fact in facts],
@@ -61,26 +61,26 @@ async def announce(connection: Connection, facts: Sequence[Fact]) -> None:
     )
 
 
-class Near(Protocol):
+class LocalRelay(Protocol):
     """A relay in this process."""
 
     def wake(self) -> bool:
-        """Look for new facts, if this is the relay at work; returns whether it is."""
+        """Look for new facts if this relay is the active one; return whether it is."""
         ...
 
 
-class Bell:
-    """Wakes the relay after commits, once for all that are committed meanwhile.
+class RelayNotifier:
+    """Wakes the relay after commits, once for all commits in the meantime.
 
-    The one in this process directly, one elsewhere through PostgreSQL.
+    The relay of this process is called directly, a relay elsewhere notified through PostgreSQL.
 
-    For who commits often and fills the outbox without `announce`: PostgreSQL lets transactions that
-    notify commit only one after the other, each with its own write to the disk. What a crash
-    leaves unrung is found within POLL_INTERVAL_S.
+    It serves writers that commit often and fill the outbox without `announce`: PostgreSQL commits
+    transactions that notify only one after the other, each with its own write to the disk. A fact
+    whose notification is lost in a crash is found within POLL_INTERVAL_S.
     """
 
-    def __init__(self, pool: Pool, near: Near | None = None) -> None:
-        """Ring over *pool*, unless *near* is at work."""
+    def __init__(self, pool: Pool, near: LocalRelay | None = None) -> None:
+        """Notify over *pool*, unless *near* is the active relay."""
         self._pool = pool
         self._near = near
         self._due = False
@@ -100,7 +100,7 @@ class Bell:
                 self._due = False
                 await self._pool.execute(SQL.wake)
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            log.info("the relay was not woken", reason=type(error).__name__)
+            log.info("the relay was not notified", reason=type(error).__name__)
         finally:
             self._ringing = None
 

@@ -1,9 +1,9 @@
-"""The relay: what the outbox holds, published to JetStream in the order of its commits.
+"""The relay: publishes the facts of the outbox to JetStream in the order of their commits.
 
-One per database is at work. It places the facts in an order (see `place` in queries.sql) and
-publishes them batch after batch. What may have been stored without our knowing is published again;
-a repeat within the duplicate window is dropped by the server, and beyond it by idempotent
-subscribers.
+One relay per database is active. It gives the facts an order (see `place` in queries.sql) and
+publishes them batch after batch. A fact that may have been stored without an acknowledgement is
+published again; the server drops a repetition within the duplicate window, and idempotent
+subscribers drop a later one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from nats.js.errors import APIError
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.bus.outbox import SQL
-from libs.bus.storing import Message, Storing
+from libs.bus.stream_writer import StreamMessage, StreamWriter
 from libs.contracts.streams import Stream
 from libs.postgres import Connection, LockKey, Pool
 from libs.postgres.locks import wait_for_session_lock
@@ -35,21 +35,21 @@ log = structlog.get_logger(__name__)
 
 BATCH_FACTS_MAX = 500
 BATCH_PAUSE_S = 0.01
-"""After a batch that was not full: what commits meanwhile shares the next one's round trips."""
+"""Pause after a batch that was not full: facts committed in it share the next round trips."""
 POLL_INTERVAL_S = 2.0
-"""How long a fact waits at most when its notification was lost."""
+"""The longest wait of a fact whose notification was lost."""
 RETRY_DELAY_S_MAX = 5.0
 MEASURE_INTERVAL_S = 5.0
 STREAM_LOOK_S = 10.0
 STREAM_WAIT_S = 5.0
 TAIL_MARGIN = timedelta(seconds=2)
-"""A fact is noted as published so long after its message was stored, at most."""
+"""The longest time between the storage of a message and the note that it was published."""
 TAKE_BACK_ROWS = 20_000
-"""By one statement."""
+"""Rows that one statement marks as unpublished."""
 STANDBY_S_MAX = 30 * 86_400.0
 
 HEADERS_MAX = 256
-"""Kept read: the facts of one action have the same."""
+"""Parsed headers that are cached; the facts of one action have the same headers."""
 
 _age = Gauge("scriptorium_outbox_age_seconds", "Age of the oldest unannounced fact.", ["service"])
 _published = Counter("scriptorium_outbox_published_total", "Facts announced.", ["service"])
@@ -63,11 +63,11 @@ _delay = Histogram(
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A fact that has its place in the commit order and is to be published.
+class QueuedFact:
+    """A fact that has its position in the commit order and is to be published.
 
-    `payload` is JSON as it was written; `began_at` is when it was committed, or where that is not
-    known when its transaction began.
+    `payload` is JSON as it was written; `began_at` is the time of the commit or, where that is not
+    known, the beginning of the transaction.
     """
 
     position: int
@@ -77,37 +77,37 @@ class Due:
     headers: dict[str, str]
     began_at: datetime | None
 
-    def with_payload(self, payload: str) -> "Due":
-        """Return the same fact with other words."""
+    def with_payload(self, payload: str) -> "QueuedFact":
+        """Return the same fact with another payload."""
         return replace(self, payload=payload)
 
 
 @dataclass(frozen=True, slots=True)
-class Screened:
-    """What may be published, and the positions of what is withheld: settled without it."""
+class FilteredFacts:
+    """The facts that may be published, and the positions of those that are withheld."""
 
-    due: list[Due]
+    due: list[QueuedFact]
     withheld: list[int]
 
 
-class Screening(Protocol):
-    """What a service may want to say about its facts before they are published."""
+class PublishFilter(Protocol):
+    """Decides for a service which of its facts are published, and which are published again."""
 
-    async def screen(self, connection: Connection, due: Sequence[Due]) -> Screened:
-        """Return what may be published now."""
+    async def screen(self, connection: Connection, due: Sequence[QueuedFact]) -> FilteredFacts:
+        """Return the facts that may be published now, and the positions of the others."""
         ...
 
-    async def more(self, connection: Connection, limit: int) -> Sequence[Due]:
-        """Return facts to publish once more, to refill a stream; the oldest first."""
+    async def more(self, connection: Connection, limit: int) -> Sequence[QueuedFact]:
+        """Return facts to publish again, to refill a stream; the oldest first."""
         ...
 
     async def done(self, connection: Connection, positions: Sequence[int]) -> None:
-        """Hear that those of `more` were published, or withheld."""
+        """Note that facts of `more` were published or withheld."""
         ...
 
 
 class Relay:
-    """Publishes one service's outbox; at most one is at work per database."""
+    """Publishes the outbox of a service; at most one relay per database is active."""
 
     def __init__(
         self,
@@ -115,35 +115,35 @@ class Relay:
         client: Client,
         *,
         service: str,
-        screening: Screening | None = None,
+        screening: PublishFilter | None = None,
         stream: Stream | None = None,
     ) -> None:
-        """Relay from *pool* to JetStream over *client* what *screening* lets through.
+        """Relay from *pool* to JetStream over *client* the facts that *screening* lets pass.
 
-        Where a *stream* is named the relay notices that it was lost and made anew, and announces
-        once more, in their order, the facts that the outbox still has.
+        If a *stream* is named, the relay notices that it was lost and created again, and publishes
+        the facts that the outbox still has again, in their order.
         """
         self._pool = pool
         self._client = client
         self._kept_in = stream
         self._looked_over: int | None = None
-        """Which connection to the server was used to look for the end of the stream."""
-        self._stream = Storing(client)
+        """The connection over which the end of the stream was last compared with the outbox."""
+        self._stream = StreamWriter(client)
         self._service = service
         self._screening = screening
         self._wake = asyncio.Event()
         self._behind = True
-        """Whether something placed may not have been announced."""
+        """Whether a fact with a position may still be unpublished."""
         self._more = True
-        """Whether something may wait to go out once more."""
+        """Whether facts may wait to be published again."""
         self._at_work = False
-        # Beside the relay, because the age matters most while that fails.
+        # A task of its own, because the age matters most while the relay fails.
         self.measuring = PeriodicTask("outbox_age", self.measure, interval_s=MEASURE_INTERVAL_S)
-        _published.labels(service)  # counted from nought, so that an alert sees the first
+        _published.labels(service)  # counted from zero, so that an alert sees the first
         _delay.labels(service)
 
     def wake(self) -> bool:
-        """Look for new facts, if this is the relay at work; returns whether it is."""
+        """Look for new facts if this relay is the active one; return whether it is."""
         self._wake.set()
         return self._at_work
 
@@ -152,7 +152,7 @@ class Relay:
         _age.labels(self._service).set(await self._pool.fetchval(SQL.oldest))
 
     async def run(self) -> None:
-        """Relay until cancelled, through losses of either server."""
+        """Relay until cancelled; the loss of either server only interrupts it."""
         delay_s = 0.1
         while True:
             try:
@@ -176,7 +176,7 @@ class Relay:
             self._more = self._more or bool(payload)
             self._wake.set()
 
-        # The wait for the lock is the stand-by of a second replica, so it may last for weeks.
+        # A second replica stands by in this wait for the lock, so it may last for weeks.
         await wait_for_session_lock(connection, LockKey.RELAY, timeout_s=STANDBY_S_MAX)
         await connection.add_listener("outbox", woken)
         self._behind = self._more = self._at_work = True
@@ -196,13 +196,13 @@ class Relay:
                 self._more = True
 
     async def _refill_stream(self, connection: Connection) -> None:
-        """Take facts back into the outbox that their stream has lost.
+        """Mark facts as unpublished that their stream has lost.
 
-        What is missing at the end of a stream is looked for once for each connection: only a
-        restarted server may have lost it.
+        The end of the stream is compared once for each connection, because only a
+        restarted server may have lost messages there.
 
         Raises:
-            APIError, nats.errors.Error: The stream is not there, or nobody knows.
+            APIError, nats.errors.Error: The stream does not exist, or the server did not answer.
         """
         if self._kept_in is None:
             return
@@ -211,7 +211,7 @@ class Relay:
         )
         said: dict[str, Any] = json.loads(found.data)
         if "created" not in said:
-            return  # it is being declared; the next look finds it
+            return  # the stream is being declared; the next look finds it
         made_at = datetime.fromisoformat(said["created"])
         newest = None
         if self._looked_over != self._client.client_id:
@@ -225,18 +225,18 @@ class Relay:
             lost += some
         if lost:
             self._behind = True
-            log.warning("the stream has lost facts; they are announced again", facts=lost)
+            log.warning("the stream has lost facts; they are published again", facts=lost)
 
     async def _step(self, connection: Connection) -> bool:
-        """Announce one batch, and a batch of what goes out once more; returns if there may be more.
+        """Publish one batch of new facts and one of repeated facts; return if there may be more.
 
-        What was placed is announced at once. It is read again only after a failure.
+        Facts are published right after they got positions; they are read again only after failures.
         """
         query, again = (SQL.due if self._behind else SQL.place), self._behind
         due = [_due(row) for row in await connection.fetch(query, BATCH_FACTS_MAX)]
         self._behind = bool(due)
         if due:
-            # An update returns its rows in no order.
+            # UPDATE ... RETURNING returns its rows in no particular order.
             due.sort(key=lambda each: each.position)
             self._behind = not await self._announce(connection, due) or (
                 again and len(due) == BATCH_FACTS_MAX
@@ -250,16 +250,16 @@ class Relay:
         return self._behind or self._more or again or len(due) == BATCH_FACTS_MAX
 
     async def _announce(
-        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+        self, connection: Connection, due: Sequence[QueuedFact], *, once_more: bool = False
     ) -> bool:
-        """Publish a batch and settle what arrived; returns whether all of it did."""
+        """Publish a batch and note which facts the stream has; return whether it has all."""
         settled: list[int] = []
         if self._screening:
             screened = await self._screening.screen(connection, due)
             due, settled = screened.due, screened.withheld
         withheld = len(settled)
-        # The first time an id is the fact's own, so that a repetition is dropped; a refill must
-        # not be taken for one.
+        # The message id is the fact's own, so that the server drops a repetition. A refill must
+        # not be dropped, so it gets an id of its own.
         turn = f":{uuid4().hex}" if once_more else ""
         try:
             async for position in self._stream.store([_message(each, turn) for each in due]):
@@ -278,24 +278,24 @@ class Relay:
             _published.labels(self._service).inc(len(settled) - withheld)
 
     async def _settle(
-        self, connection: Connection, positions: Sequence[int], due: Sequence[Due]
+        self, connection: Connection, positions: Sequence[int], due: Sequence[QueuedFact]
     ) -> None:
         began = {each.position: each.began_at for each in due}
         delay = _delay.labels(self._service)
         for row in await connection.fetch(SQL.settle, positions):
-            # None for what was withheld.
+            # Withheld facts are not in *due*; no delay is measured for them.
             if began_at := began.get(row["position"]):
                 delay.observe(max(0.0, (row["published_at"] - began_at).total_seconds()))
 
 
-def _message(due: Due, turn: str) -> Message:
+def _message(due: QueuedFact, turn: str) -> StreamMessage:
     body = f'{{"position":{due.position},"event":{due.payload}}}'.encode()
     headers = due.headers | {"Nats-Msg-Id": f"{due.event_id}{turn}"}
-    return Message(due.position, due.subject, body, headers)
+    return StreamMessage(due.position, due.subject, body, headers)
 
 
-def _due(row: asyncpg.Record) -> Due:
-    return Due(
+def _due(row: asyncpg.Record) -> QueuedFact:
+    return QueuedFact(
         row["position"],
         row["event_id"],
         row["subject"],

@@ -1,7 +1,7 @@
-"""Questions and commands: typed request and reply over core NATS.
+"""Queries and commands: typed request and reply over core NATS.
 
-The deadline, the actor and the trace travel as headers; errors come back as data and are raised
-again at the caller. A service answers in a queue group, so any replica may.
+The deadline, the actor and the trace travel as headers. Errors come back as data and are raised
+again at the caller. A service answers in a queue group, so any of its replicas may answer.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from libs.telemetry import inject, remote_context, server_span, tracer
 log = structlog.get_logger(__name__)
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""Of a message's headers: the server counts them as part of what a message may carry."""
+"""Size that is reserved for headers: the server counts them as part of a message."""
 WORKERS_MAX = 64
-"""Requests of one method that a replica works on at once; the rest wait in its queue."""
+"""Requests of one method that a replica handles at once; others wait in its queue."""
 
 _ACTOR = "scriptorium-actor"
 _DEADLINE = "scriptorium-deadline-ms"
@@ -46,16 +46,16 @@ _seconds = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 _trace = tracer(__name__)
-_served: WeakKeyDictionary[NatsBroker, dict[Any, "Workers"]] = WeakKeyDictionary()
+_served: WeakKeyDictionary[NatsBroker, dict[Any, "RequestWorkers"]] = WeakKeyDictionary()
 
 type Handler[Q: Wire, A: Wire] = Callable[[Q, Actor], Awaitable[A]]
 
 
 class Caller:
-    """Asks other services."""
+    """Sends requests to other services."""
 
     def __init__(self, client: Client) -> None:
-        """Ask over *client*."""
+        """Send requests over *client*."""
         self._client = client
 
     async def ask[Q: Wire, A: Wire](
@@ -66,13 +66,13 @@ class Caller:
         *,
         deadline_s: float = DEADLINE_S_DEFAULT,
     ) -> A:
-        """Ask and wait for the answer.
+        """Send a request and return the answer.
 
         Raises:
-            AppError: What the service raised.
-            TooLarge: The question, or the answer, is more than a message carries.
-            Unavailable: Nobody serves the method now; nothing happened.
-            DeadlineExceeded: No answer within *deadline_s*; a command may have happened.
+            AppError: The error that the service raised.
+            TooLarge: The request or the answer is too large for a message.
+            Unavailable: No replica serves the method now; nothing happened.
+            DeadlineExceeded: No answer came within *deadline_s*; a command may have happened.
         """
         with _trace.start_as_current_span(
             f"ask {method.service}.{method.name}", kind=SpanKind.CLIENT
@@ -84,20 +84,22 @@ class Caller:
             body = question.to_wire()
             if not _fits(self._client, body):
                 raise errors.TooLarge(
-                    "The request is more than a message between services carries."
+                    "The request is too large for a message between services; send less at once."
                 )
             try:
                 reply = await self._client.request(
                     method.subject, body, timeout=deadline_s, headers=headers
                 )
             except nats.errors.NoRespondersError as error:
-                raise errors.Unavailable(f"The {method.service} service is away.") from error
+                raise errors.Unavailable(
+                    f"The {method.service} service is not available; try again later."
+                ) from error
             except (nats.errors.TimeoutError, TimeoutError) as error:
                 raise errors.DeadlineExceeded from error
             except nats.errors.Error as error:
                 raise errors.Unavailable from error
         if (reply.headers or {}).get(_STATUS) == "ok":
-            # An answer of a newer release may say more; a question that does is refused.
+            # An answer of a newer release may have more fields; a request with more is refused.
             return method.answer.model_validate_json(reply.data, extra="ignore")
         failure = json.loads(reply.data)
         raise errors.from_code(failure["code"], failure["detail"], failure["data"])
@@ -108,10 +110,10 @@ def serve[Q: Wire, A: Wire](
 ) -> None:
     """Answer *method* with *handler*, in the service's queue group.
 
-    The handler raises `AppError` for what a caller should know; anything else is logged here,
-    once, and answered as INTERNAL without its text.
+    The handler raises `AppError` for failures that the caller should know. Anything else is logged
+    here, once, and answered as INTERNAL without its text.
     """
-    workers = Workers()
+    workers = RequestWorkers()
 
     async def on_request(message: NatsMessage) -> None:
         await workers.begin(_answer(method, handler, message.raw_message))
@@ -120,28 +122,28 @@ def serve[Q: Wire, A: Wire](
         method.subject,
         queue=method.service,
         title=f"{method.service}.{method.name}",
-        decoder=whole,
+        decoder=undecoded,
         no_reply=True,
     )
     subscriber(on_request)
     _served.setdefault(broker, {})[subscriber] = workers
 
 
-class Workers:
-    """Handlers of one method that run side by side.
+class RequestWorkers:
+    """The handlers of one method that run concurrently.
 
-    FastStream's own `max_workers` passes each request through a queue and two tasks, and answers
-    by its publisher: together 0.2 ms of processor time for each, half of all that a request costs.
+    FastStream's own `max_workers` passes each request through a queue and two tasks and answers
+    by its publisher, which takes 0.2 ms of processor time: half of the cost of a request.
     """
 
     def __init__(self) -> None:
-        """Begin with none at work."""
+        """Begin with no handler running."""
         self._free = asyncio.Semaphore(WORKERS_MAX)
         self._running = set[asyncio.Task[None]]()
 
     @property
     def running(self) -> int:
-        """How many are at work."""
+        """The number of running handlers."""
         return len(self._running)
 
     async def begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -156,15 +158,15 @@ class Workers:
         self._free.release()
 
 
-def workers_of(broker: NatsBroker) -> Mapping[Any, Workers]:
+def workers_of(broker: NatsBroker) -> Mapping[Any, RequestWorkers]:
     """Return the subscribers of *broker* that answer requests, with their workers."""
     return _served.get(broker, {})
 
 
-async def whole(message: NatsMessage) -> NatsMessage:
-    """Hand a handler the message itself.
+async def undecoded(message: NatsMessage) -> NatsMessage:
+    """Return the message itself as the argument of the handler.
 
-    Bodies are decoded by the method's own model, not guessed from their first byte.
+    The model of the method decodes the body; FastStream would guess from its first byte.
     """
     return message
 
@@ -180,14 +182,19 @@ async def _answer[Q: Wire, A: Wire](
         if code != "OK":
             span.set_status(Status(StatusCode.ERROR, code))
         if not _fits(request._client, body):  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
-            log.error("answer too large", method=method.name, code=code, bytes=len(body))
+            log.error(
+                "the answer is too large for a message",
+                method=method.name,
+                code=code,
+                bytes=len(body),
+            )
             code, body = _in_few_words(code, body)
-        # What `respond` sends back as headers are those of the message.
+        # `respond` sends the headers of the message back.
         request.headers = {_STATUS: "ok" if code == "OK" else "error"}
         try:
             await request.respond(body)
         except nats.errors.Error as error:
-            log.warning("no answer sent", method=method.name, reason=type(error).__name__)
+            log.warning("the answer was not sent", method=method.name, reason=type(error).__name__)
     _seconds.labels(f"{method.service}.{method.name}", code).observe(time.perf_counter() - started)
 
 
@@ -224,18 +231,18 @@ def _written(code: str, detail: str, data: Mapping[str, Any]) -> bytes:
 
 
 def _fits(client: Client, body: bytes) -> bool:
-    """Return whether a message may carry *body*; one that may not would never be sent."""
+    """Return whether *body* fits into a message; the client would never send a larger one."""
     return len(body) + HEADERS_BYTES_MAX <= client.max_payload
 
 
 def _in_few_words(code: str, body: bytes) -> tuple[str, bytes]:
-    """Return what is said instead of an answer that no message carries: never nothing.
+    """Return the short answer that replaces one which fits into no message.
 
-    Handlers keep their answers below the limit; this is for the one that was forgotten.
+    Handlers keep their answers below the limit; this is for a handler that does not.
     """
     if code == "OK":
         failure = errors.TooLarge(
-            "The answer is more than a message carries; ask for less at once."
+            "The answer is too large for a message between services; ask for less at once."
         )
         return failure.code, _written(failure.code, failure.detail, {})
     return code, _written(code, json.loads(body)["detail"], {"shortened": True})

@@ -1,14 +1,20 @@
 """Forward-only migrations: numbered files, one transaction each, one replica at a time.
 
-Files are `migrations/NNNN_words.sql` of a service. `{role}` stands for the service's run-time
-role, which owns nothing and gets only what the files grant.
+The files are `migrations/NNNN_words.sql` of a service. `{role}` stands for the service's run-time
+role, which owns nothing and has only the rights that the files grant.
+
+Migrations are applied in the order of their numbers, and a number never comes late: a file that is
+added below the greatest applied number is refused, because it would run last on an old database and
+earlier on a new one. `services/<name>/schema.sql` shows the outcome (see `tools.schema`).
 """
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+import asyncpg
 import structlog
 
 from libs.postgres.locks import LockKey, unlock, wait_for_session_lock
@@ -49,14 +55,14 @@ def migrations_of(package: str) -> list[Migration]:
     """Read the migrations of *package* in order.
 
     Raises:
-        MigrationError: A number is given twice, or there is no first one.
+        MigrationError: Two files have the same number, or the first number is not 0001.
     """
     found: list[Migration] = []
     for file in resources.files(package).joinpath("migrations").iterdir():
         if match := _FILE.match(file.name):
             found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.number)
-    # Holes are allowed: rooms that grow side by side number their files in ranges of their own.
+    # Gaps are allowed. Files that are added later continue after the greatest number.
     numbers = [migration.number for migration in found]
     if len(set(numbers)) != len(numbers) or numbers[:1] not in ([], [1]):
         raise MigrationError(f"{package}: migrations must be numbered from 0001, once each")
@@ -64,13 +70,14 @@ def migrations_of(package: str) -> list[Migration]:
 
 
 async def migrate(owner_url: str, package: str, *, role: str) -> int:
-    """Bring the database up to the newest migration of *package*; returns how many were applied.
+    """Apply the migrations of *package* that the database does not have; return their number.
 
-    Safe to call from many replicas at once: an advisory lock lets one work while others wait.
+    Many replicas may call this at once: one holds an advisory lock and migrates, the others wait.
 
     Raises:
-        MigrationError: An applied file was changed, or the database is newer than these files.
-        asyncpg.PostgresError: A statement failed; its migration was rolled back whole.
+        MigrationError: An applied file was changed, a file was added below the greatest applied
+            number, or the database is newer than these files.
+        asyncpg.PostgresError: A statement failed; its migration was rolled back as a whole.
     """
     wanted = migrations_of(package)
     pool = await connect(owner_url, application=f"{role}-migrate", size_max=1)
@@ -92,9 +99,10 @@ async def _apply(
 ) -> int:
     await connection.execute(_LEDGER)
     rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations")
-    done = {row["number"]: row for row in rows}
+    done: dict[int, asyncpg.Record] = {row["number"]: row for row in rows}
     if done and max(done) > wanted[-1].number:
         raise MigrationError("the database was migrated by a newer release; upgrade this one")
+    _require_growing_numbers(wanted, done)
     for migration in wanted:
         if known := done.get(migration.number):
             if known["checksum"] != migration.checksum:
@@ -110,3 +118,18 @@ async def _apply(
             )
         log.info("migration applied", name=migration.name, role=role)
     return len({migration.number for migration in wanted} - done.keys())
+
+
+def _require_growing_numbers(wanted: Sequence[Migration], done: Mapping[int, object]) -> None:
+    """Return unless a migration that was never applied has a number below an applied one.
+
+    Raises:
+        MigrationError: There is one. Old and new databases would apply it in different orders.
+    """
+    newest = max(done, default=0)
+    for migration in wanted:
+        if migration.number < newest and migration.number not in done:
+            raise MigrationError(
+                f"{migration.name} was added below {newest:04}, which this database has applied; "
+                f"give the file a number above {max(each.number for each in wanted):04}"
+            )

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from libs import errors
-from libs.bus import Relay, connect_broker, drain, heard, is_connected
+from libs.bus import Relay, connect_broker, drain, is_connected, synced
 from libs.contracts.streams import BLOBS
 from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
@@ -122,7 +122,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             *room.tasks(),
         )
         await broker.start()
-        await heard(client)
+        await synced(client)
         await server.start()
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         stack.push_async_callback(asyncio.to_thread, close_ops)

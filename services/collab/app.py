@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from libs.bus import Caller, connect_broker, drain, heard, is_connected, serve
+from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
 from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
@@ -136,7 +136,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
             await live.subscribe()
             await broker.start()
-            await heard(client)
+            await synced(client)
             runner.start(live.heartbeat, *upkeep.tasks(), *snapshots.tasks())
             close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
             tasks.create_task(workers.warm_up())

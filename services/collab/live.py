@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from opentelemetry.trace import SpanContext, TraceFlags
 from prometheus_client import Counter
 
-from libs.bus import heard
+from libs.bus import synced
 from libs.contracts import subjects
 from libs.contracts.collab import frames
 from libs.contracts.collab.yprotocol import UPDATE, sync_message
@@ -103,7 +103,7 @@ class Live:
         await client.subscribe(subjects.SYNC_ANY, queue=QUEUE, cb=sync)
         await client.subscribe(subjects.HEADS, queue=QUEUE, cb=self._spawning(self._on_heads))
         await client.subscribe(subjects.RANGE, queue=QUEUE, cb=self._spawning(self._on_range))
-        await heard(client)
+        await synced(client)
 
     async def beat(self) -> None:
         """Tell the gateways that this replica is there."""

@@ -6,35 +6,35 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker
 
-from libs.bus import Caller, Relay, connect_broker, drain, heard, is_connected, serve
-from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
+from libs.bus import Caller, Relay, connect_broker, drain, is_connected, synced
 from libs.contracts.streams import EVENTS
 from libs.postgres import Pool, connect, migrate
 from libs.process import load, run, settled
 from libs.tasks import TaskRunner, cancelled
 from libs.telemetry import Health, serve_ops
-from services.events.audit.handlers import subscribe_audit
+from services.events.api import (
+    serve_audit,
+    serve_bundles,
+    serve_following,
+    serve_lifecycle,
+    serve_operators,
+    serve_resources,
+    serve_sync,
+    serve_workspaces,
+)
 from services.events.bundles.jobs import JobExpiry
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.following.subscription import subscribe_following
-from services.events.handlers import subscribe
-from services.events.handlers.word_counts import WordCounts
-from services.events.integrity.announcing import Screen
-from services.events.integrity.operations import subscribe as serve_operators
-from services.events.integrity.verifier import Verifier
+from services.events.integrity.publish_filter import ChainPublishFilter
+from services.events.integrity.verifier import ChainVerifier
 from services.events.lifecycle.purger import Purger
-from services.events.lifecycle.subscription import subscribe_lifecycle
 from services.events.settings import Settings
 from services.events.store import Store
 from services.events.sync.expiry import AnswerExpiry
-from services.events.sync.subscription import subscribe_sync
 from services.events.timescale import adopt
-from services.events.upkeep import Policy, Upkeep
-from services.events.workspaces.files import Files
-from services.events.workspaces.subscription import subscribe_workspaces
-from services.events.workspaces.texts import Texts
-from services.events.workspaces.work import Work
-from services.events.workspaces.worker import Worker
+from services.events.upkeep import LogPolicy, LogUpkeep
+from services.events.workspaces.files import PackageBytes
+from services.events.workspaces.job_steps import JobSteps
+from services.events.workspaces.texts import SceneTexts
+from services.events.workspaces.worker import JobWorker
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ CLOSE_WAIT_S_MAX = 5.0
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until *stop* is set; then finish what was begun, and end."""
+    """Serve until *stop* is set; then finish running requests, and end."""
     if settings.postgres_owner_url:
         await migrate(settings.postgres_owner_url, "services.events", role=settings.role)
         await adopt(
@@ -61,41 +61,40 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     broker, client = await connect_broker(
         settings.nats_url, service=SERVICE, replica=settings.replica
     )
-    relay = Relay(pool, client, service=SERVICE, screening=Screen(pool), stream=EVENTS)
+    relay = Relay(pool, client, service=SERVICE, screening=ChainPublishFilter(pool), stream=EVENTS)
     store = Store(pool, relay)
-    subscribe(broker, store)
-    subscribe_bundles(broker, store)
-    subscribe_sync(broker, store)
-    subscribe_audit(broker, store)
-    subscribe_following(broker, store)
-    subscribe_lifecycle(broker, store, pool)
-    serve(broker, RECORD_WORD_COUNTS, WordCounts(pool).record)
+    serve_resources(broker, store, pool)
+    serve_bundles(broker, store)
+    serve_sync(broker, store)
+    serve_audit(broker, store)
+    serve_following(broker, store)
+    serve_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
-    files = Files(Caller(client))
-    jobs = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
-    subscribe_workspaces(broker, pool, jobs, files)
+    files = PackageBytes(Caller(client))
+    jobs = JobWorker(pool, JobSteps(pool, SceneTexts(Caller(client)), files), files)
+    serve_workspaces(broker, pool, jobs, files)
 
     async def database() -> None:
         await pool.fetchval("SELECT 1")
 
     health = Health(postgres=database, bus=is_connected(client))
-    policy = Policy(settings.archive_after_days, settings.events_kept_days)
+    policy = LogPolicy(settings.archive_after_days, settings.events_kept_days)
     purger = Purger(pool, store, deleted_kept_days=settings.deleted_kept_days)
     runner, relaying = TaskRunner(), asyncio.create_task(relay.run(), name="relay")
     runner.start(
         relay.measuring,
         JobExpiry(pool, kept_s=settings.staged_kept_s).task,
         AnswerExpiry(pool).task,
-        Verifier(pool).task,
-        *Upkeep(pool, policy).tasks(),
+        ChainVerifier(pool).task,
+        *LogUpkeep(pool, policy).tasks(),
         *jobs.tasks(),
         *purger.tasks(),
     )
     close_ops = None
     try:
         await broker.start()
-        await heard(client)
-        # Only now, so that ready means served.
+        await synced(client)
+        # Only now, so that a replica that says ready answers requests.
         close_ops = serve_ops(health, port=settings.ops_port, host=settings.ops_host)
         log.info("events ready")
         settled()
@@ -112,7 +111,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _until(stop: asyncio.Event, relaying: asyncio.Task[None]) -> None:
-    """Return when *stop* is set; raise when the relay failed, so that we are restarted."""
+    """Return when *stop* is set; raise when the relay failed, to be restarted."""
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -121,12 +120,12 @@ async def _until(stop: asyncio.Event, relaying: asyncio.Task[None]) -> None:
 
 
 async def _end(pool: Pool, broker: NatsBroker) -> None:
-    """Let go of both servers, waiting for neither for long."""
+    """Disconnect from both servers, within short timeouts."""
     try:
         async with asyncio.timeout(CLOSE_WAIT_S_MAX):
             await broker.stop()
     except (TimeoutError, nats.errors.Error) as error:
-        log.warning("bus not closed in order", reason=type(error).__name__)
+        log.warning("the connection to NATS was not closed cleanly", reason=type(error).__name__)
     try:
         async with asyncio.timeout(CLOSE_WAIT_S_MAX):
             await pool.close()

@@ -42,83 +42,87 @@ FROM projects WHERE id = $1 FOR KEY SHARE;
 SELECT FROM projects WHERE id = $1 FOR UPDATE;
 
 -- name: appending
--- The events of one user action, of one project, user, cause and moment, and its bundle; with them
--- the ends of their chains, what is announced of them, and whether the project may change (as
--- hold_project says it). An action may append more than once. The caller wakes the relay once this
--- is committed. `append` or `insist` completes it.
-WITH project AS (
-    SELECT archived_at IS NOT NULL AS archived, deleted_at IS NOT NULL AS deleted,
+-- The events of one action: of one project, user, moment and bundle. With them go the ends of their
+-- chains, their announcements and the claim of the command. Parameters are named groups (see
+-- migration 0121): $1 is the action, $2 its events, $3 the ends of the chains after it, $4 the
+-- aggregates that begin or return, $5 the claim or null. An action may append more than once. The
+-- caller wakes the relay after the commit. `append` or `insist` completes the statement.
+WITH action AS (
+    SELECT ($1::appended_action).*
+), project AS (
+    SELECT p.archived_at IS NOT NULL AS archived, p.deleted_at IS NOT NULL AS deleted,
         EXISTS (
-            SELECT FROM tombstones WHERE project_id = $8 AND aggregate_id = ANY ($16::uuid[])
+            SELECT FROM tombstones t
+            WHERE t.project_id = p.id AND t.aggregate_id = ANY ($4::uuid[])
         ) AS purged
-    FROM projects WHERE id = $8 FOR KEY SHARE
+    FROM projects p WHERE p.id = ($1::appended_action).project_id FOR KEY SHARE OF p
 ), begun AS (
     INSERT INTO aggregates (aggregate_id, aggregate_type, project_id, version, checksum)
-    SELECT id, type, $8, version, checksum
-    FROM unnest($17::uuid[], $18::text[], $19::bigint[], $20::text[])
-        AS n (id, type, version, checksum)
+    SELECT h.aggregate_id, h.aggregate_type, action.project_id, h.version, h.checksum
+    FROM unnest($3::appended_head[]) h, action WHERE h.expected IS NULL
     ON CONFLICT (aggregate_id) DO NOTHING RETURNING aggregate_id
 ), advanced AS (
-    UPDATE aggregates SET version = n.version, checksum = n.checksum
-    FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::text[])
-        AS n (id, version, expected, checksum)
-    WHERE aggregate_id = n.id AND aggregates.version = n.expected AND (project_id = $8) IS TRUE
-    RETURNING aggregate_id
+    UPDATE aggregates a SET version = h.version, checksum = h.checksum
+    FROM unnest($3::appended_head[]) h
+    WHERE a.aggregate_id = h.aggregate_id AND a.version = h.expected
+        AND (a.project_id = ($1::appended_action).project_id) IS TRUE
+    RETURNING a.aggregate_id
 ), bundle AS (
     INSERT INTO bundles AS known (
         bundle_id, project_id, user_id, type, label, source, operations, created_at, causation_id,
         reverses)
-    VALUES (
-        $15, $8, $9, coalesce($10::jsonb #>> '{bundle,type}', 'user_edit')::bundle_type,
-        $10::jsonb #>> '{bundle,label}', $14, cardinality($1::uuid[]), $11, $12,
-        ($10::jsonb #>> '{bundle,reverses}')::uuid)
+    SELECT bundle_id, project_id, user_id,
+        coalesce(metadata #>> '{bundle,type}', 'user_edit')::bundle_type,
+        metadata #>> '{bundle,label}', source, cardinality($2::appended_event[]), at, causation_id,
+        (metadata #>> '{bundle,reverses}')::uuid
+    FROM action
     ON CONFLICT (bundle_id) DO UPDATE SET operations = known.operations + excluded.operations
 ), logged AS (
     INSERT INTO events (
         id, aggregate_id, aggregate_type, event_type, data, version, checksum,
         project_id, user_id, metadata, "timestamp", causation_id, correlation_id, source, bundle_id)
-    SELECT n.id, aggregate_id, type, event_type, data::jsonb, version, checksum,
-        $8, $9, $10, $11, $12, $13, $14, $15
-    FROM unnest(
-        $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
-        AS n (id, aggregate_id, type, event_type, data, version, checksum)
+    SELECT e.id, e.aggregate_id, e.aggregate_type, e.event_type, e.data::jsonb, e.version,
+        e.checksum, action.project_id, action.user_id, action.metadata, action.at,
+        action.causation_id, action.correlation_id, action.source, action.bundle_id
+    FROM unnest($2::appended_event[]) e, action
 ), announced AS (
     INSERT INTO outbox (event_id, subject, payload, headers)
-    SELECT id, subject, payload::json, $27::text::json
-    FROM unnest($1::uuid[], $25::text[], $26::text[]) AS n (id, subject, payload)
+    SELECT e.id, e.subject, e.payload::json, action.headers::json
+    FROM unnest($2::appended_event[]) e, action
 ), claimed AS (
     INSERT INTO commands (command_id, user_id, digest, target_id)
-    SELECT $28, $9, $29, $30 WHERE $28::uuid IS NOT NULL
+    SELECT c.command_id, action.user_id, c.digest, c.target_id
+    FROM (SELECT ($5::command_claim).*) c, action WHERE c.command_id IS NOT NULL
     ON CONFLICT (command_id) DO NOTHING RETURNING command_id
 )
 -- name: append
--- `heads` is fewer than given when an aggregate was not at its expected version ($23) or a new one's
--- id is taken, `claimed` is false when the action ($28, if it is to be claimed here) was recorded
--- before: then nothing of this may be kept.
-SELECT $28 IS NULL OR EXISTS (SELECT FROM claimed) AS claimed,
+-- `heads` is fewer than given when an aggregate is not at its expected version or the id of a new
+-- one is taken. `claimed` is false when the command was recorded before. In both cases nothing of
+-- this may be kept.
+SELECT $5::command_claim IS NULL OR EXISTS (SELECT FROM claimed) AS claimed,
     (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) AS heads, project.*
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
 -- name: changing
--- The row of the one aggregate that the events are about.
+-- The new row ($6, as JSON) of the one aggregate that the events are about.
 changed AS (
-    UPDATE {table} SET ({columns}) = ROW ({values_appended}) WHERE id = $31 RETURNING id
+    UPDATE {table} AS t SET ({columns}) = ROW ({new_columns})
+    FROM jsonb_populate_record(NULL::{table}, $6::text::jsonb) AS n WHERE t.id = n.id RETURNING t.id
 )
 
 -- name: insist
--- Undoes all of it when `append` or `changing` would have told of anything unusual.
+-- Undoes the whole statement when `append` or `changing` would have reported anything unusual.
 SELECT insist(
     NOT (archived OR deleted OR purged)
-    AND ($28 IS NULL OR EXISTS (SELECT FROM claimed))
+    AND ($5::command_claim IS NULL OR EXISTS (SELECT FROM claimed))
     AND (SELECT count(*) FROM begun) + (SELECT count(*) FROM advanced) = 1
     AND EXISTS (SELECT FROM changed))
 FROM (VALUES (1)) AS one LEFT JOIN project ON true;
 
--- name: insert_row
-INSERT INTO {table} ({columns}) VALUES ({values});
-
 -- name: update_row
-UPDATE {table} SET ({columns}) = ROW ({values}) WHERE id = $1;
+-- One row ($1, as JSON) with all its columns.
+UPDATE {table} AS t SET ({columns}) = ROW ({new_columns})
+FROM jsonb_populate_record(NULL::{table}, $1::text::jsonb) AS n WHERE t.id = n.id;
 
 -- name: insert_rows
 -- Many rows of one kind, as JSON; the table's own types read them.
@@ -335,7 +339,7 @@ DELETE FROM commands WHERE command_id IN (
 -- For the rest of a transaction that writes many rows: each is found by its index. A plan that was
 -- made while a table was small would read all of it for each batch, until the server looks at the
 -- table's size again, a minute later or much later. Statements that are run under this are marked
--- (`many` in statements.py), so that they share no plan with those that are not.
+-- (`marked_by_id` in statements.py), so that they share no plan with those that are not.
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('enable_material', 'off', true);
@@ -525,3 +529,69 @@ SELECT * FROM (
     WHERE package_id = $1 AND ($2::text[] IS NULL OR sha256 = ANY ($2::text[]))
 ) kept WHERE entity_id > $3
 ORDER BY entity_id LIMIT $4;
+
+-- name: chain_heads_page
+-- Ends of chains in the order of projects, after a place, until so many events are covered; at
+-- least one. A page of them is what is read in one go.
+SELECT aggregate_id, aggregate_type, project_id, version, checksum FROM (
+    SELECT *, sum(version) OVER (ORDER BY project_id, aggregate_id) - version AS before FROM (
+        SELECT * FROM aggregates
+        WHERE (project_id, aggregate_id) > ($1, $2) AND ($3::uuid IS NULL OR project_id = $3)
+        ORDER BY project_id, aggregate_id LIMIT $4) page
+) covered WHERE before < $5 ORDER BY project_id, aggregate_id;
+
+-- name: chain_starts
+-- Where the logs of some aggregates begin, of those whose first events were forgotten.
+SELECT aggregate_id, version, checksum, "row" FROM beginnings WHERE aggregate_id = ANY($1::uuid[]);
+
+-- name: lost_chain_heads
+-- How many aggregates have events and no end of their chain: nothing that walks over the ends would
+-- look at them. Of one project, or of all.
+SELECT count(*) FROM (
+    SELECT e.aggregate_id FROM events e
+    WHERE ($1::uuid IS NULL OR e.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = e.aggregate_id)
+    UNION
+    SELECT id FROM event_archive c, unnest(c.aggregates) AS id
+    WHERE ($1::uuid IS NULL OR c.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = id)
+    UNION
+    SELECT b.aggregate_id FROM beginnings b
+    WHERE ($1::uuid IS NULL OR b.project_id = $1)
+        AND NOT EXISTS (SELECT FROM aggregates a WHERE a.aggregate_id = b.aggregate_id)
+) lost;
+
+-- name: chain_heads
+SELECT aggregate_id, aggregate_type, project_id, version, checksum
+FROM aggregates WHERE aggregate_id = ANY($1::uuid[]);
+
+-- name: log_size
+-- How much there is to read, for a progress bar.
+SELECT count(*) AS aggregates, coalesce(sum(a.version - coalesce(b.version, 0)), 0)::bigint AS events
+FROM aggregates a LEFT JOIN beginnings b ON b.aggregate_id = a.aggregate_id
+WHERE $1::uuid IS NULL OR a.project_id = $1;
+
+-- name: events_of_chains
+-- Of two rows of one version the earlier is read first; which one is true the chain tells.
+SELECT * FROM events_of($1::uuid[]) ORDER BY aggregate_id, version, "timestamp";
+
+-- name: events_after
+-- What happened to aggregates of a project after versions.
+SELECT e.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (id, version),
+    LATERAL events_of(ARRAY[wanted.id]) e
+WHERE e.project_id = $1 AND e.version > wanted.version ORDER BY e.aggregate_id, e.version;
+
+-- name: checksums_at
+-- Of given events, by aggregate and version; also of the last ones that were forgotten.
+SELECT e.aggregate_id, e.version, e.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN events e ON e.aggregate_id = wanted.aggregate_id AND e.version = wanted.version
+UNION ALL
+SELECT b.aggregate_id, b.version, b.checksum
+FROM unnest($1::uuid[], $2::bigint[]) AS wanted (aggregate_id, version)
+JOIN beginnings b ON b.aggregate_id = wanted.aggregate_id AND b.version = wanted.version;
+
+-- name: chain_decisions
+-- What is known about flaws of some aggregates.
+SELECT aggregate_id, version, state, recovered FROM quarantined_events
+WHERE aggregate_id = ANY($1::uuid[]);

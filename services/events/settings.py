@@ -1,4 +1,4 @@
-"""What an operator may set."""
+"""The settings of the events service."""
 
 from urllib.parse import unquote, urlsplit
 

@@ -1,4 +1,4 @@
-"""What has to be done now and then: partitions, compression, counts, and what nobody needs."""
+"""Upkeep of the tables: partitions, compression, hourly counts, deletion of old rows."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ log = structlog.get_logger(__name__)
 
 PARTITION_MONTHS_AHEAD = 3
 OUTBOX_KEPT_DAYS = 7
-"""Announced rows; JetStream keeps the facts longer, and the log for ever."""
+"""Days that published rows are kept; JetStream keeps facts longer, and the log for ever."""
 COMMANDS_KEPT_DAYS = 30
-"""How long the retry of a command is still recognised."""
+"""Days in which the retry of a command is recognised."""
 REFUSED_CLAIMS_KEPT_DAYS = 8
-"""A day longer than a claim can be used at all."""
+"""A day longer than a claim can be used."""
 
 CHUNK_EVENTS = 1000
-"""Compressed together: more compress no better, and each look at one event unpacks its chunk."""
+"""Events of a chunk: more compress no better, and reading one event unpacks its chunk."""
 ARCHIVE_ROUNDS_MAX = 2000
 """Chunks of one round of upkeep: a backlog of two million events an hour."""
 
@@ -32,7 +32,7 @@ COUNT_INTERVAL_S = 60.0
 COUNT_ROWS = 5000
 BATCH_ROWS = 1000
 BATCHES_MAX = 200
-"""Of one round, so that a backlog is worn off without holding up anyone else."""
+"""Batches of one round, so that a backlog does not hold up other work."""
 
 
 _last = Gauge("scriptorium_events_upkeep_timestamp_seconds", "When upkeep was last done.")
@@ -43,20 +43,20 @@ _strays = Gauge(
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """How long the log stays as it is; None means for ever."""
+class LogPolicy:
+    """The ages at which events are archived and deleted; None for never."""
 
     archive_after_days: int | None = 7
     events_kept_days: int | None = None
 
 
-class Upkeep:
-    """Keeps the tables of the events service in shape; any number may run at once."""
+class LogUpkeep:
+    """Does the upkeep of the tables; any number of replicas may run it."""
 
-    def __init__(self, pool: Pool, policy: Policy | None = None) -> None:
+    def __init__(self, pool: Pool, policy: LogPolicy | None = None) -> None:
         """Work on *pool* as *policy* says."""
         self._pool = pool
-        self._policy = policy or Policy()
+        self._policy = policy or LogPolicy()
 
     def tasks(self) -> list[PeriodicTask]:
         """Return what a replica does in the background."""
@@ -73,7 +73,7 @@ class Upkeep:
             made = await self._pool.fetchval(SQL.ensure_partitions, PARTITION_MONTHS_AHEAD)
             archived = await self._archive()
             _strays.set(await self._pool.fetchval(SQL.strays))
-        # Before the outbox forgets what has not been counted.
+        # Before rows that were not counted are deleted from the outbox.
         await self.count()
         facts = await self._forget(SQL.forget_announced, OUTBOX_KEPT_DAYS)
         commands = await self._forget(SQL.forget_commands, COMMANDS_KEPT_DAYS)
@@ -84,7 +84,7 @@ class Upkeep:
         log.info("upkeep done", partitions=made, archived=archived, facts=facts, commands=commands)
 
     async def count(self) -> int:
-        """Add what was placed since the last time to the hourly counts; returns how many."""
+        """Add facts placed since the last time to the hourly counts; return how many."""
         counted = 0
         while not await is_adopted(self._pool):
             rows = await self._pool.fetchval(SQL.count_hours, COUNT_ROWS) or 0

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from libs.bus import Poison, subscribe_facts
+from libs.bus import PoisonMessage, subscribe_facts
 from libs.contracts.events.event import Announcement, Event
 from libs.contracts.streams import EVENTS
 from libs.postgres.pool import UNREACHABLE
@@ -158,7 +158,7 @@ def _reader(on_event: Callable[[Event], Awaitable[None]]) -> Callable[[Msg], Any
     async def on_message(message: Msg) -> None:
         try:
             await on_event(Announcement.model_validate_json(message.data, extra="ignore").event)
-        except (ValidationError, Poison):
+        except (ValidationError, PoisonMessage):
             log.warning("fact is unreadable", subject=message.subject)
         except asyncio.CancelledError:
             raise
@@ -184,4 +184,4 @@ def _named(event: Event, member: str) -> UUID:
     try:
         return UUID(event.data[member])
     except (KeyError, TypeError, ValueError) as error:
-        raise Poison(f"a fact about a {event.aggregate_type} names no {member}") from error
+        raise PoisonMessage(f"a fact about a {event.aggregate_type} names no {member}") from error

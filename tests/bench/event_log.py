@@ -26,13 +26,13 @@ from libs.contracts.subjects import fact
 from libs.postgres import Pool, connect, migrate, snapshot_transaction
 from libs.process import settled
 from services.events.bundles import store as bundle_store
-from services.events.integrity.announcing import Screen
-from services.events.integrity.chain import Stored
-from services.events.integrity.log import heads, read
-from services.events.integrity.quarantine import as_json
+from services.events.integrity.publish_filter import ChainPublishFilter
+from services.events.integrity.quarantine import log_row_to_json
 from services.events.model.aggregates import SCENE
+from services.events.model.chain import LogRow
 from services.events.rebuild.__main__ import rebuild
 from services.events.store import Reader, Store
+from services.events.store.log import read_chains, read_heads
 from services.events.upkeep import CHUNK_EVENTS, PARTITION_MONTHS_AHEAD
 from tests.bench.figures import Figure, percentile, stated
 from tests.bench.past import SCENES_PER_PROJECT, fill, story
@@ -99,12 +99,12 @@ async def verified(pool: Pool, made: int) -> float:
     """Walk over all chains, as the verifier does; returns events a second."""
     begun = time.perf_counter()
     async with snapshot_transaction(pool) as connection:
-        page = await heads(connection, None)
+        page = await read_heads(connection, None)
         while page:
-            async for piece in read(connection, page):
+            async for piece in read_chains(connection, page):
                 if piece.findings:
                     raise RuntimeError(f"the log is corrupt: {piece.findings}")
-            page = await heads(connection, page[-1])
+            page = await read_heads(connection, page[-1])
     return made / (time.perf_counter() - begun)
 
 
@@ -123,7 +123,7 @@ async def reads(pool: Pool) -> list[Figure]:
         )
 
     async def bundles(reader: Reader) -> object:
-        return await bundle_store.page(reader, project_id, ListBundles(), None)
+        return await bundle_store.list_bundles(reader, project_id, ListBundles(), None)
 
     async def history(reader: Reader) -> object:
         return await reader.field_history(SCENE, row["id"], ["title"], since=0)
@@ -139,7 +139,7 @@ async def reads(pool: Pool) -> list[Figure]:
         took_ms: list[float] = []
         for _ in range(READS):
             begun = time.perf_counter()
-            await store.read(work, project_id=project_id)
+            await store.run_read(work, project_id=project_id)
             took_ms.append((time.perf_counter() - begun) * 1000)
         bar = TREE_MS_BAR if work is tree else None
         figures.append(
@@ -151,16 +151,18 @@ async def reads(pool: Pool) -> list[Figure]:
 async def delay(stack: Stack, pool: Pool) -> list[Figure]:
     """Publish delay of the relay while facts are committed one by one at a fixed rate."""
     broker, client = await connect_broker(stack.nats_url("events"), service="events", replica="b")
-    relay = asyncio.create_task(Relay(pool, client, service="events", screening=Screen(pool)).run())
+    relay = asyncio.create_task(
+        Relay(pool, client, service="events", screening=ChainPublishFilter(pool)).run()
+    )
     await asyncio.sleep(1)
     source = story(random.Random(2), datetime.now(UTC))
     pending: set[asyncio.Task[None]] = set()
 
-    async def commit(each: Stored) -> None:
+    async def commit(each: LogRow) -> None:
         action = each.event_type.partition(".")[2]
         subject = fact("events", each.aggregate_type, action, each.project_id)
         async with pool.acquire() as connection, connection.transaction():
-            await announce(connection, [Fact(each.id, subject, as_json(each))])
+            await announce(connection, [Fact(each.id, subject, log_row_to_json(each))])
 
     begun = time.perf_counter()
     for number in range(int(DELAY_SECONDS * DELAY_PER_SECOND)):
@@ -193,7 +195,9 @@ async def backlog(pool: Pool, client: Client) -> float:
     source = story(random.Random(3), datetime.now(UTC))
     for _ in range(BACKLOG // 500):
         facts = [
-            Fact(each.id, fact("events", "scene", "changed", each.project_id), as_json(each))
+            Fact(
+                each.id, fact("events", "scene", "changed", each.project_id), log_row_to_json(each)
+            )
             for each, _ in zip(source, range(500), strict=False)
         ]
         async with pool.acquire() as connection, connection.transaction():

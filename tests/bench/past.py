@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.integrity.chain import Stored, content_bytes, digest
 from services.events.model.aggregates import BOOK, CHAPTER, PROJECT, SCENE
+from services.events.model.chain import LogRow, content_bytes, digest
 from services.events.model.log import wire_time
 from services.events.model.rank import after
 
@@ -21,17 +21,17 @@ COPY_EVENTS = 20_000
 WORDS = "the a of whale sea ship night letter ice captain storm harbour white long".split()  # noqa: SIM905
 
 
-def story(rng: random.Random, at: datetime) -> Iterator[Stored]:
+def story(rng: random.Random, at: datetime) -> Iterator[LogRow]:
     """Yield the log of one project: a book, its scenes, and what is changed about them."""
     project_id, user_id = new_id(), new_id()
     links: dict[UUID, tuple[int, str]] = {}
     moment = at
 
-    def event(kind: str, aggregate_id: UUID, action: str, data: dict[str, Any]) -> Stored:
+    def event(kind: str, aggregate_id: UUID, action: str, data: dict[str, Any]) -> LogRow:
         nonlocal moment
         moment += timedelta(seconds=rng.random() * 20)
         version, link = links.get(aggregate_id, (0, ""))
-        made = Stored(
+        made = LogRow(
             *(new_id(), aggregate_id, kind, f"{kind}.{action}", project_id, user_id, data, {}),
             *(moment, version + 1, None, rng.randbytes(16).hex(), "api", new_id(), ""),
         )
@@ -74,13 +74,13 @@ async def fill(owner: Pool, count: int) -> int:
     """Write a log of about *count* events that is a month old."""
     rng, made = random.Random(1), 0
     at = datetime.now(UTC) - timedelta(days=30)
-    buffer: list[Stored] = []
+    buffer: list[LogRow] = []
     heads: dict[UUID, tuple[Any, ...]] = {}
 
     async def flush() -> None:
         async with owner.acquire() as connection, connection.transaction():
             await connection.copy_records_to_table(
-                "events", records=buffer, columns=list(Stored._fields)
+                "events", records=buffer, columns=list(LogRow._fields)
             )
             columns = ["aggregate_id", "aggregate_type", "project_id", "version", "checksum"]
             await connection.copy_records_to_table(

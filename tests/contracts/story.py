@@ -17,7 +17,7 @@ from libs.contracts.ids import new_id
 from libs.postgres import connect
 from services.events.catalogue.types import event_types
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.log import Cause, Draft
+from services.events.model.log import CommandContext, PendingEvent
 from services.events.store import Store, Transaction
 from tests.events.files import attach, detach
 from tests.events.support import World
@@ -156,18 +156,18 @@ async def _change(world: World, kind: Kind, key: Any, /, **fields: Any) -> None:
 
 async def _all(world: World, kind: Kind, key: Any, /, **fields: Any) -> None:
     """Everything that can happen to one thing, in the order of a life."""
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     await _change(world, kind, key, **fields)
-    if about.parent and about.ordered:
+    if spec.parent and spec.ordered:
         await world.move(kind, key, 1)
     await world.remove(kind, key)
-    if about.lasting:
+    if spec.keeps_deleted:
         await world.restore(kind, key)
 
 
 async def _record_what_nothing_sets(stack: Stack, world: World) -> None:
     ids = {"scene": (await _first_scene(world))["id"]}
-    cause = Cause(
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
@@ -175,18 +175,18 @@ async def _record_what_nothing_sets(stack: Stack, world: World) -> None:
     )
 
     async def work(tx: Transaction) -> None:
-        drafts: list[Draft] = []
+        pending_events: list[PendingEvent] = []
         for event_type, value in UNSET.items():
             kind, _, action = event_type.partition(".")
-            about, key = AGGREGATES[kind], UUID(str(ids[kind]))
-            row = await tx.lock(about, key)
+            spec, key = AGGREGATES[kind], UUID(str(ids[kind]))
+            row = await tx.lock(spec, key)
             assert row
             before = row[action.removesuffix("_changed")]
-            drafts.append(Draft(about, key, action, {"from": before, "to": value}))
-        await tx.record(drafts)
+            pending_events.append(PendingEvent(spec, key, action, {"from": before, "to": value}))
+        await tx.record(pending_events)
 
     pool = await connect(stack.postgres_url("events", "events"), application="story")
-    await Store(pool).command(cause, work)
+    await Store(pool).run_command(context, work)
     await pool.close()
 
 

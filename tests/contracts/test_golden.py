@@ -7,12 +7,12 @@ import jsonschema_rs
 import pytest
 
 from libs.contracts.events.event import Announcement
-from services.events.bundles.names import operation
+from services.events.bundles.names import describe_operation
 from services.events.catalogue.files import SCHEMAS, objections, there, wanted
 from services.events.catalogue.schemas import document
 from services.events.catalogue.types import EventType, event_types
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.log import BIRTHS, fold
+from services.events.model.log import CREATIONS, fold
 from tests.contracts.normal import first_of_each, golden, shape
 from tests.contracts.story import told, types_missing
 from tests.support.stack import real_stack
@@ -36,8 +36,8 @@ async def story(stack: Stack) -> list[Json]:
     return await told(stack)
 
 
-def mistakes(about: EventType, message: Json) -> list[str]:
-    validator = jsonschema_rs.Draft202012Validator(document(about), validate_formats=True)
+def mistakes(spec: EventType, message: Json) -> list[str]:
+    validator = jsonschema_rs.Draft202012Validator(document(spec), validate_formats=True)
     return [str(each) for each in validator.iter_errors(message)]
 
 
@@ -62,22 +62,22 @@ class TestKeptMessages:
     @pytest.mark.parametrize("name", KEPT)
     def test_it_is_what_the_schema_says(self, name: str):
         """And says nothing that the schema has forgotten: a member that went would be noticed."""
-        about = TYPES[name]
-        strict = closed(document(about))
+        spec = TYPES[name]
+        strict = closed(document(spec))
         for message in KEPT[name]:
-            assert mistakes(about, message) == []
+            assert mistakes(spec, message) == []
             assert jsonschema_rs.Draft202012Validator(strict).is_valid(message), message
 
     @pytest.mark.parametrize("name", KEPT)
     def test_it_can_be_read(self, name: str):
         """By subscribers, and by whoever makes the projections anew from the log."""
         kind, _, action = name.partition(".")
-        about = AGGREGATES[kind]
+        spec = AGGREGATES[kind]
         for message in KEPT[name]:
             event = Announcement.model_validate(message).event
-            birth = next(each for each in KEPT if each in {f"{kind}.{b}" for b in BIRTHS})
-            row = fold(about, None, Announcement.model_validate(KEPT[birth][0]).event)
-            row = fold(about, row, event)
+            birth = next(each for each in KEPT if each in {f"{kind}.{b}" for b in CREATIONS})
+            row = fold(spec, None, Announcement.model_validate(KEPT[birth][0]).event)
+            row = fold(spec, row, event)
             assert (row is None) == (action in ("removed", "purged"))
 
 
@@ -123,7 +123,7 @@ def test_every_event_reads_as_an_operation(name: str) -> None:
     for message in KEPT[name]:
         event = Announcement.model_validate(message).event
 
-        said = operation(event, None)
+        said = describe_operation(event, None)
 
         subject, _, words = said.what.partition(": ")
         assert subject and words

@@ -66,22 +66,22 @@ class Bundling:
         return await world.caller.ask(b.COMMIT, question, world.actor, deadline_s=60)
 
     async def undo(self, bundle_id: UUID, **more: Any) -> b.Committed:
-        question = b.Undo(**self._about(bundle_id, more))
+        question = b.Undo(**self._spec_of(bundle_id, more))
         return await self.world.caller.ask(b.UNDO, question, self.world.actor)
 
     async def redo(self, bundle_id: UUID, **more: Any) -> b.Committed:
-        question = b.Redo(**self._about(bundle_id, more))
+        question = b.Redo(**self._spec_of(bundle_id, more))
         return await self.world.caller.ask(b.REDO, question, self.world.actor)
 
     async def pick(
         self, bundle_id: UUID, *fields: Json, direction: str, **more: Any
     ) -> b.Committed:
         question = b.CherryPick.model_validate(
-            {**self._about(bundle_id, more), "fields": list(fields), "direction": direction}
+            {**self._spec_of(bundle_id, more), "fields": list(fields), "direction": direction}
         )
         return await self.world.caller.ask(b.CHERRY_PICK, question, self.world.actor)
 
-    def _about(self, bundle_id: UUID, more: Json) -> Json:
+    def _spec_of(self, bundle_id: UUID, more: Json) -> Json:
         return {"command_id": new_id(), "bundle_id": bundle_id, "may": ALL, **more}
 
     async def list(self, **more: Any) -> b.Bundles:

@@ -9,17 +9,19 @@ from nats.aio.client import Client
 
 from libs.bus import Caller, connect_broker
 from libs.postgres import Pool, connect, migrate
-from services.events.audit.handlers import subscribe_audit
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.handlers import subscribe
+from services.events.api import (
+    serve_audit,
+    serve_bundles,
+    serve_resources,
+    serve_sync,
+    serve_workspaces,
+)
 from services.events.store import Store
-from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
-from services.events.workspaces.files import Files
-from services.events.workspaces.subscription import subscribe_workspaces
-from services.events.workspaces.texts import Texts
-from services.events.workspaces.work import Work
-from services.events.workspaces.worker import Worker
+from services.events.workspaces.files import PackageBytes
+from services.events.workspaces.job_steps import JobSteps
+from services.events.workspaces.texts import SceneTexts
+from services.events.workspaces.worker import JobWorker
 from tests.events.support import World
 from tests.support.tasks import running_all
 from tools.stack import Stack
@@ -71,10 +73,10 @@ async def _ignore(_: Exception) -> None:
 async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     """Serve the methods from this process."""
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
-    subscribe(broker, Store(pool))
-    subscribe_bundles(broker, Store(pool))
-    subscribe_sync(broker, Store(pool))
-    subscribe_audit(broker, Store(pool))
+    serve_resources(broker, Store(pool), pool)
+    serve_bundles(broker, Store(pool))
+    serve_sync(broker, Store(pool))
+    serve_audit(broker, Store(pool))
     await broker.start()
     yield
     await broker.stop()
@@ -97,14 +99,14 @@ async def world(caller: Caller) -> World:
 
 
 @pytest.fixture(scope="module")
-async def worker(stack: Stack, pool: Pool) -> AsyncIterator[Worker]:
+async def worker(stack: Stack, pool: Pool) -> AsyncIterator[JobWorker]:
     """Serve workspaces from this process, and work on their jobs; collab and blobs are away."""
     broker, client = await connect_broker(
         stack.nats_url("events"), service="events", replica="workspaces"
     )
-    files = Files(Caller(client))
-    made = Worker(pool, Work(pool, Texts(Caller(client)), files), files)
-    subscribe_workspaces(broker, pool, made, files)
+    files = PackageBytes(Caller(client))
+    made = JobWorker(pool, JobSteps(pool, SceneTexts(Caller(client)), files), files)
+    serve_workspaces(broker, pool, made, files)
     await broker.start()
     async with running_all(*made.tasks()):
         yield made

@@ -11,7 +11,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from libs.bus import Relay
 from libs.contracts.events.event import Announcement
 from libs.postgres import Pool
-from services.events.store import of_events
+from services.events.store import events_from_rows
 from tests.events.support import World
 
 ARRIVAL_S_MAX = 20.0
@@ -31,7 +31,7 @@ async def relaying(pool: Pool, client: Client) -> AsyncGenerator[asyncio.Task[No
 async def arrived(bus: Client, owner: Pool, project_id: UUID) -> list[Announcement]:
     """Wait until the stream holds the whole log of a project, and compare them."""
     rows = await owner.fetch("SELECT * FROM events WHERE project_id = $1", project_id)
-    logged = {event.id: event for event in of_events(rows)}
+    logged = {event.id: event for event in events_from_rows(rows)}
     found: list[Announcement] = []
     missing = set(logged)
     subject = f"scriptorium.v1.events.*.*.{project_id}"

@@ -54,8 +54,8 @@ class Copy:
         row = self.rows.get(event.aggregate_id)
         expected = row["version"] + 1 if row else None
         assert expected is None or event.version == expected, "an event was skipped or reordered"
-        about = AGGREGATES[event.aggregate_type]
-        self.rows[event.aggregate_id] = fold(about, row, event)
+        spec = AGGREGATES[event.aggregate_type]
+        self.rows[event.aggregate_id] = fold(spec, row, event)
         self.ids.append(event.id)
 
 

@@ -15,7 +15,7 @@ from libs.postgres import Pool
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.log import first_broken, fold
-from services.events.store import of_events
+from services.events.store import events_from_rows
 from tests.events.bundling import Bundling, create, delete, put, restore
 from tests.events.support import Json, World
 
@@ -269,7 +269,7 @@ async def _replay(pool: Pool, world: World) -> None:
         "SELECT * FROM events WHERE project_id = $1 AND aggregate_type = 'scene' ORDER BY version",
         world.project_id,
     )
-    events = of_events(rows)
+    events = events_from_rows(rows)
     for scene_id in {event.aggregate_id for event in events}:
         own = [event for event in events if event.aggregate_id == scene_id]
         assert first_broken(own) is None

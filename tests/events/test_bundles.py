@@ -12,8 +12,8 @@ from libs.contracts.events.bundles import OPERATIONS_WARNED, BundleType
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.model.log import first_broken
-from services.events.store import of_events
-from services.events.store.transaction import RECORDED_AT_ONCE
+from services.events.store import events_from_rows
+from services.events.store.transaction import BATCH_EVENTS_MAX
 from tests.events.bundling import (
     Bundling,
     bundle_of,
@@ -59,7 +59,7 @@ async def test_new_aggregates_and_what_follows_are_one_action(
     rows = await pool.fetch("SELECT * FROM events WHERE bundle_id = $1", bundle.id)
     assert {row["bundle_id"] for row in rows} == {bundle.id} and len(rows) == 8
     for aggregate in (book, chapter, one, two):
-        events = [e for e in of_events(rows) if e.aggregate_id == aggregate]
+        events = [e for e in events_from_rows(rows) if e.aggregate_id == aggregate]
         assert first_broken(sorted(events, key=lambda e: e.version)) is None
 
 
@@ -320,7 +320,7 @@ async def test_large_bundles_are_warned_about(world: World, bundling: Bundling, 
     assert facts == OPERATIONS_WARNED + 1
 
 
-@pytest.mark.parametrize("place", [0, RECORDED_AT_ONCE, 2 * RECORDED_AT_ONCE])
+@pytest.mark.parametrize("place", [0, BATCH_EVENTS_MAX, 2 * BATCH_EVENTS_MAX])
 async def test_a_batch_that_the_database_refuses_leaves_none(
     world: World, bundling: Bundling, place: int
 ) -> None:
@@ -328,7 +328,7 @@ async def test_a_batch_that_the_database_refuses_leaves_none(
     taken = await world.create("tag", world.project_id, name="Taken")
     tags = [
         create("tag", new_id(), world.project_id, name=f"T{number}")
-        for number in range(2 * RECORDED_AT_ONCE + 1)
+        for number in range(2 * BATCH_EVENTS_MAX + 1)
     ]
     wrong = [*tags]
     wrong[place] = create("tag", new_id(), world.project_id, name="tAKEN")

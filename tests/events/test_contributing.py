@@ -10,13 +10,13 @@ import pytest
 from libs import errors
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.handlers.references import require_references
-from services.events.model.aggregate import Aggregate
+from services.events.common.references import require_references
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.log import Cause, Draft, fold
+from services.events.model.log import CommandContext, PendingEvent, fold
 from services.events.model.merge import field_changes
-from services.events.store import Transaction, Wanted, of_events
-from services.events.store.violations import REFUSED, meaning
+from services.events.store import ListQuery, Transaction, events_from_rows
+from services.events.store.violations import ROW_REFUSALS, error_of
 from tests.events.support import World
 from tests.events.test_tables import undone
 
@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def motif(monkeypatch: pytest.MonkeyPatch) -> Aggregate:
+def motif(monkeypatch: pytest.MonkeyPatch) -> AggregateSpec:
     """The aggregate that the page describes, known to the service for one test."""
     names: dict[str, Any] = {"UUID": UUID}
     for block in blocks("python"):
@@ -40,10 +40,10 @@ def motif(monkeypatch: pytest.MonkeyPatch) -> Aggregate:
 
 
 async def test_a_new_kind_is_one_file_and_one_migration(
-    motif: Aggregate, world: World, owner: Pool
+    motif: AggregateSpec, world: World, owner: Pool
 ) -> None:
     hero = await world.create("entity", world.project_id, type="character", name="Victor")
-    cause = Cause(
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
@@ -52,10 +52,10 @@ async def test_a_new_kind_is_one_file_and_one_migration(
     async with undone(owner) as connection:
         (migration,) = blocks("sql")
         await connection.execute(migration.replace("{role}", "events"))
-        tx, key = Transaction(connection, cause), new_id()
+        tx, key = Transaction(connection, context), new_id()
         first = motif.initial({"entity_id": hero["id"], "name": "Ice"}, at=NOW)
         await require_references(tx, motif, first)
-        await tx.record([Draft(motif, key, "created", motif.born(first))])
+        await tx.record([PendingEvent(motif, key, "created", motif.born(first))])
         row = await tx.lock(motif, key)
         assert row is not None
         wanted = motif.completed(row, motif.wanted({"meaning": "What ends him"}), at=NOW)
@@ -63,7 +63,7 @@ async def test_a_new_kind_is_one_file_and_one_migration(
 
         found = await tx.listed(
             motif,
-            Wanted(
+            ListQuery(
                 filters={"name_prefix": "IC", "entity_id": UUID(hero["id"])},
                 sort="name",
                 descending=False,
@@ -76,20 +76,20 @@ async def test_a_new_kind_is_one_file_and_one_migration(
         assert (shown["name"], shown["meaning"], shown["version"]) == ("Ice", "What ends him", 2)
         replayed = None
         query = "SELECT * FROM events WHERE aggregate_id = $1 ORDER BY version"
-        events = of_events(await connection.fetch(query, key))
+        events = events_from_rows(await connection.fetch(query, key))
         for event in events:
             replayed = fold(motif, replayed, event)
         assert [each.event_type for each in events] == ["motif.created", "motif.meaning_changed"]
         assert replayed is not None
         stored = await connection.fetchrow("SELECT * FROM motifs WHERE id = $1", key)
         assert dict(motif.stored(replayed)) == {"motifs": dict(stored or {})}
-        with pytest.raises(REFUSED) as refusal:
-            await tx.record([Draft(motif, new_id(), "created", motif.born(first))])
-        assert isinstance(meaning(refusal.value), errors.AlreadyExists)
+        with pytest.raises(ROW_REFUSALS) as refusal:
+            await tx.record([PendingEvent(motif, new_id(), "created", motif.born(first))])
+        assert isinstance(error_of(refusal.value), errors.AlreadyExists)
 
 
-async def test_its_references_are_checked(motif: Aggregate, world: World, owner: Pool) -> None:
-    cause = Cause(
+async def test_its_references_are_checked(motif: AggregateSpec, world: World, owner: Pool) -> None:
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
@@ -98,5 +98,5 @@ async def test_its_references_are_checked(motif: Aggregate, world: World, owner:
     async with undone(owner) as connection:
         with pytest.raises(errors.NotFound, match="entityId"):
             await require_references(
-                Transaction(connection, cause), motif, {"entity_id": str(new_id())}
+                Transaction(connection, context), motif, {"entity_id": str(new_id())}
             )

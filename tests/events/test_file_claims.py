@@ -10,7 +10,7 @@ from libs.contracts.blobs.transfers import CLAIM_LIFE_S_MAX
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.store import SQL
-from services.events.upkeep import REFUSED_CLAIMS_KEPT_DAYS, Upkeep
+from services.events.upkeep import REFUSED_CLAIMS_KEPT_DAYS, LogUpkeep
 from tests.events.files import (
     attach,
     dated,
@@ -115,7 +115,7 @@ async def test_only_old_refusals_are_forgotten(world: World, pool: Pool, owner: 
         [used, refused],
     )
 
-    await Upkeep(pool).once()
+    await LogUpkeep(pool).once()
 
     left = await pool.fetch(
         "SELECT claim_id FROM file_claims WHERE claim_id = ANY($1)", [used, refused, recent]

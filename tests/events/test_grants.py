@@ -120,7 +120,7 @@ async def test_same_team_added_at_once_is_one_grant(granting: Granting) -> None:
 async def test_there_is_a_limit_of_teams(
     granting: Granting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.events.handlers.grants.GRANTS_MAX", 2)
+    monkeypatch.setattr("services.events.resources.grants.GRANTS_MAX", 2)
     first = new_id()
     await granting.put(first, Role.READER)
     await granting.put(new_id(), Role.READER)

@@ -23,15 +23,15 @@ from libs.postgres import Pool
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
 from services.events.model.log import (
-    Cause,
-    Draft,
+    CommandContext,
+    PendingEvent,
     canonical,
-    chained,
+    chain_events,
     checksum,
     first_broken,
     fold,
 )
-from services.events.store import of_events
+from services.events.store import events_from_rows
 from tests.events.support import World
 
 NAMES = st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=20).filter(str.strip)
@@ -55,10 +55,10 @@ ASYNC = settings(
 
 def chain(data: list[Any]) -> list[Event]:
     aggregate_id = new_id()
-    written = chained(
-        [Draft(PROJECT, aggregate_id, "name_changed", {"to": each}) for each in data],
+    written = chain_events(
+        [PendingEvent(PROJECT, aggregate_id, "name_changed", {"to": each}) for each in data],
         {},
-        Cause(
+        CommandContext(
             project_id=aggregate_id,
             user_id=new_id(),
             bundle_id=new_id(),
@@ -149,7 +149,7 @@ async def test_flipped_byte_in_the_log_is_found(world: World, owner: Pool) -> No
 
 
 async def log(owner: Pool, column: str, key: object) -> list[Event]:
-    return of_events(
+    return events_from_rows(
         await owner.fetch(
             f"SELECT * FROM events WHERE {column} = $1 ORDER BY aggregate_id, version", key
         )
@@ -164,11 +164,11 @@ async def require_replayed(owner: Pool, project_id: UUID) -> None:
     replayed: dict[tuple[str, UUID], Row] = {}
     for aggregate_id, events in chains.items():
         assert first_broken(events) is None
-        about, row = AGGREGATES[events[0].aggregate_type], None
+        spec, row = AGGREGATES[events[0].aggregate_type], None
         for event in events:
-            row = fold(about, row, event)
+            row = fold(spec, row, event)
         if row is not None:
-            replayed[about.kind, aggregate_id] = row
+            replayed[spec.kind, aggregate_id] = row
         head = await owner.fetchrow(
             "SELECT version, checksum FROM aggregates WHERE aggregate_id = $1", aggregate_id
         )
@@ -192,10 +192,10 @@ def tables_of(replayed: dict[tuple[str, UUID], Row]) -> dict[str, Table]:
 async def projections(owner: Pool, project_id: UUID) -> dict[str, Table]:
     """Return what every table does hold of a project."""
     tables: dict[str, Table] = {}
-    for about in AGGREGATES.values():
-        own = "id" if about is PROJECT else "project_id"
-        parts = [(part.table or "", f"{about.kind}_id") for part in about.components]
-        for table, key in [(about.table, "id"), *parts]:
+    for spec in AGGREGATES.values():
+        own = "id" if spec is PROJECT else "project_id"
+        parts = [(part.table or "", f"{spec.kind}_id") for part in spec.components]
+        for table, key in [(spec.table, "id"), *parts]:
             rows = await owner.fetch(f"SELECT * FROM {table} WHERE {own} = $1", project_id)
             if rows:
                 tables[table] = {row[key]: dict(row) for row in rows}
@@ -307,13 +307,13 @@ async def test_project_is_not_needed_by_its_replay(world: World, owner: Pool) ->
 @pytest.mark.parametrize("kind", list(AGGREGATES))
 async def test_row_and_table_agree(owner: Pool, kind: str) -> None:
     """An aggregate's columns are its table's; a forgotten one would be lost silently."""
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     rows = await owner.fetch(
-        "SELECT column_name FROM information_schema.columns WHERE table_name = $1", about.table
+        "SELECT column_name FROM information_schema.columns WHERE table_name = $1", spec.table
     )
 
-    assert {row["column_name"] for row in rows} == set(about.columns)
-    for part in about.components:
+    assert {row["column_name"] for row in rows} == set(spec.columns)
+    for part in spec.components:
         rows = await owner.fetch(
             "SELECT column_name FROM information_schema.columns WHERE table_name = $1", part.table
         )
@@ -324,13 +324,13 @@ async def test_row_and_table_agree(owner: Pool, kind: str) -> None:
 @pytest.mark.parametrize("kind", list(AGGREGATES))
 async def test_view_shows_all_that_a_list_asks_for(owner: Pool, kind: str) -> None:
     """Fields, components' too, and what lists are filtered and sorted by."""
-    about = AGGREGATES[kind]
-    wanted = {*about.columns, *about.fields, "project_id", "parent_id", "hidden", "deleted_at"}
-    listing = about.listing
+    spec = AGGREGATES[kind]
+    wanted = {*spec.columns, *spec.fields, "project_id", "parent_id", "hidden", "deleted_at"}
+    listing = spec.listing
     keys = {key.column for key in listing.keys.values()}
     keys |= {asked.column for asked in listing.filters.values()}
 
-    for view, names in ((about.view, wanted), (listing.view or about.view, keys)):
+    for view, names in ((spec.view, wanted), (listing.view or spec.view, keys)):
         rows = await owner.fetch(
             "SELECT column_name FROM information_schema.columns WHERE table_name = $1", view
         )

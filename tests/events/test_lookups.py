@@ -6,13 +6,13 @@ import pytest
 
 from libs.postgres import Pool
 from services.events.model.aggregates import SCENE
-from services.events.store.statements import APPEND, SQL, many, statement
+from services.events.store.statements import APPEND, SQL, marked_by_id, statement
 
 STATEMENTS = {
-    "lock": many(SQL.lock_all),
-    "read": many(statement("read_all", SCENE)),
-    "append": many(APPEND),
-    "update": many(statement("update_rows", SCENE, ("title", "version"))),
+    "lock": marked_by_id(SQL.lock_all),
+    "read": marked_by_id(statement("read_all", SCENE)),
+    "append": marked_by_id(APPEND),
+    "update": marked_by_id(statement("update_rows", SCENE, ("title", "version"))),
 }
 
 

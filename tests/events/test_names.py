@@ -12,7 +12,7 @@ from libs.contracts.collab.history import SnapshotCreate, SnapshotPatch
 from libs.contracts.events import manuscript as m
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.workspaces.document import read
+from services.events.workspaces.document import decode_line
 from services.events.workspaces.numbering import Numbering
 from tests.events.bundling import Bundling, create
 from tests.events.support import World
@@ -82,7 +82,7 @@ def test_aliases_that_were_taken_once_can_be_copied() -> None:
         f'["{ONE}","x","{TWO}"]}}}}'
     )
 
-    item = read(line.encode(), 1, numbering, at="2026-01-02T03:04:05.000000Z")
+    item = decode_line(line.encode(), 1, numbering, at="2026-01-02T03:04:05.000000Z")
 
     assert item.fields["aliases"] == [ONE, "x"]
 

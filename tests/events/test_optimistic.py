@@ -8,9 +8,10 @@ from prometheus_client import REGISTRY
 
 from libs import errors
 from libs.contracts.ids import new_id
-from libs.postgres import Pool
-from services.events.model.aggregate import Aggregate, Row
-from services.events.store.optimistic import OptimisticTransaction
+from libs.postgres import Connection, Pool
+from services.events.model.log import CommandContext
+from services.events.store import database
+from services.events.store.optimistic import PreparedChange, write_change
 from tests.events.support import World
 
 WRITERS = 16
@@ -22,24 +23,20 @@ def counted(way: str) -> float:
 
 
 class Meanwhile:
-    """Does something once, between an optimistic read and what is decided by it."""
+    """Does something once, between what a change reads without locks and what it writes."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._patch = patch
 
     def do(self, world: World, scene_id: str, **fields: Any) -> None:
-        lock = OptimisticTransaction.lock
-        patch = self._patch
-
         async def interrupted(
-            tx: OptimisticTransaction, about: Aggregate, aggregate_id: object
-        ) -> Row | None:
-            row = await lock(tx, about, aggregate_id)  # pyright: ignore[reportArgumentType]
-            patch.undo()
+            connection: Connection, context: CommandContext, prepared: PreparedChange
+        ) -> bool:
+            self._patch.undo()
             await world.change("scene", scene_id, **fields)
-            return row
+            return await write_change(connection, context, prepared)
 
-        patch.setattr(OptimisticTransaction, "lock", interrupted)
+        self._patch.setattr(database, "write_change", interrupted)
 
 
 @pytest.fixture

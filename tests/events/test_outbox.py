@@ -9,8 +9,8 @@ from libs.contracts.ids import new_id
 from libs.errors import Unavailable
 from libs.postgres import Pool
 from services.events.model.aggregates import BOOK
-from services.events.model.log import Cause, Draft
-from services.events.model.order import place
+from services.events.model.log import CommandContext, PendingEvent
+from services.events.model.order import place_at
 from services.events.store import Store, Transaction
 from tests.events.relaying import ARRIVAL_S_MAX, arrived, relaying, scribble
 from tests.events.support import World
@@ -42,7 +42,7 @@ async def test_late_commit_is_not_skipped(
     """A transaction drew its outbox rows first and commits last; others are announced before."""
     gate, recorded = asyncio.Event(), asyncio.Event()
     late_id, book = new_id(), await world.book()
-    cause = Cause(
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
@@ -50,14 +50,14 @@ async def test_late_commit_is_not_skipped(
     )
 
     async def hold(tx: Transaction) -> None:
-        where = place(world.project_id, 1, "b00")
+        where = place_at(world.project_id, 1, "b00")
         data = {"title": "Late", "kind": "notes"} | where
-        await tx.record([Draft(BOOK, late_id, "created", data)])
+        await tx.record([PendingEvent(BOOK, late_id, "created", data)])
         recorded.set()
         await gate.wait()
 
     async with relaying(pool, relay_client):
-        late = asyncio.create_task(Store(pool).command(cause, hold))
+        late = asyncio.create_task(Store(pool).run_command(context, hold))
         await recorded.wait()
         for turn in range(20):
             await world.change("book", book["id"], title=f"T{turn}")
@@ -129,7 +129,7 @@ async def test_bus_restarted_in_the_middle(  # noqa: PLR0917
     async def write(turns: int) -> None:
         # Not over the bus, which is away: a command that is durable here must arrive there.
         for turn in range(turns):
-            cause = Cause(
+            context = CommandContext(
                 project_id=world.project_id,
                 user_id=world.actor.user_id,
                 bundle_id=new_id(),
@@ -140,9 +140,9 @@ async def test_bus_restarted_in_the_middle(  # noqa: PLR0917
                 row = await tx.lock(BOOK, UUID(book["id"]))
                 assert row is not None
                 data = {"from": row["title"], "to": title}
-                await tx.record([Draft(BOOK, row["id"], "title_changed", data)])
+                await tx.record([PendingEvent(BOOK, row["id"], "title_changed", data)])
 
-            await store.command(cause, change)
+            await store.run_command(context, change)
 
     async with relaying(pool, relay_client):
         for _ in range(2):

@@ -21,11 +21,11 @@ from libs.contracts.values import (
     SUMMARY_CHARS_MAX,
     JsonObject,
 )
-from services.events.model.actions import changing
-from services.events.model.aggregate import Aggregate
+from services.events.model.actions import changeable_fields
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.equality import same
-from services.events.model.log import Cause, Draft, canonical, chained
+from services.events.model.log import CommandContext, PendingEvent, canonical, chain_events
 from services.events.model.page import PAGE_BYTES_MAX
 from tests.events.bundling import Bundling, bundle_of, create, fields_in, put
 from tests.events.support import World
@@ -83,12 +83,12 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=False)
 
 
-def changes(about: Aggregate) -> Iterator[tuple[str, Any]]:
+def changes(spec: AggregateSpec) -> Iterator[tuple[str, Any]]:
     """Every field that a client changes, with the largest value that it may get."""
-    if about.patch is None:
+    if spec.patch is None:
         return
-    schema = schema_of(about.patch)
-    parts = {part.name: part for part in about.parts}
+    schema = schema_of(spec.patch)
+    parts = {part.name: part for part in spec.parts}
     for name, each in schema["properties"].items():
         value = largest(each, schema.get("$defs", {}))
         if name in parts:
@@ -98,23 +98,23 @@ def changes(about: Aggregate) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def record(about: Aggregate, action: str, data: Any) -> None:
-    cause = Cause(
+def record(spec: AggregateSpec, action: str, data: Any) -> None:
+    context = CommandContext(
         project_id=new_id(), user_id=new_id(), bundle_id=new_id(), correlation_id="0" * 32
     )
-    draft = Draft(about, new_id(), action, data)
-    chained([draft], {}, cause, at=datetime.now(UTC), ids=[new_id()])
+    pending_event = PendingEvent(spec, new_id(), action, data)
+    chain_events([pending_event], {}, context, at=datetime.now(UTC), ids=[new_id()])
 
 
-@pytest.mark.parametrize("about", AGGREGATES.values(), ids=lambda about: about.kind)
-def test_an_event_holds_the_largest_thing_and_the_largest_change(about: Aggregate) -> None:
-    schema = schema_of(about.create)
+@pytest.mark.parametrize("spec", AGGREGATES.values(), ids=lambda spec: spec.kind)
+def test_an_event_holds_the_largest_thing_and_the_largest_change(spec: AggregateSpec) -> None:
+    schema = schema_of(spec.create)
     whole = largest(schema, schema.get("$defs", {}))
     place = {"parentId": str(new_id()), "index": 1_000_000, "rank": "a" * 200}
-    record(about, "added" if about.of_access else "created", whole | place)
-    for name, value in changes(about):
-        if name in changing(about):
-            record(about, f"{name}_changed", {"from": value, "to": value})
+    record(spec, "added" if spec.grants_access else "created", whole | place)
+    for name, value in changes(spec):
+        if name in changeable_fields(spec):
+            record(spec, f"{name}_changed", {"from": value, "to": value})
 
 
 def test_the_largest_is_no_less_than_what_is_taken() -> None:

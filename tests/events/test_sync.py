@@ -17,7 +17,7 @@ from libs.contracts.values import PROMPT_CHARS_MAX
 from libs.postgres import Connection, Pool
 from libs.telemetry import CAUSATION
 from services.events.model.aggregates import SCENE
-from services.events.model.log import Cause, Draft
+from services.events.model.log import CommandContext, PendingEvent
 from services.events.store import Transaction
 from services.events.sync.expiry import AnswerExpiry
 from tests.events.bundling import Bundling, create, delete, fields_in, put
@@ -377,14 +377,14 @@ async def test_what_commits_late_is_not_skipped(world: World, peer: Peer, pool: 
 async def _append_by_hand(connection: Connection, scene_id: UUID) -> UUID:
     """One more event and its outbox row, as any writer makes them, in an open transaction."""
     project_id = await connection.fetchval("SELECT project_id FROM scenes WHERE id = $1", scene_id)
-    cause = Cause(
+    context = CommandContext(
         project_id=project_id, user_id=new_id(), bundle_id=new_id(), correlation_id="held"
     )
-    tx = Transaction(connection, cause)
+    tx = Transaction(connection, context)
     await tx.lock(SCENE, scene_id)
     event_id = new_id()
-    draft = Draft(SCENE, scene_id, "title_changed", {"from": "0", "to": "late"})
-    await tx.record([draft], [event_id])
+    pending_event = PendingEvent(SCENE, scene_id, "title_changed", {"from": "0", "to": "late"})
+    await tx.record([pending_event], [event_id])
     return event_id
 
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from libs.postgres import Connection, Pool, load_queries
-from services.events.upkeep import COMMANDS_KEPT_DAYS, OUTBOX_KEPT_DAYS, Upkeep
+from services.events.upkeep import COMMANDS_KEPT_DAYS, OUTBOX_KEPT_DAYS, LogUpkeep
 from tests.events.support import World
 
 
@@ -115,7 +115,7 @@ async def test_old_outbox_rows_go_and_the_newest_stays(
         COMMANDS_KEPT_DAYS + 1,
     )
 
-    await Upkeep(pool).once()
+    await LogUpkeep(pool).once()
 
     assert [row["position"] for row in await owner.fetch("SELECT position FROM outbox")] == [newest]
     assert await owner.fetchval("SELECT count(*) FROM commands") == 0
@@ -125,14 +125,14 @@ async def test_unpublished_rows_stay_however_old(world: World, pool: Pool, owner
     book = await world.book()
     await owner.execute("UPDATE outbox SET created_at = now() - interval '99 days'")
 
-    await Upkeep(pool).once()
+    await LogUpkeep(pool).once()
 
     row = "SELECT count(*) FROM outbox WHERE payload->>'aggregateId' = $1"
     assert await owner.fetchval(row, book["id"]) == 1
 
 
 async def test_partitions_are_made_ahead_once(pool: Pool) -> None:
-    await Upkeep(pool).once()
+    await LogUpkeep(pool).once()
 
     names = {
         row["relname"]

@@ -11,7 +11,7 @@ from libs.contracts.actor import Actor, Role
 from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.workspaces.worker import Worker
+from services.events.workspaces.worker import JobWorker
 from tests.events.support import World
 from tests.events.workspaces import (
     ended,
@@ -38,7 +38,7 @@ async def instance(world: World, template_id: UUID) -> w.Job:
     return await ended(world, await world.caller.ask(w.START_INSTANCE, question, actor))
 
 
-async def test_a_template_is_of_its_moment(world: World, pool: Pool, worker: Worker) -> None:
+async def test_a_template_is_of_its_moment(world: World, pool: Pool, worker: JobWorker) -> None:
     """What happens to the project later is not in it, not even its end."""
     await without_scenes(world)
     made = await template(world, description="A start")
@@ -96,7 +96,9 @@ async def test_templates_are_listed_in_pages(world: World) -> None:
         await ask(w.LIST_TEMPLATES, w.ListTemplates(cursor="x"), actor)
 
 
-async def test_only_its_owner_deletes_a_template(world: World, pool: Pool, worker: Worker) -> None:
+async def test_only_its_owner_deletes_a_template(
+    world: World, pool: Pool, worker: JobWorker
+) -> None:
     made = await template(world, shared=True)
     member = new_id()
     await world.put_member(member, Role.OWNER)

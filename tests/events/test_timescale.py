@@ -16,15 +16,13 @@ import pytest
 from libs.bus import Caller, Relay, connect_broker
 from libs.contracts.events import audit
 from libs.postgres import Pool, connect, migrate
-from services.events.audit.handlers import subscribe_audit
-from services.events.handlers import subscribe
-from services.events.integrity.announcing import Screen
-from services.events.lifecycle.subscription import subscribe_lifecycle
+from services.events.api import serve_audit, serve_lifecycle, serve_resources
+from services.events.integrity.publish_filter import ChainPublishFilter
 from services.events.rebuild.__main__ import rebuild
 from services.events.retention import forget
 from services.events.store import Store
 from services.events.timescale import adopt, is_adopted
-from services.events.upkeep import PARTITION_MONTHS_AHEAD, Upkeep
+from services.events.upkeep import PARTITION_MONTHS_AHEAD, LogUpkeep
 from tests.events.impatience import impatience
 from tests.events.integrity.test_archive import age, archive
 from tests.events.lifecycle.support import Ending, finish, flaws, furnished, require_equal
@@ -87,12 +85,12 @@ async def hyper(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hyper
         broker, heard = await connect_broker(
             stack.nats_url("events"), service="events", replica="t"
         )
-        subscribe(broker, Store(pool))
-        subscribe_lifecycle(broker, Store(pool), pool)
-        subscribe_audit(broker, Store(pool))
+        serve_resources(broker, Store(pool), pool)
+        serve_lifecycle(broker, Store(pool), pool)
+        serve_audit(broker, Store(pool))
         await broker.start()
         open_.push_async_callback(broker.stop)
-        relay = Relay(pool, heard, service="events", screening=Screen(pool))
+        relay = Relay(pool, heard, service="events", screening=ChainPublishFilter(pool))
         open_.callback(asyncio.create_task(relay.run()).cancel)
         asking, client = await connect_broker(
             stack.nats_url("gateway"), service="gateway", replica="t"
@@ -119,7 +117,7 @@ async def test_nothing_is_lost_by_it(hyper: Hyper) -> None:
     assert await adopt(url, role="events", compress_after_days=7)
     assert await is_adopted(hyper.pool)
     assert await hyper.owner.fetch(LOG) == hyper.before
-    await Upkeep(hyper.pool).once()
+    await LogUpkeep(hyper.pool).once()
     for forbidden in ("DELETE FROM events", "UPDATE events SET version = 1"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await hyper.pool.execute(forbidden)

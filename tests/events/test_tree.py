@@ -6,7 +6,7 @@ from libs import errors
 from libs.contracts.events.tree import READ_TREE, ReadTree, Tree
 from tests.events.support import World
 
-READS = "services.events.handlers.reads"
+READS = "services.events.resources.reads"
 
 
 @pytest.mark.parametrize(("limit", "most"), [("TREE_SCENES_MAX", 1), ("TREE_BYTES_MAX", 200)])

@@ -10,7 +10,7 @@ from libs.bus import Relay, relay
 from libs.contracts.events.manuscript import Change
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.handlers.commands import Commands
+from services.events.resources.commands import CommandHandlers
 from services.events.store import Store
 from tests.events.relaying import ARRIVAL_S_MAX, announced, arrived, relaying, scribble
 from tests.events.support import World
@@ -60,7 +60,7 @@ async def test_relay_of_the_same_process_needs_no_word_of_the_database(
     monkeypatch.setattr(relay, "POLL_INTERVAL_S", 10 * ARRIVAL_S_MAX)
     near, told = Relay(pool, relay_client, service="events"), list[object]()
     book = await world.book()
-    commands = Commands(Store(pool, near))
+    commands = CommandHandlers(Store(pool, near))
 
     async def change(title: str) -> None:
         question = Change(

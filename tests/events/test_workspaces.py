@@ -15,11 +15,11 @@ from libs.contracts.events.resources import Kind
 from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, Head
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.model.aggregate import Aggregate
-from services.events.workspaces import taking
-from services.events.workspaces.document import read
+from services.events.model.aggregate import AggregateSpec
+from services.events.workspaces import exporting as taking
+from services.events.workspaces.document import decode_line
+from services.events.workspaces.importing import imported_id
 from services.events.workspaces.numbering import KINDS, Numbering
-from services.events.workspaces.planting import planted_id
 from tests.events.support import Json, World
 from tests.events.test_log import ASYNC, require_replayed
 from tests.events.test_world_replay import STEPS, Busy
@@ -184,12 +184,12 @@ async def test_one_moment(world: World, pool: Pool, monkeypatch: pytest.MonkeyPa
     """What is written while a package is taken is not in it, whichever kind comes next."""
     await novel(world)
     expected = await pages(pool, await taken(pool, world.project_id))
-    place = "services.events.workspaces.taking._Taking.write"
+    place = "services.events.workspaces.exporting._PackageWriter.write"
     write = resolve_name(place)
 
-    async def meanwhile(self: object, about: Aggregate) -> int:
-        hero = await world.create("entity", world.project_id, type="character", name=about.kind)
-        scene = await world.scene(title=about.kind)
+    async def meanwhile(self: object, spec: AggregateSpec) -> int:
+        hero = await world.create("entity", world.project_id, type="character", name=spec.kind)
+        scene = await world.scene(title=spec.kind)
         await world.create(
             "appearance",
             world.project_id,
@@ -197,7 +197,7 @@ async def test_one_moment(world: World, pool: Pool, monkeypatch: pytest.MonkeyPa
             entity_id=hero["id"],
             role="POV",
         )
-        return await write(self, about)
+        return await write(self, spec)
 
     monkeypatch.setattr(place, meanwhile)
     package = await taken(pool, world.project_id)
@@ -211,12 +211,12 @@ async def test_one_moment(world: World, pool: Pool, monkeypatch: pytest.MonkeyPa
 def test_planted_ids(one: int, two: int) -> None:
     """UUIDv7 of the seed's time, the same each time, in the order of their numbers."""
     seed = UUID("0192f0c1-2f9a-7c3e-8f10-1a2b3c4d5e6f")
-    first, second = planted_id(seed, one), planted_id(seed, two)
+    first, second = imported_id(seed, one), imported_id(seed, two)
 
     assert first.version == 7 and first.variant == "specified in RFC 4122"
     assert first.int >> 80 == seed.int >> 80
     assert (first < second, first == second) == (one < two, one == two)
-    assert planted_id(new_id(), one) != first
+    assert imported_id(new_id(), one) != first
 
 
 HEAD = Head(format=FORMAT, name="N", kinds={"book": 1, "chapter": 1, "scene": 1, "entity": 2})
@@ -299,7 +299,7 @@ def test_a_line_that_cannot_be_says_why(head: Head, line: Any, code: str, field:
     number = 2 if head is FACTS else 4
 
     with pytest.raises(errors.Invalid) as refused:
-        read(raw.encode(), number, numbering, at=AT)
+        decode_line(raw.encode(), number, numbering, at=AT)
 
     assert refused.value.code == code
     assert refused.value.data["at"] == number
@@ -308,8 +308,8 @@ def test_a_line_that_cannot_be_says_why(head: Head, line: Any, code: str, field:
 
 def test_good_lines_are_read() -> None:
     """The lines above are wrong in one thing only."""
-    hero = read(json.dumps(HERO).encode(), 4, Numbering.of(HEAD), at=AT)
-    fact = read(json.dumps(FACT).encode(), 2, Numbering.of(FACTS), at=AT)
+    hero = decode_line(json.dumps(HERO).encode(), 4, Numbering.of(HEAD), at=AT)
+    fact = decode_line(json.dumps(FACT).encode(), 2, Numbering.of(FACTS), at=AT)
 
     assert hero.fields["name"] == "V" and hero.above is None
     assert list(fact.references()) == [("entity_id", 1)]
@@ -321,10 +321,10 @@ def test_a_place_needs_a_parent_before_it() -> None:
     for parent in (None, 1, 3, 4, True, "2"):
         line = json.dumps({"kind": "scene", "id": 3, "parent": parent, "fields": {}})
         with pytest.raises(errors.Invalid) as refused:
-            read(line.encode(), 3, numbering, at=AT)
+            decode_line(line.encode(), 3, numbering, at=AT)
         assert refused.value.data["errors"][0]["field"] == "parent"
     good = json.dumps({"kind": "scene", "id": 3, "parent": 2, "fields": {}})
-    assert read(good.encode(), 3, numbering, at=AT).above == 2
+    assert decode_line(good.encode(), 3, numbering, at=AT).above == 2
 
 
 def test_a_document_of_another_kind_is_refused() -> None:
@@ -341,7 +341,7 @@ def test_numbers_tell_kinds() -> None:
     """As the counts say, in the one order of kinds."""
     numbering = Numbering(HEAD.kinds)
 
-    kinds = [about.kind if (about := numbering.kind_of(n)) else None for n in range(7)]
+    kinds = [spec.kind if (spec := numbering.kind_of(n)) else None for n in range(7)]
     assert kinds == [None, "book", "chapter", "scene", "entity", "entity", None]
-    assert {"book", "scene", "prompt_preset"} <= {about.kind for about in KINDS}
-    assert not {"project", "member", "team_grant"} & {about.kind for about in KINDS}
+    assert {"book", "scene", "prompt_preset"} <= {spec.kind for spec in KINDS}
+    assert not {"project", "member", "team_grant"} & {spec.kind for spec in KINDS}

@@ -11,17 +11,17 @@ from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import ReadLog
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.integrity.chain import digest
+from services.events.model.chain import digest
 from services.events.store import Store
 from services.events.workspaces import history
-from services.events.workspaces.history import History
+from services.events.workspaces.history import HistoryHandlers
 from tests.events.integrity.test_archive import age, archive
 from tests.events.support import Json, World
 from tests.events.test_workspaces import novel
 
 
 async def pages(pool: Pool, world: World) -> AsyncIterator[list[bytes]]:
-    reading, question = History(Store(pool)), ReadLog()
+    reading, question = HistoryHandlers(Store(pool)), ReadLog()
     while True:
         page = await reading.page(question, world.actor)
         yield zstandard.decompress(page.body).splitlines()
@@ -91,4 +91,4 @@ async def test_nobody_else_s_events(world: World, pool: Pool) -> None:
         await log_of(pool, world)
     with pytest.raises(errors.NotFound):
         nowhere = Actor(user_id=new_id(), project_id=new_id())
-        await History(Store(pool)).page(ReadLog(), nowhere)
+        await HistoryHandlers(Store(pool)).page(ReadLog(), nowhere)

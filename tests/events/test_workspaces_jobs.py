@@ -8,7 +8,7 @@ from libs import errors
 from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.workspaces.worker import TRIES_MAX, Worker
+from services.events.workspaces.worker import TRIES_MAX, JobWorker
 from tests.events.support import World
 from tests.events.test_log import require_replayed
 from tests.events.workspaces import (
@@ -58,7 +58,7 @@ async def test_asked_twice_it_is_cloned_once(world: World, pool: Pool) -> None:
         await clone(inside(stranger(world), world.project_id), job_id=job_id)
 
 
-async def test_many_workers_do_a_job_once(world: World, pool: Pool, worker: Worker) -> None:
+async def test_many_workers_do_a_job_once(world: World, pool: Pool, worker: JobWorker) -> None:
     """Even when one believes that it still holds what another one took over."""
     await without_scenes(world)
     job = await clone(world)
@@ -75,7 +75,7 @@ async def test_many_workers_do_a_job_once(world: World, pool: Pool, worker: Work
     assert await pool.fetchval(count, world.actor.user_id) == 2
 
 
-async def test_it_waits_while_collab_is_away(world: World, pool: Pool, worker: Worker) -> None:
+async def test_it_waits_while_collab_is_away(world: World, pool: Pool, worker: JobWorker) -> None:
     """It is tried again, later and later, and given up in the end; nothing of it is visible."""
     await world.scene()
     job = await clone(world)

@@ -10,7 +10,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.workspaces.worker import Worker
+from services.events.workspaces.worker import JobWorker
 from tests.events.support import Json, World
 from tests.events.test_log import require_replayed
 from tests.events.workspaces import (
@@ -155,7 +155,7 @@ async def test_hostile_pages_and_texts(world: World) -> None:
 
 
 async def test_packages_of_a_person_are_bounded_and_go(
-    world: World, pool: Pool, worker: Worker
+    world: World, pool: Pool, worker: JobWorker
 ) -> None:
     ask, actor = world.caller.ask, world.actor
     head = w.Head(format=w.FORMAT, name="Sent", kinds=KINDS)

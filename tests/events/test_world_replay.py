@@ -17,9 +17,9 @@ from libs.contracts.events.world import AppearanceRole, EntityType, RelationType
 from libs.contracts.ids import new_id
 from libs.errors import AppError
 from libs.postgres import Pool
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.log import Cause, Draft
+from services.events.model.log import CommandContext, PendingEvent
 from services.events.model.merge import field_changes
 from services.events.store import Store, Transaction
 from tests.events.support import Json, World
@@ -153,7 +153,7 @@ async def test_many_in_one_action(world: World, pool: Pool, owner: Pool) -> None
     """Rows that are written as sets, components too: what was linked first comes first."""
     entity, relation = AGGREGATES["entity"], AGGREGATES["relation"]
     ids = [new_id() for _ in range(4)]
-    cause = Cause(
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
@@ -166,44 +166,50 @@ async def test_many_in_one_action(world: World, pool: Pool, owner: Pool) -> None
         for one, two in pairwise(ids)
     ]
 
-    def born(about: Aggregate, fields: Json) -> Json:
-        return about.born(about.initial(fields, at="2026-01-01T00:00:00Z"))
+    def born(spec: AggregateSpec, fields: Json) -> Json:
+        return spec.born(spec.initial(fields, at="2026-01-01T00:00:00Z"))
 
     async def make(tx: Transaction) -> None:
-        links = [Draft(relation, new_id(), "created", born(relation, each)) for each in ends]
-        things = [Draft(entity, each, "created", born(entity, given)) for each in ids]
+        links = [PendingEvent(relation, new_id(), "created", born(relation, each)) for each in ends]
+        things = [PendingEvent(entity, each, "created", born(entity, given)) for each in ids]
         await tx.record([*links, *things])
 
     async def change(tx: Transaction) -> None:
-        drafts: list[Draft] = []
+        pending_events: list[PendingEvent] = []
         for each in ids:
             row = await tx.lock(entity, each)
             assert row is not None
             wanted = entity.completed(row, {"type": "item"}, at="2026-01-01T00:00:00Z")
-            drafts += field_changes(entity, each, row, wanted)
-        await tx.record(drafts)
+            pending_events += field_changes(entity, each, row, wanted)
+        await tx.record(pending_events)
 
     store = Store(pool)
-    await store.command(cause, make)
+    await store.run_command(context, make)
     await require_replayed(owner, world.project_id)
-    await store.command(replace(cause, bundle_id=new_id()), change)
+    await store.run_command(replace(context, bundle_id=new_id()), change)
     await require_replayed(owner, world.project_id)
 
     async def close(tx: Transaction) -> None:
         circle = {"source_entity_id": str(ids[3]), "target_entity_id": str(ids[0])}
         await tx.record(
-            [Draft(relation, new_id(), "created", born(relation, circle | {"type": "contains"}))]
+            [
+                PendingEvent(
+                    relation, new_id(), "created", born(relation, circle | {"type": "contains"})
+                )
+            ]
         )
 
     with pytest.raises(errors.RelationCycle):
-        await store.command(replace(cause, bundle_id=new_id()), close)
+        await store.run_command(replace(context, bundle_id=new_id()), close)
 
     async def cherry_pick(tx: Transaction) -> None:
         await tx.lock(entity, ids[0])
-        await tx.record([Draft(entity, ids[0], "task_priority_changed", {"from": None, "to": 1})])
+        await tx.record(
+            [PendingEvent(entity, ids[0], "task_priority_changed", {"from": None, "to": 1})]
+        )
 
     with pytest.raises(errors.Invalid, match="task"):
-        await store.command(replace(cause, bundle_id=new_id()), cherry_pick)
+        await store.run_command(replace(context, bundle_id=new_id()), cherry_pick)
 
 
 async def test_nothing_refers_to_what_was_deleted_at_the_same_moment(

@@ -12,10 +12,10 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.model.log import Cause
+from services.events.model.log import CommandContext
 from services.events.store import Store, Transaction
-from services.events.workspaces.planting import plant, planted_id
-from services.events.workspaces.taking import take
+from services.events.workspaces.exporting import export_package
+from services.events.workspaces.importing import import_package, imported_id
 from tests.events.support import Json, World
 
 ENDS_WITHIN_S = 20.0
@@ -30,25 +30,25 @@ WHERE c.table_schema = 'public' AND c.column_name = 'project_id' AND t.table_typ
 async def taken(pool: Pool, project_id: UUID, owner_id: UUID | None = None) -> UUID:
     """Take a package; returns its id."""
     package_id = new_id()
-    await take(pool, package_id, project_id, owner_id or new_id())
+    await export_package(pool, package_id, project_id, owner_id or new_id())
     return package_id
 
 
 async def planted(pool: Pool, package_id: UUID, user_id: UUID, name: str = "Copy") -> UUID:
     """Plant a package; returns the id of the new project."""
     seed = new_id()
-    cause = Cause(
-        project_id=planted_id(seed, 0),
+    context = CommandContext(
+        project_id=imported_id(seed, 0),
         user_id=user_id,
         bundle_id=seed,
         correlation_id=seed.hex,
     )
 
     async def work(tx: Transaction) -> None:
-        await plant(tx, cause, package_id, seed, name=name)
+        await import_package(tx, context, package_id, seed, name=name)
 
-    await Store(pool).command(cause, work)
-    return cause.project_id
+    await Store(pool).run_command(context, work)
+    return context.project_id
 
 
 async def pages(pool: Pool, package_id: UUID) -> list[bytes]:

@@ -19,8 +19,8 @@ from libs.errors import Conflict, NotFound, Unavailable
 from libs.postgres import Pool, connect
 from libs.postgres.pool import UNREACHABLE
 from services.events.model.aggregates import BOOK
-from services.events.model.log import Cause, Draft
-from services.events.model.order import place
+from services.events.model.log import CommandContext, PendingEvent
+from services.events.model.order import place_at
 from services.events.store import Store, Transaction
 from tests.events.bundling import ALL, create
 from tests.events.bundling import OPERATIONS as OPERATION_LIST
@@ -92,7 +92,7 @@ class Held:
     def __init__(self, pool: Pool, world: World) -> None:
         self.book_id = new_id()
         self._gate = asyncio.Event()
-        cause = Cause(
+        context = CommandContext(
             project_id=world.project_id,
             user_id=world.actor.user_id,
             bundle_id=new_id(),
@@ -100,12 +100,12 @@ class Held:
         )
 
         async def work(tx: Transaction) -> None:
-            where = place(world.project_id, 99, f"z{self.book_id.hex}")
+            where = place_at(world.project_id, 99, f"z{self.book_id.hex}")
             data = {"title": "Late", "kind": "notes"} | where
-            await tx.record([Draft(BOOK, self.book_id, "created", data)])
+            await tx.record([PendingEvent(BOOK, self.book_id, "created", data)])
             await self._gate.wait()
 
-        self._task = asyncio.create_task(Store(pool).command(cause, work))
+        self._task = asyncio.create_task(Store(pool).run_command(context, work))
 
     async def let_go(self) -> bool:
         """Commit; false when the database went away under it."""

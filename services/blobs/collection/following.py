@@ -9,7 +9,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs import errors
-from libs.bus import Caller, Poison, subscribe_facts
+from libs.bus import Caller, PoisonMessage, subscribe_facts
 from libs.contracts.actor import Actor
 from libs.contracts.blobs.copies import ReleaseBlobs, Released
 from libs.contracts.blobs.operations import Flaw, Reconcile, Reconciled
@@ -72,7 +72,7 @@ class Following:
             )
             claim_id = UUID(event.data["claimId"]) if event.data.get("claimId") else None
         except (KeyError, ValueError, TypeError) as error:
-            raise Poison("a file without a checksum") from error
+            raise PoisonMessage("a file without a checksum") from error
 
         async def work(connection: Connection) -> None:
             await self._begin(connection, event.project_id, event.user_id, file)

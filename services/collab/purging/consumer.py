@@ -5,7 +5,7 @@ from collections.abc import Callable
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
-from libs.bus import Poison, subscribe_facts
+from libs.bus import PoisonMessage, subscribe_facts
 from libs.contracts.events.event import Announcement
 from libs.contracts.streams import EVENTS
 from libs.contracts.subjects import PURGES_CONSUMER, SCENES_PURGED
@@ -42,7 +42,7 @@ class Purges:
         """
         event = fact.event
         if event.event_type != "scene.purged":
-            raise Poison(f"{event.event_type} is no purge of a scene")
+            raise PoisonMessage(f"{event.event_type} is no purge of a scene")
         await self._pool.execute(SQL.mark, event.aggregate_id, event.project_id, event.id)
         passed("purging.marked")
         self._noted()

@@ -1,5 +1,5 @@
-"""The audit trail and the activity of a project: the log read for people.
+"""The audit trail and the activity of a project: views of the log for people.
 
-`store` finds events, young ones by index and old ones in their chunks; `lines` puts them into
-words; `handlers` answers.
+`store` finds events, recent ones by index and archived ones in their chunks; `lines` describes
+them; `handlers` answers requests.
 """

@@ -1,35 +1,32 @@
-"""What is answered about what happened in a project."""
+"""Handlers of requests about the past of a project."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from faststream.nats import NatsBroker
-
 from libs import errors
-from libs.bus import serve
 from libs.contracts.actor import Actor
 from libs.contracts.events import audit
 from libs.contracts.events.audit import AuditFilter, AuditLine, AuditTrail, HourCount
 from libs.contracts.events.event import Event
-from services.events.audit.lines import line, place
-from services.events.audit.store import SQL, Asked, Mark, names, page
-from services.events.handlers.action import require_visible
-from services.events.integrity import screened
+from services.events.audit.lines import audit_line, quarantined_line
+from services.events.audit.store import SQL, AuditMark, AuditQuery, current_names, read_page
+from services.events.common.commands import require_visible
+from services.events.integrity import drop_corrupt_events
 from services.events.model.aggregates import PROJECT
-from services.events.model.listing import Key
-from services.events.model.page import cursor_at, fitting, mark_of
-from services.events.model.refusal import refused
+from services.events.model.listing import SortKey
+from services.events.model.page import cursor_at, cursor_mark, fitting
+from services.events.model.refusal import field_refusal
 from services.events.store import Reader, Store
 
 LIVE_HOURS = 2
-"""The newest hours are counted as they are read: this one, and the one that may not be counted."""
+"""Hours counted when they are read: the current one, and the one whose count may be late."""
 
-_KEY = Key("timestamp", "timestamptz")
+_KEY = SortKey("timestamp", "timestamptz")
 
 
-class Audit:
-    """Answers about who did what. Whether the actor may know is the gateway's to say."""
+class AuditHandlers:
+    """Handlers of requests about the audit trail; the gateway checks permissions."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -39,13 +36,13 @@ class Audit:
         """Show a page of the trail, the newest first."""
         project_id = actor.scope()
         order = f"audit-{project_id.hex}"
-        asked = Asked(project_id, question.filters, _before(question.cursor, order))
+        asked = AuditQuery(project_id, question.filters, _before(question.cursor, order))
 
-        async def work(reader: Reader) -> AuditTrail:
+        async def query_list(reader: Reader) -> AuditTrail:
             connection = reader.connection
             await _require_project(reader, project_id)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                found = await page(connection, asked, limit=question.limit)
+                found = await read_page(connection, asked, limit=question.limit)
             items = await _lines(reader, project_id, found.events, question.filters)
             shown = fitting(len(item.to_wire()) for item in items)
             end = found.next
@@ -55,14 +52,14 @@ class Audit:
                 items=items[:shown], next_cursor=cursor_at(order, *end) if end else None
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_list, project_id=project_id)
 
     async def activity(self, question: audit.ReadActivity, actor: Actor) -> audit.ProjectActivity:
         """Count the events of the actor's project by the hour."""
         project_id = actor.scope()
         live_from = _hour(datetime.now(UTC)) - timedelta(hours=LIVE_HOURS - 1)
 
-        async def work(reader: Reader) -> audit.ProjectActivity:
+        async def query_activity(reader: Reader) -> audit.ProjectActivity:
             require_visible(await reader.row(PROJECT, project_id))
             rows = await reader.connection.fetch(
                 SQL.activity,
@@ -79,55 +76,48 @@ class Audit:
             whole = [each for each in items if each.hour < last]
             return audit.ProjectActivity(items=whole, more_from=last)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_activity, project_id=project_id)
 
 
 async def _require_project(reader: Reader, project_id: UUID) -> None:
-    """Return when the project is there, deleted or not: who deleted it is told, too."""
+    """Return when the project exists, deleted or not: its deletion is in the trail, too."""
     if await reader.row(PROJECT, project_id) is None:
         raise errors.NotFound
 
 
-def _before(cursor: str | None, order: str) -> Mark | None:
-    mark = mark_of(cursor, order, _KEY)
+def _before(cursor: str | None, order: str) -> AuditMark | None:
+    mark = cursor_mark(cursor, order, _KEY)
     if mark is not None and mark[0] is None:
-        raise refused("cursor", "not a cursor of this list")
+        raise field_refusal("cursor", "is not a cursor of this list")
     return mark
 
 
 async def _lines(
     reader: Reader, project_id: UUID, events: Sequence[Event], filters: AuditFilter
 ) -> list[AuditLine]:
-    """Return events in words, with what a person decided about flawed ones laid over them."""
+    """Return events as lines; decisions of people about corrupt events count."""
     sound = {
         (each.aggregate_id, each.version): each
-        for each in await screened(reader.connection, events)
+        for each in await drop_corrupt_events(reader.connection, events)
     }
     trusted = [sound.get((each.aggregate_id, each.version)) for each in events]
-    called = await names(reader, project_id, [each for each in trusted if each])
+    called = await current_names(reader, project_id, [each for each in trusted if each])
     lines: list[AuditLine] = []
     for stored, event in zip(events, trusted, strict=True):
         if event is None:
-            lines.append(place(stored))
+            lines.append(quarantined_line(stored))
         elif event == stored or _matches(event, filters):
-            # In its place, also when what was recovered says another time.
+            # At the place of the stored row, also when the recovered event has another time.
             at = {"id": stored.id, "timestamp": stored.timestamp}
-            lines.append(line(event, called).model_copy(update=at))
+            lines.append(audit_line(event, called).model_copy(update=at))
     return lines
 
 
 def _matches(event: Event, filters: AuditFilter) -> bool:
-    """Return whether an event that stands for another one is what was asked for, too."""
+    """Return whether an event that replaces another one matches the filters, too."""
     said = filters.model_dump(exclude_none=True, exclude={"since", "until"})
     return all(getattr(event, name) == value for name, value in said.items())
 
 
 def _hour(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def subscribe_audit(broker: NatsBroker, store: Store) -> None:
-    """Answer every method of `libs.contracts.events.audit`."""
-    answers = Audit(store)
-    serve(broker, audit.LIST_AUDIT, answers.list)
-    serve(broker, audit.READ_ACTIVITY, answers.activity)

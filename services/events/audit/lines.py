@@ -1,4 +1,4 @@
-"""Events as people ask about them: who did what to which thing."""
+"""Events as lines of the audit trail: author, action and aggregate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ _CHANGED = "_changed"
 _SUBJECTS = {MEMBER.kind: "userId", TEAM_GRANT.kind: "teamId"}
 
 
-def line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
-    """Return an event for the audit trail; *names* tells what things are called now."""
+def audit_line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
+    """Return the line of an event; *names* has the current names of aggregates."""
     field, old, new = _change(event)
-    return place(event).model_copy(
+    return quarantined_line(event).model_copy(
         update={
             "user_id": event.user_id,
             "deed": "changed" if field else event.event_type.partition(".")[2],
@@ -35,8 +35,8 @@ def line(event: Event, names: Mapping[UUID, str]) -> AuditLine:
     )
 
 
-def place(event: Event) -> AuditLine:
-    """Return where an event lies and nothing of what it says: it is quarantined."""
+def quarantined_line(event: Event) -> AuditLine:
+    """Return the line of a quarantined event: its place without its content."""
     return AuditLine(
         id=event.id,
         timestamp=event.timestamp,
@@ -48,7 +48,7 @@ def place(event: Event) -> AuditLine:
 
 
 def _change(event: Event) -> tuple[str | None, Any, Any]:
-    """Return the field that changed, if it was one, and what was there before and after."""
+    """Return the field that changed, if any, and the values before and after."""
     action, data = event.event_type.partition(".")[2], event.data
     match action:
         case "created" | "added":
@@ -58,8 +58,8 @@ def _change(event: Event) -> tuple[str | None, Any, Any]:
         case "moved":
             return None, data.get("from"), data.get("to")
         case _ if action.endswith(_CHANGED):
-            about, name = AGGREGATES.get(event.aggregate_type), action.removesuffix(_CHANGED)
-            path = about.path_of(name) if about else to_camel(name)
+            spec, name = AGGREGATES.get(event.aggregate_type), action.removesuffix(_CHANGED)
+            path = spec.path_of(name) if spec else to_camel(name)
             return path, data.get("from"), data.get("to")
         case _:
             return None, None, None
@@ -71,6 +71,6 @@ def _subject(event: Event) -> UUID | None:
 
 
 def _named(event: Event) -> str | None:
-    """Return what a thing that is gone was called, when its event says so."""
+    """Return the name of an aggregate from its event, if the event has it."""
     said = (event.data.get(to_camel(name)) for name in NAMING)
     return next((name for name in said if isinstance(name, str)), None)

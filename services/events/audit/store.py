@@ -1,4 +1,4 @@
-"""Finding events for the audit trail: rows by index, then chunks from the newest to the oldest."""
+"""Queries of the audit trail: rows by index, then chunks from the newest to the oldest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,40 +12,40 @@ from libs.contracts.events.event import Event
 from libs.postgres import Connection, load_queries
 from services.events.bundles.names import NAMING
 from services.events.model.aggregates import AGGREGATES
-from services.events.store import Reader, of_events
+from services.events.store import Reader, events_from_rows
 
 SQL = load_queries("services.events.audit")
 
 CHUNKS_MAX = 32
-"""Unpacked for one page, of a thousand events each: what was searched in vain ends a page, too."""
+"""Chunks of a thousand events that are unpacked for one page; their end ends the page, too."""
 
-type Mark = tuple[datetime, UUID]
-"""The time and id of the last event of a page: the trail goes on before it."""
+type AuditMark = tuple[datetime, UUID]
+"""The time and id of the last event of a page; the next page has the events before it."""
 
 _LAST = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which events of a project, and before which the page before ended."""
+class AuditQuery:
+    """The project and filters of a query, and the mark where the page before ended."""
 
     project_id: UUID
     filters: AuditFilter
-    before: Mark | None
+    before: AuditMark | None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Events, the newest first, and where the trail goes on; None at its end."""
+class AuditPage:
+    """Events, the newest first, and the mark of the next page; None at the end."""
 
     events: Sequence[Event]
-    next: Mark | None
+    next: AuditMark | None
 
 
-async def page(connection: Connection, asked: Asked, *, limit: int) -> Page:
+async def read_page(connection: Connection, asked: AuditQuery, *, limit: int) -> AuditPage:
     """Return a page of a project's events.
 
-    Needs a transaction that sees one moment, or events could be archived between two looks.
+    It needs a repeatable-read transaction, or events could be archived between two queries.
     """
     young = await _fetch(connection, "young", asked, limit + 1)
     number = CHUNKS_MAX
@@ -58,18 +58,20 @@ async def page(connection: Connection, asked: Asked, *, limit: int) -> Page:
         found = sorted([*young, *old], key=_mark, reverse=True)
         if not rest:
             return _cut(found, limit)
-        # What lies in chunks that were not read may be as new as the newest of them.
+        # Events in chunks that were not read may be as new as the newest of these chunks.
         floor = rest[0][1]
         sure = [event for event in found if event.timestamp > floor]
         if len(sure) > limit:
             return _cut(sure, limit)
         if asked.before is None or floor < asked.before[0]:
-            return Page(sure, (floor, _LAST))
+            return AuditPage(sure, (floor, _LAST))
         number *= 2  # a bundle so large that all these chunks are of one moment
 
 
-async def names(reader: Reader, project_id: UUID, events: Iterable[Event]) -> dict[UUID, str]:
-    """Return what the things that events are about are called now, where they have a name."""
+async def current_names(
+    reader: Reader, project_id: UUID, events: Iterable[Event]
+) -> dict[UUID, str]:
+    """Return the current names of the aggregates of events, of those that have a name."""
     kinds: dict[str, set[UUID]] = {}
     for event in events:
         kinds.setdefault(event.aggregate_type, set()).add(event.aggregate_id)
@@ -83,29 +85,33 @@ async def names(reader: Reader, project_id: UUID, events: Iterable[Event]) -> di
 
 @cache
 def _naming(kind: str) -> str | None:
-    about = AGGREGATES.get(kind)
-    column = next((name for name in NAMING if about and name in about.columns), None)
-    if about is None or column is None:
+    spec = AGGREGATES.get(kind)
+    column = next((name for name in NAMING if spec and name in spec.columns), None)
+    if spec is None or column is None:
         return None
-    query = SQL.names.format(naming=column, table=about.table)
+    query = SQL.names.format(naming=column, table=spec.table)
     # A project's row is its own scope.
     return query.replace("project_id = $1", "id = $1") if kind == "project" else query
 
 
 async def _fetch(
-    connection: Connection, name: str, asked: Asked, limit: int, *more: Any
+    connection: Connection, name: str, asked: AuditQuery, limit: int, *more: Any
 ) -> list[Event]:
     query, parameters = _filled(name, "where", asked, limit, *more)
-    return of_events(await connection.fetch(query, *parameters))
+    return events_from_rows(await connection.fetch(query, *parameters))
 
 
-async def _chunks(connection: Connection, asked: Asked, limit: int) -> list[tuple[int, datetime]]:
+async def _chunks(
+    connection: Connection, asked: AuditQuery, limit: int
+) -> list[tuple[int, datetime]]:
     query, parameters = _filled("chunks", "chunk", asked, limit)
     return [(row["chunk_id"], row["to_at"]) for row in await connection.fetch(query, *parameters)]
 
 
-def _filled(name: str, test: str, asked: Asked, limit: int, *more: Any) -> tuple[str, list[Any]]:
-    """Return a statement with the conditions asked for; what was sent is always a parameter."""
+def _filled(
+    name: str, test: str, asked: AuditQuery, limit: int, *more: Any
+) -> tuple[str, list[Any]]:
+    """Return a statement with the conditions of a query; values are always parameters."""
     parameters: list[Any] = [asked.project_id, limit, *more]
     conditions: list[str] = []
 
@@ -118,17 +124,17 @@ def _filled(name: str, test: str, asked: Asked, limit: int, *more: Any) -> tuple
     for field, value in asked.filters.model_dump(exclude_none=True).items():
         add(field, value)
     if asked.before is not None:
-        # A chunk is asked for by time alone.
+        # Chunks are selected by time alone.
         add("before", *(asked.before if test == "where" else asked.before[:1]))
     text: str = getattr(SQL, name)
     return text.format(conditions="".join(conditions)), parameters
 
 
-def _mark(event: Event) -> Mark:
+def _mark(event: Event) -> AuditMark:
     return event.timestamp, event.id
 
 
-def _cut(found: Sequence[Event], limit: int) -> Page:
-    """Return a page of events, of which one more was read than is shown."""
+def _cut(found: Sequence[Event], limit: int) -> AuditPage:
+    """Return a page of events; one more was read than is shown."""
     more = len(found) > limit
-    return Page(found[:limit], _mark(found[limit - 1]) if more else None)
+    return AuditPage(found[:limit], _mark(found[limit - 1]) if more else None)

@@ -1,6 +1,6 @@
-"""Bundles: many operations as one user action, their undoing, and the output of jobs.
+"""Bundles: many operations as one user action, their undo, and the output of jobs.
 
-`steps` reads operations, `plan` turns them into drafts and conflicts, `inverse` finds what undoes a
-bundle, `names` says it for people: all of it pure, and about any kind of aggregate. `commit` runs
-a plan in a transaction; `handlers`, `undoing` and `jobs` answer requests.
+`steps` parses operations, `plan` turns them into events and conflicts, `inverse` finds the steps
+that undo a bundle, `names` describes operations for people: all of it pure and generic over kinds.
+`commit` runs a plan in a transaction; `handlers`, `undoing` and `jobs` answer requests.
 """

@@ -1,4 +1,4 @@
-"""Running a bundle: hold, plan, and record it, or say what stands in the way."""
+"""Running a bundle: lock its aggregates, plan it, and record it or report its conflicts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,33 +15,39 @@ from libs import errors
 from libs.contracts.events.bundles import OPERATIONS_WARNED, BundleType, Committed
 from libs.contracts.ids import new_id
 from services.events.bundles import store as bundle_store
-from services.events.bundles.conflicts import Told, blocked, refusal, told, types_of
-from services.events.bundles.plan import Clash, Held, Plan
-from services.events.bundles.siblings import Worn
+from services.events.bundles.conflicts import (
+    ConflictReport,
+    conflict_error,
+    report,
+    reversal_error,
+    types_of,
+)
+from services.events.bundles.plan import Plan, PlanInput, StepConflict
+from services.events.bundles.siblings import RankOverflow
 from services.events.bundles.steps import Step, references_of
-from services.events.handlers.references import Vouched, people
+from services.events.common.references import Vouched, project_people
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.log import wire_time
-from services.events.model.order import respaced
+from services.events.model.order import respace_events
 from services.events.store import Reader, Transaction
-from services.events.store.violations import REFUSED, is_moving, meaning
+from services.events.store.violations import ROW_REFUSALS, error_of, is_partition_race
 
 log = structlog.get_logger(__name__)
 
 SLICE_OPERATIONS = 500
-"""Planned before other requests get their turn."""
+"""Operations that are planned before other requests get their turn."""
 PART_STEPS = 100
-"""Tried together when one of all was refused, before they are tried one by one."""
+"""Steps that are tried together after a refusal, before they are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of steps: how many events there were, and which steps clashed."""
+class BundleOutcome:
+    """The outcome of steps: the number of events, the conflicts, and the steps that were done."""
 
     events: int
-    clashes: tuple[Clash, ...]
-    told: Told
+    conflicts: tuple[StepConflict, ...]
+    report: ConflictReport
     done: frozenset[int]
 
 
@@ -53,7 +59,7 @@ def now_as_json() -> str:
 def bundle_metadata(
     bundle_type: BundleType, label: str | None, *, reverses: UUID | None = None
 ) -> dict[str, Any]:
-    """Return what the events of a bundle say about it; nothing when it is an ordinary edit."""
+    """Return the metadata of the events of a bundle; empty for an ordinary edit."""
     said: dict[str, Any] = {}
     if bundle_type is not BundleType.USER_EDIT:
         said["type"] = bundle_type.value
@@ -64,109 +70,111 @@ def bundle_metadata(
     return {"bundle": said} if said else {}
 
 
-async def carry_out(
+async def apply_steps(
     tx: Transaction,
     steps: Sequence[Step],
     project_id: UUID,
     *,
     partly: bool = False,
-    until_clash: bool = False,
+    until_conflict: bool = False,
     ids: Mapping[int, UUID] | None = None,
     session_id: UUID | None = None,
     vouched: Vouched | None = None,
-) -> Outcome:
-    """Do all steps, or, when *partly*, those that do not clash.
+) -> BundleOutcome:
+    """Do all steps or, when *partly*, those without conflicts.
 
     Args:
-        tx: The transaction, whose cause is the bundle's.
-        steps: What to do, in order.
-        project_id: Where.
-        partly: Leave out what clashes instead of refusing everything.
-        until_clash: Of *partly*: when the database refuses something, look no further than what
-            that is.
-        ids: An event id for the first event of a step, by the step's number.
-        session_id: The sync session whose own events are not somebody else's.
-        vouched: The teams of people whom steps name, as the gateway knows them.
+        tx: The transaction; its context is that of the bundle.
+        steps: The steps, in order.
+        project_id: The project.
+        partly: Whether steps with conflicts are left out instead of refusing all steps.
+        until_conflict: With *partly*: whether the search for the steps that the database refuses
+            ends at the first of them.
+        ids: The id of the first event of a step, by the number of the step.
+        session_id: The sync session whose events do not count as changes by others.
+        vouched: The teams of the people that steps refer to, as the gateway knows them.
 
     Raises:
-        errors.PeopleUnknown: Of somebody it is not said which teams they are in.
-        errors.NotFound: A step is about something that is deleted or was never there.
-        errors.Conflict: A field holds something that the author did not see.
-        errors.ConcurrencyConflict: Something is not at its expected version, or an id is taken.
+        errors.PeopleUnknown: The teams of a person are not given.
+        errors.NotFound: The aggregate of a step is deleted or never existed.
+        errors.Conflict: A field has a value that the author had not seen.
+        errors.ConcurrencyConflict: An aggregate is not at its expected version, or an id is taken.
         errors.Invalid: Values do not fit the aggregate as it is.
     """
     numbered = dict(enumerate(steps))
-    ids, done = ids or {}, _Done()
-    # Before anything that may fail in part: who somebody is must be known first.
+    ids, done = ids or {}, _Progress()
+    # Before anything that may fail in part: membership must be known first.
     named = [key for key, kind in references_of(steps).items() if kind == MEMBER.kind]
-    members = await people(tx, named, vouched or {}, field="operations")
+    members = await project_people(tx, named, vouched or {}, field="operations")
     doing = partial(_do, tx, project_id=project_id, ids=ids, session_id=session_id, members=members)
     if not partly:
         await doing(numbered, done=done, partly=False)
     else:
         attempt = await _attempt(tx, doing, numbered)
-        if isinstance(attempt, _Done):
+        if isinstance(attempt, _Progress):
             done = attempt
         else:
-            # Which step broke a rule only the database knows: find out.
-            await _do_in_parts(tx, doing, numbered, done, until_clash=until_clash)
-    shown = await explained(tx, done.clashes, done.rows, project_id)
-    if done.clashes and not partly:
-        raise refusal(done.clashes, shown)
-    return Outcome(done.events, tuple(done.clashes), shown, frozenset(done.numbers))
+            # Only the database knows which step broke a rule: try them in parts.
+            await _do_in_parts(tx, doing, numbered, done, until_conflict=until_conflict)
+    shown = await explain_conflicts(tx, done.conflicts, done.rows, project_id)
+    if done.conflicts and not partly:
+        raise conflict_error(done.conflicts, shown)
+    return BundleOutcome(done.events, tuple(done.conflicts), shown, frozenset(done.numbers))
 
 
-async def take_back(
+async def apply_reversal(
     tx: Transaction, steps: Sequence[Step], project_id: UUID, *, vouched: Vouched | None = None
 ) -> None:
-    """Do all steps that nobody sent as operations, or say what stands in their way.
+    """Do all steps of a reversal, which nobody sent as operations, or report their conflicts.
 
     Args:
-        tx: The transaction, whose cause is the bundle's.
-        steps: What to do, in order.
-        project_id: Where.
-        vouched: The teams of people whom steps name, as the gateway knows them.
+        tx: The transaction; its context is that of the bundle.
+        steps: The steps, in order.
+        project_id: The project.
+        vouched: The teams of the people that steps refer to, as the gateway knows them.
 
     Raises:
-        errors.PeopleUnknown: As `carry_out`.
-        errors.Conflict: With `conflicts`, whatever the reason: what is to be taken back is there.
+        errors.PeopleUnknown: As `apply_steps`.
+        errors.Conflict: With `conflicts`, whatever their reason: the bundle to reverse exists.
     """
-    outcome = await carry_out(tx, steps, project_id, partly=True, until_clash=True, vouched=vouched)
-    if outcome.clashes:
-        raise blocked(outcome.clashes, outcome.told)
+    outcome = await apply_steps(
+        tx, steps, project_id, partly=True, until_conflict=True, vouched=vouched
+    )
+    if outcome.conflicts:
+        raise reversal_error(outcome.conflicts, outcome.report)
 
 
 @dataclass(slots=True)
-class _Done:
-    """What became of steps so far."""
+class _Progress:
+    """The outcome of the steps so far."""
 
     events: int = 0
-    clashes: list[Clash] = field(default_factory=list[Clash])
+    conflicts: list[StepConflict] = field(default_factory=list[StepConflict])
     numbers: set[int] = field(default_factory=set[int])
     rows: dict[UUID, Row] = field(default_factory=dict[UUID, Row])
 
-    def add(self, other: "_Done") -> None:
-        """Add what became of further steps."""
+    def add(self, other: "_Progress") -> None:
+        """Add the outcome of further steps."""
         self.events += other.events
-        self.clashes += other.clashes
+        self.conflicts += other.conflicts
         self.numbers |= other.numbers
         self.rows |= other.rows
 
 
 type _Doing = Callable[..., Awaitable[None]]
-"""`_do` with all that is the same for each attempt."""
+"""`_do` with the arguments that are the same for each attempt."""
 
 
 async def _attempt(
     tx: Transaction, doing: _Doing, steps: Mapping[int, Step]
-) -> _Done | errors.AppError:
-    """Do steps, and return what became of them; or why none of them was done."""
-    done = _Done()
+) -> _Progress | errors.AppError:
+    """Do steps and return their outcome, or the reason why none of them was done."""
+    done = _Progress()
     try:
         async with tx.attempt():
             await doing(steps, done=done)
-    except REFUSED as error:
-        known = None if is_moving(error) else meaning(error)
+    except ROW_REFUSALS as error:
+        known = None if is_partition_race(error) else error_of(error)
         if known is None:
             raise
         return known
@@ -179,24 +187,24 @@ async def _do_in_parts(
     tx: Transaction,
     doing: _Doing,
     steps: Mapping[int, Step],
-    done: _Done,
+    done: _Progress,
     *,
-    until_clash: bool,
+    until_conflict: bool,
 ) -> None:
-    """Do the steps that are not refused, and note the others as clashes."""
+    """Do the steps that are not refused, and note the others as conflicts."""
     for some in batched(steps.items(), PART_STEPS, strict=False):
         attempt = await _attempt(tx, doing, dict(some))
-        if isinstance(attempt, _Done):
+        if isinstance(attempt, _Progress):
             done.add(attempt)
             continue
         for number, step in some:
             attempt = await _attempt(tx, doing, {number: step})
-            if isinstance(attempt, _Done):
+            if isinstance(attempt, _Progress):
                 done.add(attempt)
             else:
-                refused = Clash(number, step, "refused", attempt.code, theirs=attempt.detail)
-                done.clashes.append(refused)
-        if done.clashes and until_clash:
+                refused = StepConflict(number, step, "refused", attempt.code, theirs=attempt.detail)
+                done.conflicts.append(refused)
+        if done.conflicts and until_conflict:
             return
 
 
@@ -208,35 +216,35 @@ async def _do(
     ids: Mapping[int, UUID],
     session_id: UUID | None,
     members: frozenset[UUID],
-    done: _Done,
+    done: _Progress,
     partly: bool = True,
 ) -> None:
-    """Do the steps that do not clash, and note in *done* what became of all.
+    """Do the steps without conflicts, and note the outcome of all in *done*.
 
-    When not *partly*, one that clashes keeps all from being done.
+    When not *partly*, one conflict keeps all steps from being done.
     """
     while True:
-        held = await bundle_store.hold(
+        held = await bundle_store.lock_for_plan(
             tx, [*steps.values()], project_id, members=members, session_id=session_id
         )
         try:
             plan = await _planned(steps, held)
-        except Worn as worn:
-            about = AGGREGATES[worn.kind]
-            siblings = await tx.lock_siblings(about, worn.parent_id)
-            await tx.record(respaced(about, siblings))
+        except RankOverflow as worn:
+            spec = AGGREGATES[worn.kind]
+            siblings = await tx.lock_siblings(spec, worn.parent_id)
+            await tx.record(respace_events(spec, siblings))
             continue
         break
     done.rows |= held.rows
-    done.clashes += plan.clashes
-    if plan.clashes and not partly:
+    done.conflicts += plan.conflicts
+    if plan.conflicts and not partly:
         return
-    await tx.record(plan.drafts, _ids(plan, ids))
-    done.events += len(plan.drafts)
-    done.numbers |= set(plan.numbers) - {clash.number for clash in plan.clashes}
+    await tx.record(plan.pending_events, _ids(plan, ids))
+    done.events += len(plan.pending_events)
+    done.numbers |= set(plan.numbers) - {conflict.number for conflict in plan.conflicts}
 
 
-async def _planned(steps: Mapping[int, Step], held: Held) -> Plan:
+async def _planned(steps: Mapping[int, Step], held: PlanInput) -> Plan:
     plan = Plan(held, at=now_as_json())
     for place, (number, step) in enumerate(steps.items()):
         plan.add(number, step)
@@ -254,26 +262,26 @@ def _ids(plan: Plan, given: Mapping[int, UUID]) -> list[UUID]:
     return found
 
 
-async def explained(
-    tx: Transaction, clashes: Sequence[Clash], rows: Mapping[UUID, Any], project_id: UUID
-) -> Told:
-    """Return clashes as they are told: with who gave the field what it holds, and when."""
-    if not clashes:
+async def explain_conflicts(
+    tx: Transaction, conflicts: Sequence[StepConflict], rows: Mapping[UUID, Any], project_id: UUID
+) -> ConflictReport:
+    """Return the report of conflicts: with the author and the time of the other side's change."""
+    if not conflicts:
         return []
-    asked = [place for place, clash in enumerate(clashes) if clash.event is None]
-    events = {place: clash.event for place, clash in enumerate(clashes) if clash.event}
+    asked = [place for place, conflict in enumerate(conflicts) if conflict.event is None]
+    events = {place: conflict.event for place, conflict in enumerate(conflicts) if conflict.event}
     found = await bundle_store.last_changes(
-        tx, project_id, [(clashes[place].step.id, types_of(clashes[place])) for place in asked]
+        tx, project_id, [(conflicts[place].step.id, types_of(conflicts[place])) for place in asked]
     )
     events |= {asked[number]: event for number, event in found.items()}
     bundles = await bundle_store.bundles_by_id(
         tx, project_id, {event.bundle_id for event in events.values()}
     )
-    return told(clashes, events, bundles, rows)
+    return report(conflicts, events, bundles, rows)
 
 
-async def committed(reader: Reader, project_id: UUID, bundle_id: UUID) -> Committed:
-    """Return what a bundle became; nothing when it had nothing to change."""
+async def committed_bundle(reader: Reader, project_id: UUID, bundle_id: UUID) -> Committed:
+    """Return a bundle as it was committed; no bundle when it changed nothing."""
     bundles = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
     bundle = bundles.get(bundle_id)
     warnings: list[str] = []

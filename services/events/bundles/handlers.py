@@ -19,22 +19,27 @@ from libs.contracts.events.bundles import (
 )
 from libs.contracts.events.event import Event
 from services.events.bundles import store as bundle_store
-from services.events.bundles.commit import bundle_metadata, carry_out, committed, now_as_json
-from services.events.bundles.names import operation
-from services.events.bundles.steps import read, require_permitted
-from services.events.handlers.action import cause_of, claim_of, require_visible
-from services.events.integrity.quarantine import screened
+from services.events.bundles.commit import (
+    apply_steps,
+    bundle_metadata,
+    committed_bundle,
+    now_as_json,
+)
+from services.events.bundles.names import describe_operation
+from services.events.bundles.steps import parse_operations, require_permitted
+from services.events.common.commands import claim_of, context_of, require_visible
+from services.events.integrity.quarantine import drop_corrupt_events
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.page import cursor_after, fitting, key_of
-from services.events.model.refusal import refused
+from services.events.model.page import cursor_after, cursor_key, fitting
+from services.events.model.refusal import field_refusal
 from services.events.store import Reader, Store, Transaction
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class BundleRequests:
-    """Answers about bundles."""
+class BundleHandlers:
+    """Handlers of requests about bundles."""
 
     def __init__(self, store: Store) -> None:
         """Keep bundles in *store*."""
@@ -43,9 +48,9 @@ class BundleRequests:
     async def commit(self, question: Commit, actor: Actor) -> Committed:
         """Do all operations, or none."""
         project_id = actor.scope()
-        steps = read(question.operations, project_id, at=now_as_json())
+        steps = parse_operations(question.operations, project_id, at=now_as_json())
         require_permitted(steps, question.may)
-        cause = cause_of(
+        context = context_of(
             actor,
             question.command_id,
             source=question.source,
@@ -53,39 +58,39 @@ class BundleRequests:
         )
         claim = claim_of(question, question.command_id, question.command_id, project_id=project_id)
 
-        async def work(tx: Transaction) -> Committed:
+        async def apply_commit(tx: Transaction) -> Committed:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
-                await carry_out(tx, steps, project_id, vouched=actor.vouched)
-            return await committed(tx, project_id, question.command_id)
+                await apply_steps(tx, steps, project_id, vouched=actor.vouched)
+            return await committed_bundle(tx, project_id, question.command_id)
 
-        return await self._store.command(cause, work)
+        return await self._store.run_command(context, apply_commit)
 
     async def list(self, question: ListBundles, actor: Actor) -> Bundles:
         """Show bundles, the newest first."""
         project_id, after = actor.scope(), _place(question.cursor)
 
-        async def work(reader: Reader) -> Bundles:
+        async def query_list(reader: Reader) -> Bundles:
             require_visible(await reader.row(PROJECT, project_id))
-            found = await bundle_store.page(reader, project_id, question, after)
+            found = await bundle_store.list_bundles(reader, project_id, question, after)
             items, more = found[: question.limit], len(found) > question.limit
             end = cursor_after(_key(items[-1].created_at, items[-1].id)) if more else None
             return Bundles(items=items, next_cursor=end)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_list, project_id=project_id)
 
     async def read(self, question: ReadBundle, actor: Actor) -> BundleDetail:
-        """Show a bundle, with a page of its operations in words."""
+        """Show a bundle, with a page of its operations described."""
         project_id = actor.scope()
-        after = int(key) if (key := key_of(question.cursor)) and key.isdecimal() else 0
+        after = int(key) if (key := cursor_key(question.cursor)) and key.isdecimal() else 0
 
-        async def work(reader: Reader) -> BundleDetail:
+        async def query_read(reader: Reader) -> BundleDetail:
             require_visible(await reader.row(PROJECT, project_id))
             bundle = await require_bundle(reader, project_id, question.bundle_id)
             events = await bundle_store.events_of_bundle(reader, bundle)
             end = after + question.limit
-            # What does not continue its chain is set aside and not handed out.
-            shown = await screened(reader.connection, events[after:end])
+            # Corrupt events are quarantined and left out.
+            shown = await drop_corrupt_events(reader.connection, events[after:end])
             items = await _operations(reader, shown)
             count = fitting(len(item.to_wire()) for item in items)
             if count < len(items):
@@ -96,22 +101,22 @@ class BundleRequests:
                 next_cursor=cursor_after(str(end)) if end < len(events) else None,
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_read, project_id=project_id)
 
     async def where(self, question: WhereBundle, _: Actor) -> Whereabouts:
-        """Tell where a bundle belongs."""
+        """Return the project of a bundle."""
 
-        async def work(reader: Reader) -> UUID | None:
+        async def query_where(reader: Reader) -> UUID | None:
             return await bundle_store.project_of(reader, question.bundle_id)
 
-        return Whereabouts(project_id=await self._store.read(work))
+        return Whereabouts(project_id=await self._store.run_read(query_where))
 
 
 async def require_bundle(reader: Reader, project_id: UUID, bundle_id: UUID) -> Bundle:
     """Return a bundle of the project.
 
     Raises:
-        errors.NotFound: It has none of that id.
+        errors.NotFound: The project has no bundle with that id.
     """
     found = await bundle_store.bundles_by_id(reader, project_id, [bundle_id])
     if bundle_id not in found:
@@ -126,11 +131,11 @@ async def _operations(reader: Reader, events: list[Event]) -> list[BundleOperati
     rows: dict[UUID, Row] = {}
     for kind, ids in kinds.items():
         rows |= await reader.rows(AGGREGATES[kind], set(ids))
-    return [operation(event, rows.get(event.aggregate_id)) for event in events]
+    return [describe_operation(event, rows.get(event.aggregate_id)) for event in events]
 
 
 def _place_in(events: list[Event], wanted: Event) -> int:
-    """Return where an event is, or the one in whose place it was recovered."""
+    """Return the index of an event, or of the event that it replaces."""
     place = wanted.aggregate_id, wanted.version
     return next(n for n, each in enumerate(events) if (each.aggregate_id, each.version) == place)
 
@@ -141,11 +146,11 @@ def _key(moment: datetime, bundle_id: UUID) -> str:
 
 
 def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    key = key_of(cursor)
+    key = cursor_key(cursor)
     if key is None:
         return None
     microseconds, _, bundle_id = key.partition("-")
     try:
         return _EPOCH + int(microseconds) * datetime.resolution, UUID(bundle_id)
     except (ValueError, OverflowError) as error:
-        raise refused("cursor", "not a cursor of this list") from error
+        raise field_refusal("cursor", "is not a cursor of this list") from error

@@ -1,11 +1,11 @@
-"""Undo: what a bundle did, field by field, and the steps that take it back or do it again.
+"""Undo: the effects of a bundle, field by field, and the steps that reverse or repeat them.
 
 Each aggregate that a bundle touched has effects: on its fields, on its `place`, and on whether it
-is `deleted` (a creation turns that from true to false). Taking an effect back is safe when what is
-there is what the bundle left; it is done already when it is what was there before; else somebody
-changed it since, and that is a clash, unless a resolution says what to do. An entity's file needs
-a claim on its bytes, which an undo has not: where it would change that is a clash, which only
-`theirs` resolves. So does a scene's schema version, which never falls.
+is `deleted` (a creation turns that from true to false). Reversing an effect is safe when the
+current value is the one that the bundle left, and done already when it is the value before.
+Otherwise others changed it since, which is a conflict unless a resolution decides. The file of an
+entity needs a claim on its bytes, which an undo does not have: a change of it is a conflict, which
+only `theirs` resolves. The same holds for the schema version of a scene, which never falls.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,22 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.events.bundles import DELETED, PLACE, FieldRef, Resolution
 from libs.contracts.events.event import Event
-from services.events.bundles.plan import Clash, Reason
-from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step, snake_of
+from services.events.bundles.plan import Reason, StepConflict
+from services.events.bundles.steps import (
+    CreateStep,
+    DeleteStep,
+    MoveStep,
+    RestoreStep,
+    SetStep,
+    Step,
+    snake_name,
+)
 from services.events.model.actions import PURGED
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES
 from services.events.model.equality import same
-from services.events.model.merge import falls
-from services.events.model.refusal import refused
+from services.events.model.merge import lowers_level
+from services.events.model.refusal import field_refusal
 
 type Direction = Literal["undo", "apply"]
 type Key = tuple[UUID, str]
@@ -34,21 +42,21 @@ type Key = tuple[UUID, str]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a bundle did to one field: the value before it and the value after it."""
+    """The effect of a bundle on one field: the value before and the value after."""
 
     before: Any
     after: Any
 
 
 @dataclass(slots=True)
-class Touched:
-    """What a bundle did to one aggregate.
+class AggregateEffects:
+    """The effects of a bundle on one aggregate.
 
-    `born` holds the fields that it began with, when the bundle began it; `last` those that it had
-    when the bundle removed it for good.
+    `born` has the fields at its creation, if the bundle created it; `last` has the fields at its
+    removal, if the bundle removed it for good.
     """
 
-    about: Aggregate
+    spec: AggregateSpec
     id: UUID
     project_id: UUID
     effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
@@ -57,38 +65,40 @@ class Touched:
     version: int = 0
 
 
-def effects_of(events: Iterable[Event]) -> list[Touched]:
-    """Return what the events of a bundle did, first what others are below or refer to.
+def effects_of(events: Iterable[Event]) -> list[AggregateEffects]:
+    """Return the effects of the events of a bundle, parents and referenced kinds first.
 
     Raises:
-        errors.Conflict: It holds something that is not undone this way.
+        errors.Conflict: The bundle has an effect that undo does not cover.
     """
-    touched: dict[UUID, Touched] = {}
+    touched: dict[UUID, AggregateEffects] = {}
     for event in sorted(events, key=lambda event: event.version):
-        about = AGGREGATES[event.aggregate_type]
-        if about.parent is None and not event.event_type.endswith("_changed"):
-            raise errors.Conflict(f"A {about.kind} that came or went is not undone by its bundle.")
+        spec = AGGREGATES[event.aggregate_type]
+        if spec.parent is None and not event.event_type.endswith("_changed"):
+            raise errors.Conflict(
+                f"This bundle creates or deletes a {spec.kind}, which undo does not cover."
+            )
         if event.event_type.endswith(f".{PURGED}"):
-            raise errors.Conflict("What was purged does not come back.")
-        if not about.lasting and about.parent is None:
-            raise errors.Conflict(f"Changes of a {about.kind} are not undone by their bundle.")
+            raise errors.Conflict("This bundle is part of a purge, and a purge cannot be undone.")
+        if not spec.keeps_deleted and spec.parent is None:
+            raise errors.Conflict(f"This bundle changes a {spec.kind}, which undo does not cover.")
         each = touched.setdefault(
-            event.aggregate_id, Touched(about, event.aggregate_id, event.project_id)
+            event.aggregate_id, AggregateEffects(spec, event.aggregate_id, event.project_id)
         )
         each.version = event.version
         _note(each, event)
     order = list(AGGREGATES)
-    return sorted(touched.values(), key=lambda each: order.index(each.about.kind))
+    return sorted(touched.values(), key=lambda each: order.index(each.spec.kind))
 
 
-def _note(each: Touched, event: Event) -> None:
+def _note(each: AggregateEffects, event: Event) -> None:
     match event.event_type.partition(".")[2]:
         case "created":
-            each.born = _fields(each.about, event.data)
+            each.born = _fields(each.spec, event.data)
             each.last = None
             _merge(each, DELETED, True, False)
         case "removed":
-            each.last = _fields(each.about, event.data)
+            each.last = _fields(each.spec, event.data)
             _merge(each, DELETED, False, True)
         case "deleted":
             _merge(each, DELETED, False, True)
@@ -96,7 +106,7 @@ def _note(each: Touched, event: Event) -> None:
             _merge(each, DELETED, True, False)
         case "moved":
             _merge(each, PLACE, event.data["from"], event.data["to"])
-        case action if deed := each.about.deeds.get(action):
+        case action if deed := each.spec.custom_events.get(action):
             was = deed.before(event.data)
             for name, value in deed.after(event.data).items():
                 _merge(each, to_camel(name), was[name], value)
@@ -105,25 +115,25 @@ def _note(each: Touched, event: Event) -> None:
             _merge(each, name, event.data["from"], event.data["to"])
 
 
-def _merge(each: Touched, name: str, before: Any, after: Any) -> None:
+def _merge(each: AggregateEffects, name: str, before: Any, after: Any) -> None:
     first = each.effects.get(name)
     each.effects[name] = Effect(first.before if first else before, after)
 
 
-def _fields(about: Aggregate, data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: data.get(to_camel(name)) for name in about.fields}
+def _fields(spec: AggregateSpec, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: data.get(to_camel(name)) for name in spec.fields}
 
 
 class Inverse:
-    """The steps that undo a bundle, or apply it again, on what is there now.
+    """The steps that undo a bundle, or apply it again, on the current rows.
 
-    Steps come in an order in which they can be done: what is restored, first what others are below
-    or refer to, then what is moved and set, then what is deleted, the other way round.
+    Steps come in an order in which they can be done: first restorations, parents and referenced
+    kinds first; then moves and changes of fields; then deletions, in reverse order.
     """
 
     def __init__(
         self,
-        touched: Sequence[Touched],
+        touched: Sequence[AggregateEffects],
         rows: Mapping[UUID, Row],
         *,
         direction: Direction = "undo",
@@ -133,16 +143,16 @@ class Inverse:
         """Find the steps.
 
         Args:
-            touched: What the bundle did.
-            rows: The aggregates as they are, those that are there.
-            direction: Take it back, or do it again.
+            touched: The effects of the bundle.
+            rows: The current rows of the aggregates that exist.
+            direction: Whether to undo the bundle or to apply it again.
             only: The fields to pick; all when omitted.
-            resolutions: What to do about fields in conflict.
+            resolutions: The decisions about fields in conflict.
 
         Raises:
             errors.Invalid: *only* or a resolution names a field that the bundle did not touch.
         """
-        self.clashes: list[Clash] = []
+        self.conflicts: list[StepConflict] = []
         self._rows = rows
         self._direction: Direction = direction
         self._restores: list[Step] = []
@@ -164,7 +174,7 @@ class Inverse:
         """All steps, in order."""
         return [*self._restores, *self._changes, *reversed(self._deletes)]
 
-    def _take_back(self, each: Touched, picked: Mapping[Key, FieldRef] | None) -> None:
+    def _take_back(self, each: AggregateEffects, picked: Mapping[Key, FieldRef] | None) -> None:
         names = [n for n in each.effects if picked is None or (each.id, n) in picked]
         if not names:
             return
@@ -174,7 +184,7 @@ class Inverse:
         if DELETED in wishes:
             _, want = wishes.pop(DELETED)
             if want:
-                # What goes needs no other value first; a restored one will have what it had.
+                # A deletion needs no other change first; a restoration brings the values back.
                 if not is_deleted:
                     self._remove(each, row or {})
                 return
@@ -191,10 +201,10 @@ class Inverse:
             else:
                 self._value(each, row, name, ends, values)
         if values:
-            self._changes.append(Set(about=each.about, id=each.id, values=values, exact=True))
+            self._changes.append(SetStep(spec=each.spec, id=each.id, values=values, exact=True))
 
-    def _ends(self, each: Touched, name: str) -> tuple[Any, Any]:
-        """Return what should be there now, and what is to be there."""
+    def _ends(self, each: AggregateEffects, name: str) -> tuple[Any, Any]:
+        """Return the value that is expected now, and the value that is wanted."""
         effect = each.effects[name]
         if self._direction == "undo":
             return effect.after, effect.before
@@ -202,28 +212,28 @@ class Inverse:
 
     def _value(
         self,
-        each: Touched,
+        each: AggregateEffects,
         row: Row,
         name: str,
         ends: tuple[Any, Any],
         values: dict[str, Any],
     ) -> None:
         base, want = ends
-        own = _own_name(each.about, name)
-        theirs = each.about.plain(own, row[own])
+        own = _own_name(each.spec, name)
+        theirs = each.spec.plain(own, row[own])
         resolution = self._resolved.get((each.id, name))
         if resolution and resolution.take == "value":
-            values |= _chosen(each.about, own, resolution.value)
+            values |= _chosen(each.spec, own, resolution.value)
         elif same(theirs, want) or (resolution and resolution.take == "theirs"):
             return
-        elif falls(each.about, own, theirs, want):
-            self._clash(each, name, (base, theirs, want), reason="refused")
-        elif own not in each.about.guarded and (same(theirs, base) or resolution):
+        elif lowers_level(each.spec, own, theirs, want):
+            self._add_conflict(each, name, (base, theirs, want), reason="refused")
+        elif own not in each.spec.guarded and (same(theirs, base) or resolution):
             values[own] = want
         else:
-            self._clash(each, name, (base, theirs, want))
+            self._add_conflict(each, name, (base, theirs, want))
 
-    def _move(self, each: Touched, row: Row, base: Any, want: Any) -> None:
+    def _move(self, each: AggregateEffects, row: Row, base: Any, want: Any) -> None:
         there = str(row["parent_id"]), row["rank"]
         resolution = self._resolved.get((each.id, PLACE))
         if there == (want["parentId"], want["rank"]) or (
@@ -232,13 +242,16 @@ class Inverse:
             return
         if there != (base["parentId"], base["rank"]) and not resolution:
             shown = {"parentId": there[0]}
-            self._clash(each, PLACE, (_shown(base), shown, _shown(want)))
+            self._add_conflict(each, PLACE, (_shown(base), shown, _shown(want)))
             return
         if resolution and resolution.take == "value":
-            raise refused("resolutions", "a place is taken as mine or theirs, or moved by itself")
+            raise field_refusal(
+                "resolutions",
+                "a place can be resolved as mine or theirs only; for another place, move it",
+            )
         self._changes.append(
-            Move(
-                about=each.about,
+            MoveStep(
+                spec=each.spec,
                 id=each.id,
                 parent_id=UUID(want["parentId"]),
                 index=want["index"],
@@ -246,34 +259,34 @@ class Inverse:
             )
         )
 
-    def _remove(self, each: Touched, row: Row) -> None:
-        """Delete what the bundle began or brought back, unless others have worked on it since."""
+    def _remove(self, each: AggregateEffects, row: Row) -> None:
+        """Delete an aggregate that the bundle created or restored, unless it changed since."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution and resolution.take == "theirs":
             return
         after = (each.born or {}) | {
-            _own_name(each.about, name): effect.after
+            _own_name(each.spec, name): effect.after
             for name, effect in each.effects.items()
             if name not in (DELETED, PLACE)
         }
         since = [
             to_camel(name)
             for name, value in after.items()
-            if not same(each.about.plain(name, row[name]), value)
+            if not same(each.spec.plain(name, row[name]), value)
         ]
         if since and not resolution:
-            self._clash(each, DELETED, (False, False, True), since)
+            self._add_conflict(each, DELETED, (False, False, True), since)
             return
-        self._deletes.append(Delete(about=each.about, id=each.id))
+        self._deletes.append(DeleteStep(spec=each.spec, id=each.id))
 
-    def _bring_back(self, each: Touched, row: Row | None) -> None:
+    def _bring_back(self, each: AggregateEffects, row: Row | None) -> None:
         if row is not None:
-            self._restores.append(Restore(about=each.about, id=each.id))
+            self._restores.append(RestoreStep(spec=each.spec, id=each.id))
         elif fields := each.last or each.born:
-            # What does not last is made again; it hangs under the project itself.
+            # A removed aggregate is created again; its parent is the project.
             self._restores.append(
-                Create(
-                    about=each.about,
+                CreateStep(
+                    spec=each.spec,
                     id=each.id,
                     fields=fields,
                     parent_id=each.project_id,
@@ -282,50 +295,52 @@ class Inverse:
                 )
             )
 
-    def _comes_back(self, each: Touched, row: Row | None) -> bool:
-        """Return whether an aggregate that somebody deleted since is to be restored first."""
+    def _comes_back(self, each: AggregateEffects, row: Row | None) -> bool:
+        """Return whether an aggregate that was deleted since is to be restored first."""
         resolution = self._resolved.get((each.id, DELETED))
         if resolution is None:
-            self._clash(each, DELETED, (False, True, False))
+            self._add_conflict(each, DELETED, (False, True, False))
         if row is None or resolution is None or resolution.take != "mine":
             return False
-        self._restores.append(Restore(about=each.about, id=each.id))
+        self._restores.append(RestoreStep(spec=each.spec, id=each.id))
         return True
 
-    def _clash(
+    def _add_conflict(
         self,
-        each: Touched,
+        each: AggregateEffects,
         name: str,
         ends: tuple[Any, Any, Any],
         since: Iterable[str] = (),
         *,
         reason: Reason = "changed",
     ) -> None:
-        """Note that a field holds what nobody expects: what it should, does, and was to hold."""
+        """Note a conflict of a field: its expected, its current and its wanted value."""
         base, theirs, yours = ends
-        step = Step(about=each.about, id=each.id)
-        self.clashes.append(Clash(0, step, reason, name, base, theirs, yours, since=tuple(since)))
+        step = Step(spec=each.spec, id=each.id)
+        self.conflicts.append(
+            StepConflict(0, step, reason, name, base, theirs, yours, since=tuple(since))
+        )
 
 
 def _require_known(named: Iterable[Key], known: set[Key], what: str) -> None:
     for aggregate_id, name in named:
         if (aggregate_id, name) not in known:
-            raise refused(what, f"the bundle did nothing to {name} of {aggregate_id}")
+            raise field_refusal(what, f"the bundle did not change {name} of {aggregate_id}")
 
 
-def _own_name(about: Aggregate, name: str) -> str:
-    found = snake_of(about, name)
+def _own_name(spec: AggregateSpec, name: str) -> str:
+    found = snake_name(spec, name)
     assert found is not None
     return found
 
 
-def _chosen(about: Aggregate, own: str, value: Any) -> dict[str, Any]:
-    """Return a value that a person chose, validated like any other change."""
-    for part in about.parts:
+def _chosen(spec: AggregateSpec, own: str, value: Any) -> dict[str, Any]:
+    """Return a value that a person chose in a resolution, validated like any other change."""
+    for part in spec.parts:
         for inner, name in part.columns.items():
             if name == own:
-                return about.wanted({part.name: {inner: value}})
-    return about.wanted({own: value})
+                return spec.wanted({part.name: {inner: value}})
+    return spec.wanted({own: value})
 
 
 def _shown(place: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What things are called, so that a person understands a list of operations."""
+"""The names of things, for lists of operations that people read."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from pydantic.alias_generators import to_camel
 
 from libs.contracts.events.bundles import DELETED, PLACE, BundleOperation, Target
 from libs.contracts.events.event import Event
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES
 
 NAME_CHARS_MAX = 60
-"""Of a name within a sentence; the whole one is beside it."""
+"""The length of a name within a sentence; the full name is a member beside it."""
 
 ARCHIVED = "archived"
-"""What an operation calls whether a project can only be read."""
+"""The field of an operation that archives or unarchives a project."""
 
 NAMING = ("title", "name", "fact", "key")
-"""Fields by which people know things, the best first."""
+"""Fields that name an aggregate for people, the best first."""
 
 _OPS = {
     "created": "create",
@@ -31,42 +31,37 @@ _OPS = {
 }
 
 
-def called(row: Row) -> str | None:
-    """Return what people call a thing."""
+def display_name(row: Row) -> str | None:
+    """Return the name of an aggregate for people; None when it has none."""
     return next((row[name] for name in NAMING if isinstance(row.get(name), str)), None)
 
 
-def subject(about: Aggregate, row: Row | None) -> str:
-    """Return a thing in words: "Chapter 3", or "Entity “Victor”" when it has no place."""
-    kind = about.kind.replace("_", " ").capitalize()
+def describe_aggregate(spec: AggregateSpec, row: Row | None) -> str:
+    """Return a description such as "Chapter 3", or "Entity “Victor”" where there is no order."""
+    kind = spec.kind.replace("_", " ").capitalize()
     if row is None:
         return kind
-    if (
-        about.parent
-        and about.ordered
-        and row.get("index") is not None
-        and row["deleted_at"] is None
-    ):
+    if spec.parent and spec.ordered and row.get("index") is not None and row["deleted_at"] is None:
         return f"{kind} {row['index'] + 1}"
-    name = called(row)
+    name = display_name(row)
     if name is None:
         return kind
     short = name if len(name) <= NAME_CHARS_MAX else name[: NAME_CHARS_MAX - 1] + "…"
     return f"{kind} “{short}”"
 
 
-def operation(event: Event, row: Row | None) -> BundleOperation:
-    """Return an event in words, with the old value and the new one."""
-    about = AGGREGATES[event.aggregate_type]
+def describe_operation(event: Event, row: Row | None) -> BundleOperation:
+    """Return the description of an event, with the old and the new value."""
+    spec = AGGREGATES[event.aggregate_type]
     action = event.event_type.partition(".")[2]
     op = _OPS.get(action, "set")
     field, old, new = _change(op, action, event.data)
     words = to_words(field) if op == "set" and field else f"{op}d"
     return BundleOperation(
-        what=f"{subject(about, row)}: {words}",
+        what=f"{describe_aggregate(spec, row)}: {words}",
         op=op,
-        aggregate=Target(kind=about.kind, id=event.aggregate_id),
-        name=called(row) if row else None,
+        aggregate=Target(kind=spec.kind, id=event.aggregate_id),
+        name=display_name(row) if row else None,
         field=field,
         old_value=old,
         new_value=new,
@@ -76,7 +71,7 @@ def operation(event: Event, row: Row | None) -> BundleOperation:
 
 
 def to_words(field: str) -> str:
-    """Return a field's name as words: `revealState` is "reveal state"."""
+    """Return the name of a field as words: `revealState` is "reveal state"."""
     return "".join(f" {each.lower()}" if each.isupper() else each for each in field)
 
 

@@ -1,7 +1,7 @@
-"""From steps to drafts: what a bundle would do to what is there, and what stands in its way.
+"""From steps to pending events: the effects of a bundle on the current rows, and its conflicts.
 
-A plan works on copies of the rows that the transaction holds, so that later steps see what earlier
-ones did; nothing is written before all of it is known to fit together.
+A plan works on copies of the rows that the transaction holds, so that later steps see the effects
+of earlier ones; nothing is written before the whole plan is complete.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,19 @@ from pydantic.alias_generators import to_camel
 from libs.contracts.events.bundles import DELETED, PLACE
 from libs.contracts.events.event import Event
 from services.events.bundles.siblings import Siblings
-from services.events.bundles.steps import Create, Delete, Move, Restore, Set, Step
-from services.events.handlers.references import unknown_name
-from services.events.model.aggregate import Aggregate, Row
+from services.events.bundles.steps import (
+    CreateStep,
+    DeleteStep,
+    MoveStep,
+    RestoreStep,
+    SetStep,
+    Step,
+)
+from services.events.common.references import unknown_name
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
 from services.events.model.equality import same
-from services.events.model.log import Draft
+from services.events.model.log import PendingEvent
 from services.events.model.merge import field_changes
 
 type Child = tuple[UUID, str, bool]
@@ -29,13 +36,13 @@ type Reason = Literal["changed", "gone", "exists", "version", "reference", "refu
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class StepConflict:
     """Why one step cannot be done.
 
-    `changed`: somebody else gave the field another value. `gone`: it, or what it is to hang under,
-    is deleted or was never there. `exists`: the id is taken. `version`: it is not at the expected
-    version. `reference`: it names something that is not there. `refused`: with what is there by
-    now it would break a rule, such as that of a name only one may have.
+    `changed`: another author gave the field another value. `gone`: the aggregate or its new parent
+    is deleted or never existed. `exists`: the id is taken. `version`: it is not at the expected
+    version. `reference`: it refers to something that does not exist. `refused`: with the current
+    rows it would break a rule, such as a unique name.
     """
 
     number: int
@@ -47,21 +54,21 @@ class Clash:
     yours: Any = None
     event: Event | None = None
     since: tuple[str, ...] = ()
-    """Fields changed since of what is to be deleted."""
+    """Fields of an aggregate to be deleted that others changed since."""
 
 
 @dataclass(slots=True)
-class Held:
-    """What a transaction holds for a plan.
+class PlanInput:
+    """The input of a plan, locked by the transaction.
 
     Args:
-        rows: The aggregates, as they are.
-        known: The ids that are taken in the project, also by what is no longer there.
+        rows: The current rows of the aggregates.
+        known: The ids that are taken in the project, also by aggregates that no longer exist.
         children: The children of each parent whose order may change, by kind and parent.
-        since: What happened to aggregates after the version that a step was made from, oldest
-            first, without what the author did themselves.
-        members: The people of the project, when a step names one.
-        named: What steps call by its name, by kind and name, as far as it lives.
+        since: The events of aggregates after the version that a step was made from, oldest
+            first, without events of the author's own session.
+        members: The people of the project that steps refer to.
+        named: The ids that steps refer to by name, by kind and name, of those not deleted.
     """
 
     rows: Mapping[UUID, Row]
@@ -75,48 +82,48 @@ class Held:
 
 
 class Plan:
-    """What a bundle will do.
+    """The effects of a bundle.
 
-    `drafts` are in order; `numbers` holds, for each of them, the number of its step.
+    `pending_events` are in order; `numbers` has the number of the step of each of them.
     """
 
-    def __init__(self, held: Held, *, at: str) -> None:
-        """Plan on what is *held*; *at* is when, as JSON."""
-        self.drafts: list[Draft] = []
+    def __init__(self, held: PlanInput, *, at: str) -> None:
+        """Plan on the rows in *held*; *at* is the time, as JSON."""
+        self.pending_events: list[PendingEvent] = []
         self.numbers: list[int] = []
-        self.clashes: list[Clash] = []
+        self.conflicts: list[StepConflict] = []
         self._held = held
         self._at = at
-        self._abouts: dict[UUID, Aggregate] = {}
+        self._specs: dict[UUID, AggregateSpec] = {}
         self._rows: dict[UUID, Row] = {}
         self._gone: set[UUID] = set()
         self._siblings: dict[tuple[str, UUID], Siblings] = {}
         self._named = dict(held.named)
 
     def add(self, number: int, step: Step) -> None:
-        """Plan one step; a clash leaves everything as it was before it.
+        """Plan one step; after a conflict everything is as before it.
 
         Raises:
-            Worn: Siblings must be ranked anew first.
-            errors.Invalid: Its values do not fit the aggregate as it is.
+            RankOverflow: The siblings must be ranked again first.
+            errors.Invalid: The values of the step do not fit the aggregate.
         """
-        self._abouts[step.id] = step.about
+        self._specs[step.id] = step.spec
         row = self._held.rows.get(step.id)
         if step.expected is not None and row and row["version"] != step.expected:
-            self._clash(
+            self._add_conflict(
                 number, step, "version", "version", base=step.expected, theirs=row["version"]
             )
             return
         match step:
-            case Set():
+            case SetStep():
                 self._set(number, step)
-            case Create():
+            case CreateStep():
                 self._create(number, step)
-            case Delete():
+            case DeleteStep():
                 self._delete(number, step)
-            case Restore():
+            case RestoreStep():
                 self._restore(number, step)
-            case Move():
+            case MoveStep():
                 self._move(number, step)
             case _:
                 assert_never(step)  # pyright: ignore[reportArgumentType]  # Step is never used bare
@@ -128,63 +135,65 @@ class Plan:
         return self._rows.get(aggregate_id) or self._held.rows.get(aggregate_id)
 
     def is_visible(self, aggregate_id: UUID) -> bool:
-        """Return whether neither an aggregate nor anything that it belongs to is deleted."""
+        """Return whether neither an aggregate nor any of its owners is deleted."""
         row = self.row(aggregate_id)
         if row is None or row.get("deleted_at") is not None:
             return False
         return not self._is_hidden(aggregate_id, row)
 
     def _is_hidden(self, aggregate_id: UUID, row: Row) -> bool:
-        """Return whether something that an aggregate belongs to is deleted, as the plan leaves it.
+        """Return whether an owner of an aggregate is deleted, as the plan leaves it.
 
-        Of what is not held nothing changes, so that it is as its row says; and of what hides a
-        row by now all is held.
+        Owners that are not held do not change, so the row is right about them; and all owners that
+        hide the row now are held.
         """
-        about = self._abouts.get(aggregate_id)
-        names = about.hidden_with if about and about.hidden_with else ("parent_id",)
+        spec = self._specs.get(aggregate_id)
+        names = spec.hidden_with if spec and spec.hidden_with else ("parent_id",)
         owners = [row[name] for name in names if row[name] is not None]
         known = [owner for owner in owners if self.row(owner) is not None]
         if any(not self.is_visible(owner) for owner in known):
             return True
         return row["hidden"] and len(known) < len(owners)
 
-    def _set(self, number: int, step: Set) -> None:
-        about, row = step.about, self.row(step.id)
+    def _set(self, number: int, step: SetStep) -> None:
+        spec, row = step.spec, self.row(step.id)
         if row is None or not self.is_visible(step.id):
             for name, value in step.values.items():
                 old = step.olds.get(name)
-                self._clash(number, step, "gone", to_camel(name), base=old, yours=value)
+                self._add_conflict(number, step, "gone", to_camel(name), base=old, yours=value)
             return
-        clashes = [*self._outdated(number, step, row)]
-        if clashes:
-            self.clashes += clashes
+        conflicts = [*self._outdated(number, step, row)]
+        if conflicts:
+            self.conflicts += conflicts
             return
-        full = about.completed(row, step.values, at=self._at)
+        full = spec.completed(row, step.values, at=self._at)
         if step.exact:
             full |= step.values
-        drafts = field_changes(about, step.id, row, full)
-        if drafts and self._refers_well(number, step, row, full):
-            after = row | {name: about.value(name, value) for name, value in full.items()}
-            about.require_whole(after)
+        pending_events = field_changes(spec, step.id, row, full)
+        if pending_events and self._refers_well(number, step, row, full):
+            after = row | {name: spec.value(name, value) for name, value in full.items()}
+            spec.require_whole(after)
             self._rows[step.id] = after
-            self._draft(number, *drafts)
+            self._draft(number, *pending_events)
 
-    def _outdated(self, number: int, step: Set, row: Row) -> list[Clash]:
-        """Return the fields that hold neither what the author saw nor what they want."""
-        about, found = step.about, list[Clash]()
+    def _outdated(self, number: int, step: SetStep, row: Row) -> list[StepConflict]:
+        """Return the fields that have neither the value that the author saw nor the wanted one."""
+        spec, found = step.spec, list[StepConflict]()
         since = self._since(step, None if step.olds else step.base)
         for name, yours in step.values.items():
-            theirs, event = about.plain(name, row[name]), None
+            theirs, event = spec.plain(name, row[name]), None
             if step.olds:
                 base = step.olds[name]
             else:
-                changes = [e for e in since if e.event_type == f"{about.kind}.{name}_changed"]
+                changes = [e for e in since if e.event_type == f"{spec.kind}.{name}_changed"]
                 if not changes:
                     continue
                 base, event = changes[0].data["from"], changes[-1]
             if not (same(theirs, base) or same(theirs, yours)):
                 found.append(
-                    Clash(number, step, "changed", to_camel(name), base, theirs, yours, event)
+                    StepConflict(
+                        number, step, "changed", to_camel(name), base, theirs, yours, event
+                    )
                 )
         return found
 
@@ -193,70 +202,70 @@ class Plan:
             return ()
         return [event for event in self._held.since.get(step.id, ()) if event.version > base]
 
-    def _create(self, number: int, step: Create) -> None:
-        about = step.about
+    def _create(self, number: int, step: CreateStep) -> None:
+        spec = step.spec
         taken = step.id in self._held.known or step.id in self._rows
         if taken and not (step.again and self.row(step.id) is None):
-            self._clash(number, step, "exists", DELETED, theirs=False, yours=False)
+            self._add_conflict(number, step, "exists", DELETED, theirs=False, yours=False)
             return
         if step.parent_id and not self.is_visible(step.parent_id):
-            self._clash(number, step, "gone", "parentId", yours=str(step.parent_id))
+            self._add_conflict(number, step, "gone", "parentId", yours=str(step.parent_id))
             return
         if not self._refers_well(number, step, {}, step.fields):
             return
-        row: Row = {name: about.value(name, value) for name, value in step.fields.items()}
+        row: Row = {name: spec.value(name, value) for name, value in step.fields.items()}
         row |= {"id": step.id, "parent_id": step.parent_id, "deleted_at": None, "hidden": False}
         place: dict[str, Any] = {}
-        if step.parent_id and about.ordered:
-            place = self._children(about, step.parent_id).insert(step.id, step.index)
+        if step.parent_id and spec.ordered:
+            place = self._children(spec, step.parent_id).insert(step.id, step.index)
             row["rank"] = place["rank"]
-        about.require_whole(row)
+        spec.require_whole(row)
         self._gone.discard(step.id)
         self._rows[step.id] = row
         if isinstance(row.get("name"), str):
-            self._named[about.kind, row["name"]] = step.id
-        self._draft(number, Draft(about, step.id, "created", about.born(row) | place))
+            self._named[spec.kind, row["name"]] = step.id
+        self._draft(number, PendingEvent(spec, step.id, "created", spec.born(row) | place))
 
     def _refers_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
-        """Return whether everything that *fields* newly name is there; notes a clash if not."""
-        about = step.about
-        for name, kind in about.references.items():
+        """Return whether all new references by id exist; note a conflict if one does not."""
+        spec = step.spec
+        for name, kind in spec.references.items():
             value = fields.get(name)
-            if value is None or about.plain(name, row.get(name)) == value:
+            if value is None or spec.plain(name, row.get(name)) == value:
                 continue
             named = UUID(value)
             there = named in self._held.members if kind == MEMBER.kind else self.is_visible(named)
             if not there and kind in AGGREGATES:
-                self._clash(number, step, "reference", to_camel(name), yours=value)
+                self._add_conflict(number, step, "reference", to_camel(name), yours=value)
                 return False
         return self._names_well(number, step, row, fields)
 
     def _names_well(self, number: int, step: Step, row: Row, fields: Mapping[str, Any]) -> bool:
-        """Return whether everything that *fields* newly call by its name is there; as above.
+        """Return whether all new references by name exist; note a conflict if one does not.
 
         Raises:
-            errors.Invalid: It is not there, and an author has just now named it.
+            errors.Invalid: A name does not exist, and the author of the step gave it.
         """
-        for name, kind, value in step.about.names_in(fields):
+        for name, kind, value in step.spec.names_in(fields):
             known = self._named.get((kind, value))
             if row.get(name) == value or (known and self.is_visible(known)):
                 continue
-            if isinstance(step, Create):
+            if isinstance(step, CreateStep):
                 raise unknown_name(f"operations.{number}.fields.{to_camel(name)}", kind, value)
-            if not (isinstance(step, Set) and step.exact):
+            if not (isinstance(step, SetStep) and step.exact):
                 raise unknown_name(f"operations.{number}.value", kind, value)
-            self._clash(number, step, "reference", to_camel(name), yours=value)
+            self._add_conflict(number, step, "reference", to_camel(name), yours=value)
             return False
         return True
 
-    def _delete(self, number: int, step: Delete) -> None:
-        about, row = step.about, self.row(step.id)
+    def _delete(self, number: int, step: DeleteStep) -> None:
+        spec, row = step.spec, self.row(step.id)
         if row is None or not self.is_visible(step.id):
-            self._clash(number, step, "gone", DELETED, base=False, theirs=True, yours=True)
+            self._add_conflict(number, step, "gone", DELETED, base=False, theirs=True, yours=True)
             return
         foreign = [e for e in self._since(step, step.base) if "from" in e.data]
         if foreign:
-            self._clash(
+            self._add_conflict(
                 number,
                 step,
                 "changed",
@@ -267,29 +276,29 @@ class Plan:
                 event=foreign[-1],
             )
             return
-        if about.ordered:
-            self._show(about, row, living=False)
-        if about.lasting:
+        if spec.ordered:
+            self._show(spec, row, living=False)
+        if spec.keeps_deleted:
             self._rows[step.id] = row | {"deleted_at": self._at}
-            self._draft(number, Draft(about, step.id, "deleted", {}))
+            self._draft(number, PendingEvent(spec, step.id, "deleted", {}))
         else:
             self._gone.add(step.id)
-            self._draft(number, Draft(about, step.id, "removed", about.born(row)))
+            self._draft(number, PendingEvent(spec, step.id, "removed", spec.born(row)))
 
-    def _restore(self, number: int, step: Restore) -> None:
+    def _restore(self, number: int, step: RestoreStep) -> None:
         row = self.row(step.id)
         if row is None or self._is_hidden(step.id, row):
-            self._clash(number, step, "gone", DELETED, base=True, theirs=True, yours=False)
+            self._add_conflict(number, step, "gone", DELETED, base=True, theirs=True, yours=False)
         elif row.get("deleted_at") is not None:
             self._rows[step.id] = row | {"deleted_at": None}
             if isinstance(row.get("name"), str):
-                self._named[step.about.kind, row["name"]] = step.id
-            if step.about.ordered:
-                self._show(step.about, row, living=True)
-            self._draft(number, Draft(step.about, step.id, "restored", {}))
+                self._named[step.spec.kind, row["name"]] = step.id
+            if step.spec.ordered:
+                self._show(step.spec, row, living=True)
+            self._draft(number, PendingEvent(step.spec, step.id, "restored", {}))
 
-    def _move(self, number: int, step: Move) -> None:
-        about, row = step.about, self.row(step.id)
+    def _move(self, number: int, step: MoveStep) -> None:
+        spec, row = step.spec, self.row(step.id)
         parent_id: UUID | None = step.parent_id or (row["parent_id"] if row else None)
         if (
             row is None
@@ -297,15 +306,15 @@ class Plan:
             or not (self.is_visible(step.id) and self.is_visible(parent_id))
         ):
             wanted = {"parentId": str(parent_id) if parent_id else None, "index": step.index}
-            self._clash(number, step, "gone", PLACE, yours=wanted)
+            self._add_conflict(number, step, "gone", PLACE, yours=wanted)
             return
-        old = self._children(about, row["parent_id"])
+        old = self._children(spec, row["parent_id"])
         here = {
             "parentId": str(row["parent_id"]),
             "index": old.index_of(step.id),
             "rank": row["rank"],
         }
-        new = self._children(about, parent_id)
+        new = self._children(spec, parent_id)
         if new is not old:
             old.leave(step.id)
         if step.rank is not None:
@@ -313,32 +322,32 @@ class Plan:
         else:
             there = new.insert(step.id, step.index)
         if (here["parentId"], here["index"]) == (there["parentId"], there["index"]):
-            # The rank that it has by now is given up in `new` only, which is forgotten.
+            # It keeps its place, so it keeps its rank, too.
             new.settle(step.id, row["rank"])
             return
         self._rows[step.id] = row | {
             "parent_id": parent_id,
-            str(about.parent_column): parent_id,
+            str(spec.parent_column): parent_id,
             "rank": there["rank"],
         }
-        self._draft(number, Draft(about, step.id, "moved", {"from": here, "to": there}))
+        self._draft(number, PendingEvent(spec, step.id, "moved", {"from": here, "to": there}))
 
-    def _children(self, about: Aggregate, parent_id: UUID) -> Siblings:
-        key = about.kind, parent_id
+    def _children(self, spec: AggregateSpec, parent_id: UUID) -> Siblings:
+        key = spec.kind, parent_id
         if key not in self._siblings:
             self._siblings[key] = Siblings(*key, self._held.children.get(key, ()))
         return self._siblings[key]
 
-    def _show(self, about: Aggregate, row: Row, *, living: bool) -> None:
-        key = about.kind, row["parent_id"]
+    def _show(self, spec: AggregateSpec, row: Row, *, living: bool) -> None:
+        key = spec.kind, row["parent_id"]
         if key in self._held.children or key in self._siblings:
-            self._children(*(about, row["parent_id"])).show(row["id"], living=living)
+            self._children(*(spec, row["parent_id"])).show(row["id"], living=living)
 
-    def _draft(self, number: int, *drafts: Draft) -> None:
-        self.drafts += drafts
-        self.numbers += [number] * len(drafts)
+    def _draft(self, number: int, *pending_events: PendingEvent) -> None:
+        self.pending_events += pending_events
+        self.numbers += [number] * len(pending_events)
 
-    def _clash(
+    def _add_conflict(
         self,
         number: int,
         step: Step,
@@ -350,4 +359,6 @@ class Plan:
         yours: Any = None,
         event: Event | None = None,
     ) -> None:
-        self.clashes.append(Clash(number, step, reason, field_name, base, theirs, yours, event))
+        self.conflicts.append(
+            StepConflict(number, step, reason, field_name, base, theirs, yours, event)
+        )

@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.events.model.order import Place, is_worn, place
+from services.events.model.order import Place, is_too_long, place_at
 from services.events.model.rank import between
 
 
-class Worn(Exception):
-    """Ranks here have become too long: rank the siblings anew, then plan again."""
+class RankOverflow(Exception):
+    """The ranks of siblings have become too long: rank them again, then plan again."""
 
     def __init__(self, kind: str, parent_id: UUID) -> None:
-        """Say whose siblings they are."""
+        """Name the kind and the parent of the siblings."""
         super().__init__(kind, parent_id)
         self.kind = kind
         self.parent_id = parent_id
@@ -28,8 +28,8 @@ class _Entry:
 class Siblings:
     """One parent's children, deleted ones too.
 
-    A rank that was left stays taken until the bundle is done, so that no two rows ever share one
-    on the way, whatever the order in which they are written.
+    A rank that was given up stays taken until the bundle is done, so that no two rows share a rank
+    in between, whatever the order in which they are written.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Siblings:
         """Put a child at an index among the living, or at the end when that is nearer.
 
         Raises:
-            Worn: There is no short rank there.
+            RankOverflow: There is no short rank at that index.
         """
         self.leave(child_id)
         index = min(index, self._living)
@@ -78,15 +78,15 @@ class Siblings:
         low = self._entries[at - 1].rank if at else None
         high = self._entries[at].rank if at < len(self._entries) else None
         rank = between(low, high)
-        if is_worn(rank):
-            raise Worn(self._kind, self._parent_id)
+        if is_too_long(rank):
+            raise RankOverflow(self._kind, self._parent_id)
         return self._put(at, child_id, index, rank)
 
     def put_back(self, child_id: UUID, rank: str, index: int) -> Place:
-        """Put a child at a rank that it had, or at an index when another one has that now."""
+        """Put a child at a rank that it had, or at *index* when another child has that rank now."""
         entry = self._by_id.get(child_id)
         if entry and entry.rank == rank:
-            return place(self._parent_id, self.index_of(child_id), rank)
+            return place_at(self._parent_id, self.index_of(child_id), rank)
         self.leave(child_id)
         at = 0
         while at < len(self._entries) and self._entries[at].rank < rank:
@@ -106,7 +106,7 @@ class Siblings:
                 return
 
     def _after(self, index: int) -> int:
-        """Return where, in the whole list, the child at *index* comes to stand."""
+        """Return the position in the whole list of the child at *index* among the living."""
         if index == 0:
             return 0
         seen = 0
@@ -121,4 +121,4 @@ class Siblings:
         self._entries.insert(at, entry)
         self._by_id[child_id] = entry
         self._living += 1
-        return place(self._parent_id, index, rank)
+        return place_at(self._parent_id, index, rank)

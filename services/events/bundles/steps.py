@@ -1,4 +1,4 @@
-"""Operations, read: what each is about, its values validated, and which permission it needs."""
+"""Operations as steps: the aggregate, the validated values, and the permission that is needed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,29 +18,29 @@ from libs.contracts.events.bundles import (
 )
 from libs.contracts.events.resources import INDEX_MAX
 from libs.postgres import own_id
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What all steps have: the aggregate, and the version that it must have before the bundle."""
+    """The common part of all steps: the aggregate, and its expected version before the bundle."""
 
-    about: Aggregate
+    spec: AggregateSpec
     id: UUID
     expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Set(Step):
-    """Give fields values, both as events hold them.
+class SetStep(Step):
+    """Set fields; values are as events hold them.
 
     Args:
-        values: The new ones.
-        olds: What is said to have been there; empty when nothing is said.
+        values: The new values.
+        olds: The values before, as the author saw them; empty when they are not given.
         base: The version that the author had seen.
-        exact: Whether these values win over what would follow from them.
+        exact: Whether these values win over the consequences of the change.
     """
 
     values: dict[str, Any]
@@ -50,8 +50,8 @@ class Set(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Create(Step):
-    """Begin an aggregate with all its fields; *again* when one that is gone comes back."""
+class CreateStep(Step):
+    """Create an aggregate with all its fields; *again* when a removed one is created again."""
 
     fields: dict[str, Any]
     parent_id: UUID | None
@@ -60,20 +60,20 @@ class Create(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delete(Step):
-    """Delete."""
+class DeleteStep(Step):
+    """Delete an aggregate."""
 
     base: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restore(Step):
-    """Bring back."""
+class RestoreStep(Step):
+    """Restore a deleted aggregate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move(Step):
-    """Put elsewhere; *rank* is the place itself, when it is one that was left before."""
+class MoveStep(Step):
+    """Move an aggregate; *rank* is the exact place, when it had that place before."""
 
     parent_id: UUID | None
     index: int
@@ -82,36 +82,36 @@ class Move(Step):
 
 _OWN = ("op", "path", "aggregate.kind", "parentId")
 _DEEDS: dict[type[Step], str] = {
-    Set: "update",
-    Create: "create",
-    Delete: "delete",
-    Restore: "restore",
-    Move: "reorder",
+    SetStep: "update",
+    CreateStep: "create",
+    DeleteStep: "delete",
+    RestoreStep: "restore",
+    MoveStep: "reorder",
 }
 
 
 def permission_of(step: Step) -> str:
     """Return the permission that a step needs."""
-    return f"{step.about.kind}.{_DEEDS[type(step)]}"
+    return f"{step.spec.kind}.{_DEEDS[type(step)]}"
 
 
 def _taking_back(step: Step) -> str:
-    deed = "delete" if isinstance(step, Restore) else _DEEDS[type(step)]
-    return f"{step.about.kind}.{deed}"
+    deed = "delete" if isinstance(step, RestoreStep) else _DEEDS[type(step)]
+    return f"{step.spec.kind}.{deed}"
 
 
 def require_permitted(
     steps: Iterable[Step], may: frozenset[str], own: frozenset[UUID] = frozenset()
 ) -> None:
-    """Return when the actor may do all of it.
+    """Return when the actor may do all steps.
 
     Args:
-        steps: What is to be done.
-        may: What they may do.
-        own: What they deleted themselves: who may delete may take that back.
+        steps: The steps.
+        may: The permissions of the actor.
+        own: Aggregates that the actor deleted: the permission to delete suffices to restore them.
 
     Raises:
-        errors.Forbidden: They may not.
+        errors.Forbidden: A permission is missing; `action` names it.
     """
     needs = (_taking_back(step) if step.id in own else permission_of(step) for step in steps)
     for needed in dict.fromkeys(needs):
@@ -119,16 +119,18 @@ def require_permitted(
             raise errors.Forbidden(f"Your role does not allow {needed}.", action=needed)
 
 
-def read(operations: Sequence[OneOperation], project_id: UUID, *, at: str) -> list[Step]:
+def parse_operations(
+    operations: Sequence[OneOperation], project_id: UUID, *, at: str
+) -> list[Step]:
     """Return operations as steps.
 
     Args:
-        operations: What was sent.
-        project_id: Where.
+        operations: The operations that were sent.
+        project_id: The project.
         at: When, as JSON.
 
     Raises:
-        errors.Invalid: One is about an unknown kind or field, has a wrong value, or cannot be
+        errors.Invalid: An operation has an unknown kind or field, a wrong value, or cannot be
             done by a bundle; the field is named with the operation's number, from 0.
     """
     steps: list[Step] = []
@@ -141,76 +143,76 @@ def read(operations: Sequence[OneOperation], project_id: UUID, *, at: str) -> li
 
 
 def _step(operation: OneOperation, project_id: UUID, at: str) -> Step:
-    about = _about(operation)
+    spec = _spec_of(operation)
     target = own_id(operation.aggregate.id)
     expected = operation.expected_version
     match operation:
         case SetField():
-            values = about.wanted(_nested(about, operation.path, operation.value))
+            values = spec.wanted(_nested(spec, operation.path, operation.value))
             given = "old_value" in operation.model_fields_set
-            return Set(
-                about=about,
+            return SetStep(
+                spec=spec,
                 id=target,
                 expected=expected,
                 values=values,
-                olds=_olds(about, operation, values) if given else {},
+                olds=_olds(spec, operation, values) if given else {},
                 base=operation.base_version,
             )
         case CreateOne():
-            return Create(
-                about=about,
+            return CreateStep(
+                spec=spec,
                 id=target,
                 expected=expected,
-                fields=about.initial(operation.fields, at=at),
-                parent_id=_parent(about, operation.parent_id, project_id),
+                fields=spec.initial(operation.fields, at=at),
+                parent_id=_parent(spec, operation.parent_id, project_id),
                 index=INDEX_MAX if operation.index is None else operation.index,
             )
         case DeleteOne():
-            return Delete(about=about, id=target, expected=expected, base=operation.base_version)
+            return DeleteStep(spec=spec, id=target, expected=expected, base=operation.base_version)
         case RestoreOne():
-            if not about.lasting:
-                raise refused("op", f"a {about.kind} that was removed is gone")
-            return Restore(about=about, id=target, expected=expected)
+            if not spec.keeps_deleted:
+                raise field_refusal("op", f"a removed {spec.kind} cannot be restored")
+            return RestoreStep(spec=spec, id=target, expected=expected)
         case MoveOne():
-            if about.parent is None or not about.ordered:
-                raise refused("op", f"a {about.kind} has no place to move from")
-            return Move(
-                about=about,
+            if spec.parent is None or not spec.ordered:
+                raise field_refusal("op", f"a {spec.kind} has no order and cannot be moved")
+            return MoveStep(
+                spec=spec,
                 id=target,
                 expected=expected,
                 parent_id=operation.parent_id,
                 index=operation.index,
             )
         case _:
-            raise refused("op", "is not known")
+            raise field_refusal("op", "is not known")
 
 
-def _about(operation: OneOperation) -> Aggregate:
-    about = AGGREGATES.get(operation.aggregate.kind)
-    if about is None:
+def _spec_of(operation: OneOperation) -> AggregateSpec:
+    spec = AGGREGATES.get(operation.aggregate.kind)
+    if spec is None:
         raise errors.Unknown(
             "aggregate.kind: is not known",
             errors=[{"field": "aggregate.kind", "detail": "is not known"}],
         )
-    if about is PROJECT and not isinstance(operation, SetField):
-        raise refused("op", "a project is created, deleted and restored by itself")
-    if about.parent is None and about is not PROJECT:
-        raise refused("aggregate.kind", f"a {about.kind} is not changed by bundles")
-    return about
+    if spec is PROJECT and not isinstance(operation, SetField):
+        raise field_refusal("op", "a project cannot be created, deleted or restored by a bundle")
+    if spec.parent is None and spec is not PROJECT:
+        raise field_refusal("aggregate.kind", f"a {spec.kind} cannot be changed by a bundle")
+    return spec
 
 
-def _parent(about: Aggregate, given: UUID | None, project_id: UUID) -> UUID | None:
-    if about.parent is None:
+def _parent(spec: AggregateSpec, given: UUID | None, project_id: UUID) -> UUID | None:
+    if spec.parent is None:
         return None
-    if about.parent == PROJECT.kind:
+    if spec.parent == PROJECT.kind:
         given = given or project_id
     if given is None:
-        raise refused("parentId", "is required")
+        raise field_refusal("parentId", "is required")
     return own_id(given)
 
 
-def _nested(about: Aggregate, path: str, value: Any) -> dict[str, Any]:
-    """Return what a change of *path* says: `task.status` is a member of the part `task`.
+def _nested(spec: AggregateSpec, path: str, value: Any) -> dict[str, Any]:
+    """Return the fields that a change of *path* sets: `task.status` is `status` of the part `task`.
 
     Raises:
         errors.Invalid: The path leads into a field that is one value, such as free JSON: taken as
@@ -219,32 +221,34 @@ def _nested(about: Aggregate, path: str, value: Any) -> dict[str, Any]:
     first, dot, rest = path.partition(".")
     if not dot:
         return {first: value}
-    if _is_one_value(about, first):
-        raise refused("path", f"{first} is one value: set it whole, {path} is no field")
+    if _is_one_value(spec, first):
+        raise field_refusal(
+            "path", f"{first} is a single value; set {first} as a whole instead of {path}"
+        )
     return {first: {rest: value}}
 
 
-def _is_one_value(about: Aggregate, name: str) -> bool:
-    """Return whether a name, as clients may write it, is a field without members of its own."""
-    parts = {part.name for part in about.parts}
-    fields = about.patch.model_fields if about.patch else ()
+def _is_one_value(spec: AggregateSpec, name: str) -> bool:
+    """Return whether the name of a field, as clients may write it, has no members of its own."""
+    parts = {part.name for part in spec.parts}
+    fields = spec.patch.model_fields if spec.patch else ()
     return any(name in (own, to_camel(own)) for own in fields if own not in parts)
 
 
-def _olds(about: Aggregate, operation: SetField, values: dict[str, Any]) -> dict[str, Any]:
+def _olds(spec: AggregateSpec, operation: SetField, values: dict[str, Any]) -> dict[str, Any]:
     if operation.old_value is None:
         return dict.fromkeys(values)
     try:
-        # Read like the new one, so that two spellings of a time are the same time.
-        olds = about.wanted(_nested(about, operation.path, operation.old_value))
+        # Parsed like the new value, so that two spellings of a time are the same time.
+        olds = spec.wanted(_nested(spec, operation.path, operation.old_value))
     except errors.Invalid:
-        # What no field can hold is not there.
+        # A value that the field cannot have was not its value.
         olds = dict.fromkeys(values, operation.old_value)
     return {name: olds.get(name) for name in values}
 
 
 def _placed(error: errors.Invalid, number: int, operation: OneOperation) -> errors.Invalid:
-    """Return a refusal with its fields named from the whole request."""
+    """Return a refusal whose fields are named from the whole request."""
     where = f"operations.{number}"
     problems = [
         each | {"field": f"{where}.{_within(operation, error, each['field'])}"}
@@ -265,35 +269,35 @@ def _within(operation: OneOperation, error: errors.Invalid, field: str) -> str:
 
 
 def references_of(steps: Iterable[Step]) -> dict[UUID, str]:
-    """Return what steps refer to, besides what they are about: ids and their kinds."""
+    """Return the ids that steps refer to, with their kinds, besides their own aggregates."""
     found: dict[UUID, str] = {}
     for step in steps:
         fields = _fields_of(step)
-        for name, kind in step.about.references.items():
+        for name, kind in step.spec.references.items():
             if fields.get(name) is not None and kind in AGGREGATES:
                 found[UUID(fields[name])] = kind
     return found
 
 
-def names_in(steps: Iterable[Step]) -> dict[str, set[str]]:
-    """Return what steps call by its name, by kind."""
+def names_in_steps(steps: Iterable[Step]) -> dict[str, set[str]]:
+    """Return the names that steps refer to, by kind."""
     found: dict[str, set[str]] = {}
     for step in steps:
-        for _, kind, name in step.about.names_in(_fields_of(step)):
+        for _, kind, name in step.spec.names_in(_fields_of(step)):
             found.setdefault(kind, set()).add(name)
     return found
 
 
 def _fields_of(step: Step) -> Mapping[str, Any]:
     match step:
-        case Create():
+        case CreateStep():
             return step.fields
-        case Set():
+        case SetStep():
             return step.values
         case _:
             return {}
 
 
-def snake_of(about: Aggregate, name: str) -> str | None:
+def snake_name(spec: AggregateSpec, name: str) -> str | None:
     """Return an aggregate's own name of a field as clients write it; None when it has none."""
-    return next((own for own in about.fields if to_camel(own) == name), None)
+    return next((own for own in spec.fields if to_camel(own) == name), None)

@@ -1,4 +1,4 @@
-"""What bundles ask of the database, beyond what every transaction does."""
+"""The queries of bundles, beyond those of every transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,23 +11,23 @@ from libs import errors
 from libs.contracts.events.bundles import Bundle, ListBundles
 from libs.contracts.events.event import Event, Source
 from libs.postgres import load_queries
-from services.events.bundles.plan import Child, Held
+from services.events.bundles.plan import Child, PlanInput
 from services.events.bundles.steps import (
-    Create,
-    Delete,
-    Move,
-    Restore,
-    Set,
+    CreateStep,
+    DeleteStep,
+    MoveStep,
+    RestoreStep,
+    SetStep,
     Step,
-    names_in,
+    names_in_steps,
     references_of,
 )
-from services.events.integrity.chain import Stored, event_of, stored_of
-from services.events.integrity.log import since, sound
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES, MEMBER
-from services.events.model.refusal import refused
-from services.events.store import Reader, Transaction, TryAgain, of_events
+from services.events.model.chain import LogRow, event_of, log_row_of
+from services.events.model.refusal import field_refusal
+from services.events.store import Reader, RetryTransaction, Transaction, events_from_rows
+from services.events.store.log import check_events, events_after
 
 SQL = load_queries("services.events.bundles")
 
@@ -37,38 +37,38 @@ _STORED = tuple(name for name in Bundle.model_fields if name not in ("id", "undo
 
 @cache
 def _filled(name: str, kind: str) -> str:
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     text: str = getattr(SQL, name)
-    living = "deleted_at IS NULL" if about.lasting else "true"
-    return text.format(table=about.table, parent=about.parent_column, living=living)
+    living = "deleted_at IS NULL" if spec.keeps_deleted else "true"
+    return text.format(table=spec.table, parent=spec.parent_column, living=living)
 
 
-async def hold(
+async def lock_for_plan(
     tx: Transaction,
     steps: Sequence[Step],
     project_id: UUID,
     *,
     members: frozenset[UUID] = frozenset(),
     session_id: UUID | None = None,
-) -> Held:
-    """Lock all that steps are about, and return it.
+) -> PlanInput:
+    """Lock all aggregates of steps, and return the input of their plan.
 
     Args:
         tx: The transaction.
-        steps: What is to be done.
-        project_id: Where.
-        members: Who of those that steps name is in the project.
-        session_id: The sync session whose own events do not count as somebody else's.
+        steps: The steps.
+        project_id: The project.
+        members: The people of the project that steps refer to.
+        session_id: The sync session whose events do not count as changes by others.
 
     Raises:
-        TryAgain: Something was moved meanwhile.
-        errors.Invalid: A base version never was, or one id stands for two kinds.
+        RetryTransaction: An aggregate was moved in the meantime.
+        errors.Invalid: A base version never existed, or one id is given for two kinds.
     """
     wanted = _targets(steps)
     parents = await _parents(tx, steps, project_id)
     for step in steps:
-        if isinstance(step, Create | Move) and step.parent_id:
-            wanted.setdefault(step.parent_id, AGGREGATES[str(step.about.parent)])
+        if isinstance(step, CreateStep | MoveStep) and step.parent_id:
+            wanted.setdefault(step.parent_id, AGGREGATES[str(step.spec.parent)])
     for child_id, parent_id in parents.items():
         wanted.setdefault(parent_id, AGGREGATES[str(wanted[child_id].parent)])
     rows, known = await tx.lock_all(wanted)
@@ -82,9 +82,9 @@ async def hold(
     }
     for child_id, parent_id in parents.items():
         if child_id in rows and rows[child_id]["parent_id"] != parent_id:
-            raise TryAgain
-    return Held(
-        rows=rows | (await tx.hold_all(others) if others else {}),
+            raise RetryTransaction
+    return PlanInput(
+        rows=rows | (await tx.lock_all_shared(others) if others else {}),
         known=known,
         children=await _children(tx, steps, parents, project_id),
         since=await _since(tx, steps, rows, project_id, session_id),
@@ -94,24 +94,27 @@ async def hold(
 
 
 async def _called(tx: Transaction, steps: Iterable[Step]) -> dict[tuple[str, str], UUID]:
-    """Return what lives of that which steps call by its name, by kind and name."""
+    """Return the ids that steps refer to by name, by kind and name, of those not deleted."""
     return {
         (kind, name): key
-        for kind, names in names_in(steps).items()
-        for name, key in (await tx.called(AGGREGATES[kind], sorted(names))).items()
+        for kind, names in names_in_steps(steps).items()
+        for name, key in (await tx.ids_by_name(AGGREGATES[kind], sorted(names))).items()
     }
 
 
-def _targets(steps: Iterable[Step]) -> dict[UUID, Aggregate]:
-    wanted: dict[UUID, Aggregate] = {}
+def _targets(steps: Iterable[Step]) -> dict[UUID, AggregateSpec]:
+    wanted: dict[UUID, AggregateSpec] = {}
     for number, step in enumerate(steps):
-        if wanted.setdefault(step.id, step.about) is not step.about:
-            raise refused(f"operations.{number}.aggregate.kind", "the id stands for another kind")
+        if wanted.setdefault(step.id, step.spec) is not step.spec:
+            raise field_refusal(
+                f"operations.{number}.aggregate.kind",
+                "the id belongs to an aggregate of another kind",
+            )
     return wanted
 
 
-def _hiding(wanted: Mapping[UUID, Aggregate], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
-    """Return what may hide those that are hidden: a plan that restores it has to know the rest."""
+def _hiding(wanted: Mapping[UUID, AggregateSpec], rows: Mapping[UUID, Row]) -> dict[UUID, str]:
+    """Return the possible owners of hidden rows: a plan that restores one must know the others."""
     return {
         row[name]: wanted[key].references[name]
         for key, row in rows.items()
@@ -121,11 +124,15 @@ def _hiding(wanted: Mapping[UUID, Aggregate], rows: Mapping[UUID, Row]) -> dict[
 
 
 async def _parents(tx: Transaction, steps: Iterable[Step], project_id: UUID) -> dict[UUID, UUID]:
-    """Return under what everything hangs whose siblings count."""
+    """Return the parents of aggregates whose order may matter."""
     kinds: dict[str, set[UUID]] = {}
     for step in steps:
-        if isinstance(step, Move | Restore | Delete) and step.about.ordered and step.about.parent:
-            kinds.setdefault(step.about.kind, set()).add(step.id)
+        if (
+            isinstance(step, MoveStep | RestoreStep | DeleteStep)
+            and step.spec.ordered
+            and step.spec.parent
+        ):
+            kinds.setdefault(step.spec.kind, set()).add(step.id)
     found: dict[UUID, UUID] = {}
     for kind, ids in kinds.items():
         rows = await tx.connection.fetch(_filled("parents", kind), project_id, list(ids))
@@ -139,12 +146,12 @@ async def _children(
     """Return the children of every parent whose order may change."""
     kinds: dict[str, set[UUID]] = {}
     for step in steps:
-        if not step.about.ordered or not step.about.parent:
+        if not step.spec.ordered or not step.spec.parent:
             continue
-        above = kinds.setdefault(step.about.kind, set())
-        if isinstance(step, Create | Move) and step.parent_id:
+        above = kinds.setdefault(step.spec.kind, set())
+        if isinstance(step, CreateStep | MoveStep) and step.parent_id:
             above.add(step.parent_id)
-        if isinstance(step, Move) and step.id in parents:
+        if isinstance(step, MoveStep) and step.id in parents:
             above.add(parents[step.id])
     found: dict[tuple[str, UUID], list[Child]] = {}
     for kind, above in kinds.items():
@@ -161,33 +168,35 @@ async def _since(
     project_id: UUID,
     session_id: UUID | None,
 ) -> dict[UUID, list[Event]]:
-    """Return what happened after the versions that steps were made from."""
+    """Return the events after the versions that steps were made from."""
     bases: dict[UUID, int] = {}
     for number, step in enumerate(steps):
         row = rows.get(step.id)
-        if not isinstance(step, Set | Delete) or step.base is None or row is None:
+        if not isinstance(step, SetStep | DeleteStep) or step.base is None or row is None:
             continue
         if step.base > row["version"]:
-            raise refused(f"operations.{number}.baseVersion", "is not a version of this")
+            raise field_refusal(
+                f"operations.{number}.baseVersion", "is not a version of this aggregate"
+            )
         if step.base < row["version"]:
             bases[step.id] = min(step.base, bases.get(step.id, step.base))
     if not bases:
         return {}
-    found = await since(tx.connection, project_id, bases)
+    found = await events_after(tx.connection, project_id, bases)
     return {
         key: [event_of(each) for each in events if not _is_of(each, session_id)]
         for key, events in found.items()
     }
 
 
-def _is_of(event: Stored, session_id: UUID | None) -> bool:
-    """Return whether a sync session made an event; a request may name any cause."""
+def _is_of(event: LogRow, session_id: UUID | None) -> bool:
+    """Return whether a sync session made an event; the causation id alone is no proof."""
     return event.source == Source.SYNC.value and event.causation_id == session_id
 
 
 async def _sound(reader: Reader, events: Sequence[Event]) -> list[Event]:
     """Return those of *events* that continue their chains; their aggregates must be held."""
-    found = await sound(reader.connection, [stored_of(event) for event in events])
+    found = await check_events(reader.connection, [log_row_of(event) for event in events])
     return [event_of(each) for each in found.events]
 
 
@@ -219,11 +228,11 @@ async def bundles_by_id(
 
 
 async def project_of(reader: Reader, bundle_id: UUID) -> UUID | None:
-    """Return where a bundle belongs."""
+    """Return the project of a bundle."""
     return await reader.connection.fetchval(SQL.project_of, bundle_id)
 
 
-async def page(
+async def list_bundles(
     reader: Reader,
     project_id: UUID,
     question: ListBundles,
@@ -290,9 +299,9 @@ async def events_of_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
             bundle.created_at - _DAY,
             bundle.created_at + _DAY,
         )
-    events = of_events(found)
+    events = events_from_rows(found)
     if len(events) < bundle.operations:
-        # What was lost is in no row, and stays so when a person has brought it back.
+        # A lost event is in no row, also after a person recovered it.
         known = {(event.aggregate_id, event.version) for event in events}
         rows = await reader.connection.fetch(SQL.recovered, bundle.project_id, str(bundle.id))
         recovered = [Event.model_validate(row["recovered"]) for row in rows]
@@ -304,20 +313,20 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
     """Return the events of a bundle, in order, to act upon.
 
     Raises:
-        errors.Conflict: One is damaged or lost, and nobody has decided about it.
+        errors.Conflict: An event is damaged or lost, and nobody has decided about it.
     """
     events = await events_of_bundle(reader, bundle)
-    # A row may have named this bundle falsely; what was recovered in its place says so.
+    # A damaged row may have named this bundle; its recovered event then names another.
     trusted = [each for each in await _sound(reader, events) if each.bundle_id == bundle.id]
     if len(trusted) < bundle.operations:
         raise errors.Conflict(
-            "An event of this bundle is damaged or lost; an operator must decide."
+            "An event of this bundle is damaged or lost; an operator must decide about it first."
         )
     return trusted
 
 
 async def versions_of(reader: Reader, bundle: Bundle) -> dict[str, int]:
-    """Return at which version a bundle left each aggregate."""
+    """Return the version at which a bundle left each aggregate."""
     rows = await reader.connection.fetch(SQL.versions, bundle.project_id, bundle.id)
     if sum(row["events"] for row in rows) == bundle.operations:
         return {str(row["aggregate_id"]): row["version"] for row in rows}

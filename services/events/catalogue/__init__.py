@@ -1,6 +1,6 @@
-"""Which events there are, made from the model: what each says, as documents for subscribers.
+"""The catalogue of event types, made from the model, as documents for subscribers.
 
-`types` is the catalogue, `schemas` writes JSON Schemas, `asyncapi` the AsyncAPI document,
-`compatibility` says whether a schema may follow another. `python -m services.events.catalogue`
+`types` is the catalogue, `schemas` makes JSON Schemas, `asyncapi` the AsyncAPI document, and
+`compatibility` checks whether a schema may replace another. `python -m services.events.catalogue`
 writes all of them into `docs`.
 """

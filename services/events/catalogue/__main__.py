@@ -1,6 +1,6 @@
 """`python -m services.events.catalogue`: write docs/asyncapi.json and docs/schemas.
 
-Refuses a change that subscribers would notice; such an event gets a type of its own.
+It refuses a change that subscribers would notice; such an event needs a type of its own.
 """
 
 import sys
@@ -9,7 +9,7 @@ from services.events.catalogue.files import DOCS, SCHEMAS, objections, there, wa
 
 
 def main() -> int:
-    """Write what changed; returns 1 and writes nothing when something may not change."""
+    """Write changed files; return 1 and write nothing when a change is not allowed."""
     old, new = there(), wanted()
     if refused := objections(old, new):
         sys.stderr.write("".join(f"{each}\n" for each in refused))

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: where events are announced, to whom, and what each message says."""
+"""The AsyncAPI 3.0 document: the channels of events, and the content of each message."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -86,16 +86,16 @@ def _messages(types: Sequence[EventType]) -> dict[str, Any]:
     return {each.name: _ref("components/messages", each.name) for each in types}
 
 
-def _message(about: EventType) -> dict[str, Any]:
+def _message(spec: EventType) -> dict[str, Any]:
     narrowed: Schema = {
-        "eventType": {"const": about.name},
-        "aggregateType": {"const": about.aggregate},
-        "data": about.data,
+        "eventType": {"const": spec.name},
+        "aggregateType": {"const": spec.aggregate},
+        "data": spec.data,
     }
-    marks: Schema = {"deprecated": True} if about.historic else {}
+    marks: Schema = {"deprecated": True} if spec.historic else {}
     return {
-        "name": about.name,
-        "summary": about.description,
+        "name": spec.name,
+        "summary": spec.description,
         "payload": {
             "allOf": [
                 _ref("components/schemas", "Announcement"),

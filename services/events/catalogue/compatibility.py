@@ -1,8 +1,8 @@
-"""Whether a schema may take the place of another: subscribers of the old one must not notice; pure.
+"""Compatibility of schemas: may one replace another without breaking subscribers; pure.
 
-What is announced may gain members that nobody has to expect, and enumerations may gain values.
-Everything else that was promised stays: no member goes, comes to be required or ceases to be, no
-type and no limit changes to one that old events would break.
+Messages may gain optional members, and enumerations may gain values.
+Everything else stays: no member is removed, becomes required or ceases to be required, and no
+type and no limit changes to one that old events would violate.
 """
 
 import json
@@ -17,7 +17,7 @@ _FIXED = ("const", "format", "pattern", "multipleOf", "uniqueItems")
 
 
 def breaking(old: Schema, new: Schema) -> list[str]:
-    """Return what a subscriber made for *old* may stumble over in *new*; empty when nothing."""
+    """Return the changes from *old* to *new* that may break a subscriber; empty when none does."""
     return list(_breaking(old, new, ""))
 
 
@@ -37,7 +37,7 @@ def _breaking(old: Schema, new: Schema, path: str) -> Iterator[str]:
 
 
 def _alternatives(old: Schema, new: Schema, path: str) -> Iterator[str]:
-    """Compare what a value may be, alternative by alternative of the same type."""
+    """Compare the alternatives of a value, those of the same type with each other."""
     before = {_kind(each): each for each in old.get("anyOf", [old])}
     after = {_kind(each): each for each in new.get("anyOf", [new])}
     for kind in before.keys() - after.keys():

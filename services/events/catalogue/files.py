@@ -1,4 +1,4 @@
-"""The documents as files: what they should say, and whether that may follow what they say."""
+"""The documents as files: their texts, and the changes that are not allowed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ SCHEMAS = "schemas"
 
 
 def wanted(types: Sequence[EventType] | None = None) -> dict[str, str]:
-    """Return the text of each file, by its path in the folder of documents."""
+    """Return the wanted text of each file, by its path in the folder of documents."""
     types = event_types() if types is None else types
     found = {f"{SCHEMAS}/{file_name(each.name)}": _text(document(each)) for each in types}
     return {ASYNCAPI: _text(asyncapi(types)), **found}
 
 
 def there(folder: Path = DOCS) -> dict[str, str]:
-    """Return what the files say now."""
+    """Return the current text of each file."""
     paths = [folder / ASYNCAPI, *sorted((folder / SCHEMAS).glob("*.json"))]
     return {str(each.relative_to(folder)): each.read_text() for each in paths if each.exists()}
 
 
 def objections(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return why the files *new* may not follow the files *old*: what subscribers would notice."""
+    """Return the changes from the files *old* to the files *new* that break subscribers."""
     found: list[str] = []
     for path, text in sorted(old.items()):
         if path == ASYNCAPI:

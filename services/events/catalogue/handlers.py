@@ -1,4 +1,4 @@
-"""Telling the gateway which events there are."""
+"""The handler that describes the event types to the gateway."""
 
 from functools import cache
 

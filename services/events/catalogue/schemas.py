@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of what subscribers receive, one document for each event type."""
+"""JSON Schemas (draft 2020-12) of the messages to subscribers, one for each event type."""
 
 from functools import cache
 
@@ -20,24 +20,24 @@ def announcement() -> Schema:
     return inlined(Announcement.model_json_schema(by_alias=True, mode="serialization"))
 
 
-def message(about: EventType) -> Schema:
+def message(spec: EventType) -> Schema:
     """Return the schema of a message that announces an event of a type."""
     shared = announcement()
     event = shared["properties"]["event"]
     properties = event["properties"] | {
-        "aggregateType": {"const": about.aggregate},
-        "eventType": {"const": about.name},
-        "data": about.data,
+        "aggregateType": {"const": spec.aggregate},
+        "eventType": {"const": spec.name},
+        "data": spec.data,
     }
-    marks: Schema = {"deprecated": True} if about.historic else {}
+    marks: Schema = {"deprecated": True} if spec.historic else {}
     return shared | {
-        "description": about.description,
+        "description": spec.description,
         **marks,
         "properties": shared["properties"] | {"event": event | {"properties": properties}},
     }
 
 
-def document(about: EventType) -> Schema:
-    """Return the same as a document of its own."""
-    head = {"$schema": DRAFT, "$id": BASE + file_name(about.name), "title": about.name}
-    return head | message(about)
+def document(spec: EventType) -> Schema:
+    """Return the schema of an event type as a complete document."""
+    head = {"$schema": DRAFT, "$id": BASE + file_name(spec.name), "title": spec.name}
+    return head | message(spec)

@@ -9,15 +9,15 @@ from pydantic import BaseModel
 
 from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.wire import camel
-from services.events.model.actions import CHANGED, PURGED, changing
-from services.events.model.aggregate import Aggregate
+from services.events.model.actions import CHANGED, PURGED, changeable_fields
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
-from services.events.model.deed import Deed
+from services.events.model.custom_event import CustomEvent
 
 type Schema = dict[str, Any]
 
 VERSION = 1
-"""Of the contract, as in `scriptorium.v1`: what breaks it is another event type."""
+"""The version of the contract, as in `scriptorium.v1`; a breaking change needs another type."""
 
 _ID: Schema = {"type": "string", "format": "uuid"}
 _PLACE: Mapping[str, Schema] = {
@@ -25,9 +25,9 @@ _PLACE: Mapping[str, Schema] = {
     "index": {"type": "integer", "minimum": 0, "maximum": INDEX_MAX},
     "rank": {"type": "string"},
 }
-# What is left of a chain: how many events it had, and the checksum of the last.
+# The data of `purged`: the number of events of the chain, and the checksum of the last.
 _LAST: Mapping[str, Schema] = {"events": {"type": "integer"}, "checksum": {"type": "string"}}
-# What says nothing to a reader, or nothing that is true of an event.
+# Keywords that are useless to a reader, or not true of an event.
 _SILENT = frozenset({"title", "default"})
 
 
@@ -40,7 +40,7 @@ class EventType:
     description: str
     data: Schema
     historic: bool = False
-    """Promised once, and not said any more."""
+    """Whether the type is promised, but no longer occurs."""
 
     @property
     def name(self) -> str:
@@ -48,69 +48,69 @@ class EventType:
         return f"{self.aggregate}.{self.action}"
 
 
-def event_types(aggregates: Mapping[str, Aggregate] = AGGREGATES) -> list[EventType]:
+def event_types(aggregates: Mapping[str, AggregateSpec] = AGGREGATES) -> list[EventType]:
     """Return every type of *aggregates*, by name."""
-    found = [each for about in aggregates.values() for each in _types_of(about)]
+    found = [each for spec in aggregates.values() for each in _types_of(spec)]
     return sorted(found, key=lambda each: each.name)
 
 
-def _types_of(about: Aggregate) -> Iterator[EventType]:
+def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
     def one(action: str, description: str, data: Schema) -> EventType:
-        return EventType(about.kind, action, description, data)
+        return EventType(spec.kind, action, description, data)
 
-    thing = about.kind.replace("_", " ")
+    thing = spec.kind.replace("_", " ")
     purged = f"The {thing} is gone for ever, and so are its events before this one."
     yield one(PURGED, purged, _object(_LAST))
-    if about.of_access:
-        # Who has which role: told each time with who they are.
-        whole = {name: _field(about, name) for name in about.fields}
+    if spec.grants_access:
+        # The events of a role always name the person or the team.
+        whole = {name: _field(spec, name) for name in spec.fields}
         who = {name: value for name, value in whole.items() if name != "role"}
         changed = who | {"from": whole["role"], "to": whole["role"]}
         yield one("added", f"A new {thing}.", _object(whole))
         yield one("role_changed", f"The {thing} got another role.", _object(changed))
         yield one("removed", f"The {thing} is gone; this is what it was.", _object(whole))
         return
-    yield one("created", f"A new {thing}, with all that it is at first.", _born(about))
-    for name in about.fields:
-        if name not in about.historic and name not in changing(about):
+    yield one("created", f"A new {thing}, with all that it is at first.", _born(spec))
+    for name in spec.fields:
+        if name not in spec.historic and name not in changeable_fields(spec):
             continue
-        value = _field(about, name)
-        if _part_of(about, name):
+        value = _field(spec, name)
+        if _part_of(spec, name):
             value = _nullable(value)
         data = _object({"from": value, "to": value})
         said = f"The {thing} got another {name.replace('_', ' ')}."
-        if name in about.historic:
-            said += f" Not said any more; see {_instead(about, name)}."
+        if name in spec.historic:
+            said += f" Not said any more; see {_instead(spec, name)}."
         each = one(f"{name}{CHANGED}", said, data)
-        yield replace(each, historic=name in about.historic)
-    for action, deed in about.deeds.items():
+        yield replace(each, historic=name in spec.historic)
+    for action, deed in spec.custom_events.items():
         yield one(action, deed.description, _done(deed))
-    if about.parent and about.ordered:
+    if spec.parent and spec.ordered:
         place = _object(_PLACE)
         data = _object({"from": place, "to": place})
         yield one("moved", f"The {thing} stands elsewhere, or its rank was respaced.", data)
-    if about.archivable:
+    if spec.archivable:
         yield one("archived", f"The {thing} and what is below it can only be read.", _object({}))
         yield one("unarchived", f"The {thing} can be written again.", _object({}))
-    if about.lasting:
+    if spec.keeps_deleted:
         yield one("deleted", f"The {thing} and what is below it are hidden.", _object({}))
         yield one("restored", f"The {thing} is back where it was.", _object({}))
     else:
-        yield one("removed", f"The {thing} is gone; this is what it was.", _born(about))
+        yield one("removed", f"The {thing} is gone; this is what it was.", _born(spec))
 
 
-def _born(about: Aggregate) -> Schema:
-    """Return the data of a first event: all fields; those of components only where they are."""
-    optional = {camel(name) for part in about.components for name in part.columns.values()}
-    optional |= {camel(name) for name in about.later}
-    fields = {name: _field(about, name) for name in about.fields}
-    if about.parent and about.ordered:
+def _born(spec: AggregateSpec) -> Schema:
+    """Return the data of `created`: all fields; those of components are optional."""
+    optional = {camel(name) for part in spec.components for name in part.columns.values()}
+    optional |= {camel(name) for name in spec.later}
+    fields = {name: _field(spec, name) for name in spec.fields}
+    if spec.parent and spec.ordered:
         fields |= _PLACE
     return _object(fields, optional)
 
 
-def _done(deed: Deed) -> Schema:
-    """Return the data of a deed: what came or went, and what was there before."""
+def _done(deed: CustomEvent) -> Schema:
+    """Return the data of a custom event: the new values, and the values before."""
     members = _properties(deed.says)
     was = {name: members[name] for name in deed.fields}
     return _object(
@@ -118,28 +118,28 @@ def _done(deed: Deed) -> Schema:
     )
 
 
-def _instead(about: Aggregate, name: str) -> str:
+def _instead(spec: AggregateSpec, name: str) -> str:
     return " and ".join(
-        f"{about.kind}.{action}"
-        for action, deed in about.deeds.items()
+        f"{spec.kind}.{action}"
+        for action, deed in spec.custom_events.items()
         if name in deed.fields.values()
     )
 
 
-def _part_of(about: Aggregate, name: str) -> bool:
-    return any(name in part.columns.values() for part in about.parts)
+def _part_of(spec: AggregateSpec, name: str) -> bool:
+    return any(name in part.columns.values() for part in spec.parts)
 
 
-def _field(about: Aggregate, name: str) -> Schema:
-    """Return a field's schema, as clients are shown it; limits are for those who write."""
-    for part in about.parts:
+def _field(spec: AggregateSpec, name: str) -> Schema:
+    """Return the schema of a field as clients read it, without the limits of requests."""
+    for part in spec.parts:
         for own, whole in part.columns.items():
             if whole == name:
-                options = _properties(about.resource)[part.name].get("anyOf", [])
+                options = _properties(spec.resource)[part.name].get("anyOf", [])
                 group = next(option for option in options if "properties" in option)
                 value = group["properties"][camel(own)]
                 return value if part.table else _nullable(value)
-    return _properties(about.resource)[camel(name)]
+    return _properties(spec.resource)[camel(name)]
 
 
 @cache
@@ -149,7 +149,7 @@ def _properties(model: type[BaseModel]) -> dict[str, Schema]:
 
 
 def inlined(schema: Schema) -> Schema:
-    """Return a schema of pydantic's without references, titles and refusals of what is new."""
+    """Return a schema of pydantic without references, titles and bans of further members."""
     named: Mapping[str, Any] = schema.get("$defs", {})
 
     def walk(node: Any, *, names: bool = False) -> Any:

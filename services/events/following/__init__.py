@@ -1,5 +1,5 @@
-"""What followers of a project are told: its events in commit order, from any position on.
+"""The feed of a project: its events in commit order, from any position on.
 
-The order is the relay's (`sync_positions`), so a follower that goes on from a position elsewhere
-misses nothing and meets nothing twice.
+The order is that of the relay (`sync_positions`), so a client that continues from a position at
+another replica misses no event and gets none twice.
 """

@@ -1,39 +1,38 @@
-"""Answers to those who follow a project."""
+"""Handlers of requests that follow a project."""
 
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events.following import PAGE_EVENTS_MAX, Follow, Followed
-from libs.postgres import load_queries
-from services.events.handlers.action import require_visible
+from services.events.common.commands import require_visible
+from services.events.following.store import SQL
 from services.events.model.aggregates import PROJECT
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
-from services.events.sync.pull import announcements_of, cut
-
-SQL = load_queries("services.events.following")
+from services.events.sync.pull import announcements_of, cut_page
 
 _GONE = (
-    "The log has no such position, or no longer: load what you show anew, and follow from now on."
+    "The log does not have this position, or no longer. Load the current state and follow from now"
+    " on."
 )
 
 
-class Following:
-    """Reads the log for followers."""
+class FeedHandlers:
+    """Handlers of requests for the feed of a project."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
 
     async def follow(self, question: Follow, actor: Actor) -> Followed:
-        """Show the next events after a position, as far as they were announced.
+        """Show the next published events after a position.
 
         Raises:
-            errors.NotFound: The project is not there, or deleted.
-            errors.Gone: The position is none of this log, or no longer.
+            errors.NotFound: The project does not exist, or is deleted.
+            errors.Gone: The log does not have the position, or no longer.
         """
         project_id, after = actor.scope(), question.after
 
-        async def work(reader: Reader) -> Followed:
+        async def query_follow(reader: Reader) -> Followed:
             require_visible(await reader.row(PROJECT, project_id))
             bounds = await reader.connection.fetchrow(SQL.bounds, question.heard)
             assert bounds is not None
@@ -46,7 +45,7 @@ class Following:
                 SQL.page, project_id, after, upto, PAGE_EVENTS_MAX + 1
             )
             page, more = rows[:PAGE_EVENTS_MAX], len(rows) > PAGE_EVENTS_MAX
-            items, end = cut(await announcements_of(reader, project_id, page))
+            items, end = cut_page(await announcements_of(reader, project_id, page))
             if await forgotten_after(reader.connection, project_id, after) is not None:
                 raise errors.Gone(_GONE)
             return Followed(
@@ -55,4 +54,4 @@ class Following:
                 more=more or end is not None,
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_follow, project_id=project_id)

@@ -1,10 +1,10 @@
-"""The log's integrity: read with the chain checked, corrupt events set aside, decided by a person.
+"""The integrity of the log: corrupt events are found, quarantined, and decided about by a person.
 
-`chain` says what continues an aggregate's chain, `log` reads with that check, `quarantine` keeps
-what failed it, `verifier` looks for it all the time, `announcing` keeps it from subscribers,
-`operations` answers an operator. Whoever else hands out events passes them through `screened`.
+`model.chain` checks chains and `store.log` reads with that check. `quarantine` keeps corrupt
+events, `verifier` searches for them all the time, `publish_filter` withholds them from subscribers,
+and `operations` answers operators. Other code that returns events calls `drop_corrupt_events`.
 """
 
-from services.events.integrity.quarantine import screened
+from services.events.integrity.quarantine import drop_corrupt_events
 
-__all__ = ["screened"]
+__all__ = ["drop_corrupt_events"]

@@ -1,18 +1,19 @@
-"""Walking through the whole log, for ever and slowly: corruption is found before it is needed."""
+"""Verifying the whole log slowly and repeatedly, to find corrupt events before they are needed."""
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from libs.postgres import Connection, Pool
 from libs.tasks import PeriodicTask
-from services.events.integrity.chain import Finding, Head
-from services.events.integrity.log import SQL, heads, read
-from services.events.integrity.quarantine import open_now, set_aside
+from services.events.integrity.quarantine import open_now, quarantine_findings
+from services.events.integrity.store import SQL
+from services.events.model.chain import AggregateHead, ChainFinding
+from services.events.store.log import count_lost_heads, read_chains, read_heads
 
 log = structlog.get_logger(__name__)
 
 TIME_SHARE_MAX = 0.02
-"""Of this process; a log of a million events takes about an hour."""
+"""Share of this process's time; a log of a million events takes about an hour."""
 PAGE_EVENTS = 1000
 ROUND_PAUSE_S = 3600.0
 
@@ -27,50 +28,50 @@ _lost_heads = Gauge(
 )
 
 
-class Verifier:
-    """Verifies the log on a budget; any number may run, one at a time works."""
+class ChainVerifier:
+    """Verifies the log on a budget; any number of replicas may run it, one at a time works."""
 
     def __init__(
         self, pool: Pool, *, share: float = TIME_SHARE_MAX, pause_s: float = ROUND_PAUSE_S
     ) -> None:
-        """Read from *pool*, for at most *share* of the time, and pause between two rounds."""
+        """Read from *pool* for at most *share* of the time; pause for *pause_s* between rounds."""
         self._pool = pool
         self.task = PeriodicTask("verify", self.step, interval_s=pause_s, duty=share)
 
     async def step(self) -> bool:
-        """Verify one page; returns whether there is more to do in this round.
+        """Verify one page; return whether the round goes on.
 
-        The place is kept in the database and locked meanwhile, so that replicas take turns and a
-        killed one is continued by the next.
+        The position is kept in the database and locked meanwhile, so that replicas take turns and a
+        killed replica's round is continued by the next.
         """
-        findings: list[Finding] = []
-        covered, lost, page = 0, 0, list[Head]()
-        # One moment for the mark and for what is read: the mark is locked, so this never collides.
+        findings: list[ChainFinding] = []
+        covered, lost, page = 0, 0, list[AggregateHead]()
+        # One snapshot for the mark and for the log; the mark is locked, so this never conflicts.
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read"),
         ):
             mark = await connection.fetchrow(SQL.verifier_mark)
-            if mark is None:  # another replica is at it
+            if mark is None:  # another replica is verifying
                 await self._measure(connection)
                 return False
             after = (mark["project_id"], mark["aggregate_id"]) if mark["project_id"] else None
-            page = await heads(connection, after, events=PAGE_EVENTS)
-            async for piece in read(connection, page):
+            page = await read_heads(connection, after, events=PAGE_EVENTS)
+            async for piece in read_chains(connection, page):
                 covered += len(piece.events)
                 findings.extend(piece.findings)
             if page:
                 last = page[-1]
                 await connection.execute(SQL.move_verifier_mark, last.project_id, last.aggregate_id)
             else:
-                lost = await connection.fetchval(SQL.lost_heads, None)
+                lost = await count_lost_heads(connection)
                 await connection.execute(SQL.finish_verifier_round)
         if not page:
             _lost_heads.set(lost)
         if lost:
-            log.error("ends of chains are lost", aggregates=lost)
+            log.error("the ends of some chains are lost", aggregates=lost)
         _verified.inc(covered)
-        await set_aside(self._pool, findings, found_by="verifier")
+        await quarantine_findings(self._pool, findings, found_by="verifier")
         await self._measure(self._pool)
         return bool(page)
 

@@ -1,5 +1,5 @@
-"""The end of things: projects closed against changes, and what is deleted for ever.
+"""Archived projects, which are closed against changes, and purges, which delete for ever.
 
-`archiving` closes and opens; what that means is `services.events.store.guard`. `orders` takes
-orders to purge, from people, operators and retention; `purger` carries them out, step by step.
+`archiving` closes and opens projects; `services.events.store.guard` enforces that. `orders` accepts
+orders to purge from people, operators and retention; `purger` carries them out, step by step.
 """

@@ -1,8 +1,6 @@
 """Orders to purge: from a person, from an operator, and from retention."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,31 +11,21 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import lifecycle as c
 from libs.contracts.events.event import Source
 from libs.contracts.ids import new_id
-from libs.postgres import Connection, Pool, load_queries
-from services.events.handlers.action import cause_of, require_project, require_version
-from services.events.model.aggregate import Aggregate
+from libs.postgres import Pool
+from services.events.common.commands import context_of, require_project, require_version
+from services.events.lifecycle.store import SQL, add_tombstones, purge_statement
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import Cause
+from services.events.model.log import CommandContext
 from services.events.store import Store, Transaction
-from services.events.store.statements import order_of
 
 log = structlog.get_logger(__name__)
 
-SQL = load_queries("services.events.lifecycle")
-
-LASTING = tuple(about for about in AGGREGATES.values() if about.lasting)
-"""What is deleted softly, and so can be purged."""
+LASTING = tuple(spec for spec in AGGREGATES.values() if spec.keeps_deleted)
+"""The kinds whose aggregates are kept when they are deleted, and so can be purged."""
 
 
-@cache
-def filled(name: str, kind: str, column: str = "") -> str:
-    """Return a statement about one kind."""
-    text: str = getattr(SQL, name)
-    return text.format(table=AGGREGATES[kind].table, column=column)
-
-
-class Orders:
-    """Answers about purges. Whether the actor may is the gateway's to say."""
+class PurgeOrders:
+    """Orders to purge, and handlers of requests about them; the gateway checks permissions."""
 
     def __init__(self, store: Store, pool: Pool) -> None:
         """Record in *store*; read from *pool*, which is the same database."""
@@ -45,45 +33,45 @@ class Orders:
         self._pool = pool
 
     async def purge(self, question: c.Purge, actor: Actor) -> c.PurgeProgress:
-        """Order that something deleted is removed for ever; asked again, tell how far that is.
+        """Order the purge of a deleted aggregate; a repeated request gets the progress.
 
         Raises:
-            errors.NotFound: The project has no such thing.
-            errors.Conflict: It is not deleted.
-            errors.PreconditionFailed: It is at another version.
-            errors.ProjectArchived: Its project can only be read.
+            errors.NotFound: The project does not have the aggregate.
+            errors.Conflict: The aggregate is not deleted.
+            errors.PreconditionFailed: The aggregate is at another version.
+            errors.ProjectArchived: The project is archived.
         """
-        about, project_id = AGGREGATES[question.kind], actor.scope()
-        require_project(about, question.id, project_id)
-        if not about.lasting:
+        spec, project_id = AGGREGATES[question.kind], actor.scope()
+        require_project(spec, question.id, project_id)
+        if not spec.keeps_deleted:
             raise errors.Invalid(
-                f"A {about.kind} that is removed is gone; there is nothing to purge."
+                f"A {spec.kind} is removed for good at once; there is nothing to purge."
             )
 
-        async def work(tx: Transaction) -> c.PurgeProgress:
+        async def apply_purge(tx: Transaction) -> c.PurgeProgress:
             found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             if found is None or found["state"] == "failed":
-                row = await tx.lock(about, question.id)
+                row = await tx.lock(spec, question.id)
                 if row is None:
                     raise errors.NotFound
                 if row["deleted_at"] is None:
-                    raise errors.Conflict("Delete it first; only what is deleted can be purged.")
+                    raise errors.Conflict("Only deleted things can be purged; delete it first.")
                 require_version(row, question.expected_version)
                 project = await tx.row(PROJECT, project_id)
-                if project and project["archived_at"] is not None and about is not PROJECT:
+                if project and project["archived_at"] is not None and spec is not PROJECT:
                     raise errors.ProjectArchived
-                due = _due(project_id, about.kind, row)
+                due = _due(project_id, spec.kind, row)
                 await _order(tx, due, c.PurgeReason.ASKED, actor.user_id)
                 found = await tx.connection.fetchrow(SQL.purge_of, project_id, question.id)
             return progress(found)
 
-        return await self._store.command(cause_of(actor, question.command_id), work)
+        return await self._store.run_command(context_of(actor, question.command_id), apply_purge)
 
     async def read(self, question: c.ReadPurge, actor: Actor) -> c.PurgeProgress:
-        """Tell the person who ordered a purge how far it is.
+        """Show the progress of a purge to the person who ordered it.
 
         Raises:
-            errors.NotFound: They ordered none of this id.
+            errors.NotFound: The person did not order a purge with this id.
         """
         found = await self._pool.fetchrow(SQL.purge_of_person, question.id, actor.user_id)
         if found is None:
@@ -91,12 +79,12 @@ class Orders:
         return progress(found)
 
     async def listed(self, question: c.ListPurges, _: Actor) -> c.Purges:
-        """Show an operator what was and what is being purged."""
+        """Show an operator finished and running purges."""
         rows = await self._pool.fetch(SQL.purges, question.project_id, question.limit)
         return c.Purges(items=[progress(row) for row in rows])
 
     async def due(self, question: c.PurgeDue, actor: Actor) -> c.DueThings:
-        """Show an operator what was deleted long ago; order its purge unless it is a dry run."""
+        """Show an operator what was deleted long ago; order the purge unless it is a dry run."""
         items = await self.deleted_before(
             datetime.now(UTC) - timedelta(days=question.older_than_days),
             limit=question.limit + 1,
@@ -111,32 +99,32 @@ class Orders:
     async def deleted_before(
         self, moment: datetime, *, limit: int, project_id: UUID | None = None
     ) -> list[c.DueThing]:
-        """Return what was deleted before *moment*, the longest deleted first."""
+        """Return the aggregates that were deleted before *moment*, the longest deleted first."""
         found: list[c.DueThing] = []
-        for about in LASTING:
-            query = SQL.due_projects if about is PROJECT else filled("due", about.kind)
+        for spec in LASTING:
+            query = SQL.due_projects if spec is PROJECT else purge_statement("due", spec.kind)
             rows = await self._pool.fetch(query, moment, project_id, limit)
-            found += [_due(row["project_id"], about.kind, row) for row in rows]
+            found += [_due(row["project_id"], spec.kind, row) for row in rows]
         return sorted(found, key=lambda each: (each.deleted_at, each.id))[:limit]
 
     async def order(self, due: c.DueThing, reason: c.PurgeReason, by: UUID) -> bool:
-        """Order the purge of something; False when it is no longer deleted."""
-        about = AGGREGATES[due.kind]
+        """Order the purge of an aggregate; return False when it is no longer deleted."""
+        spec = AGGREGATES[due.kind]
 
-        async def work(tx: Transaction) -> bool:
-            row = await tx.lock(about, due.id)
+        async def apply_order(tx: Transaction) -> bool:
+            row = await tx.lock(spec, due.id)
             if row is None or row["deleted_at"] is None or row["deleted_at"] > due.deleted_at:
                 return False
             await _order(tx, due, reason, by)
             return True
 
-        return await self._store.command(system_cause(due.project_id, by), work)
+        return await self._store.run_command(system_context(due.project_id, by), apply_order)
 
 
-def system_cause(project_id: UUID, user_id: UUID, purge_id: UUID | None = None) -> Cause:
-    """Return what the events of a step of a purge have in common."""
+def system_context(project_id: UUID, user_id: UUID, purge_id: UUID | None = None) -> CommandContext:
+    """Return the context of the events of a step of a purge."""
     bundle_id = new_id()
-    return Cause(
+    return CommandContext(
         project_id=project_id,
         user_id=user_id,
         bundle_id=bundle_id,
@@ -158,13 +146,13 @@ def _due(project_id: UUID, kind: str, row: Any) -> c.DueThing:
 
 
 async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UUID) -> None:
-    """Note the order; from now on the thing, whose head is locked, cannot be restored."""
+    """Record an order; from now on the aggregate, whose head is locked, cannot be restored."""
     purge_id = await tx.connection.fetchval(
         SQL.order, new_id(), due.project_id, due.kind, due.id, reason.value, by
     )
-    if purge_id is None:  # it is on its way already
+    if purge_id is None:  # a purge of it is running already
         return
-    await lay(tx.connection, purge_id, due.project_id, {due.id: AGGREGATES[due.kind]})
+    await add_tombstones(tx.connection, purge_id, due.project_id, {due.id: AGGREGATES[due.kind]})
     log.info(
         "purge ordered",
         purge_id=str(purge_id),
@@ -176,21 +164,7 @@ async def _order(tx: Transaction, due: c.DueThing, reason: c.PurgeReason, by: UU
     )
 
 
-async def lay(
-    connection: Connection, purge_id: UUID, project_id: UUID, things: Mapping[UUID, Aggregate]
-) -> None:
-    """Take some aggregates into a purge; they cannot come back."""
-    await connection.execute(
-        SQL.lay,
-        purge_id,
-        project_id,
-        list(things),
-        [about.kind for about in things.values()],
-        [order_of(about) for about in things.values()],
-    )
-
-
 def progress(row: Any) -> c.PurgeProgress:
-    """Return a row of `purges` as it is shown."""
+    """Return the progress in a row of `purges`."""
     known = {name: row[name] for name in c.PurgeProgress.model_fields if name != "id"}
     return c.PurgeProgress(id=row["purge_id"], **known)

@@ -1,9 +1,9 @@
-"""Carrying out purges, step by step: each is one transaction, after which any replica may go on.
+"""Carrying out purges in steps of one transaction each; any replica may do the next step.
 
-First all that goes is found and laid out as tombstones. Then it is buried from the bottom up: an
-aggregate gets its last event, `purged`, its row goes, and whatever names it and stays is changed by
-an event like any other, so that the projections remain the fold of the log. Last its events before
-that one are erased, once all of them are announced; the last one holds the checksum that it
+First all dependents are found and get tombstones. Then they are buried from the bottom up: an
+aggregate gets its last event, `purged`, its row is deleted, and referrers that stay are changed by
+ordinary events, so that the projections remain the fold of the log. Last, its events before that
+one are erased, once all of them are published; the last event holds the checksum that it
 continues, so the chain still verifies.
 """
 
@@ -19,29 +19,35 @@ from libs import errors
 from libs.contracts.events.lifecycle import PurgeReason, PurgeState
 from libs.postgres import LockKey, Pool, try_lock
 from libs.tasks import PeriodicTask
-from services.events.lifecycle.below import all_below, directly_below, mentioning, names_that_end
-from services.events.lifecycle.orders import SQL, Orders, filled, lay, system_cause
+from services.events.lifecycle.dependents import (
+    all_dependents,
+    direct_dependents,
+    names_without_owner,
+    referrers_of,
+)
+from services.events.lifecycle.orders import PurgeOrders, system_context
+from services.events.lifecycle.store import SQL, add_tombstones, purge_statement
 from services.events.model.actions import PURGED
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES, PROJECT
-from services.events.model.log import Draft
+from services.events.model.log import PendingEvent
 from services.events.model.merge import field_changes
 from services.events.store import Store, Transaction
-from services.events.store.guard import close
-from services.events.store.statements import order_of
+from services.events.store.guard import lock_project
+from services.events.store.statements import kind_order
 
 log = structlog.get_logger(__name__)
 
 BURY_THINGS = 200
-"""Of one step: about a tenth of a second."""
+"""Aggregates that one step buries: about a tenth of a second."""
 ERASE_THINGS = 200
 RETENTION_THINGS = 200
-"""Ordered by one round of retention."""
+"""Purges that one round of retention orders."""
 TRIES_MAX = 10
-"""Of one step, over a quarter of an hour; then a person has to look."""
+"""Attempts of one step, over a quarter of an hour; after that a person has to look."""
 IDLE_S = 1.0
 WAIT_S = 0.5
-"""Until it is looked again whether all is announced."""
+"""Delay before the next check whether all events are published."""
 RETENTION_INTERVAL_S = 3600.0
 MEASURE_INTERVAL_S = 15.0
 FAILURE_CHARS_MAX = 200
@@ -57,20 +63,20 @@ _age = Gauge("scriptorium_events_purge_age_seconds", "Age of the oldest purge th
 
 
 class Purger:
-    """Purges what was ordered and what was deleted long ago; one replica works at a time."""
+    """Carries out orders, and orders the purge of old deletions; one replica at a time works."""
 
     def __init__(self, pool: Pool, store: Store, *, deleted_kept_days: int | None = None) -> None:
-        """Work on *pool*, to which *store* leads, too.
+        """Work on *pool*.
 
         Args:
             pool: The database.
-            store: The same.
-            deleted_kept_days: How long what is deleted can be restored; None for ever.
+            store: The store of the same database.
+            deleted_kept_days: Days in which a deleted aggregate can be restored; None for ever.
         """
         self._pool = pool
         self._store = store
         self._kept_days = deleted_kept_days
-        self._orders = Orders(store, pool)
+        self._orders = PurgeOrders(store, pool)
 
     def tasks(self) -> list[PeriodicTask]:
         """Return what a replica does in the background."""
@@ -84,26 +90,26 @@ class Purger:
         await self.retire()
 
     async def retire(self) -> int:
-        """Order the purge of what was deleted longer ago than it is kept; returns how many."""
+        """Order the purge of aggregates deleted longer ago than they are kept; return how many."""
         if self._kept_days is None:
             return 0
         before = datetime.now(UTC) - timedelta(days=self._kept_days)
         due = await self._orders.deleted_before(before, limit=RETENTION_THINGS)
         for each in due:
-            # It is the consequence of what they did.
+            # The purge is attributed to the person who deleted the aggregate.
             await self._orders.order(each, PurgeReason.RETENTION, each.deleted_by)
         return len(due)
 
     async def step(self) -> bool:
-        """Do one step of the oldest purge; False when there is nothing to do now."""
+        """Do one step of the oldest purge; return False when no purge is due."""
         purge = await self._pool.fetchrow(SQL.next)
         if purge is None:
             return False
-        cause = system_cause(purge["project_id"], purge["requested_by"], purge["purge_id"])
+        context = system_context(purge["project_id"], purge["requested_by"], purge["purge_id"])
 
-        async def work(tx: Transaction) -> bool:
+        async def apply_step(tx: Transaction) -> bool:
             if not await try_lock(tx.connection, LockKey.PURGE):
-                return False  # another replica is at it
+                return False  # another replica works on purges
             now = await tx.connection.fetchrow(SQL.next)
             if now is None or now["purge_id"] != purge["purge_id"]:
                 return True
@@ -111,7 +117,7 @@ class Purger:
             return True
 
         try:
-            return await self._store.command(cause, work)
+            return await self._store.run_command(context, apply_step)
         except errors.Unavailable:
             raise
         except (errors.AppError, asyncpg.PostgresError, ValueError, KeyError) as error:
@@ -130,70 +136,70 @@ class Purger:
                 raise AssertionError
 
     async def _gather(self, tx: Transaction, purge: asyncpg.Record) -> None:
-        """Find all that goes. What comes below it meanwhile is met when it is buried."""
+        """Find all dependents. Later ones are found when their owners are buried."""
         purge_id, project_id = purge["purge_id"], purge["project_id"]
-        about = AGGREGATES[purge["kind"]]
-        if about is PROJECT:
+        spec = AGGREGATES[purge["kind"]]
+        if spec is PROJECT:
             await tx.lock(PROJECT, project_id)
-            await close(tx.connection, project_id)
+            await lock_project(tx.connection, project_id)
             kinds = list(AGGREGATES.values())
             await tx.connection.execute(
                 SQL.lay_project,
                 purge_id,
                 project_id,
                 [kind.kind for kind in kinds],
-                [order_of(kind) for kind in kinds],
+                [kind_order(kind) for kind in kinds],
             )
         else:
-            found = await all_below(tx.connection, project_id, about, purge["target_id"])
-            await lay(tx.connection, purge_id, project_id, found)
+            found = await all_dependents(tx.connection, project_id, spec, purge["target_id"])
+            await add_tombstones(tx.connection, purge_id, project_id, found)
         await tx.connection.execute(SQL.advance, purge_id, PurgeState.BURYING.value)
 
     async def _bury(self, tx: Transaction, purge: asyncpg.Record) -> None:
-        """Take the lowest away."""
+        """Bury the lowest aggregates."""
         connection, purge_id = tx.connection, purge["purge_id"]
         rows = await connection.fetch(SQL.to_bury, purge_id, BURY_THINGS)
         if not rows:
             await connection.execute(SQL.advance, purge_id, PurgeState.ERASING.value)
             return
-        about, ids = AGGREGATES[rows[0]["kind"]], [row["aggregate_id"] for row in rows]
-        drafts = await self._burial(tx, purge["project_id"], about, ids)
-        if isinstance(drafts, dict):
-            await lay(connection, purge_id, purge["project_id"], drafts)
+        spec, ids = AGGREGATES[rows[0]["kind"]], [row["aggregate_id"] for row in rows]
+        pending_events = await self._burial(tx, purge["project_id"], spec, ids)
+        if isinstance(pending_events, dict):
+            await add_tombstones(connection, purge_id, purge["project_id"], pending_events)
             await connection.execute(SQL.count_things, purge_id)
             return
-        await tx.record(drafts)
+        await tx.record(pending_events)
         await connection.execute(SQL.buried, ids)
         await connection.execute(SQL.count_buried, purge_id, len(ids))
-        _buried.labels(about.kind).inc(len(ids))
+        _buried.labels(spec.kind).inc(len(ids))
 
     async def _burial(
-        self, tx: Transaction, project_id: UUID, about: Aggregate, ids: Sequence[UUID]
-    ) -> list[Draft] | dict[UUID, Aggregate]:
-        """Return what happens to things and to what names them; or what has to go before them."""
-        called = await names_that_end(tx.connection, project_id, about.kind, ids)
-        named_by = await mentioning(tx.connection, project_id, about.kind, ids, called)
-        wanted = dict.fromkeys(ids, about) | {key: kind for key, (kind, _) in named_by.items()}
+        self, tx: Transaction, project_id: UUID, spec: AggregateSpec, ids: Sequence[UUID]
+    ) -> list[PendingEvent] | dict[UUID, AggregateSpec]:
+        """Return the events of a burial, or the dependents that have to be buried before."""
+        called = await names_without_owner(tx.connection, project_id, spec.kind, ids)
+        named_by = await referrers_of(tx.connection, project_id, spec.kind, ids, called)
+        wanted = dict.fromkeys(ids, spec) | {key: kind for key, (kind, _) in named_by.items()}
         held, _ = await tx.lock_all(wanted)
-        # An insert below one of these that is under way ends before this, and is seen after it.
-        await tx.connection.execute(filled("hold_rows", about.kind), ids)
-        late = await directly_below(tx.connection, project_id, about.kind, ids)
+        # A concurrent insert of a dependent ends before this, and is seen after it.
+        await tx.connection.execute(purge_statement("hold_rows", spec.kind), ids)
+        late = await direct_dependents(tx.connection, project_id, spec.kind, ids)
         if late:
             return late
-        drafts: list[Draft] = []
+        pending_events: list[PendingEvent] = []
         for key, (kind, names) in named_by.items():
             row = held.get(key)
             if row is not None:
                 cleared = {name: None for name in names if row[name] in {*ids, *called}}
-                drafts += field_changes(kind, key, row, cleared)
+                pending_events += field_changes(kind, key, row, cleared)
         for key in ids:
             head = tx.head_of(key)
             data = {"events": head.version, "checksum": head.checksum}
-            drafts.append(Draft(about, key, PURGED, data))
-        return drafts
+            pending_events.append(PendingEvent(spec, key, PURGED, data))
+        return pending_events
 
     async def _erase(self, tx: Transaction, purge: asyncpg.Record) -> None:
-        """Remove from the log what came before the last event of some of them."""
+        """Delete the events before the last one of some aggregates from the log."""
         connection, purge_id = tx.connection, purge["purge_id"]
         done = await connection.fetchrow(SQL.erase, purge_id, ERASE_THINGS)
         assert done is not None

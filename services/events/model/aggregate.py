@@ -1,4 +1,4 @@
-"""A kind of aggregate as data: where its rows are, which fields it has, what it hangs under."""
+"""A kind of aggregate as data: its tables, its fields, and the kind that it belongs to."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.events.resources import Resource
 from libs.contracts.wire import Wire, camel
-from services.events.model.deed import Deed
+from services.events.model.custom_event import CustomEvent
 from services.events.model.listing import Listing
 from services.events.model.part import Part
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 
 type Row = dict[str, Any]
 """A row of a projection: ids are UUID, times datetime, all else is JSON."""
@@ -32,8 +32,8 @@ def _nothing_follows(_: Mapping[str, Any], wanted: Mapping[str, Any], __: str) -
 
 
 @dataclass(frozen=True, slots=True)
-class Rising:
-    """How a field may change whose level never falls.
+class MonotonicField:
+    """A field whose level never falls.
 
     Args:
         refusal: The error that answers a change which lowers or clears the level.
@@ -45,11 +45,11 @@ class Rising:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What a field names: something of a kind, by its name, or one of the names that are built in.
+class NameReference:
+    """A reference by name: to an aggregate of a kind, or to one of the names that are built in.
 
-    A kind whose things are named keeps the name of a thing as it is, and no two that live in a
-    project have the same.
+    Aggregates that are referred to by name never change it, and no two in a project that are not
+    deleted have the same name.
     """
 
     kind: str
@@ -57,38 +57,38 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Aggregate:
+class AggregateSpec:
     """One kind of aggregate.
 
     Args:
         kind: Its name in events, requests and subjects.
-        table: Its projection; the view `<table>_read` is what reads it for clients.
-        resource: What a client receives.
-        create: What a client may set at first; its fields are the aggregate's.
-        patch: What a client may change.
-        parent: Kind of what it hangs under; null for none.
-        ordered: Whether its siblings have an order.
+        table: Its projection; clients read the view `<table>_read`.
+        resource: The model that a client receives.
+        create: The fields that a client may set at first; they are the fields of the aggregate.
+        patch: The fields that a client may change.
+        parent: The kind of its parent; None for no parent.
+        ordered: Whether siblings have an order.
         derived: Fields that no client sets, with their first values.
         figures: Members of the resource whose values its view reads from beside the projection,
             each with the view's column. They are no part of the log and do not raise the version;
             a row that was not read through the view has none, and shows 0.
-        references: Fields whose values are ids, with the kinds they name; a kind that is none of
-            ours (`anchor`, `person`) is not looked up, and `member` is a person who is one.
-        named: Fields whose values are names, with what they name.
-        hidden_with: Those references that it is hidden with, when what they name is deleted.
+        references: Fields whose values are ids, with the kinds that they refer to; a kind that is
+            not in AGGREGATES (`anchor`, `person`) is not looked up, and `member` is a person.
+        named: Fields whose values are names, with the references that they are.
+        hidden_with: References that hide the aggregate when their target is deleted.
         times: Fields whose values are times.
         parts: Groups of fields that clients see as one object; some have a table of their own.
-        lasting: A deleted one stays, and can be restored.
-        archivable: It can be closed against changes, with all that is below it.
-        of_access: It says who may come in, so it may change in an archived project.
-        rising: Fields whose level may be raised, never lowered or cleared.
-        deeds: What happens to it besides the generic actions, by name. The fields that deeds
-            change change in no other way.
-        historic: Fields whose `_changed` is promised to subscribers though nothing says it.
-        later: Fields that the oldest `created` events do not name, with what those stand for.
-        listing: How it can be filtered and sorted when it is listed.
-        follows: What else changes with a change: from the row as it is (empty before the first
-            event), the fields wanted, and the time as JSON, to all fields wanted.
+        keeps_deleted: Whether a deleted aggregate stays and can be restored.
+        archivable: Whether it can be closed against changes, with all that belongs to it.
+        grants_access: Whether it gives access to a project; then it may change in an archived one.
+        monotonic: Fields whose level may be raised, but never lowered or cleared.
+        custom_events: Actions besides the generic ones, by name. The fields that they change do
+            not change in any other way.
+        historic: Fields whose `_changed` is promised to subscribers although it no longer occurs.
+        later: Fields that the oldest `created` events do not name, with their values there.
+        listing: The filters and sort keys of its lists.
+        follows: Adds the consequences of a change: from the row as it is (empty before the first
+            event), the fields wanted and the time as JSON, to all fields that change.
     """
 
     kind: str
@@ -101,15 +101,15 @@ class Aggregate:
     derived: Mapping[str, Any] = field(default_factory=dict[str, Any])
     figures: Mapping[str, str] = field(default_factory=dict[str, str])
     references: Mapping[str, str] = field(default_factory=dict[str, str])
-    named: Mapping[str, "Named"] = field(default_factory=dict[str, "Named"])
+    named: Mapping[str, "NameReference"] = field(default_factory=dict[str, "NameReference"])
     hidden_with: tuple[str, ...] = ()
     times: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
-    lasting: bool = True
+    keeps_deleted: bool = True
     archivable: bool = False
-    of_access: bool = False
-    rising: Mapping[str, "Rising"] = field(default_factory=dict[str, "Rising"])
-    deeds: Mapping[str, Deed] = field(default_factory=dict[str, Deed])
+    grants_access: bool = False
+    monotonic: Mapping[str, "MonotonicField"] = field(default_factory=dict[str, "MonotonicField"])
+    custom_events: Mapping[str, CustomEvent] = field(default_factory=dict[str, CustomEvent])
     historic: frozenset[str] = frozenset()
     later: Mapping[str, Any] = field(default_factory=dict[str, Any])
     listing: Listing = field(default_factory=Listing)
@@ -119,19 +119,21 @@ class Aggregate:
     fields: tuple[str, ...] = field(init=False)
     """Its own fields, in snake_case; those of a part as `<part>_<field>`."""
     guarded: frozenset[str] = field(init=False)
-    """Those that only its deeds change."""
+    """Fields that only custom events change."""
     components: tuple[Part, ...] = field(init=False)
     """The parts that have a table of their own."""
     columns: tuple[str, ...] = field(init=False)
     """All columns of its projection's own table."""
 
     def __post_init__(self) -> None:
-        """Work out once what every fold and every write asks for."""
+        """Compute once what every fold and every write needs."""
         grouped = {part.name: part for part in self.parts}
         own = [name for name in self.create.model_fields if name not in grouped]
         of_parts = [name for part in self.parts for name in part.columns.values()]
         object.__setattr__(self, "fields", (*own, *of_parts, *self.derived))
-        guarded = frozenset(name for deed in self.deeds.values() for name in deed.fields.values())
+        guarded = frozenset(
+            name for deed in self.custom_events.values() for name in deed.fields.values()
+        )
         object.__setattr__(self, "guarded", guarded)
         components = tuple(part for part in self.parts if part.table)
         object.__setattr__(self, "components", components)
@@ -152,14 +154,14 @@ class Aggregate:
         above = {"project_id": None} if self.kind != "project" else {}
         if self.parent_column:
             above[self.parent_column] = None
-        deletion = _DELETION if self.lasting else ()
+        deletion = _DELETION if self.keeps_deleted else ()
         archival = _ARCHIVAL if self.archivable else ()
         elsewhere = {name for part in self.components for name in part.columns.values()}
         own = (name for name in self.fields if name not in elsewhere)
         return ("id", *above, *place, *own, *_STAMPS, *deletion, *archival)
 
     def stored(self, row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield every table's row that *row*, a fold of events, stands for; its own table first."""
+        """Yield the rows that a fold of events has in each table; the kind's own table first."""
         yield self.table, {name: row[name] for name in self.columns}
         for part in self.components:
             if part.belongs_to(row):
@@ -169,8 +171,8 @@ class Aggregate:
         """Return all first values from what a client sent, as JSON.
 
         Args:
-            given: What they sent.
-            at: When, as JSON.
+            given: The fields that the client sent.
+            at: The time, as JSON.
 
         Raises:
             errors.Invalid: A field is unknown, missing or wrong.
@@ -190,7 +192,7 @@ class Aggregate:
             errors.Invalid: A field is unknown or wrong, or may not be changed.
         """
         if self.patch is None:
-            raise errors.Invalid(f"A {self.kind} has no fields to change.")
+            raise errors.Invalid(f"A {self.kind} has no fields that can be changed.")
         sent = _validated(self.patch, given).model_dump(mode="json", exclude_unset=True)
         for part in self.parts:
             if part.name in sent:
@@ -198,14 +200,14 @@ class Aggregate:
         return sent
 
     def names_in(self, fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Yield the fields that name something which is not built in, its kind, and its name."""
+        """Yield the fields that refer to an aggregate by name: field, kind and name."""
         for name, named in self.named.items():
             value = fields.get(name)
             if value is not None and value not in named.built_in:
                 yield name, named.kind, value
 
     def completed(self, row: Row, wanted: Mapping[str, Any], *, at: str) -> dict[str, Any]:
-        """Return *wanted* with all that follows from it for *row*."""
+        """Return *wanted* with all consequences for *row*."""
         full = dict(wanted)
         for part in self.components:
             after = row | full
@@ -216,16 +218,16 @@ class Aggregate:
         return self.follows(row, full, at)
 
     def require_whole(self, row: Row) -> None:
-        """Return when *row* has nothing of a component that its type does not have.
+        """Return when *row* has no value of a component that its type does not have.
 
         Raises:
-            errors.Invalid: It has.
+            errors.Invalid: It has such a value.
         """
         for part in self.components:
             if not part.belongs_to(row) and any(
                 row[name] is not None for name in part.columns.values()
             ):
-                raise refused(part.name, f"a {row[part.by]} has none")
+                raise field_refusal(part.name, f"a {row[part.by]} does not have this component")
 
     def born(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return fields as `created` and `removed` events hold them, without absent components."""
@@ -256,7 +258,7 @@ class Aggregate:
         return value
 
     def path_of(self, name: str) -> str:
-        """Return how clients write a field: `task.dueDate` for `task_due_date`."""
+        """Return the name of a field for clients: `task.dueDate` for `task_due_date`."""
         for part in self.parts:
             for own, whole in part.columns.items():
                 if whole == name:
@@ -264,7 +266,7 @@ class Aggregate:
         return to_camel(name)
 
     def document(self, row: Mapping[str, Any]) -> Resource:
-        """Return what a client receives of *row*, which may hold more than that."""
+        """Return the resource that a client receives; *row* may have more columns."""
         known = self.resource.model_fields
         shown = {name: value for name, value in row.items() if name in known}
         shown |= {name: row.get(column, 0) for name, column in self.figures.items()}

@@ -1,24 +1,24 @@
-"""The row that forgotten events fold into, as it is kept in their place."""
+"""The row that deleted events fold into, as it is kept in their place."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 
 _IDS = frozenset({"id", "project_id", "created_by", "updated_by", "deleted_by", "archived_by"})
 _TIMES = frozenset({"created_at", "updated_at", "deleted_at", "archived_at"})
 
 
-def kept(row: Row) -> dict[str, Any]:
-    """Return a row as JSON, all of it."""
+def row_to_json(row: Row) -> dict[str, Any]:
+    """Return a complete row as JSON."""
     return {name: _plain(value) for name, value in row.items()}
 
 
-def row_of(about: Aggregate, said: Mapping[str, Any]) -> Row:
-    """Return what `kept` made of a row as that row."""
-    return {name: _value(about, name, value) for name, value in said.items()}
+def row_from_json(spec: AggregateSpec, said: Mapping[str, Any]) -> Row:
+    """Return the row that `row_to_json` made JSON of."""
+    return {name: _value(spec, name, value) for name, value in said.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -27,9 +27,9 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _value(about: Aggregate, name: str, value: Any) -> Any:
+def _value(spec: AggregateSpec, name: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in _IDS or name == about.parent_column:
+    if name in _IDS or name == spec.parent_column:
         return UUID(value)
-    return datetime.fromisoformat(value) if name in _TIMES else about.value(name, value)
+    return datetime.fromisoformat(value) if name in _TIMES else spec.value(name, value)

@@ -1,4 +1,4 @@
-"""When two values of a field are the same: as JSON sees it, and not as Python does."""
+"""Equality of values of fields: as JSON values, and not as Python objects."""
 
 from typing import Any, cast
 
@@ -6,8 +6,8 @@ from typing import Any, cast
 def same(one: Any, other: Any) -> bool:
     """Return whether two values are the same JSON: `true` is not `1`, and `1` is `1.0`.
 
-    A whole number with an exponent is the one that the database writes out for it. Ids and times of
-    rows are compared as what they are.
+    A whole number with an exponent equals the number that the database writes out for it. Ids and
+    times of rows are compared as such.
     """
     if type(one) is str:
         return one == other
@@ -29,7 +29,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _double(number: float) -> float | None:
-    """Return a number as JSON's numbers are read by most; None when it is too large for that."""
+    """Return a number as a double, as most readers of JSON see it; None if it is too large."""
     try:
         return float(number)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""How a kind can be filtered and sorted: names of fields and tests, never a word of SQL."""
+"""The filters and sort keys of the lists of a kind: names of fields and tests, no SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ type Test = Literal[
     "is", "ignoring_case", "prefix", "contains", "before", "from",
     "holds", "called", "tagged", "tag_of", "overdue", "either_end",
 ]  # fmt: skip
-"""What a filter asks of a column: each is the statement `where_<test>` of `queries.sql`."""
+"""The test that a filter puts to a column: the statement `where_<test>` of `queries.sql`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """What one member of a filter asks: a test, and the column that it is put to."""
+class ListFilter:
+    """One filter: a test, and the column that it is put to."""
 
     test: Test
     column: str
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What a list can be sorted by; where it is null a row comes last."""
+class SortKey:
+    """A column that a list can be sorted by; rows in which it is null come last."""
 
     column: str
     type: Literal["text", "timestamptz", "float8"]
@@ -31,31 +31,31 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """How a kind is listed.
+    """The filters and sort keys of a kind.
 
     Args:
-        model: What a client may ask for; its members are the names in *filters*.
-        filters: What each asks.
-        keys: What the list can be sorted by, under the name that clients use.
-        view: What is read; the kind's own view when null.
+        model: The filters that a client may send; its members are the names in *filters*.
+        filters: The test of each filter.
+        keys: The sort keys, under the names that clients use.
+        view: The view that is read; the view of the kind when None.
     """
 
     model: type[Wire] = Wire
-    filters: Mapping[str, Filter] = field(default_factory=dict[str, Filter])
-    keys: Mapping[str, Key] = field(default_factory=dict[str, Key])
+    filters: Mapping[str, ListFilter] = field(default_factory=dict[str, ListFilter])
+    keys: Mapping[str, SortKey] = field(default_factory=dict[str, SortKey])
     view: str | None = None
 
     @property
     def usual(self) -> str:
-        """What it is sorted by when nothing is said."""
+        """The name of the default sort key."""
         return next(iter(self.keys), "")
 
 
-CREATED = {"createdAt": Key("created_at", "timestamptz")}
-DATED = {**CREATED, "updatedAt": Key("updated_at", "timestamptz")}
-NAMED = {**DATED, "name": Key("name_key", "text")}
+CREATED = {"createdAt": SortKey("created_at", "timestamptz")}
+DATED = {**CREATED, "updatedAt": SortKey("updated_at", "timestamptz")}
+NAMED = {**DATED, "name": SortKey("name_key", "text")}
 BY_NAME = {
-    "name": Filter("ignoring_case", "name_key"),
-    "name_prefix": Filter("prefix", "name_key"),
-    "name_contains": Filter("contains", "name"),
+    "name": ListFilter("ignoring_case", "name_key"),
+    "name_prefix": ListFilter("prefix", "name_key"),
+    "name_contains": ListFilter("contains", "name"),
 }

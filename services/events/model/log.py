@@ -1,4 +1,4 @@
-r"""The log as values: drafts become chained events, and events fold into rows.
+r"""The log as values: pending events become chained events, and events fold into rows.
 
 Checksum of an event, as 64 lower-case hexadecimal digits:
 
@@ -25,24 +25,24 @@ from libs import errors
 from libs.contracts.events.event import DATA_BYTES_MAX, Event, Source
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, actions
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 
-BIRTHS = frozenset({"created", "added"})
-"""What happens first to an aggregate."""
+CREATIONS = frozenset({"created", "added"})
+"""Actions that create an aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """Something that will have happened to one aggregate."""
+class PendingEvent:
+    """An event that is not chained yet: the action on an aggregate, and its data."""
 
-    about: Aggregate
+    spec: AggregateSpec
     aggregate_id: UUID
     action: str
     data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """The end of an aggregate's chain; version 0 before its first event."""
 
     version: int = 0
@@ -50,8 +50,8 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """What the events of one user action have in common."""
+class CommandContext:
+    """The members that all events of one user action have in common."""
 
     project_id: UUID
     user_id: UUID
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def content(event: Event) -> dict[str, Any]:
-    """Return what an event's checksum covers."""
+    """Return the content of an event: all that its checksum covers."""
     return {
         "aggregateId": str(event.aggregate_id),
         "aggregateType": event.aggregate_type,
@@ -118,11 +118,11 @@ def wire_time(moment: datetime) -> str:
 
 def checksum(previous: str, event: Event) -> str:
     """Return the checksum of *event* after an event whose checksum is *previous*."""
-    return _digest(previous, written(content(event)))
+    return _digest(previous, canonical_content(content(event)))
 
 
-def written(said: Mapping[str, Any]) -> bytes:
-    """Return `canonical` of a `content`, knowing that only data and metadata hold numbers."""
+def canonical_content(said: Mapping[str, Any]) -> bytes:
+    """Return `canonical` of a `content`; faster, because only data and metadata hold numbers."""
     plain = {"data": _plain(said["data"]), "metadata": _plain(said["metadata"])}
     return _ENCODER.encode({**said, **plain}).encode()
 
@@ -132,17 +132,17 @@ def _digest(previous: str, text: bytes) -> str:
 
 
 def first_broken(events: Iterable[Event]) -> Event | None:
-    """Return the first event of one aggregate's whole log that does not continue its chain."""
-    head = Head()
+    """Return the first event of an aggregate's complete log that does not continue its chain."""
+    head = ChainHead()
     for event in events:
         if event.version != head.version + 1 or event.checksum != checksum(head.checksum, event):
             return event
-        head = Head(event.version, event.checksum)
+        head = ChainHead(event.version, event.checksum)
     return None
 
 
-class Written(NamedTuple):
-    """An event, with its data and what its checksum covers as they are written."""
+class ChainedEvent(NamedTuple):
+    """An event, with its data and its content as JSON text."""
 
     event: Event
     data: str
@@ -150,107 +150,109 @@ class Written(NamedTuple):
 
     @property
     def announced(self) -> str:
-        """What subscribers receive of it: its content and its checksum, as JSON."""
+        """The message for subscribers: the content and the checksum of the event, as JSON."""
         return f'{self.content[:-1]},"checksum":"{self.event.checksum}"}}'
 
 
-def chained(
-    drafts: Sequence[Draft],
-    heads: Mapping[UUID, Head],
-    cause: Cause,
+def chain_events(
+    pending_events: Sequence[PendingEvent],
+    heads: Mapping[UUID, ChainHead],
+    context: CommandContext,
     *,
     at: datetime,
     ids: Sequence[UUID],
-) -> list[Written]:
-    """Turn drafts into events that continue their aggregates' chains.
+) -> list[ChainedEvent]:
+    """Turn pending events into events that continue the chains of their aggregates.
 
     Args:
-        drafts: What happened, in order.
-        heads: Where each aggregate stands; absent ones begin.
-        cause: What the events share.
-        at: When.
-        ids: An id for each draft.
+        pending_events: What happened, in order.
+        heads: The end of each aggregate's chain; an aggregate without one begins.
+        context: What the events have in common.
+        at: The time of the events.
+        ids: An id for each of them.
 
     Raises:
-        errors.TooLarge: An event's data is above DATA_BYTES_MAX.
-        ValueError: An action is none of its aggregate's; subscribers are told of those only.
+        errors.TooLarge: The data of an event is above DATA_BYTES_MAX.
+        ValueError: The kind has no such action, so subscribers would not know the event.
     """
     ends = dict(heads)
-    shared = _Shared(cause, at)
-    found: list[Written] = []
-    for draft, event_id in zip(drafts, ids, strict=True):
-        if draft.action not in actions(draft.about):
-            raise ValueError(f"{draft.action} does not happen to a {draft.about.kind}")
-        data = _ENCODER.encode(_plain(dict(draft.data)))
+    shared = _Shared(context, at)
+    found: list[ChainedEvent] = []
+    for pending_event, event_id in zip(pending_events, ids, strict=True):
+        if pending_event.action not in actions(pending_event.spec):
+            raise ValueError(
+                f"{pending_event.action} does not happen to a {pending_event.spec.kind}"
+            )
+        data = _ENCODER.encode(_plain(dict(pending_event.data)))
         # A character takes four bytes at most.
         if len(data) > DATA_BYTES_MAX // 4 and len(data.encode()) > DATA_BYTES_MAX:
-            raise errors.TooLarge(f"A change may carry {DATA_BYTES_MAX} bytes at most.")
-        head = ends.get(draft.aggregate_id, Head())
-        content = shared.content(draft, event_id, head.version + 1, data)
+            raise errors.TooLarge(f"The data of one event may have at most {DATA_BYTES_MAX} bytes.")
+        head = ends.get(pending_event.aggregate_id, ChainHead())
+        content = shared.content(pending_event, event_id, head.version + 1, data)
         event = Event(
             id=event_id,
-            aggregate_id=draft.aggregate_id,
-            aggregate_type=draft.about.kind,
-            event_type=f"{draft.about.kind}.{draft.action}",
-            project_id=cause.project_id,
-            user_id=cause.user_id,
-            data=dict(draft.data),
-            metadata=dict(cause.metadata),
+            aggregate_id=pending_event.aggregate_id,
+            aggregate_type=pending_event.spec.kind,
+            event_type=f"{pending_event.spec.kind}.{pending_event.action}",
+            project_id=context.project_id,
+            user_id=context.user_id,
+            data=dict(pending_event.data),
+            metadata=dict(context.metadata),
             timestamp=at,
             version=head.version + 1,
-            causation_id=cause.causation_id,
-            correlation_id=cause.correlation_id,
-            source=cause.source,
-            bundle_id=cause.bundle_id,
+            causation_id=context.causation_id,
+            correlation_id=context.correlation_id,
+            source=context.source,
+            bundle_id=context.bundle_id,
             checksum=_digest(head.checksum, content.encode()),
         )
-        ends[draft.aggregate_id] = Head(event.version, event.checksum)
-        found.append(Written(event, data, content))
+        ends[pending_event.aggregate_id] = ChainHead(event.version, event.checksum)
+        found.append(ChainedEvent(event, data, content))
     return found
 
 
 class _Shared:
-    """What is the same in the content of all events of one action, written once.
+    """The part of the content that all events of one action share, encoded once.
 
-    A test holds it to the bytes of `canonical`.
+    A test compares the result with the bytes of `canonical`.
     """
 
-    def __init__(self, cause: Cause, at: datetime) -> None:
+    def __init__(self, context: CommandContext, at: datetime) -> None:
         def said(**members: Any) -> str:
             return _ENCODER.encode({camel(name): value for name, value in members.items()})[1:-1]
 
-        causation = str(cause.causation_id) if cause.causation_id else None
+        causation = str(context.causation_id) if context.causation_id else None
         self._before = said(
-            bundle_id=str(cause.bundle_id),
+            bundle_id=str(context.bundle_id),
             causation_id=causation,
-            correlation_id=cause.correlation_id,
+            correlation_id=context.correlation_id,
         )
         self._after = said(
-            metadata=_plain(cause.metadata),
-            project_id=str(cause.project_id),
-            source=cause.source.value,
+            metadata=_plain(context.metadata),
+            project_id=str(context.project_id),
+            source=context.source.value,
             timestamp=wire_time(at),
-            user_id=str(cause.user_id),
+            user_id=str(context.user_id),
         )
 
-    def content(self, draft: Draft, event_id: UUID, version: int, data: str) -> str:
-        kind = draft.about.kind
+    def content(self, pending_event: PendingEvent, event_id: UUID, version: int, data: str) -> str:
+        kind = pending_event.spec.kind
         return (
-            f'{{"aggregateId":"{draft.aggregate_id}","aggregateType":"{kind}",{self._before},'
-            f'"data":{data},"eventType":"{kind}.{draft.action}","id":"{event_id}",'
+            f'{{"aggregateId":"{pending_event.aggregate_id}","aggregateType":"{kind}",{self._before},'
+            f'"data":{data},"eventType":"{kind}.{pending_event.action}","id":"{event_id}",'
             f'{self._after},"version":{version}}}'
         )
 
 
-def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
-    """Return the row of an aggregate after *event*; None when it is gone."""
+def fold(spec: AggregateSpec, row: Row | None, event: Event) -> Row | None:
+    """Return the row of an aggregate after *event*; None when the event removes it."""
     action = event.event_type.partition(".")[2]
-    if action in BIRTHS:
-        return _born(about, event)
+    if action in CREATIONS:
+        return _born(spec, event)
     if action == PURGED:
         return None
     if row is None:
-        raise ValueError(f"{event.event_type} happened to a {about.kind} that is not there")
+        raise ValueError(f"{event.event_type} happened to a {spec.kind} that is not there")
     row = row | {
         "version": event.version,
         "updated_at": event.timestamp,
@@ -268,23 +270,23 @@ def fold(about: Aggregate, row: Row | None, event: Event) -> Row | None:
         case "unarchived":
             return row | {"archived_at": None, "archived_by": None}
         case "moved":
-            return row | _place(about, event.data["to"])
-        case _ if action in about.deeds:
-            return row | about.deeds[action].after(event.data)
-        case _ if action.removesuffix(CHANGED) in about.fields:
+            return row | _place(spec, event.data["to"])
+        case _ if action in spec.custom_events:
+            return row | spec.custom_events[action].after(event.data)
+        case _ if action.removesuffix(CHANGED) in spec.fields:
             name = action.removesuffix(CHANGED)
-            return row | {name: about.value(name, event.data["to"])}
+            return row | {name: spec.value(name, event.data["to"])}
         case _:
             raise ValueError(f"{event.event_type} is not known here")
 
 
-def _born(about: Aggregate, event: Event) -> Row:
-    # What an aggregate's type does not have, its first event does not name, nor an old one what
-    # came later.
-    absent = {camel(name): None for part in about.components for name in part.absent}
-    later = {camel(name): value for name, value in about.later.items()}
+def _born(spec: AggregateSpec, event: Event) -> Row:
+    # The first event does not name fields that the type of the aggregate does not have, and an old
+    # event does not name fields that were added later.
+    absent = {camel(name): None for part in spec.components for name in part.absent}
+    later = {camel(name): value for name, value in spec.later.items()}
     given = absent | later | event.data
-    row: Row = {name: about.value(name, given[camel(name)]) for name in about.fields}
+    row: Row = {name: spec.value(name, given[camel(name)]) for name in spec.fields}
     row |= {
         "id": event.aggregate_id,
         "version": event.version,
@@ -293,16 +295,16 @@ def _born(about: Aggregate, event: Event) -> Row:
         "created_by": event.user_id,
         "updated_by": event.user_id,
     }
-    if about.kind != "project":
+    if spec.kind != "project":
         row["project_id"] = event.project_id
-    if about.lasting:
+    if spec.keeps_deleted:
         row |= {"deleted_at": None, "deleted_by": None}
-    if about.archivable:
+    if spec.archivable:
         row |= {"archived_at": None, "archived_by": None}
-    return row | _place(about, event.data)
+    return row | _place(spec, event.data)
 
 
-def _place(about: Aggregate, place: Mapping[str, Any]) -> Row:
-    if not about.parent_column or not about.ordered:
+def _place(spec: AggregateSpec, place: Mapping[str, Any]) -> Row:
+    if not spec.parent_column or not spec.ordered:
         return {}
-    return {about.parent_column: UUID(place["parentId"]), "rank": place["rank"]}
+    return {spec.parent_column: UUID(place["parentId"]), "rank": place["rank"]}

@@ -1,4 +1,4 @@
-"""Changes of fields: what they say as events, and how one made from an older version merges."""
+"""Changes of fields: their events, and the merge of a change made from an older version."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,61 +8,64 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.events.event import Event
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.equality import same
-from services.events.model.log import Draft, wire_time
-from services.events.model.refusal import refused
+from services.events.model.log import PendingEvent, wire_time
+from services.events.model.refusal import field_refusal
 
 
 def field_changes(
-    about: Aggregate, aggregate_id: UUID, row: Row, wanted: Mapping[str, Any]
-) -> list[Draft]:
-    """Return one draft for each field whose value would change.
+    spec: AggregateSpec, aggregate_id: UUID, row: Row, wanted: Mapping[str, Any]
+) -> list[PendingEvent]:
+    """Return one event for each field whose value would change.
 
-    Every change of fields comes by here, whichever way it was asked for, so that all ways obey the
-    same rules.
+    Every change of fields passes through here, whichever request it came by, so that all requests
+    obey the same rules.
 
     Raises:
-        errors.Invalid: One of them changes by a deed of its own only.
-        errors.AppError: One that only rises would fall; the aggregate names the refusal.
+        errors.Invalid: A field changes only by a custom event.
+        errors.AppError: The level of a monotonic field would fall; its spec names the error.
     """
-    _require_rising(about, row, wanted)
+    _require_rising(spec, row, wanted)
     changed = {
         name: (held, value)
         for name, value in wanted.items()
-        if not same(held := about.plain(name, row[name]), value)
+        if not same(held := spec.plain(name, row[name]), value)
     }
-    for name in sorted(about.guarded & changed.keys()):
-        raise refused(about.path_of(name), "is not changed by itself")
+    for name in sorted(spec.guarded & changed.keys()):
+        raise field_refusal(
+            spec.path_of(name),
+            "cannot be changed on its own; it changes with the file of the entity",
+        )
     return [
-        Draft(about, aggregate_id, f"{name}_changed", {"from": held, "to": value})
+        PendingEvent(spec, aggregate_id, f"{name}_changed", {"from": held, "to": value})
         for name, (held, value) in changed.items()
     ]
 
 
-def falls(about: Aggregate, name: str, held: Any, value: Any) -> bool:
-    """Return whether a field whose level only rises would fall from *held* to *value*."""
-    if name not in about.rising:
+def lowers_level(spec: AggregateSpec, name: str, held: Any, value: Any) -> bool:
+    """Return whether the level of a monotonic field would fall from *held* to *value*."""
+    if name not in spec.monotonic:
         return False
-    level = about.rising[name].level
+    level = spec.monotonic[name].level
     had, wanted = level(held), level(value)
     return had is not None and (wanted is None or wanted < had)
 
 
-def _require_rising(about: Aggregate, row: Row, wanted: Mapping[str, Any]) -> None:
-    for name, rising in about.rising.items():
+def _require_rising(spec: AggregateSpec, row: Row, wanted: Mapping[str, Any]) -> None:
+    for name, monotonic in spec.monotonic.items():
         held, value = row[name], wanted.get(name, row[name])
-        if falls(about, name, held, value):
-            raise rising.refusal(current=rising.level(held), wanted=rising.level(value))
+        if lowers_level(spec, name, held, value):
+            raise monotonic.refusal(current=monotonic.level(held), wanted=monotonic.level(value))
 
 
 def require_mergeable(
     row: Row, wanted: Mapping[str, Any], since: Iterable[Event], *, base_version: int
 ) -> None:
-    """Return when *wanted*, made from *base_version*, may be laid over *row*.
+    """Return when *wanted*, made from *base_version*, may be merged into *row*.
 
-    A field conflicts when both sides gave it a new value and the values differ; the conflicts are
-    grouped by the bundle that gave theirs.
+    A field conflicts when both sides gave it a new value and the values differ. The conflicts are
+    grouped by the bundle that gave the other side's value.
 
     Args:
         row: The aggregate as it is.

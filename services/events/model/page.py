@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, opaque to the client."""
+"""Cursors: the ends of pages, opaque to clients."""
 
 import base64
 import json
@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.events.model.listing import Key
-from services.events.model.refusal import refused
+from services.events.model.listing import SortKey
+from services.events.model.refusal import field_refusal
 
 CURSOR_CHARS_MAX = 2000
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
-"""A page ends before this, however many items were asked for: it has to fit one message."""
+"""The size limit of a page, whatever its number of items: it has to fit into one message."""
 
-type Mark = tuple[Any, UUID]
-"""Where a sorted page ended: the value of its key there, null for none, and the row's id."""
+type PageMark = tuple[Any, UUID]
+"""The end of a sorted page: the value of its sort key, or None for null, and the row's id."""
 
 _NOT_OURS = "not a cursor of this list in this order"
 _KEY = re.compile(r"[0-9A-Za-z-]{1,1000}")
@@ -29,23 +29,23 @@ def cursor_after(key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(["v1", key]).encode()).decode().rstrip("=")
 
 
-def key_of(cursor: str | None) -> str | None:
+def cursor_key(cursor: str | None) -> str | None:
     """Return the key that *cursor* continues after; None at the beginning.
 
     Raises:
-        errors.Invalid: It is not one of ours.
+        errors.Invalid: The cursor was not made by this service.
     """
     if cursor is None:
         return None
     try:
         found = _found(cursor)
     except ValueError as error:  # of Base64 and UTF-8, too
-        raise refused("cursor", "not a cursor of this list") from error
+        raise field_refusal("cursor", "is not a cursor of this list") from error
     match found:
         case ["v1", str() as key] if _KEY.fullmatch(key):
             return key
         case _:
-            raise refused("cursor", "not a cursor of this list")
+            raise field_refusal("cursor", "is not a cursor of this list")
 
 
 def cursor_at(sort: str, value: Any, row_id: UUID) -> str:
@@ -55,11 +55,11 @@ def cursor_at(sort: str, value: Any, row_id: UUID) -> str:
     return base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")
 
 
-def mark_of(cursor: str | None, sort: str, key: Key) -> Mark | None:
-    """Return where *cursor* continues in a list sorted by *sort*; None at the beginning.
+def cursor_mark(cursor: str | None, sort: str, key: SortKey) -> PageMark | None:
+    """Return the place after which *cursor* continues a list sorted by *sort*; None at the start.
 
     Raises:
-        errors.Invalid: It is not one of this list in this order.
+        errors.Invalid: The cursor is not one of this list in this order.
     """
     if cursor is None:
         return None
@@ -71,12 +71,12 @@ def mark_of(cursor: str | None, sort: str, key: Key) -> Mark | None:
             case _:
                 pass
     except (ValueError, TypeError, OverflowError) as error:
-        raise refused("cursor", _NOT_OURS) from error
-    raise refused("cursor", _NOT_OURS)
+        raise field_refusal("cursor", _NOT_OURS) from error
+    raise field_refusal("cursor", _NOT_OURS)
 
 
 def fitting(sizes: Iterable[int]) -> int:
-    """Return how many items of these sizes, in bytes, fit on a page; always the first one."""
+    """Return how many items of these sizes, in bytes, fit on a page; at least one does."""
     count, total = 0, 0
     for size in sizes:
         total += size
@@ -86,7 +86,7 @@ def fitting(sizes: Iterable[int]) -> int:
     return count
 
 
-def _key_value(value: Any, key: Key) -> Any:
+def _key_value(value: Any, key: SortKey) -> Any:
     match key.type, value:
         case _, None:
             return None

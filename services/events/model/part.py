@@ -1,6 +1,6 @@
-"""Groups of fields that clients see as one object, some with a table of their own.
+"""Parts: groups of fields that clients see as one object; some have a table of their own.
 
-Inside, and in events, a part's field is a field of the aggregate like any other, named
+Internally and in events a field of a part is a field of the aggregate like any other, named
 `<part>_<field>`: the status of an entity's task is `task_status`, and its change is
 `entity.task_status_changed`. Merging, undo and replay need know nothing of parts.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libs.contracts.wire import Wire
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,8 @@ class Part:
     """One group of fields.
 
     Args:
-        name: What clients call it; the prefix of its fields.
-        given: The fields that a client may set, with their defaults; none for no such.
+        name: Its name for clients; the prefix of its fields.
+        given: The model of the fields that a client may set, with their defaults; None for none.
         derived: Fields that no client sets, with their first values.
         table: Its own table, which makes it a component: `<kind>_id` refers to the aggregate.
         by: The field that decides whether an aggregate has this component.
@@ -41,7 +41,7 @@ class Part:
 
     @property
     def absent(self) -> dict[str, Any]:
-        """The values of its fields where it is not."""
+        """The values of its fields in an aggregate that does not have it."""
         return dict.fromkeys(self.columns.values())
 
     @property
@@ -62,14 +62,14 @@ class Part:
         """
         if not self.belongs_to(beside):
             if sent is not None:
-                raise refused(self.name, f"a {beside[self.by]} has none")
+                raise field_refusal(self.name, f"a {beside[self.by]} does not have this component")
             return self.absent
         if sent is None:
             return self.defaults if self.table else self.absent
         return self.defaults | self._prefixed(sent)
 
     def wanted(self, sent: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the fields that a client wants to change; null clears them all."""
+        """Return the fields that a client wants to change; None clears all of them."""
         if sent is not None:
             return self._prefixed(sent)
         names = self.given.model_fields if self.given else ()
@@ -85,7 +85,7 @@ class Part:
         }
 
     def document(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what a client sees of it; None when there is nothing."""
+        """Return the object that a client sees; None when the aggregate does not have the part."""
         if not self.belongs_to(row):
             return None
         shown = {own: row[name] for own, name in self.columns.items()}

@@ -10,7 +10,7 @@ The scheme is the one of David Greenspan's "Implementing Fractional Indexing".
 """
 
 RANK_CHARS_MAX = 200
-"""Above this a sibling list is ranked anew; the column allows more, so nothing ever fails."""
+"""The length above which siblings are ranked again; the column allows more, so nothing fails."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ZERO, _LAST = _DIGITS[0], _DIGITS[-1]

@@ -1,7 +1,7 @@
 """`python -m services.events.rebuild '{"into": "shadow", "swap": false, "force": false}'`.
 
-`SCRIPTORIUM_POSTGRES_OWNER_URL` is the database of the events service, as its owner. What it says
-are lines of JSON: progress as `{"step", "done", "all"}`, and last `{"result"}` or `{"error"}`.
+`SCRIPTORIUM_POSTGRES_OWNER_URL` is the database of the events service, as its owner. The output
+is lines of JSON: progress as `{"step", "done", "all"}`, and at the end `{"result"}` or `{"error"}`.
 """
 
 import asyncio
@@ -19,48 +19,49 @@ from libs.postgres import Connection, LockKey, Pool, connect
 from libs.postgres.locks import try_session_lock, unlock, wait_for_session_lock
 from libs.postgres.pool import UNREACHABLE
 from libs.process import settled
-from services.events.integrity.log import SQL as LOG
 from services.events.rebuild import tables
-from services.events.rebuild.proof import contrast, note_differences
-from services.events.rebuild.replay import Folded, catch_up, fold_bundles, replay
+from services.events.rebuild.proof import compare_rows, note_differences
+from services.events.rebuild.replay import ReplayReport, catch_up, fold_bundles, replay
+from services.events.rebuild.store import SQL, rebuild_statement
 from services.events.rebuild.swap import NotSwapped, swap
+from services.events.store.log import count_lost_heads, log_size
 
 STATEMENT_S_MAX = 3600.0
 LOCK_TRIES = 20
 LOCK_PAUSE_S = 0.25
 
 
-class Refused(Exception):
-    """It was not done; the message says why."""
+class RebuildRefused(Exception):
+    """The rebuild was refused; the message has the reason."""
 
 
 async def rebuild(pool: Pool, *, into: str | None, do_swap: bool, force: bool) -> dict[str, Any]:
-    """Replay, prove, and swap when asked to; returns what a person is told.
+    """Replay, prove and, if asked, swap; return the report for a person.
 
     Raises:
-        Refused: Another rebuild runs, or the log has open flaws and *force* is not set.
-        NotSwapped: The rows could not be put in place.
+        RebuildRefused: Another rebuild runs, or the log has corrupt events and *force* is not set.
+        NotSwapped: The live rows could not be replaced.
     """
     schema = tables.require_schema(into or "shadow")
     async with pool.acquire() as connection:
         if not await _lock(connection):
-            raise Refused("another rebuild is running")
+            raise RebuildRefused("another rebuild is running")
         try:
             return await _rebuild(pool, connection, schema, do_swap=do_swap, force=force)
         finally:
-            # Else the lock ended with its session.
+            # With a closed connection the lock has ended already.
             if not connection.is_closed():
                 if into is None:
-                    await connection.execute(tables.filled("drop_schema", schema))
+                    await connection.execute(rebuild_statement("drop_schema", schema))
                 await unlock(connection, LockKey.REBUILD)
 
 
 async def _lock(connection: Connection) -> bool:
-    """Take the lock of rebuilds; false when another one keeps it."""
+    """Take the lock of rebuilds; return False when another rebuild keeps it."""
     for _ in range(LOCK_TRIES):
         if await try_session_lock(connection, LockKey.REBUILD):
             return True
-        # One that was killed keeps it until PostgreSQL notices.
+        # A killed rebuild keeps the lock until PostgreSQL notices the end of its connection.
         await asyncio.sleep(LOCK_PAUSE_S)
     return False
 
@@ -68,16 +69,15 @@ async def _lock(connection: Connection) -> bool:
 async def _rebuild(
     pool: Pool, connection: Connection, schema: str, *, do_swap: bool, force: bool
 ) -> dict[str, Any]:
-    lost = await connection.fetchval(LOG.lost_heads, None)
+    lost = await count_lost_heads(connection)
     if lost and do_swap:
-        # Else their events would count for nothing, and their rows for something else's.
-        await connection.execute(tables.SQL.remake_heads)
-    size = await connection.fetchrow(LOG.size, None)
-    assert size is not None
+        # Without a head their events would not be folded, and their rows would seem superfluous.
+        await connection.execute(SQL.remake_heads)
+    _, events = await log_size(connection)
     started = time.perf_counter()
-    await tables.make(connection, schema)
+    await tables.make_tables(connection, schema)
     folded = await replay(
-        pool, connection, schema, lambda done: _say(step="replay", done=done, all=size["events"])
+        pool, connection, schema, lambda done: _say(step="replay", done=done, all=events)
     )
     replayed_s = time.perf_counter() - started
     _say(step="prove", done=0, all=1)
@@ -91,7 +91,7 @@ async def _rebuild(
             changed, later = await catch_up(connection, schema)
             await fold_bundles(connection, schema)
             differences = await note_differences(connection, schema)
-            shown = await contrast(connection, schema)
+            shown = await compare_rows(connection, schema)
         _say(step="prove", done=1, all=1)
         flaws = _flaws(folded) + _flaws(later)
         answer: dict[str, Any] = {
@@ -110,7 +110,7 @@ async def _rebuild(
         if not do_swap:
             return answer
         if flaws and not force:
-            raise Refused(
+            raise RebuildRefused(
                 f"{len(flaws)} events are flawed and were left out; decide about them first "
                 "(scriptorium events quarantine list), or swap with --force"
             )
@@ -129,7 +129,7 @@ async def _rebuild(
             await unlock(connection, LockKey.PAST)
 
 
-def _flaws(folded: Folded) -> list[dict[str, Any]]:
+def _flaws(folded: ReplayReport) -> list[dict[str, Any]]:
     found = [
         {"id": str(each.aggregate_id), "version": each.version, "flaw": each.flaw}
         for each in folded.findings
@@ -150,7 +150,7 @@ def _plain(value: Any) -> str:
 
 
 async def main(order: dict[str, Any]) -> int:
-    """Do one rebuild; 0 when the tables are equal (or were made so), 3 when they differ."""
+    """Run a rebuild; return 0 when the tables are or became equal, 3 when they differ."""
     settled()
     url = os.environ["SCRIPTORIUM_POSTGRES_OWNER_URL"]
     try:
@@ -163,7 +163,7 @@ async def main(order: dict[str, Any]) -> int:
             )
         finally:
             pool.terminate()
-    except (Refused, NotSwapped, ValueError, asyncpg.PostgresError, *UNREACHABLE) as error:
+    except (RebuildRefused, NotSwapped, ValueError, asyncpg.PostgresError, *UNREACHABLE) as error:
         _say(error=str(error) or type(error).__name__)
         return 1
     _say(result=answer)

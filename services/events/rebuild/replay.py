@@ -1,4 +1,4 @@
-"""Folding the log into the shadow tables: all of it once, then what has grown since."""
+"""Folding the log into the shadow tables: all of it once, then chains that have grown since."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from libs.postgres import Connection, Pool, snapshot_transaction
-from services.events.integrity.chain import Finding, Head, as_event
-from services.events.integrity.log import Piece, head_of, heads, read
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import AGGREGATES
+from services.events.model.chain import AggregateHead, ChainFinding, as_event
 from services.events.model.log import fold
-from services.events.rebuild.tables import TABLES, Table, filled
+from services.events.rebuild.store import ProjectionTable, rebuild_statement
+from services.events.rebuild.tables import TABLES
+from services.events.store.log import ChainPiece, head_of, read_chains, read_heads
 
 ROWS_PER_COPY = 5000
-"""Folded rows are held in memory up to this many, whatever the length of the log."""
+"""Folded rows that are held in memory before they are written."""
 CHANGED_PER_TURN = 1000
 FINDINGS_MAX = 1000
 
@@ -22,17 +23,17 @@ type Progress = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class Folded:
-    """What a replay went through."""
+class ReplayReport:
+    """The numbers and findings of a replay."""
 
     aggregates: int = 0
     events: int = 0
-    findings: list[Finding] = field(default_factory=list[Finding])
-    broken: list[tuple[Head, str]] = field(default_factory=list[tuple[Head, str]])
-    """Aggregates that cannot be folded without their flawed events, and why."""
+    findings: list[ChainFinding] = field(default_factory=list[ChainFinding])
+    broken: list[tuple[AggregateHead, str]] = field(default_factory=list[tuple[AggregateHead, str]])
+    """Aggregates that cannot be folded without their corrupt events, with the reason."""
 
 
-class Shadow:
+class ShadowWriter:
     """Writes rows into the tables of a shadow schema."""
 
     def __init__(self, connection: Connection, schema: str) -> None:
@@ -43,8 +44,8 @@ class Shadow:
         self._heads: list[tuple[UUID, int]] = []
         self._by_name = {table.name: table for table in TABLES}
 
-    async def put(self, head: Head, row: Row | None) -> None:
-        """Write what an aggregate folds into; None when it is gone."""
+    async def put(self, head: AggregateHead, row: Row | None) -> None:
+        """Write the row of an aggregate; None when the aggregate no longer exists."""
         self._heads.append((head.aggregate_id, head.version))
         if row is not None:
             for table, values in AGGREGATES[head.aggregate_type].stored(row):
@@ -54,7 +55,7 @@ class Shadow:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is still held."""
+        """Write the rows that are still held in memory."""
         for table in TABLES:
             if rows := self._rows[table.name]:
                 await self._copy(table.name, rows, table.columns)
@@ -71,56 +72,60 @@ class Shadow:
         )
 
 
-async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress) -> Folded:
-    """Fold the log as it is at one moment into empty tables."""
-    folded, shadow = Folded(), Shadow(writer, schema)
+async def replay(pool: Pool, writer: Connection, schema: str, progress: Progress) -> ReplayReport:
+    """Fold a snapshot of the log into empty tables."""
+    folded, shadow = ReplayReport(), ShadowWriter(writer, schema)
     async with snapshot_transaction(pool) as connection:
-        page = await heads(connection, None)
+        page = await read_heads(connection, None)
         while page:
-            await _fold(read(connection, page), shadow, folded)
+            await _fold(read_chains(connection, page), shadow, folded)
             progress(folded.events)
-            page = await heads(connection, page[-1])
+            page = await read_heads(connection, page[-1])
     await shadow.flush()
     return folded
 
 
 async def catch_up(
     connection: Connection, schema: str, projects: Sequence[UUID] | None = None
-) -> tuple[list[Head], Folded]:
-    """Fold anew every aggregate that has grown since, of some projects or of all; returns which.
+) -> tuple[list[AggregateHead], ReplayReport]:
+    """Fold every aggregate again that has new events, of some projects or of all; return which.
 
-    Needs a transaction that sees one moment, or one that holds the writers.
+    It needs a repeatable-read transaction, or one that blocks writers.
     """
-    folded, shadow = Folded(), Shadow(connection, schema)
-    changed: list[Head] = []
-    while rows := await connection.fetch(filled("changed", schema), CHANGED_PER_TURN, projects):
+    folded, shadow = ReplayReport(), ShadowWriter(connection, schema)
+    changed: list[AggregateHead] = []
+    while rows := await connection.fetch(
+        rebuild_statement("changed", schema), CHANGED_PER_TURN, projects
+    ):
         chains = [head_of(row) for row in rows]
         ids = [head.aggregate_id for head in chains]
-        for table in (Table("folded_heads", "aggregate_id", ()), *TABLES):
-            await connection.execute(filled("forget", schema, table), ids)
-        await _fold(read(connection, chains), shadow, folded)
+        for table in (ProjectionTable("folded_heads", "aggregate_id", ()), *TABLES):
+            await connection.execute(rebuild_statement("forget", schema, table), ids)
+        await _fold(read_chains(connection, chains), shadow, folded)
         await shadow.flush()
         changed += chains
     return changed, folded
 
 
 async def fold_bundles(connection: Connection, schema: str) -> None:
-    """Make the rows of all bundles; same demand on the transaction as `catch_up`."""
-    await connection.execute(filled("fold_bundles", schema))
+    """Make the rows of all bundles; needs the same transaction as `catch_up`."""
+    await connection.execute(rebuild_statement("fold_bundles", schema))
 
 
-async def _fold(pieces: AsyncIterator[Piece], shadow: Shadow, folded: Folded) -> None:
+async def _fold(
+    pieces: AsyncIterator[ChainPiece], shadow: ShadowWriter, folded: ReplayReport
+) -> None:
     row: Row | None = None
     broken = ""
     async for piece in pieces:
-        about = AGGREGATES[piece.head.aggregate_type]
+        spec = AGGREGATES[piece.head.aggregate_type]
         if piece.first:
             row, broken = piece.before, ""
         for event in piece.events:
             try:
-                row = fold(about, row, as_event(event))
+                row = fold(spec, row, as_event(event))
             except (ValueError, KeyError) as error:
-                # Only possible where an event before it was left out.
+                # Only possible when an earlier event was left out.
                 broken = broken or str(error)
         folded.events += len(piece.events)
         if piece.last:

@@ -1,4 +1,4 @@
-"""Putting the rebuilt rows in the place of the live ones while writes go on."""
+"""Replacing live rows by rebuilt ones while writes go on."""
 
 import asyncio
 import time
@@ -11,15 +11,16 @@ import asyncpg
 from libs.postgres import Connection
 from services.events.rebuild.proof import Keys, still_different
 from services.events.rebuild.replay import catch_up
-from services.events.rebuild.tables import BUNDLES, TABLES, filled, tables_of
+from services.events.rebuild.store import rebuild_statement
+from services.events.rebuild.tables import BUNDLES, TABLES, tables_of
 
 HOLD_WAIT_MS = 500
-"""How long we stand in line for the writers' lock before we let others pass: who waits behind us
-waits as long."""
+"""Time that a swap waits for the lock before it lets writers pass: writers behind it in the queue
+wait as long."""
 HOLD_TRIES_MAX = 60
 RETRY_DELAY_S = 0.2
 HOLD_ROWS = 2000
-"""Small projects are put in place together up to so many rows; a larger one is by itself."""
+"""Small projects are replaced together up to this many rows; a larger one alone."""
 PROJECTS_PER_PAGE = 1000
 BUNDLES_PER_TURN = 2000
 
@@ -29,12 +30,12 @@ type Progress = Callable[[int], None]
 
 
 class NotSwapped(Exception):
-    """Rebuilt rows could not take the place of live ones; of their projects nothing was changed."""
+    """Live rows could not be replaced; their projects are unchanged."""
 
 
 @dataclass(slots=True)
-class Swapped:
-    """What a swap did: rows replaced, aggregates caught up, and how often writers were held."""
+class SwapReport:
+    """The numbers of a swap: rows replaced, aggregates caught up, and blocks of writers."""
 
     rows: int = 0
     caught_up: int = 0
@@ -43,25 +44,25 @@ class Swapped:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _WriterHold:
     rows: int
     caught_up: int
     held_s: float
 
 
-async def swap(connection: Connection, schema: str, progress: Progress) -> Swapped:
+async def swap(connection: Connection, schema: str, progress: Progress) -> SwapReport:
     """Make the live rows equal to the rebuilt ones, some projects at a time.
 
-    Needs the differences noted. Only those rows are touched, and rows of aggregates in the same
-    projects that have grown since. A project changes in one transaction; writers wait meanwhile,
-    readers do not, and between two such moments writers get as long as they waited. Bundles never
-    change once they are committed, so nobody is held for them.
+    It needs the noted differences. Only those rows are touched, and rows of aggregates in the same
+    projects that have new events. A project changes in one transaction; writers wait meanwhile,
+    readers do not, and between two transactions writers get as long as they waited. Bundles never
+    change after their commit, so writers do not wait for them.
 
     Raises:
-        NotSwapped: The lock was not to be had, or a unique value is held by a row that stays.
-            Projects that came before are in place, and doing it again goes on with the rest.
+        NotSwapped: The lock was not available, or a row that stays holds a unique value.
+            Earlier projects are replaced, and another run continues with the rest.
     """
-    done, in_the_way = Swapped(), list[UUID]()
+    done, in_the_way = SwapReport(), list[UUID]()
 
     async def put(projects: Sequence[UUID]) -> None:
         held = await _held(connection, schema, projects)
@@ -76,7 +77,7 @@ async def swap(connection: Connection, schema: str, progress: Progress) -> Swapp
         try:
             await put(projects)
         except asyncpg.IntegrityConstraintViolationError:
-            # What holds their values may go with another project.
+            # The row that holds their values may be replaced with another project.
             in_the_way += projects
     while in_the_way:
         before, in_the_way, why = in_the_way, list[UUID](), ""
@@ -96,14 +97,14 @@ async def swap(connection: Connection, schema: str, progress: Progress) -> Swapp
 
 
 async def _let_in(seconds: float) -> None:
-    """Give writers as long as they were held."""
+    """Give writers as much time as they were blocked."""
     await asyncio.sleep(seconds)
 
 
 async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[UUID]]:
-    """Yield projects in which something differs, small ones together."""
+    """Yield projects with differences, small ones together."""
     after, batch, rows = _FIRST, list[UUID](), 0
-    query = filled("differing_projects", schema)
+    query = rebuild_statement("differing_projects", schema)
     while page := await connection.fetch(query, after, PROJECTS_PER_PAGE):
         for each in page:
             if batch and rows + each["rows"] > HOLD_ROWS:
@@ -116,18 +117,20 @@ async def _batches(connection: Connection, schema: str) -> AsyncGenerator[list[U
         yield batch
 
 
-async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _Held:
-    """Put the rows of some projects in place while all writers wait."""
+async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -> _WriterHold:
+    """Replace the rows of some projects while all writers wait."""
     for _ in range(HOLD_TRIES_MAX):
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{HOLD_WAIT_MS}ms'")
-                await connection.execute(filled("hold_writers", schema))
+                await connection.execute(rebuild_statement("hold_writers", schema))
                 await connection.execute("SET LOCAL lock_timeout = 0")
                 started = time.perf_counter()
                 changed, _ = await catch_up(connection, schema, projects)
                 keys: dict[str, set[UUID]] = {}
-                for row in await connection.fetch(filled("differing_keys", schema), projects):
+                for row in await connection.fetch(
+                    rebuild_statement("differing_keys", schema), projects
+                ):
                     keys.setdefault(row["table"], set()).add(row["key"])
                 for head in changed:
                     for table in tables_of(head.aggregate_type):
@@ -135,7 +138,7 @@ async def _held(connection: Connection, schema: str, projects: Sequence[UUID]) -
                 rows = await _replace(
                     connection, schema, projects, {table: list(ids) for table, ids in keys.items()}
                 )
-            return _Held(rows, len(changed), time.perf_counter() - started)
+            return _WriterHold(rows, len(changed), time.perf_counter() - started)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(RETRY_DELAY_S)
     raise NotSwapped(f"writers did not let go in {HOLD_TRIES_MAX} tries")
@@ -149,20 +152,20 @@ async def _replace(
         return 0
     for table in TABLES:
         if table.ranked and table.name in before:
-            await connection.execute(filled("park", schema, table), before[table.name])
+            await connection.execute(rebuild_statement("park", schema, table), before[table.name])
     gone = 0
     for table in reversed(TABLES):
         if table.name in before:
             status = await connection.execute(
-                filled("drop_extra", schema, table), before[table.name]
+                rebuild_statement("drop_extra", schema, table), before[table.name]
             )
             gone += int(status.rpartition(" ")[2])
     for table in TABLES:
         if gone:
-            await connection.execute(filled("put_all_missing", schema, table), projects)
+            await connection.execute(rebuild_statement("put_all_missing", schema, table), projects)
         if ids := before.get(table.name):
-            await connection.execute(filled("put_missing", schema, table), ids)
-            await connection.execute(filled("put_different", schema, table), ids)
+            await connection.execute(rebuild_statement("put_missing", schema, table), ids)
+            await connection.execute(rebuild_statement("put_different", schema, table), ids)
     if await still_different(connection, schema, keys):
         raise NotSwapped("rows still differ after they were replaced")
     return sum(map(len, before.values()))
@@ -170,12 +173,12 @@ async def _replace(
 
 async def _put_bundles(connection: Connection, schema: str, progress: Progress) -> int:
     after, done = _FIRST, 0
-    query = filled("differing_bundles", schema)
+    query = rebuild_statement("differing_bundles", schema)
     while page := await connection.fetch(query, after, BUNDLES_PER_TURN):
         keys = [row["key"] for row in page]
         async with connection.transaction():
             for step in ("drop_extra", "put_missing", "put_different"):
-                await connection.execute(filled(step, schema, BUNDLES), keys)
+                await connection.execute(rebuild_statement(step, schema, BUNDLES), keys)
             if await still_different(connection, schema, {BUNDLES.name: keys}):
                 raise NotSwapped("bundles still differ after they were replaced")
         after, done = keys[-1], done + len(keys)

@@ -1,4 +1,4 @@
-"""Forgetting what is older than a policy says, and what remains in its place."""
+"""Retention: old events are deleted, and the state that they fold into is kept in their place."""
 
 from services.events.retention.forgetting import forget, forgotten_after
 

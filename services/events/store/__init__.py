@@ -1,21 +1,23 @@
 """The log and its projections in PostgreSQL."""
 
-from services.events.store.database import Store, TryAgain
-from services.events.store.lists import Wanted
-from services.events.store.reader import Gap, Reader
-from services.events.store.recording import Claim, Repeated
-from services.events.store.statements import SQL, of_events
+from services.events.store.claims import AlreadyRecorded, CommandClaim
+from services.events.store.database import RetryTransaction, Store
+from services.events.store.lists import ListQuery
+from services.events.store.optimistic import SingleChange
+from services.events.store.reader import RankGap, Reader
+from services.events.store.statements import SQL, events_from_rows
 from services.events.store.transaction import Transaction
 
 __all__ = [
     "SQL",
-    "Claim",
-    "Gap",
+    "AlreadyRecorded",
+    "CommandClaim",
+    "ListQuery",
+    "RankGap",
     "Reader",
-    "Repeated",
+    "RetryTransaction",
+    "SingleChange",
     "Store",
     "Transaction",
-    "TryAgain",
-    "Wanted",
-    "of_events",
+    "events_from_rows",
 ]

@@ -1,55 +1,61 @@
-"""The rows of components: tables of their own that hold a part of an aggregate."""
+"""The rows of components: parts of aggregates with tables of their own."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from libs.postgres import Connection
-from services.events.model.aggregate import Aggregate, Row
+from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.equality import same
 from services.events.store.statements import SQL
 
 
 def changes_components(
-    about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+    spec: AggregateSpec, before: Mapping[UUID, Row | None], rows: Sequence[Row]
 ) -> bool:
-    """Return whether `drop_components` or `put_components` might have something to do."""
+    """Return whether the change may concern components."""
     known = [row for row in (*before.values(), *rows) if row]
-    return any(part.belongs_to(row) for part in about.components for row in known)
+    return any(part.belongs_to(row) for part in spec.components for row in known)
 
 
-async def drop_components(
-    connection: Connection, about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+async def delete_components(
+    connection: Connection,
+    spec: AggregateSpec,
+    before: Mapping[UUID, Row | None],
+    rows: Sequence[Row],
 ) -> None:
     """Delete the components that *rows* no longer have; before the type that had them changes."""
-    for part in about.components:
+    for part in spec.components:
         gone = [
             row["id"]
             for row in rows
             if (old := before.get(row["id"])) and part.belongs_to(old) and not part.belongs_to(row)
         ]
         if gone:
-            query = _filled("delete_component", about.kind, part.table or "", ())
+            query = _filled("delete_component", spec.kind, part.table or "", ())
             await connection.execute(query, gone)
 
 
-async def put_components(
-    connection: Connection, about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
+async def write_components(
+    connection: Connection,
+    spec: AggregateSpec,
+    before: Mapping[UUID, Row | None],
+    rows: Sequence[Row],
 ) -> None:
     """Write the components that *rows* have, where they are new or have changed."""
-    for part in about.components:
+    for part in spec.components:
         stored = [
-            part.stored(about.kind, row)
+            part.stored(spec.kind, row)
             for row in rows
             if part.belongs_to(row)
             and not ((old := before.get(row["id"])) and _same(part.columns.values(), old, row))
         ]
         if stored:
-            query = _filled("put_component", about.kind, part.table or "", tuple(stored[0]))
-            await connection.execute(query, as_text(stored))
+            query = _filled("put_component", spec.kind, part.table or "", tuple(stored[0]))
+            await connection.execute(query, rows_to_json(stored))
 
 
 def _same(names: Any, old: Row, new: Row) -> bool:
@@ -67,9 +73,9 @@ def _filled(name: str, kind: str, table: str, columns: tuple[str, ...]) -> str:
     )
 
 
-def as_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as the JSON that `jsonb_populate_recordset` reads."""
-    return _ENCODER.encode(list(rows))
+def rows_to_json(rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return one row, or several, as the JSON that `jsonb_populate_record` or `…set` reads."""
+    return _ENCODER.encode(rows)
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Running work in the database of the events service, and what its absence means."""
+"""Transactions and reads in the database, and the errors when it is not available."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -7,17 +7,18 @@ import asyncpg
 from prometheus_client import Counter
 
 from libs import errors
-from libs.bus import Bell, Near
+from libs.bus import LocalRelay, RelayNotifier
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.model.log import Cause
-from services.events.store.optimistic import OUTRUN, OptimisticTransaction
+from services.events.model.aggregate import Row
+from services.events.model.log import CommandContext
+from services.events.store.optimistic import SingleChange, prepare_change, write_change
 from services.events.store.reader import Reader
 from services.events.store.transaction import Transaction
-from services.events.store.violations import REFUSED, is_moving, meaning
+from services.events.store.violations import ROW_REFUSALS, error_of, is_partition_race
 
 TRIES_MAX = 5
-"""Of a transaction that met another one; each try sees what the other did."""
+"""Attempts of a transaction that conflicts with others; each sees what the others committed."""
 
 _changes = Counter(
     "scriptorium_events_changes_total",
@@ -26,42 +27,44 @@ _changes = Counter(
 )
 
 
-class TryAgain(Exception):
-    """What the transaction read was outrun by another; nothing was changed, begin anew."""
+class RetryTransaction(Exception):
+    """Another transaction changed what this one read; it must be tried again from the start."""
 
 
 class Store:
     """The database of the events service."""
 
-    def __init__(self, pool: Pool, relay: Near | None = None) -> None:
-        """Keep the log in *pool*; what is recorded wakes *relay*, or the one elsewhere."""
+    def __init__(self, pool: Pool, relay: LocalRelay | None = None) -> None:
+        """Keep the log in *pool*; commits wake *relay*, or the active relay elsewhere."""
         self._pool = pool
-        self._bell = Bell(pool, relay)
+        self._bell = RelayNotifier(pool, relay)
 
-    async def command[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run *work* in a transaction, again when it met another one.
+    async def run_command[T](
+        self, context: CommandContext, work: Callable[[Transaction], Awaitable[T]]
+    ) -> T:
+        """Run *work* in a transaction, and again when it conflicts with another one.
 
         Raises:
             Repeated: The action was recorded before; see `Transaction.claim_on_append`.
-            errors.AppError: A constraint refused a row; `violations` says what that means.
-            errors.ConcurrencyConflict: It met others TRIES_MAX times, or an id is taken.
-            errors.Unavailable: The database is away; nothing was changed.
-            errors.DeadlineExceeded: It went away during the commit.
+            errors.AppError: A constraint refused a row; see `violations`.
+            errors.ConcurrencyConflict: It conflicted TRIES_MAX times, or an id is taken.
+            errors.Unavailable: The database is not available; nothing was changed.
+            errors.DeadlineExceeded: The database went away during the commit.
         """
         for _ in range(TRIES_MAX):
             ended = recorded = False
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    transaction = Transaction(connection, cause)
+                    transaction = Transaction(connection, context)
                     answer = await work(transaction)
                     await transaction.finish()
                     ended, recorded = True, transaction.recorded
-            except (TryAgain, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except (RetryTransaction, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
-            except REFUSED as error:
-                if is_moving(error):
+            except ROW_REFUSALS as error:
+                if is_partition_race(error):
                     continue
-                if known := meaning(error):
+                if known := error_of(error):
                     raise known from error
                 raise
             except UNREACHABLE as error:
@@ -72,35 +75,39 @@ class Store:
                 return answer
         raise errors.ConcurrencyConflict
 
-    async def change[T](self, cause: Cause, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run *work*, which changes fields of one aggregate, and as `command` if it does more.
+    async def change_one(self, context: CommandContext, change: SingleChange) -> Row | None:
+        """Change fields of one aggregate without locks, and return its row afterwards.
 
-        What it reads after it recorded is as it was before that. Raises as `command`.
+        None when that was not possible: nothing was written, and the change is to be made by
+        `run_command`.
+
+        Raises:
+            errors.AppError: As `prepare_change` and `write_change`; nothing was changed.
+            errors.Unavailable: The database is not available; nothing was changed.
+            errors.DeadlineExceeded: The database went away during the write.
         """
-        ended = False
+        prepared, written = None, False
         try:
             async with self._pool.acquire() as connection:
-                transaction = OptimisticTransaction(connection, cause)
-                answer = await work(transaction)
-                ended = True
-                await transaction.finish()
-        except (*OUTRUN, *REFUSED):
-            _changes.labels("locked").inc()
-            return await self.command(cause, work)
+                prepared = await prepare_change(connection, context, change)
+                if prepared:
+                    written = await write_change(connection, context, prepared)
         except UNREACHABLE as error:
-            raise _away(error, unsure=ended) from error
-        _changes.labels("optimistic").inc()
-        if transaction.recorded:
+            raise _away(error, unsure=prepared is not None) from error
+        _changes.labels("optimistic" if written else "locked").inc()
+        if prepared is None or not written:
+            return None
+        if prepared.batch:
             self._bell.ring()
-        return answer
+        return prepared.row
 
-    async def read[T](
+    async def run_read[T](
         self, work: Callable[[Reader], Awaitable[T]], *, project_id: UUID | None = None
     ) -> T:
         """Run *work* on a connection, within a project if one is given.
 
         Raises:
-            errors.Unavailable: The database is away.
+            errors.Unavailable: The database is not available.
         """
         try:
             async with self._pool.acquire() as connection:
@@ -110,6 +117,6 @@ class Store:
 
 
 def _away(error: Exception, *, unsure: bool) -> Exception:
-    if isinstance(error, ValueError):  # the driver's word for a wrong argument: our own mistake
+    if isinstance(error, ValueError):  # the driver refused an argument: a bug of this service
         return error
     return errors.DeadlineExceeded() if unsure else errors.Unavailable()

@@ -1,4 +1,4 @@
-"""What may happen in a project that is archived or deleted, asked once for whatever is recorded."""
+"""The guard of archived, deleted and purged projects; every append passes it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,58 +9,71 @@ from libs import errors
 from libs.contracts.events.event import Source
 from libs.postgres import Connection
 from services.events.model.aggregates import PROJECT
-from services.events.model.log import BIRTHS, Cause, Draft
+from services.events.model.log import CREATIONS, CommandContext, PendingEvent
 from services.events.store.statements import SQL
 
-_COME = BIRTHS | {"restored"}
+_COME = CREATIONS | {"restored"}
 _OF_PROJECT = frozenset({"archived", "unarchived", "deleted", "restored"})
 
 
-async def require_open(connection: Connection, cause: Cause) -> None:
-    """Return when a change may happen now, and until the commit; raises as `require`."""
-    require(await connection.fetchrow(SQL.hold_project, cause.project_id), cause)
+async def require_open(connection: Connection, context: CommandContext) -> None:
+    """Return when a change is allowed now and until the commit; raises as `require_changeable`."""
+    require_changeable(await connection.fetchrow(SQL.hold_project, context.project_id), context)
 
 
-def coming(drafts: Sequence[Draft]) -> list[UUID]:
-    """Return what begins or comes back by *drafts*: nothing that was purged may."""
-    return [draft.aggregate_id for draft in drafts if draft.action in _COME]
+def reappearing_ids(pending_events: Sequence[PendingEvent]) -> list[UUID]:
+    """Return the aggregates that are created or restored; none of them may be purged."""
+    return [
+        pending_event.aggregate_id
+        for pending_event in pending_events
+        if pending_event.action in _COME
+    ]
 
 
-def require(project: asyncpg.Record | None, cause: Cause, drafts: Sequence[Draft] = ()) -> None:
-    """Return when *drafts* may happen in *project*, or without any when a change may.
+def require_changeable(
+    project: asyncpg.Record | None,
+    context: CommandContext,
+    pending_events: Sequence[PendingEvent] = (),
+) -> None:
+    """Return when *pending_events* are allowed in *project*, or without any when a change is.
 
-    In an archived project only what is about the project as a whole, or about who may come in; in
-    a deleted one only the former. What the system does by itself is not held up. *project* says
-    what it is, and is kept so until the commit; None when there is none.
+    In an archived project only events of the project itself and of access to it are allowed; in
+    a deleted one only the former. Events of the system itself are always allowed. *project* is the
+    state of the project, locked until the commit; None when it does not exist.
 
     Raises:
-        errors.ProjectArchived: The project can only be read.
-        errors.NotFound: It is deleted, or gone.
-        errors.Gone: Something would come back that is being purged.
+        errors.ProjectArchived: The project is archived.
+        errors.NotFound: The project is deleted, or does not exist.
+        errors.Gone: An aggregate would be created or restored that is being purged.
     """
     if project is None:
-        if any(draft.about is PROJECT and draft.action in BIRTHS for draft in drafts):
+        if any(
+            pending_event.spec is PROJECT and pending_event.action in CREATIONS
+            for pending_event in pending_events
+        ):
             return
         raise errors.NotFound
     if project["purged"]:
-        raise errors.Gone("It is being purged, and cannot come back.")
-    if cause.source is Source.SYSTEM:
+        raise errors.Gone("This is being purged and cannot be restored.")
+    if context.source is Source.SYSTEM:
         return
-    inside = [draft for draft in drafts if not _of_project(draft)]
-    anything = not drafts
+    inside = [pending_event for pending_event in pending_events if not _of_project(pending_event)]
+    anything = not pending_events
     if project["deleted"] and (anything or inside):
         raise errors.NotFound
-    if project["archived"] and (anything or any(not draft.about.of_access for draft in inside)):
+    if project["archived"] and (
+        anything or any(not pending_event.spec.grants_access for pending_event in inside)
+    ):
         raise errors.ProjectArchived
 
 
-async def close(connection: Connection, project_id: UUID) -> None:
-    """Wait for everybody who is recording in a project, and keep others out until the commit.
+async def lock_project(connection: Connection, project_id: UUID) -> None:
+    """Wait for all writers in a project, and block others until the commit.
 
-    Lock the project's head first, as everybody does who needs both.
+    Lock the head of the project first, as all transactions do that need both.
     """
     await connection.execute(SQL.close_project, project_id)
 
 
-def _of_project(draft: Draft) -> bool:
-    return draft.about is PROJECT and draft.action in _OF_PROJECT
+def _of_project(pending_event: PendingEvent) -> bool:
+    return pending_event.spec is PROJECT and pending_event.action in _OF_PROJECT

@@ -1,39 +1,41 @@
-"""Filtered and sorted lists: one statement, put together from the named pieces of `queries.sql`."""
+"""Filtered and sorted lists: one statement, composed of named pieces of `queries.sql`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.events.model.aggregate import Aggregate
-from services.events.model.page import Mark
+from services.events.model.aggregate import AggregateSpec
+from services.events.model.page import PageMark
 from services.events.store.statements import SQL
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which rows of a kind, and in which order.
+class ListQuery:
+    """A query of a page of a list.
 
     Args:
-        filters: Values by the names of the kind's filters.
-        sort: One of the kind's keys.
-        descending: Whether the greatest comes first; where the key is null a row is last anyway.
-        after: Where the page before ended.
-        include_deleted: Whether deleted ones are wanted too.
-        limit: How many rows at most.
+        filters: The values of filters, by their names.
+        sort: The name of a sort key of the kind.
+        descending: Whether the greatest comes first; rows without the key come last anyway.
+        after: The end of the page before.
+        include_deleted: Whether deleted aggregates are included.
+        limit: The greatest number of rows.
     """
 
     filters: Mapping[str, Any]
     sort: str
     descending: bool
-    after: Mark | None
+    after: PageMark | None
     include_deleted: bool
     limit: int
 
 
-def list_statement(about: Aggregate, project_id: UUID, wanted: Wanted) -> tuple[str, list[Any]]:
+def list_statement(
+    spec: AggregateSpec, project_id: UUID, wanted: ListQuery
+) -> tuple[str, list[Any]]:
     """Return the statement that reads a page, and its parameters."""
-    listing, key = about.listing, about.listing.keys[wanted.sort]
+    listing, key = spec.listing, spec.listing.keys[wanted.sort]
     parameters: list[Any] = [project_id, wanted.include_deleted, wanted.limit]
     conditions: list[str] = []
     for name, value in wanted.filters.items():
@@ -44,7 +46,7 @@ def list_statement(about: Aggregate, project_id: UUID, wanted: Wanted) -> tuple[
     if wanted.after is not None:
         conditions.append(_continuation(key.column, key.type, wanted, parameters))
     text = SQL.list.format(
-        view=listing.view or about.view,
+        view=listing.view or spec.view,
         key=key.column,
         direction="DESC" if wanted.descending else "ASC",
         conditions="".join(f"\n    AND {_bare(each)}" for each in conditions),
@@ -52,7 +54,7 @@ def list_statement(about: Aggregate, project_id: UUID, wanted: Wanted) -> tuple[
     return text, parameters
 
 
-def _continuation(column: str, kind: str, wanted: Wanted, parameters: list[Any]) -> str:
+def _continuation(column: str, kind: str, wanted: ListQuery, parameters: list[Any]) -> str:
     assert wanted.after is not None
     value, last_id = wanted.after
     side = "before" if wanted.descending else "after"
@@ -67,5 +69,5 @@ def _continuation(column: str, kind: str, wanted: Wanted, parameters: list[Any])
 
 
 def _bare(piece: str) -> str:
-    """Return a piece without its comment lines, which would swallow what follows in a line."""
+    """Return a piece without its comment lines, so that it can stand within a line."""
     return "\n".join(line for line in piece.splitlines() if not line.lstrip().startswith("--"))

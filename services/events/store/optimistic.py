@@ -1,102 +1,113 @@
 """A change of one aggregate in two round trips: read it, then write everything as one statement.
 
-Nothing is locked in between. The statement is its own transaction and undoes itself when the
-aggregate is no longer where it was read, the action was done before, or the project is not open;
-then, and for whatever needs more than this, the action is taken anew by a `Transaction` with locks,
-which also knows what to tell the caller.
+Nothing is locked in between. The statement is a transaction of its own and undoes itself when the
+aggregate is no longer where it was read, the command was recorded before, or the project is closed.
+Then, and whenever a change needs more than the row of one aggregate, the caller does the same with
+locks, in a `Transaction`, which also knows the reason of a refusal.
 """
 
-from collections.abc import Sequence
-from typing import override
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
-from libs.contracts.events.event import Event
-from services.events.model.aggregate import Aggregate, Row
-from services.events.model.log import Draft
+from libs.contracts.ids import new_id
+from libs.postgres import Connection
+from services.events.model.aggregate import AggregateSpec, Row
+from services.events.model.log import ChainHead, CommandContext, PendingEvent
+from services.events.store.batch import AggregateState, Batch, prepare_batch
+from services.events.store.claims import CommandClaim, make_claim
 from services.events.store.components import changes_components
-from services.events.store.recording import Entry, write_at_once
+from services.events.store.recording import write_at_once
 from services.events.store.statements import statement
-from services.events.store.transaction import RECORDED_AT_ONCE, Transaction
+from services.events.store.violations import ROW_REFUSALS
+
+EVENTS_MAX = 250
+"""Events of one change; a change of more is recorded in batches, which needs a transaction."""
+
+_OUTRUN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+type Decide = Callable[[Row], Sequence[PendingEvent] | None]
+"""Decides upon the row of an aggregate what happens to it; None when that needs locks."""
 
 
-class NeedsLocks(Exception):
-    """The action is more than a change of the fields of one aggregate; nothing was written."""
+@dataclass(frozen=True, slots=True)
+class SingleChange:
+    """A command that changes fields of one aggregate.
 
-
-OUTRUN = (NeedsLocks, asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-"""What tells that an action is to be taken with locks."""
-
-
-class OptimisticTransaction(Transaction):
-    """As its base while no more than one aggregate is read by `lock` and its fields change.
-
-    What is recorded is written by `finish`, so what is read until then is as it was before.
+    Args:
+        about: The kind of the aggregate.
+        aggregate_id: Its id.
+        claim: The claim of the command.
+        decide: What happens to the aggregate.
     """
 
-    _entry: Entry | None = None
-
-    @override
-    def _must_hold(self) -> None:
-        raise NeedsLocks
-
-    @override
-    async def lock(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
-        """Return the row of an aggregate, which must not have changed by the end.
-
-        Raises:
-            NeedsLocks: This is the second one, or there is none.
-        """
-        query = statement("glance", about)
-        found = await self._connection.fetchrow(query, self._project_id, about.kind, aggregate_id)
-        if self._locked or found is None:
-            raise NeedsLocks
-        return self._keep(aggregate_id, found)
-
-    @override
-    async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
-        """Raise NeedsLocks: what is read of the log must be held."""
-        raise NeedsLocks
-
-    @override
-    async def record(self, drafts: Sequence[Draft], ids: Sequence[UUID] | None = None) -> None:
-        """Keep what is to be appended and written.
-
-        Raises:
-            NeedsLocks: More than the row of the aggregate that was read changes.
-            errors.TooLarge: An event's data is above the limit.
-        """
-        if not drafts:
-            return
-        if self._entry or len(drafts) > RECORDED_AT_ONCE:
-            raise NeedsLocks
-        entry = self._entered(drafts, self._drawn(drafts, ids))
-        if list(entry.ends) != list(self._locked) or not _is_update(entry):
-            raise NeedsLocks
-        self._entry = entry
-        self.recorded = True
-
-    @override
-    async def finish(self) -> None:
-        """Write what was recorded, or claim the action that recorded nothing.
-
-        Raises:
-            asyncpg.SerializationError: Something is not as it was read; nothing was written.
-            asyncpg.PostgresError: A constraint refused the row; nothing was written.
-            errors.IdempotencyKeyReused: As `claim`.
-        """
-        if self._entry:
-            await write_at_once(self._connection, self._cause, self._entry)
-        else:
-            await super().finish()
+    spec: AggregateSpec
+    aggregate_id: UUID
+    claim: CommandClaim
+    decide: Decide
 
 
-def _is_update(entry: Entry) -> bool:
-    [table] = entry.tables
-    return (
-        len(table.puts) == 1
-        and bool(entry.heads)
-        and not table.gone
-        and not changes_components(table.about, table.before, table.rows)
-    )
+@dataclass(frozen=True, slots=True)
+class PreparedChange:
+    """A change that was decided upon: the row it leaves, and what is to be written, if anything."""
+
+    row: Row
+    claim: CommandClaim
+    batch: Batch | None
+
+
+async def prepare_change(
+    connection: Connection, context: CommandContext, change: SingleChange
+) -> PreparedChange | None:
+    """Read the aggregate of a change and decide; None when the change needs locks.
+
+    Columns of the row that its view computes are as they were read; they do not depend on fields.
+
+    Raises:
+        errors.AppError: Whatever `decide` raises.
+        errors.TooLarge: The data of an event is above the limit.
+    """
+    key, spec = change.aggregate_id, change.spec
+    found = await connection.fetchrow(statement("glance", spec), context.project_id, spec.kind, key)
+    if found is None:
+        return None
+    row: Row = dict(found)
+    state = AggregateState(ChainHead(row.pop("head_version"), row.pop("head_checksum")), row)
+    pending_events = change.decide(row)
+    if pending_events is None or len(pending_events) > EVENTS_MAX:
+        return None
+    if not pending_events:
+        return PreparedChange(row, change.claim, None)
+    ids = [new_id() for _ in pending_events]
+    batch = prepare_batch(pending_events, ids, {key: state}, context=context, claim=change.claim)
+    if state.row is None or not _is_update_of_one_row(batch):
+        return None
+    return PreparedChange(state.row, change.claim, batch)
+
+
+async def write_change(
+    connection: Connection, context: CommandContext, prepared: PreparedChange
+) -> bool:
+    """Write a change, or claim the command that changes nothing; return whether that was possible.
+
+    False when something is not as it was read, or a table refuses the row: nothing was written, and
+    a transaction with locks finds the reason.
+
+    Raises:
+        errors.IdempotencyKeyReused: The command changes nothing, and its id belongs to another one.
+    """
+    if prepared.batch is None:
+        await make_claim(connection, prepared.claim, context.user_id)
+        return True
+    try:
+        await write_at_once(connection, context, prepared.batch)
+    except (*_OUTRUN, *ROW_REFUSALS):
+        return False
+    return True
+
+
+def _is_update_of_one_row(batch: Batch) -> bool:
+    [table] = batch.tables
+    return not table.gone and not changes_components(table.spec, table.before, table.rows)

@@ -7,17 +7,17 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.events.event import Event
 from libs.postgres import Connection
-from services.events.integrity import log
-from services.events.integrity.chain import event_of
-from services.events.model.aggregate import Aggregate, Row
-from services.events.model.page import Mark
-from services.events.store.lists import Wanted, list_statement
+from services.events.model.aggregate import AggregateSpec, Row
+from services.events.model.chain import event_of
+from services.events.model.page import PageMark
+from services.events.store import log
+from services.events.store.lists import ListQuery, list_statement
 from services.events.store.statements import SQL, statement
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Room for a child among its siblings; `index` is where it will be seen."""
+class RankGap:
+    """The gap for a child between the ranks of two siblings; `index` is its index there."""
 
     low: str | None
     high: str | None
@@ -25,46 +25,46 @@ class Gap:
 
 
 class Reader:
-    """What can be read, always within one project or for one person."""
+    """Reads of the log and its projections, always within one project or for one person."""
 
     def __init__(self, connection: Connection, project_id: UUID | None) -> None:
-        """Read over *connection* what belongs to a project; None for what asks no project."""
+        """Read over *connection* within a project; None for reads that need no project."""
         self._connection = connection
         self._project_id = project_id
 
     @property
     def connection(self) -> Connection:
-        """The connection, for a package with queries of its own."""
+        """The connection, for areas with statements of their own."""
         return self._connection
 
     def within(self, project_id: UUID) -> "Reader":
         """Return a reader of another project."""
         return Reader(self._connection, project_id)
 
-    async def row(self, about: Aggregate, aggregate_id: UUID) -> Row | None:
-        """Return an aggregate as its view shows it, deleted or not."""
+    async def row(self, spec: AggregateSpec, aggregate_id: UUID) -> Row | None:
+        """Return the row of an aggregate from its view, deleted or not."""
         found = await self._connection.fetchrow(
-            statement("read", about), self._project_id, aggregate_id
+            statement("read", spec), self._project_id, aggregate_id
         )
         return dict(found) if found else None
 
-    async def rows(self, about: Aggregate, ids: Iterable[UUID]) -> dict[UUID, Row]:
-        """Return aggregates as their view shows them, deleted or not, by id."""
+    async def rows(self, spec: AggregateSpec, ids: Iterable[UUID]) -> dict[UUID, Row]:
+        """Return the rows of aggregates from their view, deleted or not, by id."""
         found = await self._connection.fetch(
-            statement("read_many", about), self._project_id, list(ids)
+            statement("read_many", spec), self._project_id, list(ids)
         )
         return {row["id"]: dict(row) for row in found}
 
-    async def called(self, about: Aggregate, names: Sequence[str]) -> dict[str, UUID]:
-        """Return the ids of those that live under some names, by name."""
+    async def ids_by_name(self, spec: AggregateSpec, names: Sequence[str]) -> dict[str, UUID]:
+        """Return the ids of aggregates that are not deleted, by name."""
         found = await self._connection.fetch(
-            statement("called", about), self._project_id, list(names)
+            statement("called", spec), self._project_id, list(names)
         )
         return {row["name"]: row["id"] for row in found}
 
     async def page(
         self,
-        about: Aggregate,
+        spec: AggregateSpec,
         parent_id: UUID,
         *,
         after: str | None,
@@ -73,7 +73,7 @@ class Reader:
     ) -> list[Row]:
         """Return children in their order."""
         rows = await self._connection.fetch(
-            statement("page", about), self._project_id, parent_id, after, include_deleted, limit
+            statement("page", spec), self._project_id, parent_id, after, include_deleted, limit
         )
         return [dict(row) for row in rows]
 
@@ -98,16 +98,16 @@ class Reader:
             raise errors.NotFound
         return found["tree"]
 
-    async def listed(self, about: Aggregate, wanted: Wanted) -> list[Row]:
-        """Return those of a kind that are wanted, in the order that is wanted."""
+    async def listed(self, spec: AggregateSpec, wanted: ListQuery) -> list[Row]:
+        """Return the rows of a page of a list."""
         assert self._project_id is not None
-        text, parameters = list_statement(about, self._project_id, wanted)
+        text, parameters = list_statement(spec, self._project_id, wanted)
         return [dict(row) for row in await self._connection.fetch(text, *parameters)]
 
     async def appearances_of(
-        self, entity_id: UUID, *, role: str | None, after: Mark | None, limit: int
+        self, entity_id: UUID, *, role: str | None, after: PageMark | None, limit: int
     ) -> list[Row]:
-        """Return where an entity appears, with the scenes, in manuscript order."""
+        """Return the appearances of an entity, with the scenes, in manuscript order."""
         key, last_id = after or (None, None)
         rows = await self._connection.fetch(
             SQL.appearances_of, self._project_id, entity_id, role, key, last_id, limit
@@ -115,9 +115,9 @@ class Reader:
         return [dict(row) for row in rows]
 
     async def knowledge_at(
-        self, scene_id: UUID, *, entity_id: UUID | None, after: Mark | None, limit: int
+        self, scene_id: UUID, *, entity_id: UUID | None, after: PageMark | None, limit: int
     ) -> list[Row]:
-        """Return the facts revealed up to a scene, as they are told, and who was there."""
+        """Return the facts revealed up to a scene, in manuscript order, and who was present."""
         key, last_id = after or (None, None)
         rows = await self._connection.fetch(
             SQL.knowledge_at, self._project_id, scene_id, entity_id, key, last_id, limit
@@ -140,11 +140,11 @@ class Reader:
         return [dict(row) for row in rows]
 
     async def standing(
-        self, about: Aggregate, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
+        self, spec: AggregateSpec, aggregate_id: UUID, user_id: UUID, team_ids: Sequence[UUID]
     ) -> Row | None:
-        """Return where a thing belongs and what a person, by their teams too, is there."""
+        """Return the project of an aggregate and the role of a person there, by teams too."""
         found = await self._connection.fetchrow(
-            statement("standing", about), aggregate_id, user_id, team_ids
+            statement("standing", spec), aggregate_id, user_id, team_ids
         )
         return dict(found) if found else None
 
@@ -157,7 +157,7 @@ class Reader:
         """Return a person's own role in a project."""
         return await self._connection.fetchval(SQL.role, self._project_id, user_id)
 
-    async def members(self, role: str | None, after: Mark | None, limit: int) -> list[Row]:
+    async def members(self, role: str | None, after: PageMark | None, limit: int) -> list[Row]:
         """Return the next members of a project, the oldest first."""
         moment, member_id = after or (None, None)
         rows = await self._connection.fetch(
@@ -180,7 +180,7 @@ class Reader:
     async def people(
         self, wanted: Iterable[UUID], teams: Sequence[tuple[UUID, UUID]]
     ) -> frozenset[UUID]:
-        """Return who of *wanted* is in the project; *teams* are people and a team they are in."""
+        """Return the people in *wanted* who are in the project; *teams* pairs people and teams."""
         rows = await self._connection.fetch(
             SQL.people,
             self._project_id,
@@ -189,6 +189,18 @@ class Reader:
             [team for _, team in teams],
         )
         return frozenset(row["user_id"] for row in rows)
+
+    async def recorded_command(self, command_id: UUID) -> Row | None:
+        """Return the author, digest and target of a command that was recorded."""
+        row = await self._connection.fetchrow(SQL.claimed, command_id)
+        return dict(row) if row else None
+
+    async def entity_files(
+        self, sha256s: Sequence[str] | None, *, after: UUID, limit: int
+    ) -> list[Row]:
+        """Return the entities that have files, deleted ones too; only of these bytes if given."""
+        rows = await self._connection.fetch(SQL.files, self._project_id, sha256s, after, limit)
+        return [dict(row) for row in rows]
 
     async def other_owners(self, user_id: UUID) -> int:
         """Return how many owners there are besides a person."""
@@ -200,35 +212,35 @@ class Reader:
 
     async def gap(
         self,
-        about: Aggregate,
+        spec: AggregateSpec,
         parent_id: UUID,
         *,
         child_id: UUID,
         index: int,
-    ) -> Gap:
-        """Return the room for a child at *index*; the parent must be locked."""
+    ) -> RankGap:
+        """Return the gap for a child at *index*; the parent must be locked."""
         found = await self._connection.fetchrow(
-            statement("gap", about), self._project_id, parent_id, child_id, index
+            statement("gap", spec), self._project_id, parent_id, child_id, index
         )
         assert found is not None
-        return Gap(found["low"], found["high"], found["index"])
+        return RankGap(found["low"], found["high"], found["index"])
 
     async def field_history(
-        self, about: Aggregate, aggregate_id: UUID, names: Sequence[str], *, since: int
+        self, spec: AggregateSpec, aggregate_id: UUID, names: Sequence[str], *, since: int
     ) -> list[Event]:
         """Return the changes of fields after version *since*, as `history` does."""
-        types = [f"{about.kind}.{name}_changed" for name in names]
+        types = [f"{spec.kind}.{name}_changed" for name in names]
         return await self.history(aggregate_id, types, since=since)
 
     async def history(self, aggregate_id: UUID, types: Sequence[str], *, since: int) -> list[Event]:
         """Return an aggregate's events of some *types* after version *since*, in order.
 
-        The aggregate must be held.
+        The aggregate must be locked.
 
         Raises:
-            errors.Conflict: What happened since is not known for sure.
+            errors.Conflict: The events since are not known completely.
         """
         assert self._project_id is not None
         bases = {aggregate_id: since}
-        found = await log.since(self._connection, self._project_id, bases)
+        found = await log.events_after(self._connection, self._project_id, bases)
         return [event_of(each) for each in found[aggregate_id] if each.event_type in types]

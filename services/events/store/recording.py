@@ -1,14 +1,12 @@
-"""Writing what an action records: the log and the projections, a batch of drafts at a time.
+"""Writing batches: the log, the outbox and the projections.
 
-While PostgreSQL writes one batch the next one is chained and folded here.
+While PostgreSQL writes one batch of a transaction, the next one is prepared in this process.
 """
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from libs import errors
@@ -16,100 +14,132 @@ from libs.contracts import subjects
 from libs.contracts.events.event import Event
 from libs.postgres import Connection
 from libs.telemetry import inject_trace
-from services.events.model.aggregate import Aggregate, Row
-from services.events.model.equality import same
-from services.events.model.log import Cause, Draft, Head, Written
+from services.events.model.log import ChainedEvent, CommandContext
 from services.events.store import guard
-from services.events.store.components import as_text, drop_components, put_components
-from services.events.store.statements import APPEND, append_and_change, many, order_of, statement
+from services.events.store.batch import Batch, TableWrite
+from services.events.store.claims import AlreadyRecorded, CommandClaim
+from services.events.store.components import delete_components, write_components
+from services.events.store.statements import APPEND, append_and_change, marked_by_id, statement
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A user action: what its retry is recognised by."""
+class AppendParameters(NamedTuple):
+    """The parameters of `append` in `queries.sql`, in their order.
 
-    command_id: UUID
-    digest: str
-    target_id: UUID
-
-
-class Repeated(Exception):
-    """The action was recorded before; nothing of this time may be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableWrite:
-    """What becomes of the rows of one kind: the statements, in their order, with arguments.
-
-    Args:
-        about: The kind.
-        before: The rows as they were, of those that were there.
-        rows: The rows as they are now, of those that still are.
-        gone: The ids of those that are not.
-        puts: Statements that write *rows*.
+    Each group is a tuple in the order of its type's columns (migration 0121).
     """
 
-    about: Aggregate
-    before: Mapping[UUID, Row | None]
-    rows: Sequence[Row]
-    gone: Sequence[UUID]
-    puts: Sequence[tuple[str, tuple[Any, ...]]]
+    action: tuple[Any, ...]
+    events: list[tuple[Any, ...]]
+    heads: list[tuple[Any, ...]]
+    coming: list[UUID]
+    claim: tuple[UUID, str, UUID] | None
+
+    @classmethod
+    def of(cls, context: CommandContext, batch: Batch) -> "AppendParameters":
+        """Return the parameters that append a batch."""
+        return cls(
+            action=_action(context, batch),
+            events=[_event(each) for each in batch.written],
+            heads=[_head(batch, key, event) for key, event in batch.ends.items()],
+            coming=guard.reappearing_ids(batch.pending_events),
+            claim=_claim(batch.claim) if batch.claim else None,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Drafts, what they are in the log, and what they make of the projections.
+def _action(context: CommandContext, batch: Batch) -> tuple[Any, ...]:
+    """Return a value of the type `appended_action`."""
+    return (
+        context.project_id,
+        context.user_id,
+        context.bundle_id,
+        batch.written[0].event.timestamp,
+        context.source.value,
+        context.correlation_id,
+        context.causation_id,
+        dict(context.metadata),
+        json.dumps(inject_trace()),
+    )
 
-    Args:
-        drafts: In order.
-        written: The event of each.
-        heads: Where the chains stood that they continue; of others they are the first.
-        claim: The action to be claimed with them, if it is not yet.
-        tables: What above comes first.
+
+def _event(written: ChainedEvent) -> tuple[Any, ...]:
+    """Return a value of the type `appended_event`."""
+    event = written.event
+    aggregate, _, action = event.event_type.partition(".")
+    return (
+        event.id,
+        event.aggregate_id,
+        event.aggregate_type,
+        event.event_type,
+        event.version,
+        written.data,
+        event.checksum,
+        subjects.fact("events", aggregate, action, event.project_id),
+        written.announced,
+    )
+
+
+def _head(batch: Batch, aggregate_id: UUID, last: Event) -> tuple[Any, ...]:
+    """Return a value of the type `appended_head`."""
+    before = batch.heads.get(aggregate_id)
+    expected = before.version if before else None
+    return aggregate_id, last.aggregate_type, expected, last.version, last.checksum
+
+
+def _claim(claim: CommandClaim) -> tuple[UUID, str, UUID]:
+    """Return a value of the type `command_claim`."""
+    return claim.command_id, claim.digest, claim.target_id
+
+
+async def write_at_once(connection: Connection, context: CommandContext, batch: Batch) -> None:
+    """Write a batch that updates the row of one aggregate, as one statement and transaction.
+
+    Raises:
+        asyncpg.SerializationError: The aggregate, the command or the project is not as it was
+            assumed to be; nothing was written.
+        asyncpg.PostgresError: A constraint refused the row; nothing was written.
     """
-
-    drafts: Sequence[Draft]
-    written: Sequence[Written]
-    heads: Mapping[UUID, Head]
-    claim: Claim | None
-    tables: Sequence[TableWrite]
-
-    @property
-    def ends(self) -> dict[UUID, Event]:
-        """The last event of each aggregate."""
-        return {each.event.aggregate_id: each.event for each in self.written}
+    [table] = batch.tables
+    [write] = table.writes
+    query = append_and_change(table.spec)
+    await connection.execute(query, *AppendParameters.of(context, batch), write.rows)
 
 
-class Writing:
-    """Writes entries over one connection, in order; one may be under way when the next comes."""
+class BatchWriter:
+    """Writes the batches of a transaction in order; one may be under way when the next comes."""
 
-    def __init__(self, connection: Connection, cause: Cause, *, by_id: bool) -> None:
-        """Write over *connection* what *cause* leads to; *by_id* after `look_up_by_id`."""
+    def __init__(self, connection: Connection, context: CommandContext, *, by_id: bool) -> None:
+        """Write over *connection* events of *context*.
+
+        Args:
+            connection: The connection of the transaction.
+            context: What the events have in common.
+            by_id: Whether `look_up_by_id` was run in the transaction.
+        """
         self._connection = connection
-        self._cause = cause
-        self._marked = many if by_id else str
+        self._context = context
+        self._marked = marked_by_id if by_id else str
         self._under_way: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Begin."""
         return self
 
-    async def write(self, entry: Entry, *, last: bool) -> None:
-        """Write an entry after those before it; waits for it only when it is the *last*.
+    async def write_batch(self, batch: Batch, *, last: bool) -> None:
+        """Write a batch after those before it; wait for its end only if it is the *last*.
 
         Raises:
             errors.ConcurrencyConflict: An aggregate is not where this transaction saw it.
-            Repeated: The action was recorded before.
+            Repeated: The command was recorded before.
             errors.AppError: The project is closed; see `guard.require`.
         """
         if self._under_way:
             await self._under_way
             self._under_way = None
         if last:
-            await self._write(entry)
+            await self._write_batch(batch)
         else:
-            self._under_way = asyncio.create_task(self._write(entry))
-            # So that it is on its way before the next entry is prepared.
+            self._under_way = asyncio.create_task(self._write_batch(batch))
+            # Let it be sent before the next batch is prepared.
             await asyncio.sleep(0)
 
     async def __aexit__(
@@ -123,145 +153,28 @@ class Writing:
             self._under_way.cancel()
             await asyncio.gather(self._under_way, return_exceptions=True)
 
-    async def _write(self, entry: Entry) -> None:
-        done = await self._connection.fetchrow(self._marked(APPEND), *_appended(self._cause, entry))
+    async def _write_batch(self, batch: Batch) -> None:
+        query = self._marked(APPEND)
+        done = await self._connection.fetchrow(query, *AppendParameters.of(self._context, batch))
         assert done
-        # What was written is undone with the transaction.
+        # Raising undoes the whole transaction, so nothing of the batch is kept.
         if not done["claimed"]:
-            raise Repeated
-        guard.require(done if done["archived"] is not None else None, self._cause, entry.drafts)
-        if done["heads"] != len(entry.ends):
+            raise AlreadyRecorded
+        guard.require_changeable(
+            done if done["archived"] is not None else None, self._context, batch.pending_events
+        )
+        if done["heads"] != len(batch.ends):
             raise errors.ConcurrencyConflict
-        for table in entry.tables:
+        for table in batch.tables:
             await self._write_table(table)
 
     async def _write_table(self, table: TableWrite) -> None:
-        connection, about = self._connection, table.about
+        connection, spec = self._connection, table.spec
         for key in table.gone:
-            # What lasts goes only when it is purged, and the database sees to that.
-            name = "bury_row" if about.lasting else "delete_row"
-            await connection.execute(statement(name, about), key)
-        await drop_components(connection, about, table.before, table.rows)
-        for query, values in table.puts:
-            await connection.execute(self._marked(query), *values)
-        await put_components(connection, about, table.before, table.rows)
-
-
-def table_writes(
-    kinds: Mapping[UUID, Aggregate],
-    before: Mapping[UUID, Row | None],
-    after: Mapping[UUID, Row | None],
-) -> list[TableWrite]:
-    """Return how rows change; of several kinds what is above comes first.
-
-    Of one kind in the order of *kinds*: who gives a unique value away before who takes it.
-
-    Raises:
-        errors.Invalid: A row would not be whole.
-    """
-    by_kind: dict[str, list[UUID]] = {}
-    for key, about in kinds.items():
-        by_kind.setdefault(about.kind, []).append(key)
-    found: list[TableWrite] = []
-    for keys in sorted(by_kind.values(), key=lambda keys: order_of(kinds[keys[0]])):
-        about = kinds[keys[0]]
-        gone = [key for key in keys if after[key] is None]
-        updated, inserted = list[Row](), list[Row]()
-        for key in keys:
-            if (row := after[key]) is not None:
-                about.require_whole(row)
-                (updated if before.get(key) is not None else inserted).append(row)
-        puts = [*_updates(about, before, updated), *_insertions(about, inserted)]
-        found.append(TableWrite(about, before, [*updated, *inserted], gone, puts))
-    return found
-
-
-type _Put = tuple[str, tuple[Any, ...]]
-"""A statement and its arguments."""
-
-
-def _updates(
-    about: Aggregate, before: Mapping[UUID, Row | None], rows: Sequence[Row]
-) -> list[_Put]:
-    """Return how to update rows: one by its values, several as one set of what changed."""
-    if len(rows) == 1:
-        return [_put_one("update_row", about, rows[0])]
-    if not rows:
-        return []
-    both = [(old, row) for row in rows if (old := before[row["id"]])]
-    changed = tuple(
-        column
-        for column in about.columns
-        if not all(same(old[column], row[column]) for old, row in both)
-    )
-    text = statement("update_rows", about, changed)
-    return [(text, (_as_text(("id", *changed), rows),))]
-
-
-def _insertions(about: Aggregate, rows: Sequence[Row]) -> list[_Put]:
-    if len(rows) == 1:
-        return [_put_one("insert_row", about, rows[0])]
-    return [(statement("insert_rows", about), (_as_text(about.columns, rows),))] if rows else []
-
-
-def _put_one(name: str, about: Aggregate, row: Row) -> _Put:
-    return statement(name, about), tuple([row[column] for column in about.columns])
-
-
-def _as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    return as_text({column: row[column] for column in columns} for row in rows)
-
-
-async def write_at_once(connection: Connection, cause: Cause, entry: Entry) -> None:
-    """Write an entry about one aggregate that is there, in a transaction of this one statement.
-
-    Raises:
-        asyncpg.SerializationError: Something is not as it was thought to be, or not usual; nothing
-            was written.
-    """
-    [table] = entry.tables
-    [(_, row)] = table.puts
-    await connection.execute(append_and_change(table.about), *_appended(cause, entry), *row)
-
-
-def _appended(cause: Cause, entry: Entry) -> tuple[Any, ...]:
-    """Return the parameters of `append`."""
-    events, claim = [each.event for each in entry.written], entry.claim
-    ends = entry.ends
-    new = [event for key, event in ends.items() if key not in entry.heads]
-    known = [event for key, event in ends.items() if key in entry.heads]
-    return (
-        [event.id for event in events],
-        [event.aggregate_id for event in events],
-        [event.aggregate_type for event in events],
-        [event.event_type for event in events],
-        [each.data for each in entry.written],
-        [event.version for event in events],
-        [event.checksum for event in events],
-        cause.project_id,
-        cause.user_id,
-        dict(cause.metadata),
-        events[0].timestamp,
-        cause.causation_id,
-        cause.correlation_id,
-        cause.source.value,
-        cause.bundle_id,
-        guard.coming(entry.drafts),
-        [event.aggregate_id for event in new],
-        [event.aggregate_type for event in new],
-        [event.version for event in new],
-        [event.checksum for event in new],
-        [event.aggregate_id for event in known],
-        [event.version for event in known],
-        [entry.heads[event.aggregate_id].version for event in known],
-        [event.checksum for event in known],
-        [_subject(event) for event in events],
-        [each.announced for each in entry.written],
-        json.dumps(inject_trace()),
-        *((claim.command_id, claim.digest, claim.target_id) if claim else (None, None, None)),
-    )
-
-
-def _subject(event: Event) -> str:
-    aggregate, _, action = event.event_type.partition(".")
-    return subjects.fact("events", aggregate, action, event.project_id)
+            # A row that is deleted softly goes only when it is purged; the database checks that.
+            name = "bury_row" if spec.keeps_deleted else "delete_row"
+            await connection.execute(statement(name, spec), key)
+        await delete_components(connection, spec, table.before, table.rows)
+        for write in table.writes:
+            await connection.execute(self._marked(write.query), write.rows)
+        await write_components(connection, spec, table.before, table.rows)

@@ -1,25 +1,25 @@
-"""What the violation of a constraint means, told by the constraint's name.
+"""The errors that violations of constraints mean, by the names of the constraints.
 
-Names end in what they say: `..._slug_taken`, `..._exists`, `..._cycle`. Everything else that a
-table refuses is a wrong value that came past the checks before it, as an undo of one field may.
+Names end in their meaning: `..._slug_taken`, `..._exists`, `..._cycle`. Every other violation is
+a wrong value that passed the checks before, which the undo of one field can cause.
 """
 
 import asyncpg
 
 from libs import errors
 
-REFUSED = (
+ROW_REFUSALS = (
     asyncpg.UniqueViolationError,
     asyncpg.CheckViolationError,
     asyncpg.NotNullViolationError,
     asyncpg.ForeignKeyViolationError,
     asyncpg.InvalidTextRepresentationError,
 )
-"""What a table refuses because of the values in a row."""
+"""Errors of a table that refuses a row because of its values."""
 
 
-def is_moving(error: asyncpg.PostgresError) -> bool:
-    """Return whether the log got a partition under the transaction's hands, and all is well now.
+def is_partition_race(error: asyncpg.PostgresError) -> bool:
+    """Return whether the log got a new partition during the transaction; a retry succeeds.
 
     An insert that waits for the new month to be attached was meant for the default partition, and
     is refused there by a rule that has no name.
@@ -29,8 +29,8 @@ def is_moving(error: asyncpg.PostgresError) -> bool:
     )
 
 
-def meaning(error: asyncpg.PostgresError) -> errors.AppError | None:
-    """Return what a caller should know of a refused row; None when it is our own mistake."""
+def error_of(error: asyncpg.PostgresError) -> errors.AppError | None:
+    """Return the error for the caller of a refused row; None when it is a bug of this service."""
     name: str = getattr(error, "constraint_name", None) or ""
     column: str | None = getattr(error, "column_name", None)
     match error:
@@ -41,12 +41,14 @@ def meaning(error: asyncpg.PostgresError) -> errors.AppError | None:
         case asyncpg.CheckViolationError() if name.endswith("_cycle"):
             return errors.RelationCycle(constraint=name)
         case asyncpg.CheckViolationError():
-            return errors.Invalid(f"The result would break the rule {name}.", constraint=name)
+            return errors.Invalid(
+                f"The change would violate the constraint {name}.", constraint=name
+            )
         case asyncpg.NotNullViolationError():
             return errors.Invalid(f"{column}: may not be empty", constraint=f"{column} not null")
         case asyncpg.InvalidTextRepresentationError():
             return errors.Unknown()
         case asyncpg.ForeignKeyViolationError():
-            return errors.NotFound("What it refers to is not there.", constraint=name)
+            return errors.NotFound("Something that it refers to does not exist.", constraint=name)
         case _:
             return None

@@ -1,9 +1,9 @@
-"""What a peer's checkpoint is recognised by: the canonical JSON of its operations.
+"""Checksums of checkpoints: SHA-256 of the canonical JSON of the operations.
 
-The form is that of RFC 8785 (JCS), which a browser writes with `JSON.stringify` and sorted members.
-Earlier releases had a form of their own: whole numbers written out, members in the order of code
-points. Both agree on all but very large and very small numbers and rare names, so that peers of
-either time go on.
+The form is RFC 8785 (JCS), which a browser produces with `JSON.stringify` and sorted members.
+Earlier releases had another form: whole numbers written out, members in the order of code points.
+Both forms agree except for very large and very small numbers and rare names, so that peers of
+both kinds can continue.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ import rfc8785
 from services.events.model.log import canonical
 
 _EXACT_MAX = 2**53 - 1
-"""JSON's numbers are doubles: a whole number above this is the double next to it."""
+"""Numbers of JSON are doubles: a whole number above this is rounded to a double."""
 
 
 def checksums_of(operations: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the checksums by which a peer may name these operations, the usual one first."""
+    """Return the checksums that a peer may give for these operations, the usual one first."""
     forms = [canonical(operations)]
-    # A number that is no double no browser has: only the earlier form has words for it.
+    # A number that is not a double can be written in the earlier form only.
     with suppress(rfc8785.CanonicalizationError, OverflowError):
         forms.insert(0, rfc8785.dumps(_as_doubles(operations)))
     return [hashlib.sha256(form).hexdigest() for form in forms]

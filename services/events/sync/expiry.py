@@ -1,18 +1,18 @@
-"""Forgetting what peers were answered long ago; what they pushed is never forgotten."""
+"""Expiry of old answers to pushes; the pushed operations are kept for ever."""
 
 from libs.postgres import Pool
 from libs.tasks import PeriodicTask
-from services.events.sync.push import SQL
+from services.events.sync.store import SQL
 
 ANSWERS_KEPT_DAYS = 30
 INTERVAL_S = 3600.0
 BATCH_ROWS = 1000
 BATCHES_MAX = 200
-"""Of one round, so that a backlog is worn off without holding up anyone else."""
+"""Batches of one round, so that a backlog does not hold up other work."""
 
 
 class AnswerExpiry:
-    """Drops old answers; any number may run at once."""
+    """Deletes old answers; any number of replicas may run it."""
 
     def __init__(self, pool: Pool) -> None:
         """Work on *pool*."""

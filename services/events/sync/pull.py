@@ -1,4 +1,4 @@
-"""Pulling: a project's events in commit order, and the conflicts that wait."""
+"""Pull: the events of a project in commit order, and its open conflicts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from libs.contracts.events.sync import (
     Pull,
     Pulled,
 )
-from services.events.handlers.action import require_visible
-from services.events.integrity import screened
+from services.events.common.commands import require_visible
+from services.events.integrity import drop_corrupt_events
 from services.events.model.aggregates import PROJECT
-from services.events.model.page import cursor_after, fitting, key_of
-from services.events.model.refusal import refused
+from services.events.model.page import cursor_after, cursor_key, fitting
+from services.events.model.refusal import field_refusal
 from services.events.retention import forgotten_after
 from services.events.store import Reader, Store
-from services.events.sync.push import SQL
+from services.events.sync.store import SQL
 
 
-class Pulls:
-    """Answers to peers that fetch something."""
+class PullHandlers:
+    """Handlers of requests that pull events and list conflicts."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
@@ -39,29 +39,29 @@ class Pulls:
         """Show the next events after a position.
 
         Raises:
-            errors.NotFound: The project is not there, or deleted.
-            errors.Gone: What came next was forgotten, and `position` is where to go on; or the log
-                never came so far, as after a back-up was restored.
+            errors.NotFound: The project does not exist, or is deleted.
+            errors.Gone: The next events were deleted, and `position` is where to continue; or the
+                log does not reach the position, as after a back-up was restored.
         """
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> Pulled:
+        async def query_pull(reader: Reader) -> Pulled:
             require_visible(await reader.row(PROJECT, project_id))
             if await reader.connection.fetchval(SQL.is_ahead, question.after):
                 raise errors.Gone(
-                    "The log has no such position: load the project as it is, and pull from the"
-                    " beginning."
+                    "The log does not reach this position. Load the current project and pull"
+                    " from the beginning."
                 )
             rows = await reader.connection.fetch(
                 SQL.pull, project_id, question.after, CHECKPOINT_OPERATIONS_MAX + 1
             )
             page, more = rows[:CHECKPOINT_OPERATIONS_MAX], len(rows) > CHECKPOINT_OPERATIONS_MAX
-            items, end = cut(await announcements_of(reader, project_id, page))
+            items, end = cut_page(await announcements_of(reader, project_id, page))
             horizon = await forgotten_after(reader.connection, project_id, question.after)
             if horizon is not None:
                 raise errors.Gone(
-                    "What came next was forgotten: load the project as it is, and pull after"
-                    " position.",
+                    "The next events were deleted by retention. Load the current project and pull"
+                    " after `position`.",
                     position=horizon,
                 )
             return Pulled(
@@ -71,18 +71,18 @@ class Pulls:
                 checksum=checksum_of(items),
             )
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_pull, project_id=project_id)
 
     async def conflicts(self, question: ListConflicts, actor: Actor) -> Conflicts:
-        """Show the conflicts that nobody has resolved, or those of the past, the oldest first."""
+        """Show open conflicts, or resolved ones, or all; the oldest first."""
         project_id = actor.scope()
-        key = key_of(question.cursor)
+        key = cursor_key(question.cursor)
         try:
             after = UUID(key) if key else None
         except ValueError:
-            raise refused("cursor", "not a cursor of this list") from None
+            raise field_refusal("cursor", "is not a cursor of this list") from None
 
-        async def work(reader: Reader) -> list[asyncpg.Record]:
+        async def query_conflicts(reader: Reader) -> list[asyncpg.Record]:
             require_visible(await reader.row(PROJECT, project_id))
             page = project_id, after, question.limit + 1
             if question.resolved == "false":
@@ -90,15 +90,15 @@ class Pulls:
             every = question.resolved == "all"
             return await reader.connection.fetch(SQL.past_conflicts, *page, every)
 
-        rows = await self._store.read(work, project_id=project_id)
-        items = [kept(row) for row in rows[: question.limit]]
+        rows = await self._store.run_read(query_conflicts, project_id=project_id)
+        items = [kept_conflict(row) for row in rows[: question.limit]]
         items = items[: fitting(len(item.to_wire()) for item in items)]
         end = cursor_after(str(items[-1].id)) if len(items) < len(rows) else None
         return Conflicts(items=items, next_cursor=end)
 
 
-def cut(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
-    """Return as many events as fit on a page, and where to go on when those are not all."""
+def cut_page(items: Sequence[Announcement]) -> tuple[list[Announcement], int | None]:
+    """Return as many events as fit on a page, and the position to continue from if any do not."""
     count = fitting(len(item.to_wire()) for item in items)
     return [*items[:count]], items[count - 1].position if count < len(items) else None
 
@@ -109,8 +109,8 @@ def checksum_of(items: Sequence[Announcement]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def kept(row: Any) -> KeptConflict:
-    """Return a conflict as it is shown."""
+def kept_conflict(row: Any) -> KeptConflict:
+    """Return a conflict as clients see it."""
     return KeptConflict(
         id=row["conflict_id"],
         session_id=row["session_id"],
@@ -127,7 +127,7 @@ def kept(row: Any) -> KeptConflict:
 async def announcements_of(
     reader: Reader, project_id: UUID, page: Sequence[asyncpg.Record]
 ) -> list[Announcement]:
-    """Return the events of rows of `pull`, wherever they lie; corrupt ones are left out."""
+    """Return the events of rows of `pull`, archived ones too; corrupt ones are left out."""
     events: dict[UUID, Event] = {}
     for row in page:
         if row["id"] is not None:
@@ -144,8 +144,8 @@ async def announcements_of(
         )
         without_position = [{name: row[name] for name in Event.model_fields} for row in archived]
         events |= {e.id: e for e in map(Event.model_validate, without_position)}
-    # What does not continue its chain is set aside and not handed out.
-    events = {e.id: e for e in await screened(reader.connection, list(events.values()))}
+    # Corrupt events are quarantined and left out.
+    events = {e.id: e for e in await drop_corrupt_events(reader.connection, list(events.values()))}
     return [
         Announcement(position=row["position"], event=events[row["event_id"]])
         for row in page

@@ -1,4 +1,4 @@
-"""Pushing: a checkpoint of a peer's operations, applied whole or not at all, and once."""
+"""Push: a checkpoint of a peer's operations is applied completely or not at all, and once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,40 +13,38 @@ from libs.contracts.events.bundles import BundleType, Operation, SetField
 from libs.contracts.events.event import Source
 from libs.contracts.events.sync import OperationResult, Push, Pushed, Resume, Resumed
 from libs.contracts.ids import new_id
-from libs.postgres import load_queries
 from services.events.bundles.commit import (
-    Outcome,
+    BundleOutcome,
+    apply_steps,
     bundle_metadata,
-    carry_out,
     now_as_json,
 )
-from services.events.bundles.conflicts import cut
-from services.events.bundles.steps import Step, read, require_permitted
-from services.events.handlers.action import cause_of, require_visible
+from services.events.bundles.conflicts import cut_report
+from services.events.bundles.steps import Step, parse_operations, require_permitted
+from services.events.common.commands import context_of, require_visible
 from services.events.model.aggregates import PROJECT
-from services.events.model.refusal import refused
+from services.events.model.refusal import field_refusal
 from services.events.store import Reader, Store, Transaction
 from services.events.sync.checksums import checksums_of
-
-SQL = load_queries("services.events.sync")
+from services.events.sync.store import SQL
 
 LABEL = "Offline edits"
 
 _OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
 
 
-class Pushes:
-    """Answers to peers that bring something."""
+class PushHandlers:
+    """Handlers of requests that push checkpoints."""
 
     def __init__(self, store: Store) -> None:
-        """Apply to *store*."""
+        """Apply checkpoints to *store*."""
         self._store = store
 
     async def resume(self, question: Resume, actor: Actor) -> Resumed:
-        """Tell which checkpoint came last."""
+        """Return the number of the last checkpoint of a session."""
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> int:
+        async def query_resume(reader: Reader) -> int:
             require_visible(await reader.row(PROJECT, project_id))
             return (
                 await reader.connection.fetchval(
@@ -55,17 +53,17 @@ class Pushes:
                 or 0
             )
 
-        last = await self._store.read(work, project_id=project_id)
+        last = await self._store.run_read(query_resume, project_id=project_id)
         return Resumed(session_id=question.session_id, last_checkpoint=last)
 
     async def push(self, question: Push, actor: Actor) -> Pushed:
-        """Apply a checkpoint, or say what was said when it was applied."""
+        """Apply a checkpoint; a repeated checkpoint gets the answer of its first time."""
         project_id = actor.scope()
         if question.checksum not in checksums_of(question.operations):
-            raise refused("checksum", "is not that of these operations")
+            raise field_refusal("checksum", "is not the checksum of these operations")
         ids, steps = _read(question.operations, project_id)
         require_permitted(steps, question.may)
-        cause = cause_of(
+        context = context_of(
             actor,
             new_id(),
             source=Source.SYNC,
@@ -73,7 +71,7 @@ class Pushes:
             metadata=bundle_metadata(BundleType.USER_EDIT, LABEL),
         )
 
-        async def work(tx: Transaction) -> Pushed:
+        async def apply_push(tx: Transaction) -> Pushed:
             last = await _lock(tx, question.session_id, actor)
             if question.checkpoint != last + 1:
                 return await _answer_before(tx, question, project_id, last)
@@ -81,7 +79,7 @@ class Pushes:
             await tx.require_open()
             fresh = await _note(tx, ids, project_id)
             new = {n: step for n, step in enumerate(steps) if ids[n] in fresh}
-            outcome = await carry_out(
+            outcome = await apply_steps(
                 tx,
                 list(new.values()),
                 project_id,
@@ -91,7 +89,7 @@ class Pushes:
                 vouched=actor.vouched,
             )
             results = _results(ids, list(new), outcome)
-            conflicts, left_out = cut(
+            conflicts, left_out = cut_report(
                 await _keep_conflicts(
                     tx, question, actor, results=results, new=list(new), outcome=outcome
                 )
@@ -99,7 +97,7 @@ class Pushes:
             pushed = Pushed(
                 status="applied",
                 last_checkpoint=question.checkpoint,
-                bundle_id=cause.bundle_id if outcome.events else None,
+                bundle_id=context.bundle_id if outcome.events else None,
                 results=results,
                 conflicts=conflicts,
                 conflicts_left_out=left_out,
@@ -111,7 +109,7 @@ class Pushes:
                 session_id,
                 question.checkpoint,
                 question.checksum,
-                # Without what is not said, so that replicas of the release before can read it.
+                # Without default values, so that replicas of the release before can read it.
                 pushed.model_dump(mode="json", exclude_defaults=True),
             )
             await connection.execute(
@@ -119,23 +117,25 @@ class Pushes:
             )
             return pushed
 
-        return await self._store.command(cause, work)
+        return await self._store.run_command(context, apply_push)
 
 
 def _read(sent: Sequence[Mapping[str, Any]], project_id: UUID) -> tuple[list[UUID], list[Step]]:
-    """Return the peer's ids and the steps.
+    """Return the ids of a peer's operations, and their steps.
 
     Raises:
-        errors.Invalid: An operation is malformed; nothing of the checkpoint can be applied.
+        errors.Invalid: An operation is malformed; no part of the checkpoint can be applied.
     """
     ids: list[UUID] = []
     for number, each in enumerate(sent):
         try:
             ids.append(UUID(str(each["id"])))
         except (KeyError, ValueError):
-            raise refused(f"operations.{number}.id", "is required, and is a UUID") from None
+            raise field_refusal(
+                f"operations.{number}.id", "is required and must be a UUID"
+            ) from None
     if len(set(ids)) != len(ids):
-        raise refused("operations", "two have the same id")
+        raise field_refusal("operations", "two operations have the same id")
     try:
         operations = _OPERATIONS.validate_python(
             [{name: value for name, value in each.items() if name != "id"} for each in sent]
@@ -143,16 +143,19 @@ def _read(sent: Sequence[Mapping[str, Any]], project_id: UUID) -> tuple[list[UUI
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(to_camel(str(part)) for part in first["loc"])
-        raise refused(f"operations.{place}", first["msg"]) from None
+        raise field_refusal(f"operations.{place}", first["msg"]) from None
     for number, operation in enumerate(operations):
         known = {"old_value", "base_version"} & operation.model_fields_set
         if isinstance(operation, SetField) and not known:
-            raise refused(
-                f"operations.{number}.oldValue", "say by it, or by baseVersion, what was seen"
+            raise field_refusal(
+                f"operations.{number}.oldValue",
+                "oldValue or baseVersion is required, to say what the author saw",
             )
         if operation.expected_version is not None:
-            raise refused(f"operations.{number}.expectedVersion", "is not for peers")
-    return ids, read(operations, project_id, at=now_as_json())
+            raise field_refusal(
+                f"operations.{number}.expectedVersion", "is not allowed in a checkpoint"
+            )
+    return ids, parse_operations(operations, project_id, at=now_as_json())
 
 
 async def _lock(tx: Transaction, session_id: UUID, actor: Actor) -> int:
@@ -160,7 +163,7 @@ async def _lock(tx: Transaction, session_id: UUID, actor: Actor) -> int:
     await connection.execute(SQL.begin_session, project_id, session_id, actor.user_id)
     session = await connection.fetchrow(SQL.lock_session, project_id, session_id)
     if session is None or session["user_id"] != actor.user_id:
-        raise errors.NotFound("There is no such session of yours.")
+        raise errors.NotFound("You have no sync session with this id.")
     return session["last_checkpoint"]
 
 
@@ -173,12 +176,14 @@ async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last
     )
     if known is None:
         return Pushed(status="repeated", last_checkpoint=last)
-    # A peer that was renewed meanwhile names the same operations by another form.
+    # A peer that was updated in the meantime has another checksum for the same operations.
     if known["digest"] not in checksums_of(question.operations):
-        raise errors.IdempotencyKeyReused("This checkpoint was pushed with other operations.")
+        raise errors.IdempotencyKeyReused(
+            "This checkpoint was pushed before with other operations."
+        )
     answer = Pushed.model_validate(known["answer"])
-    # Earlier releases kept more than a message carries.
-    conflicts, left_out = cut(answer.conflicts)
+    # Earlier releases kept more conflicts than fit into a message.
+    conflicts, left_out = cut_report(answer.conflicts)
     return answer.model_copy(
         update={
             "status": "repeated",
@@ -190,10 +195,10 @@ async def _answer_before(tx: Transaction, question: Push, project_id: UUID, last
 
 
 async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[UUID]:
-    """Note operations as known, and return those that were not.
+    """Record operations as known, and return those that are new.
 
     Raises:
-        errors.IdempotencyKeyReused: An id stands for something else.
+        errors.IdempotencyKeyReused: An id belongs to something else.
     """
     connection = tx.connection
     fresh = {
@@ -202,18 +207,20 @@ async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[U
     }
     if strange := await connection.fetch(SQL.strange_operations, project_id, list(ids)):
         number = ids.index(strange[0][0])
-        raise errors.IdempotencyKeyReused(f"operations.{number}.id stands for something else.")
+        raise errors.IdempotencyKeyReused(f"operations.{number}.id is the id of something else.")
     return fresh
 
 
-def _results(ids: Sequence[UUID], new: Sequence[int], outcome: Outcome) -> list[OperationResult]:
-    clashed = {new[clash.number] for clash in outcome.clashes}
+def _results(
+    ids: Sequence[UUID], new: Sequence[int], outcome: BundleOutcome
+) -> list[OperationResult]:
+    conflicted = {new[conflict.number] for conflict in outcome.conflicts}
     done = {new[place] for place in outcome.done}
     results: list[OperationResult] = []
     for number, each in enumerate(ids):
         if number not in new:
             results.append(OperationResult(id=each, status="known"))
-        elif number in clashed:
+        elif number in conflicted:
             results.append(OperationResult(id=each, status="conflict", conflict_id=new_id()))
         else:
             status = "applied" if number in done else "unchanged"
@@ -228,14 +235,14 @@ async def _keep_conflicts(
     *,
     results: Sequence[OperationResult],
     new: Sequence[int],
-    outcome: Outcome,
+    outcome: BundleOutcome,
 ) -> list[dict[str, Any]]:
-    """Keep what was not applied, and return how it is told: by the other side's bundle."""
-    if not outcome.clashes:
+    """Keep the conflicts of a push, and return their report by the other side's bundle."""
+    if not outcome.conflicts:
         return []
-    told = [
+    report = [
         bundle | {"fields": [f | {"operation": new[f["operation"]]} for f in bundle["fields"]]}
-        for bundle in outcome.told
+        for bundle in outcome.report
     ]
     kept = [n for n, result in enumerate(results) if result.conflict_id]
     await tx.connection.execute(
@@ -246,15 +253,15 @@ async def _keep_conflicts(
         question.checkpoint,
         [results[n].conflict_id for n in kept],
         [question.operations[n] for n in kept],
-        [{"conflicts": _about(told, n)} for n in kept],
+        [{"conflicts": _spec_of(report, n)} for n in kept],
     )
-    return told
+    return report
 
 
-def _about(told: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
-    """Return what was told of one operation."""
+def _spec_of(report: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """Return the part of a report that concerns one operation."""
     return [
         bundle | {"fields": fields}
-        for bundle in told
+        for bundle in report
         if (fields := [each for each in bundle["fields"] if each["operation"] == number])
     ]

@@ -1,12 +1,12 @@
-"""The log as a TimescaleDB hypertable: chosen when the extension is installed, and not before."""
+"""The log as a TimescaleDB hypertable, if the extension is installed in the database."""
 
 import structlog
 
-from libs.postgres import Connection, LockKey, Pool, connect, load_queries, wait_for_lock
+from libs.postgres import Connection, LockKey, Pool, connect, wait_for_lock
+from services.events.timescale.store import SQL
 
 log = structlog.get_logger(__name__)
 
-SQL = load_queries("services.events.timescale")
 ADOPTION_S_MAX = 6 * 3600.0
 NEVER_DAYS = 36_500
 
@@ -19,7 +19,7 @@ async def is_adopted(connection: Pool | Connection) -> bool:
 
 
 async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -> bool:
-    """Make the log a hypertable if the server can and it is none yet; returns whether it is one.
+    """Make the log a hypertable if the extension is installed; return whether it is one.
 
     Raises:
         asyncpg.PostgresError: A statement failed; nothing was changed.
@@ -39,7 +39,7 @@ async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -
                 days = NEVER_DAYS if compress_after_days is None else compress_after_days
                 text = SQL.adopt.replace("{role}", f'"{role}"').replace("{days}", str(days))
                 await connection.execute(text)
-            log.info("log became a hypertable")
+            log.info("the event log became a hypertable")
             return True
     finally:
         await pool.close()

@@ -1,1 +1,1 @@
-"""Projects as a whole: cloned, kept as templates, exported and imported; a person's library."""
+"""Whole projects: clones, templates, exports and imports; and the library of a person."""

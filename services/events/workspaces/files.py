@@ -1,6 +1,6 @@
-"""The bytes of packages: copied within blobs from place to place, and claimed for what has them.
+"""The bytes of the files of packages: copied between projects within blobs, and claimed.
 
-What cannot be had is left out: a copy of a project does not fail because a file of it was damaged
+Missing or damaged bytes are left out: a copy of a project does not fail because a file was damaged
 years ago.
 """
 
@@ -28,30 +28,30 @@ from services.events.workspaces.store import SQL
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
-"""Copies or claims under way, so that those who work hardly notice."""
+"""Concurrent copies or claims; few, so that people at work hardly notice."""
 CLAIM_DEADLINE_S = 10.0
 CLAIMS_PAGE = 1_000
 PLACES_AT_ONCE = 20
 
 type Progress = Callable[[int, int], Awaitable[None]]
-"""Told how many files are done, of how many."""
+"""Is called with the number of files done, and of all files."""
 
 
-class Files:
-    """Asks blobs."""
+class PackageBytes:
+    """Copies, claims and releases bytes by requests to blobs."""
 
     def __init__(self, caller: Caller) -> None:
-        """Ask over *caller*."""
+        """Send requests over *caller*."""
         self._caller = caller
 
     async def copy(
         self, connection: Connection, package_id: UUID, actor: Actor, progress: Progress
     ) -> frozenset[str]:
-        """Let the actor's project have the bytes of a package; returns those that are missing.
+        """Copy the bytes of a package to the actor's project; return those that are missing.
 
         Raises:
-            errors.QuotaExceeded, errors.StorageFull: There is no room for them.
-            errors.Unavailable: Blobs is away; what was copied stays.
+            errors.QuotaExceeded, errors.StorageFull: There is no space for them.
+            errors.Unavailable: Blobs is not available; copied bytes stay.
         """
         total: int = await connection.fetchval(SQL.bytes_count, package_id) or 0
         done, after, missing = 0, "", set[str]()
@@ -68,7 +68,7 @@ class Files:
         return frozenset(missing)
 
     async def bring(self, place: UUID, sizes: Mapping[str, int], actor: Actor) -> set[str]:
-        """Let the actor's project have some bytes of another; returns those that can be had."""
+        """Copy bytes of another project to the actor's; return those that were copied."""
         brought: set[str] = set()
         for sha256, size in sizes.items():
             if await self._copy(place, sha256, size, actor):
@@ -76,10 +76,10 @@ class Files:
         return brought
 
     async def claim(self, sha256: str, entity_id: UUID, actor: Actor) -> UUID:
-        """Keep bytes of the actor's project for an entity that will have them; returns the claim.
+        """Claim bytes of the actor's project for a future entity; return the id of the claim.
 
         Raises:
-            errors.Unavailable: Blobs is away, or let go of them just now: copy them again.
+            errors.Unavailable: Blobs is not available, or just deleted the bytes: copy them again.
         """
         claim_id = new_id()
         question = ClaimBlob(claim_id=claim_id, sha256=sha256, source="entity", source_id=entity_id)
@@ -98,7 +98,7 @@ class Files:
         *,
         missing: frozenset[str],
     ) -> dict[int, UUID]:
-        """Claim the bytes of all things but those *missing*; returns the claims by number."""
+        """Claim the bytes of all files but those *missing*; return the claims by number."""
         claims: dict[int, UUID] = {}
         after = 0
         while rows := await pool.fetch(SQL.files, package_id, after, CLAIMS_PAGE):
@@ -112,7 +112,7 @@ class Files:
         return claims
 
     async def release(self, pool: Pool) -> None:
-        """Tell blobs which places nobody needs any more; again later when it is away."""
+        """Tell blobs which projects' bytes are no longer needed; retried later on failure."""
         for row in await pool.fetch(SQL.released, PLACES_AT_ONCE):
             nobody = Actor(user_id=UUID(int=0), project_id=row["place"])
             try:
@@ -122,14 +122,16 @@ class Files:
             await pool.execute(SQL.forget_released, row["place"])
 
     async def _copy(self, place: UUID, sha256: str, size: int, actor: Actor) -> bool:
-        """Copy bytes; returns whether they could be had."""
+        """Copy bytes; return whether they exist and were copied."""
         if place == actor.project_id:
             return True
         question = CopyBlob(source_project_id=place, sha256=sha256)
         try:
             copied = await self._caller.ask(COPY_BLOB, question, actor, deadline_s=COPY_DEADLINE_S)
         except (errors.NotFound, errors.BlobUnavailable, errors.BlobDamaged) as error:
-            log.info("file left out", place=str(place), sha256=sha256, code=error.code)
+            log.info(
+                "a file was left out of a copy", place=str(place), sha256=sha256, code=error.code
+            )
             return False
-        # What a package says of them was not looked at until now.
+        # The size in the package was not checked until now.
         return copied.blob.size == size

@@ -1,4 +1,4 @@
-"""Answers about jobs: each kind is begun by a request of its own."""
+"""Handlers of workspace jobs; each kind of job is started by a request of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -20,31 +20,31 @@ from libs.contracts.events.workspaces import (
     StartTemplate,
 )
 from libs.postgres import Connection, LockKey, Pool, wait_for_lock
+from services.events.workspaces.importing import imported_id
 from services.events.workspaces.packages import require_whole
-from services.events.workspaces.planting import planted_id
-from services.events.workspaces.store import SQL, within
+from services.events.workspaces.store import SQL, run_in_transaction
 
 
-class JobRequests:
-    """Answers about jobs."""
+class WorkspaceJobHandlers:
+    """Handlers of requests that start and show workspace jobs."""
 
     def __init__(self, pool: Pool, wake: Callable[[], None]) -> None:
-        """Keep them in *pool*; *wake* is called when there is a new one."""
+        """Keep jobs in *pool*; *wake* is called when there is a new job."""
         self._pool = pool
         self._wake = wake
 
     async def clone(self, question: StartClone, actor: Actor) -> Job:
-        """Begin to clone the actor's project."""
+        """Start to clone the actor's project."""
         details = {"name": question.name}
         return await self._start("clone", question.job_id, actor, details)
 
     async def template(self, question: StartTemplate, actor: Actor) -> Job:
-        """Begin to make a template of the actor's project."""
+        """Start to make a template of the actor's project."""
         details = question.model_dump(mode="json", exclude={"job_id"})
         return await self._start("template", question.job_id, actor, details)
 
     async def instance(self, question: StartInstance, actor: Actor) -> Job:
-        """Begin to make a project of a template."""
+        """Start to make a project from a template."""
 
         async def package(connection: Connection) -> UUID:
             row = await connection.fetchrow(
@@ -58,7 +58,7 @@ class JobRequests:
         return await self._start("instantiate", question.job_id, actor, details, package)
 
     async def import_(self, question: StartImport, actor: Actor) -> Job:
-        """Begin to make a project of a package that was sent; from now on it is as it is."""
+        """Start to make a project from a sent package, which cannot change from now on."""
 
         async def package(connection: Connection) -> UUID:
             row = await connection.fetchrow(SQL.lock_package, question.package_id, actor.user_id)
@@ -76,12 +76,12 @@ class JobRequests:
         return await self._start("import", question.job_id, actor, details, package)
 
     async def job(self, question: ReadJob, actor: Actor) -> Job:
-        """Tell who started a job how it is."""
+        """Show a job to the person who started it."""
 
-        async def work(connection: Connection) -> Job:
+        async def query_job(connection: Connection) -> Job:
             return _job(await connection.fetchrow(SQL.job, question.job_id), actor)
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, query_job)
 
     async def _start(
         self,
@@ -93,12 +93,14 @@ class JobRequests:
     ) -> Job:
         project_id = None if package else actor.scope()
 
-        async def work(connection: Connection) -> Job:
+        async def apply_start(connection: Connection) -> Job:
             await wait_for_lock(connection, LockKey.PERSON, actor.user_id)
             known = await connection.fetchrow(SQL.job, job_id)
             if known is None:
                 if (await connection.fetchval(SQL.open_jobs, actor.user_id) or 0) >= JOBS_OPEN_MAX:
-                    raise errors.LimitReached(f"A person may have {JOBS_OPEN_MAX} open jobs.")
+                    raise errors.LimitReached(
+                        f"A person may have at most {JOBS_OPEN_MAX} open jobs; wait until one ends."
+                    )
                 await connection.execute(
                     SQL.start_job,
                     job_id,
@@ -106,7 +108,7 @@ class JobRequests:
                     kind,
                     project_id,
                     await package(connection) if package else job_id,
-                    planted_id(job_id, 0),
+                    imported_id(job_id, 0),
                     dict(details),
                 )
                 known = await connection.fetchrow(SQL.job, job_id)
@@ -114,7 +116,7 @@ class JobRequests:
                 raise errors.IdempotencyKeyReused
             return _job(known, actor)
 
-        started = await within(self._pool, work)
+        started = await run_in_transaction(self._pool, apply_start)
         self._wake()
         return started
 

@@ -1,4 +1,4 @@
-"""The log of a project as it is exported: thing by thing, in the form of its checksums."""
+"""The log of a project for export: aggregate by aggregate, in the form of the checksums."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -8,32 +8,32 @@ import zstandard
 
 from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import LogPage, ReadLog
-from services.events.handlers.action import require_visible
-from services.events.integrity import screened
-from services.events.integrity.chain import Stored, content_bytes, stored_of
+from services.events.common.commands import require_visible
+from services.events.integrity import drop_corrupt_events
 from services.events.model.aggregates import PROJECT
+from services.events.model.chain import LogRow, content_bytes, log_row_of
 from services.events.model.page import fitting
-from services.events.store import Reader, Store, of_events
+from services.events.store import Reader, Store, events_from_rows
 from services.events.workspaces.store import SQL
 
 THINGS_AT_ONCE = 100
 EVENTS_AT_ONCE = 100
-"""Or fewer: a page ends before it is more than the bus carries at once, compressed or not."""
+"""Events of a page, or fewer: a page fits into a message, compressed or not."""
 ZSTD_LEVEL = 3
 
 
-class History:
-    """Answers who takes a project's history with them."""
+class HistoryHandlers:
+    """Handlers of requests that export the history of a project."""
 
     def __init__(self, store: Store) -> None:
         """Read from *store*."""
         self._store = store
 
     async def page(self, question: ReadLog, actor: Actor) -> LogPage:
-        """Show the next events; what does not continue its chain is left out."""
+        """Show the next events; corrupt events are left out."""
         project_id = actor.scope()
 
-        async def work(reader: Reader) -> LogPage:
+        async def query_page(reader: Reader) -> LogPage:
             require_visible(await reader.row(PROJECT, project_id))
             heads = await reader.connection.fetch(
                 SQL.log_heads, project_id, question.after, THINGS_AT_ONCE
@@ -42,8 +42,8 @@ class History:
             rows = await reader.connection.fetch(
                 SQL.log_page, ids, question.after, question.version, EVENTS_AT_ONCE
             )
-            events = await screened(reader.connection, of_events(rows))
-            lines = [_line(stored_of(event)) for event in events]
+            events = await drop_corrupt_events(reader.connection, events_from_rows(rows))
+            lines = [_line(log_row_of(event)) for event in events]
             count = fitting(map(len, lines))
             body = zstandard.compress(b"".join(lines[:count]), ZSTD_LEVEL)
             after, version = None, 0
@@ -52,15 +52,15 @@ class History:
             elif len(rows) == EVENTS_AT_ONCE:
                 after, version = rows[-1]["aggregate_id"], rows[-1]["version"]
             elif len(ids) < len(heads) or len(heads) == THINGS_AT_ONCE:
-                # All of these; others come after the last.
+                # These aggregates are complete; others come after the last one.
                 after, version = UUID(int=ids[-1].int + 1), 0
             return LogPage.model_construct(body=body, after=after, version=version)
 
-        return await self._store.read(work, project_id=project_id)
+        return await self._store.run_read(query_page, project_id=project_id)
 
 
 def _some(heads: Iterable[asyncpg.Record]) -> list[UUID]:
-    """Return as many things as fill a page."""
+    """Return as many aggregates as fill a page."""
     ids: list[UUID] = []
     events = 0
     for row in heads:
@@ -71,5 +71,5 @@ def _some(heads: Iterable[asyncpg.Record]) -> list[UUID]:
     return ids
 
 
-def _line(event: Stored) -> bytes:
+def _line(event: LogRow) -> bytes:
     return content_bytes(event)[:-1] + f',"checksum":"{event.checksum}"}}\n'.encode()

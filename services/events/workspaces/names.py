@@ -1,38 +1,38 @@
-"""What the things of a document call by its name: it is in the same document, or built in."""
+"""References by name within a document: their targets are in the same document or built in."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from services.events.handlers.references import unknown_name
-from services.events.model.aggregate import Aggregate, Row
+from services.events.common.references import unknown_name
+from services.events.model.aggregate import AggregateSpec, Row
 
 
-class Names:
-    """The names of the things of one document so far; what is called by a name comes first."""
+class KnownNames:
+    """The names in a document so far; the target of a reference comes before it."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin with no names."""
         self._there: set[tuple[str, str]] = set()
 
-    def note(self, about: Aggregate, fields: Mapping[str, Any]) -> None:
-        """Note the name of a thing that has one."""
-        if "name" in about.fields:
-            self._there.add((about.kind, fields["name"]))
+    def note(self, spec: AggregateSpec, fields: Mapping[str, Any]) -> None:
+        """Note the name of a thing, if it has one."""
+        if "name" in spec.fields:
+            self._there.add((spec.kind, fields["name"]))
 
-    def known(self, about: Aggregate, row: Row) -> Row:
-        """Return *row* without the names of what is not there: it was deleted."""
-        missing = (field for field, kind, name in about.names_in(row) if not self._has(kind, name))
+    def known(self, spec: AggregateSpec, row: Row) -> Row:
+        """Return *row* without references by name whose targets were deleted."""
+        missing = (field for field, kind, name in spec.names_in(row) if not self._has(kind, name))
         return row | dict.fromkeys(missing)
 
-    def require(self, about: Aggregate, fields: Mapping[str, Any]) -> None:
-        """Return when everything that *fields* call by its name is there.
+    def require(self, spec: AggregateSpec, fields: Mapping[str, Any]) -> None:
+        """Return when the targets of all references by name in *fields* exist.
 
         Raises:
-            errors.Invalid: Something is not.
+            errors.Invalid: A target does not exist.
         """
-        for field, kind, name in about.names_in(fields):
+        for field, kind, name in spec.names_in(fields):
             if not self._has(kind, name):
-                raise unknown_name(about.path_of(field), kind, name)
+                raise unknown_name(spec.path_of(field), kind, name)
 
     def _has(self, kind: str, name: str) -> bool:
         return (kind, name) in self._there

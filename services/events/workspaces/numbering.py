@@ -1,45 +1,47 @@
-"""Numbers instead of ids: things of a document are counted through all kinds, in their order."""
+"""Numbers instead of ids: the things of a document are numbered through all kinds, in order."""
 
 from collections.abc import Mapping
 
 from libs import errors
 from libs.contracts.events.workspaces import AGGREGATES_MAX, FORMAT, Head
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
 
-KINDS: tuple[Aggregate, ...] = tuple(
+KINDS: tuple[AggregateSpec, ...] = tuple(
     each for each in AGGREGATES.values() if each.parent is not None
 )
-"""What a document holds, in its order: what is in a project, and not who may come in."""
+"""The kinds in a document, in its order: the content of a project without members and grants."""
 
 
 class Numbering:
-    """Which number is of which kind."""
+    """The kind of each number in a document."""
 
     def __init__(self, counts: Mapping[str, int]) -> None:
-        """Number things of kinds as *counts* says, in the order of KINDS."""
+        """Number as many things of each kind as in *counts*, in the order of KINDS."""
         self.ranges: dict[str, range] = {}
         first = 1
-        for about in KINDS:
-            count = counts.get(about.kind, 0)
-            self.ranges[about.kind] = range(first, first + count)
+        for spec in KINDS:
+            count = counts.get(spec.kind, 0)
+            self.ranges[spec.kind] = range(first, first + count)
             first += count
         self.total = first - 1
 
     @classmethod
     def of(cls, head: Head) -> "Numbering":
-        """Return what a document that begins with *head* numbers.
+        """Return the numbering of a document that begins with *head*.
 
         Raises:
-            errors.Unsupported: It has another format.
-            errors.Unknown: It has a kind that is not known here.
-            errors.TooLarge: It has more than AGGREGATES_MAX things.
+            errors.Unsupported: The document has another format.
+            errors.Unknown: The document has a kind that is not known here.
+            errors.TooLarge: The document has more than AGGREGATES_MAX things.
         """
         if head.format != FORMAT:
             raise errors.Unsupported(
-                f"This format is not known here; {FORMAT} is.", at="format", known=[FORMAT]
+                f"This format is not supported; the supported format is {FORMAT}.",
+                at="format",
+                known=[FORMAT],
             )
-        unknown = head.kinds.keys() - {about.kind for about in KINDS}
+        unknown = head.kinds.keys() - {spec.kind for spec in KINDS}
         if unknown:
             name = min(unknown)
             raise errors.Unknown(
@@ -48,9 +50,11 @@ class Numbering:
             )
         numbering = cls(head.kinds)
         if numbering.total > AGGREGATES_MAX:
-            raise errors.TooLarge(f"A project may have {AGGREGATES_MAX} things to be copied.")
+            raise errors.TooLarge(
+                f"A project can be copied with at most {AGGREGATES_MAX} aggregates."
+            )
         return numbering
 
-    def kind_of(self, number: int) -> Aggregate | None:
-        """Return of which kind a number is; None when it is nobody's."""
+    def kind_of(self, number: int) -> AggregateSpec | None:
+        """Return the kind of a number; None when the document does not have the number."""
         return next((each for each in KINDS if number in self.ranges[each.kind]), None)

@@ -1,4 +1,4 @@
-"""Answers about packages: one is taken and read page by page, or sent page by page."""
+"""Handlers of packages: exported and read page by page, or sent page by page."""
 
 from uuid import UUID
 
@@ -23,28 +23,28 @@ from libs.postgres import Connection, LockKey, Pool, wait_for_lock
 from libs.postgres.pool import UNREACHABLE
 from services.events.bundles.commit import now_as_json
 from services.events.model.aggregates import SCENE
-from services.events.model.refusal import refused
-from services.events.workspaces.document import read
+from services.events.model.refusal import field_refusal
+from services.events.workspaces.document import decode_line
+from services.events.workspaces.exporting import export_package
+from services.events.workspaces.importing import unpack_page
 from services.events.workspaces.numbering import Numbering
-from services.events.workspaces.planting import unpacked
-from services.events.workspaces.store import SQL, put_files, within
-from services.events.workspaces.taking import take
+from services.events.workspaces.store import SQL, add_files, run_in_transaction
 
 
-class Packages:
-    """Answers about packages."""
+class PackageHandlers:
+    """Handlers of requests about packages."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep them in *pool*."""
         self._pool = pool
 
     async def take(self, question: TakePackage, actor: Actor) -> PackageState:
-        """Make a package of the actor's project, to be read."""
+        """Export the actor's project into a package, to be read."""
         package_id = question.package_id
         try:
             async with self._pool.acquire() as connection:
                 await self._require_room(connection, package_id, actor)
-            head = await take(self._pool, package_id, actor.scope(), actor.user_id)
+            head = await export_package(self._pool, package_id, actor.scope(), actor.user_id)
             pages = await self._pool.fetchval(SQL.page_count, package_id)
         except UNREACHABLE as error:
             raise errors.Unavailable from error
@@ -54,7 +54,7 @@ class Packages:
         """Begin a package that will be sent."""
         Numbering.of(question.head)
 
-        async def work(connection: Connection) -> Done:
+        async def apply_open(connection: Connection) -> Done:
             await wait_for_lock(connection, LockKey.PERSON, actor.user_id)
             await self._require_room(connection, question.package_id, actor)
             head = question.head.model_dump(mode="json")
@@ -67,21 +67,24 @@ class Packages:
                     raise errors.IdempotencyKeyReused
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, apply_open)
 
     async def put_page(self, question: PutPage, actor: Actor) -> Done:
-        """Store a page of a package, once every line of it has been read."""
+        """Store a page of a package after all its lines were decoded."""
         package_id = question.package_id
 
-        async def work(connection: Connection) -> Done:
+        async def apply_put_page(connection: Connection) -> Done:
             head = await self._open_package(connection, package_id, actor)
             numbering, at = Numbering.of(head), now_as_json()
-            lines = unpacked(question.body).splitlines()
+            lines = unpack_page(question.body).splitlines()
             if not lines or question.first + len(lines) - 1 > numbering.total:
                 raise errors.PackageDamaged(
-                    f"There are not {numbering.total} things, as the first line says.", at="state"
+                    f"The state does not have {numbering.total} things as its first line says.",
+                    at="state",
                 )
-            things = [read(raw, n, numbering, at=at) for n, raw in enumerate(lines, question.first)]
+            things = [
+                decode_line(raw, n, numbering, at=at) for n, raw in enumerate(lines, question.first)
+            ]
             files = [
                 (thing.number, thing.file.sha256, thing.file.size) for thing in things if thing.file
             ]
@@ -93,20 +96,21 @@ class Packages:
                 len(lines),
                 question.body,
             )
-            # Before their bytes are sent: from now on blobs hears that somebody wants them.
-            await put_files(connection, package_id, files, place=package_id)
+            # Before their bytes are sent: from now on the package refers to them, and blobs asks.
+            await add_files(connection, package_id, files, place=package_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, apply_put_page)
 
     async def put_text(self, question: PutText, actor: Actor) -> Done:
-        """Store the text of a scene; whether it is one is seen when the job checks it."""
+        """Store the text of a scene; the job checks later whether it is valid."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_put_text(connection: Connection) -> Done:
             head = await self._open_package(connection, question.package_id, actor)
             if question.number not in Numbering.of(head).ranges[SCENE.kind]:
                 raise errors.PackageDamaged(
-                    f"Thing {question.number} is no scene, and has no text.", at=question.number
+                    f"Thing {question.number} is not a scene, so it has no text.",
+                    at=question.number,
                 )
             packed = question.packed
             try:
@@ -114,18 +118,18 @@ class Packages:
             except zstandard.ZstdError:
                 known = False
             if not known:
-                raise refused("packed", "is not what it says")
+                raise field_refusal("packed", "is not a Zstandard frame of the given size")
             await connection.execute(
                 SQL.put_text, question.package_id, question.number, packed, question.size
             )
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, apply_put_text)
 
     async def page(self, question: ReadPage, actor: Actor) -> Page:
-        """Show a page of a package, and where its texts are."""
+        """Show a page of a package, with the scenes that have its texts."""
 
-        async def work(connection: Connection) -> Page:
+        async def query_page(connection: Connection) -> Page:
             known = await connection.fetchrow(SQL.package, question.package_id, actor.user_id)
             page = await connection.fetchrow(SQL.page, question.package_id, question.page)
             if known is None or page is None or known["project_id"] != actor.scope():
@@ -138,23 +142,23 @@ class Packages:
                 SQL.files_of_page, question.package_id, page["first"], upto
             )
             return Page.model_construct(
-                body=unpacked(page["body"]),
+                body=unpack_page(page["body"]),
                 scenes={row["number"]: row["scene_id"] for row in scenes},
                 files={row["sha256"]: row["size"] for row in files},
             )
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, query_page)
 
     async def drop(self, question: DropPackage, actor: Actor) -> Done:
-        """Forget a package that was read, or whose sending was given up."""
+        """Delete a package that was read, or that will not be sent completely."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_drop(connection: Connection) -> Done:
             known = await connection.fetchrow(SQL.lock_package, question.package_id, actor.user_id)
             if known is not None and not (known["sealed"] and known["project_id"] is None):
                 await connection.execute(SQL.drop_package, question.package_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, apply_drop)
 
     async def _require_room(self, connection: Connection, package_id: UUID, actor: Actor) -> None:
         if await connection.fetchrow(SQL.package, package_id, actor.user_id):
@@ -162,7 +166,7 @@ class Packages:
         count: int = await connection.fetchval(SQL.open_packages, actor.user_id) or 0
         if count >= PACKAGES_OPEN_MAX:
             raise errors.LimitReached(
-                f"A person may have {PACKAGES_OPEN_MAX} exports and imports at once."
+                f"A person may have at most {PACKAGES_OPEN_MAX} exports and imports at once."
             )
 
     async def _open_package(self, connection: Connection, package_id: UUID, actor: Actor) -> Head:
@@ -170,15 +174,15 @@ class Packages:
         if row is None or row["project_id"] is not None:
             raise errors.NotFound("There is no such package.")
         if row["sealed"]:
-            raise errors.Conflict("This package was sent whole already.")
+            raise errors.Conflict("This package was already sent completely.")
         return Head.model_validate(row["head"])
 
 
 async def require_whole(connection: Connection, package_id: UUID, head: Head) -> None:
-    """Return when every thing that a head counts has come.
+    """Return when all things that the head of a package counts have arrived.
 
     Raises:
-        errors.PackageDamaged: Something is missing.
+        errors.PackageDamaged: A thing is missing.
     """
     expected = 1
     for row in await connection.fetch(SQL.pages, package_id):
@@ -188,5 +192,5 @@ async def require_whole(connection: Connection, package_id: UUID, head: Head) ->
     total = Numbering.of(head).total
     if expected != total + 1:
         raise errors.PackageDamaged(
-            f"There are {expected - 1} things where there should be {total}.", at="state"
+            f"The state has {expected - 1} things; its first line announces {total}.", at="state"
         )

@@ -1,4 +1,4 @@
-"""What workspaces ask of the database: the statements of `queries.sql`, and short transactions."""
+"""The statements of workspaces, and short transactions."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -7,35 +7,35 @@ from uuid import UUID
 from libs import errors
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates import AGGREGATES
 
 SQL = load_queries("services.events.workspaces")
 
 
-def statement(name: str, about: Aggregate, **names: str) -> str:
+def statement(name: str, spec: AggregateSpec, **names: str) -> str:
     """Return a statement for one kind of aggregate; *names* are columns of its own."""
-    return _filled(name, about.kind, tuple(sorted(names.items())))
+    return _filled(name, spec.kind, tuple(sorted(names.items())))
 
 
 @cache
 def _filled(name: str, kind: str, names: tuple[tuple[str, str], ...]) -> str:
-    about = AGGREGATES[kind]
+    spec = AGGREGATES[kind]
     text: str = getattr(SQL, name)
-    whole = dict.fromkeys((*about.columns, *about.fields))
+    whole = dict.fromkeys((*spec.columns, *spec.fields))
     return text.format(
-        table=about.table,
-        view=about.view,
+        table=spec.table,
+        view=spec.view,
         whole=", ".join(f"v.{column}" for column in whole),
         **dict(names),
     )
 
 
-async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+async def run_in_transaction[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
     """Run *work* in a transaction.
 
     Raises:
-        errors.Unavailable: The database is away.
+        errors.Unavailable: The database is not available.
     """
     try:
         async with pool.acquire() as connection, connection.transaction():
@@ -44,14 +44,14 @@ async def within[T](pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T
         raise errors.Unavailable from error
 
 
-async def put_files(
+async def add_files(
     connection: Connection,
     package_id: UUID,
     files: Sequence[tuple[int, str, int]],
     *,
     place: UUID,
 ) -> None:
-    """Note which bytes things of a package have: their number, a SHA-256 and its size in bytes."""
+    """Add the files of a package: number of the thing, SHA-256 and size in bytes of each."""
     if files:
         numbers, sha256s, sizes = zip(*files, strict=True)
         await connection.execute(SQL.put_files, package_id, place, numbers, sha256s, sizes)

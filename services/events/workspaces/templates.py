@@ -1,4 +1,4 @@
-"""Answers about templates."""
+"""Handlers of requests about templates."""
 
 from uuid import UUID
 
@@ -9,13 +9,13 @@ from libs.contracts.actor import Actor
 from libs.contracts.events.manuscript import Done
 from libs.contracts.events.workspaces import Head, ListTemplates, OneTemplate, Template, Templates
 from libs.postgres import Connection, Pool
-from services.events.model.page import cursor_after, fitting, key_of
-from services.events.model.refusal import refused
-from services.events.workspaces.store import SQL, within
+from services.events.model.page import cursor_after, cursor_key, fitting
+from services.events.model.refusal import field_refusal
+from services.events.workspaces.store import SQL, run_in_transaction
 
 
-class TemplateRequests:
-    """Answers about templates."""
+class TemplateHandlers:
+    """Handlers of requests about templates."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep them in *pool*."""
@@ -23,13 +23,13 @@ class TemplateRequests:
 
     async def list(self, question: ListTemplates, actor: Actor) -> Templates:
         """List the templates that the actor may use."""
-        key = key_of(question.cursor)
+        key = cursor_key(question.cursor)
         try:
             after = UUID(key) if key else None
         except ValueError as error:
-            raise refused("cursor", "not a cursor of this list") from error
+            raise field_refusal("cursor", "is not a cursor of this list") from error
 
-        async def work(connection: Connection) -> Templates:
+        async def query_list(connection: Connection) -> Templates:
             rows = await connection.fetch(
                 SQL.templates, actor.user_id, after, question.limit + 1, question.team_ids
             )
@@ -41,12 +41,12 @@ class TemplateRequests:
                 next_cursor=cursor_after(str(items[-1].id)) if more else None,
             )
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, query_list)
 
     async def read(self, question: OneTemplate, actor: Actor) -> Template:
         """Show a template that the actor may use."""
 
-        async def work(connection: Connection) -> Template:
+        async def query_read(connection: Connection) -> Template:
             row = await connection.fetchrow(
                 SQL.template, actor.user_id, question.template_id, question.team_ids
             )
@@ -54,23 +54,23 @@ class TemplateRequests:
                 raise errors.NotFound
             return _template(row)
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, query_read)
 
     async def delete(self, question: OneTemplate, actor: Actor) -> Done:
-        """Delete a template of the actor's own; its package goes when no job needs it."""
+        """Delete a template of the actor; its package is deleted when no job needs it."""
 
-        async def work(connection: Connection) -> Done:
+        async def apply_delete(connection: Connection) -> Done:
             row = await connection.fetchrow(
                 SQL.template, actor.user_id, question.template_id, question.team_ids
             )
             if row is None:
                 raise errors.NotFound
             if row["owner_id"] != actor.user_id:
-                raise errors.Forbidden("Only who made a template may delete it.")
+                raise errors.Forbidden("Only the owner of a template may delete it.")
             await connection.execute(SQL.drop_template, question.template_id, actor.user_id)
             return Done()
 
-        return await within(self._pool, work)
+        return await run_in_transaction(self._pool, apply_delete)
 
 
 def _template(row: asyncpg.Record) -> Template:

@@ -1,4 +1,4 @@
-"""The texts of a package: read from collab and written there, some at a time."""
+"""The texts of a package: exported from collab and imported there, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,32 +11,32 @@ from libs.bus import Caller
 from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
 from libs.postgres import Connection
-from services.events.workspaces.planting import planted_id
+from services.events.workspaces.importing import imported_id
 from services.events.workspaces.store import SQL
 
 AT_ONCE = 4
-"""Texts under way between the services, so that those who type hardly notice."""
+"""Concurrent requests to collab; few, so that people who type hardly notice."""
 TEXT_DEADLINE_S = 30.0
-"""A large text takes collab a second or two; more when it is busy."""
+"""A large text takes collab a second or two, more when it is busy."""
 
 type Progress = Callable[[int, int, int], Awaitable[None]]
-"""Told how many texts are done, of how many, and up to which number all are."""
+"""Is called with the number of texts done, of all texts, and up to which number all are done."""
 
 
-class Texts:
+class SceneTexts:
     """Moves texts between packages and collab."""
 
     def __init__(self, caller: Caller) -> None:
-        """Ask collab over *caller*."""
+        """Send requests to collab over *caller*."""
         self._caller = caller
 
     async def read(
         self, connection: Connection, package_id: UUID, actor: Actor, progress: Progress
     ) -> None:
-        """Read the texts that were not read yet.
+        """Export the texts that the package does not have yet.
 
         Raises:
-            errors.Unavailable: Collab is away; what was read stays.
+            errors.Unavailable: Collab is not available; exported texts stay.
             errors.TooLarge: A text is longer than a copy may be.
         """
         counts = await connection.fetchrow(SQL.text_counts, package_id)
@@ -72,20 +72,20 @@ class Texts:
         after: int = 0,
         check: bool = False,
     ) -> None:
-        """Write the texts under the ids of the scenes that will have them, or *check* all of them.
+        """Import the texts under the ids of their future scenes, or only *check* them.
 
         Args:
-            connection: To the package.
-            package_id: Which.
-            actor: Who will have written them.
-            seed: What the new ids are made from.
-            progress: Is told how far it has come.
-            after: The number up to which texts have been written.
-            check: Only see whether each could be.
+            connection: The connection to the database of the package.
+            package_id: The package.
+            actor: The author of the imported texts.
+            seed: The seed of the new ids.
+            progress: Is called after each group of texts.
+            after: The number up to which texts are imported already.
+            check: Whether the texts are only checked.
 
         Raises:
-            errors.Unavailable: Collab is away; what was written stays, and may be written again.
-            errors.Invalid: A text is none; `at` says which.
+            errors.Unavailable: Collab is not available; imported texts stay and may be repeated.
+            errors.Invalid: A text is not valid; `at` is its number.
         """
         counts = await connection.fetchrow(SQL.text_counts, package_id)
         assert counts is not None
@@ -96,7 +96,7 @@ class Texts:
             await progress(done, counts["written"], 0 if check else after)
 
     async def _plant(self, row: asyncpg.Record, seed: UUID, actor: Actor, *, check: bool) -> None:
-        scene_id = planted_id(seed, row["number"])
+        scene_id = imported_id(seed, row["number"])
         question = PlantText.model_construct(
             scene_id=scene_id, packed=row["packed"], size=row["size"], check=check
         )

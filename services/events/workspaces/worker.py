@@ -1,4 +1,4 @@
-"""Who carries jobs on: any replica, one job after the other, until each is done or has failed."""
+"""The worker of workspace jobs: each replica carries out one due job after the other."""
 
 from uuid import UUID
 
@@ -10,41 +10,41 @@ from libs import errors
 from libs.postgres import AdvisoryLocks, LockKey, Pool
 from libs.postgres.pool import UNREACHABLE
 from libs.tasks import PeriodicTask
-from services.events.workspaces.files import Files
+from services.events.workspaces.files import PackageBytes
+from services.events.workspaces.job_steps import JobRow, JobSteps
 from services.events.workspaces.store import SQL
-from services.events.workspaces.work import JobRow, Work
 
 log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S = 1.0
-"""How soon a job that another replica took in, or left behind, is found."""
+"""Interval of the search for jobs that another replica accepted or left unfinished."""
 DUE_AT_ONCE = 10
 JOB_PATIENCE_S = 1800.0
 """A job that takes longer hangs, or has nobody who could know."""
 TRIES_MAX = 40
-"""About half an hour of a part being away, or of processes dying at the same step."""
+"""About half an hour with a service not available, or with processes dying at the same step."""
 TRY_DELAY_S_FIRST = 0.5
 TRY_DELAY_S_MAX = 60.0
 EXPIRY_INTERVAL_S = 60.0
 PACKAGES_KEPT_S = 3600.0
-"""How long an export may be read, and an upload may take."""
+"""Time in which an export can be read and an upload must end."""
 JOBS_KEPT_DAYS = 30
-"""How long the end of a job can be asked for."""
+"""Time that an ended job can be read."""
 BATCH_ROWS = 100
 
 _ended = Counter("scriptorium_workspace_jobs_total", "Jobs that ended.", ["kind", "status"])
 _under_way = Gauge("scriptorium_workspace_jobs_under_way", "Jobs that this replica works on.")
 
 
-class Worker:
-    """Works on jobs that are due; any number may run at once."""
+class JobWorker:
+    """Works on due jobs; any number of workers may run at once."""
 
     def __init__(
-        self, pool: Pool, work: Work, files: Files, *, kept_s: float = PACKAGES_KEPT_S
+        self, pool: Pool, work: JobSteps, files: PackageBytes, *, kept_s: float = PACKAGES_KEPT_S
     ) -> None:
-        """Find jobs in *pool* and do their *work*; packages nobody needs go after *kept_s*.
+        """Find jobs in *pool* and carry out their steps with *work*.
 
-        What they kept in blobs is let go by *files*.
+        Packages that are no longer needed are deleted after *kept_s*; *files* releases their bytes.
         """
         self.work = work
         self._files = files
@@ -57,7 +57,7 @@ class Worker:
         self._expiring = PeriodicTask("expire_packages", self.expire, interval_s=EXPIRY_INTERVAL_S)
 
     def wake(self) -> None:
-        """Look at once whether something is due."""
+        """Look for due jobs at once."""
         self._task.wake()
 
     def tasks(self) -> list[PeriodicTask]:
@@ -65,7 +65,7 @@ class Worker:
         return [self._task, self._expiring]
 
     async def once(self) -> bool:
-        """Carry on one job that is due; returns whether there was one that nobody else had."""
+        """Carry out one due job; return whether there was one that no other replica holds."""
         for row in await self._pool.fetch(SQL.due_jobs, DUE_AT_ONCE):
             job_id: UUID = row["job_id"]
             # Whoever holds a job and dies lets go of it at once.
@@ -75,10 +75,10 @@ class Worker:
         return False
 
     async def expire(self) -> None:
-        """Drop packages that nobody needs any more, and forget jobs that ended long ago.
+        """Delete packages that are not needed any more, and jobs that ended long ago.
 
         Raises:
-            errors.AppError: Blobs refused to let their bytes go; the next time it may not.
+            errors.AppError: Blobs refused to release bytes; the next run tries again.
         """
         await self._pool.execute(SQL.expire_packages, self._kept_s, BATCH_ROWS)
         await self._pool.execute(SQL.forget_jobs, JOBS_KEPT_DAYS, BATCH_ROWS)
@@ -94,7 +94,7 @@ class Worker:
             return False
         job: JobRow = dict(found)
         if job["tries"] > TRIES_MAX:
-            failure = errors.Internal("It was given up after many tries.")
+            failure = errors.Internal(f"The job was given up after {TRIES_MAX} attempts.")
             await self._fail(job, failure)
             return True
         try:
@@ -106,12 +106,12 @@ class Worker:
             await self._fail(job, error)
         except asyncpg.DataError as error:
             log.warning("state refused", job_id=str(job_id), reason=repr(error)[:200])
-            failure = errors.Invalid("A value in the state is none that can be stored.")
+            failure = errors.Invalid("A value in the state cannot be stored.")
             await self._fail(job, failure)
         except (*UNREACHABLE, asyncpg.PostgresError):
             raise
         except Exception:
-            # One of our own mistakes: it will not get better by being tried again.
+            # A bug of this service: a retry would not help.
             log.exception("job failed", job_id=str(job_id))
             failure = errors.Internal()
             await self._fail(job, failure)

@@ -14,7 +14,7 @@ from nats.aio.subscription import Subscription
 from prometheus_client import Counter
 
 from libs import errors
-from libs.bus import heard
+from libs.bus import synced
 from libs.contracts import subjects
 from libs.contracts.collab import frames
 from libs.contracts.collab.yprotocol import UPDATE, sync_message
@@ -129,7 +129,7 @@ class Room:
             self._subscription = await self._client.subscribe(
                 subjects.room(self.id), cb=self._on_message
             )
-        await heard(self._client)
+        await synced(self._client)
         await self.publish_presence(b"")
 
     async def close(self) -> None:

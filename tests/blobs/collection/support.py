@@ -37,8 +37,7 @@ from services.blobs.storage.local import LocalStorage
 from services.blobs.store import Store
 from services.blobs.sweeping import Sweeper
 from services.blobs.uploads import Uploads
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.handlers import subscribe
+from services.events.api import serve_bundles, serve_resources
 from services.events.store import Store as EventStore
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.support import World
@@ -66,8 +65,8 @@ async def events_served(stack: Stack) -> AsyncGenerator[Pool]:
     pool = await connect(stack.postgres_url("events", "events"), application="e", size_max=8)
     await pool.fetchval("SELECT ensure_event_partitions($1)", PARTITION_MONTHS_AHEAD)
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
-    subscribe(broker, EventStore(pool))
-    subscribe_bundles(broker, EventStore(pool))
+    serve_resources(broker, EventStore(pool), pool)
+    serve_bundles(broker, EventStore(pool))
     await broker.start()
     try:
         yield pool

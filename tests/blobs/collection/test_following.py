@@ -10,7 +10,7 @@ from uuid import UUID
 import nats
 import pytest
 
-from libs.bus import Poison, Relay, connect_broker
+from libs.bus import PoisonMessage, Relay, connect_broker
 from libs.contracts.blobs.operations import Fate, Reconcile
 from libs.contracts.events.event import Event, Source
 from libs.contracts.ids import new_id
@@ -132,7 +132,7 @@ async def test_reference_to_bytes_that_are_not_here_is_told(desk: Desk) -> None:
     entity, hear = new_id(), desk.vault.room.following
     await hear.on_uploaded(fact(desk, entity, 2, "file_uploaded", checksum=SHA256))
     assert await refs(desk) == {}
-    with pytest.raises(Poison):
+    with pytest.raises(PoisonMessage):
         await hear.on_uploaded(fact(desk, entity, 3, "file_uploaded"))
 
 

@@ -11,9 +11,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.ids import new_id
 from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
-from services.events.audit.handlers import subscribe_audit
-from services.events.handlers import subscribe
-from services.events.integrity.operations import subscribe as serve_operators
+from services.events.api import serve_audit, serve_operators, serve_resources
 from services.events.store import Store
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.integrity.damage import Operator
@@ -62,9 +60,9 @@ async def _ignore(_: Exception) -> None:
 @pytest.fixture(scope="package")
 async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="test")
-    subscribe(broker, Store(pool))
+    serve_resources(broker, Store(pool), pool)
     serve_operators(broker, pool)
-    subscribe_audit(broker, Store(pool))
+    serve_audit(broker, Store(pool))
     await broker.start()
     yield
     await broker.stop()

@@ -9,7 +9,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import integrity as c
 from libs.contracts.events.event import Event
 from libs.postgres import Pool
-from services.events.store import of_events
+from services.events.store import events_from_rows
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ async def event(owner: Pool, aggregate_id: Any, version: int) -> Event:
     rows = await owner.fetch(
         "SELECT * FROM event_log WHERE aggregate_id = $1 AND version = $2", aggregate_id, version
     )
-    return of_events(rows)[0]
+    return events_from_rows(rows)[0]
 
 
 async def flip(owner: Pool, aggregate_id: Any, version: int) -> Event:

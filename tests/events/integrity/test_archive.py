@@ -8,11 +8,11 @@ import pytest
 
 from libs.contracts.events import integrity as c
 from libs.postgres import Pool
-from services.events.integrity.chain import content_bytes, digest
-from services.events.integrity.log import SQL, stored_rows
+from services.events.model.chain import content_bytes, digest
 from services.events.rebuild.__main__ import rebuild
+from services.events.store.log import SQL, log_rows
 from services.events.timescale import adopt, is_adopted
-from services.events.upkeep import CHUNK_EVENTS, Policy, Upkeep
+from services.events.upkeep import CHUNK_EVENTS, LogPolicy, LogUpkeep
 from tests.events.integrity.damage import Operator
 from tests.events.support import World
 from tools.stack import Stack
@@ -39,7 +39,7 @@ async def age(owner: Pool, world: World, days: int) -> None:
     """Let the events of a project be of another time; their checksums are made anew."""
     rows = await owner.fetch(LOG, world.project_id)
     link: dict[object, str] = {}
-    for old in stored_rows(rows):
+    for old in log_rows(rows):
         new = old._replace(timestamp=old.timestamp - timedelta(days=days))
         checksum = digest(link.get(old.aggregate_id, ""), content_bytes(new))
         link[old.aggregate_id] = checksum
@@ -88,7 +88,7 @@ async def test_archived_events_read_as_before(
     )
     assert await owner.fetch(LOG, world.project_id) == before
     one = before[-1]["aggregate_id"]
-    assert len(await pool.fetch(SQL.events_of, [one])) == before[-1]["version"]
+    assert len(await pool.fetch(SQL.events_of_chains, [one])) == before[-1]["version"]
     assert await operator.verify(world.project_id) == []
     assert await operator.export(world.project_id) == exported
     assert (await operator.inspect(before[-1]["id"])).aggregate_id == one
@@ -202,7 +202,7 @@ async def test_whole_months_give_their_space_back(world: World, owner: Pool, poo
     now = datetime.now(UTC)
 
     assert await pool.fetchval("SELECT drop_archived_partitions($1)", now) == 0
-    await Upkeep(pool, Policy(archive_after_days=7)).once()
+    await LogUpkeep(pool, LogPolicy(archive_after_days=7)).once()
 
     assert await owner.fetchval("SELECT to_regclass($1)", name) is None
     assert len(await owner.fetch(LOG, world.project_id)) == 6
@@ -212,7 +212,7 @@ async def test_policy_of_never_archives_nothing(world: World, owner: Pool, pool:
     await written(world, 1)
     await age(owner, world, 400)
 
-    await Upkeep(pool, Policy(archive_after_days=None)).once()
+    await LogUpkeep(pool, LogPolicy(archive_after_days=None)).once()
 
     assert (
         await owner.fetchval("SELECT count(*) FROM events WHERE project_id = $1", world.project_id)
@@ -230,8 +230,8 @@ async def test_events_are_counted_by_the_hour_once(
         "WHERE position IS NULL"
     )
 
-    await asyncio.gather(*(Upkeep(pool).count() for _ in range(4)))
-    await Upkeep(pool).count()
+    await asyncio.gather(*(LogUpkeep(pool).count() for _ in range(4)))
+    await LogUpkeep(pool).count()
 
     now = datetime.now(UTC)
     question = c.Activity(since=now - timedelta(hours=2), until=now + timedelta(hours=1))

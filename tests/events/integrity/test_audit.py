@@ -17,9 +17,9 @@ from libs.contracts.events.event import Event, Source
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
 from services.events.audit import store as audit_store
-from services.events.bundles.handlers import BundleRequests
-from services.events.store import Store, of_events
-from services.events.upkeep import Upkeep
+from services.events.bundles.handlers import BundleHandlers
+from services.events.store import Store, events_from_rows
+from services.events.upkeep import LogUpkeep
 from tests.events.bundling import ALL, OPERATIONS, create
 from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_archive import age
@@ -48,7 +48,7 @@ async def trail(world: World, *, limit: int = 500, **filters: Any) -> list[a.Aud
 async def log_of(owner: Pool, world: World) -> list[Event]:
     """The whole log of a project, the newest first."""
     rows = await owner.fetch("SELECT * FROM event_log WHERE project_id = $1", world.project_id)
-    return sorted(of_events(rows), key=lambda each: (each.timestamp, each.id), reverse=True)
+    return sorted(events_from_rows(rows), key=lambda each: (each.timestamp, each.id), reverse=True)
 
 
 async def archive(owner: Pool, days: int) -> None:
@@ -209,7 +209,7 @@ class TestFinding:
         question = b.Commit(
             command_id=new_id(), operations=OPERATIONS.validate_python(scenes), may=ALL
         )
-        await BundleRequests(Store(pool)).commit(question, world.actor)
+        await BundleHandlers(Store(pool)).commit(question, world.actor)
         await age(owner, world, 10)
         await archive(owner, 7)
         log = await log_of(owner, world)
@@ -298,7 +298,7 @@ class TestQuarantine:
 async def count(pool: Pool, owner: Pool) -> None:
     """Let what happened so far be placed and counted by the hour."""
     await owner.execute(load_queries("libs.bus").place, 100_000)
-    await Upkeep(pool).count()
+    await LogUpkeep(pool).count()
 
 
 async def five_hours_ago(owner: Pool, world: World) -> datetime:

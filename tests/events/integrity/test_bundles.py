@@ -9,8 +9,8 @@ from libs import errors
 from libs.contracts.events import bundles as b
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.bundles.handlers import BundleRequests
-from services.events.bundles.undoing import Undoing
+from services.events.bundles.handlers import BundleHandlers
+from services.events.bundles.undoing import UndoHandlers
 from services.events.store import Store
 from tests.events.bundling import ALL, OPERATIONS, bundle_of, put
 from tests.events.integrity.damage import Operator, event, flip, lose
@@ -23,13 +23,13 @@ async def renamed(pool: Pool, world: World, *books: Json) -> UUID:
     question = b.Commit(
         command_id=new_id(), operations=OPERATIONS.validate_python(operations), may=ALL
     )
-    done = await BundleRequests(Store(pool)).commit(question, world.actor)
+    done = await BundleHandlers(Store(pool)).commit(question, world.actor)
     return bundle_of(done).id
 
 
 async def undo(pool: Pool, world: World, bundle_id: UUID) -> b.Committed:
     question = b.Undo(command_id=new_id(), bundle_id=bundle_id, may=ALL)
-    return await Undoing(Store(pool)).undo(question, world.actor)
+    return await UndoHandlers(Store(pool)).undo(question, world.actor)
 
 
 async def test_damaged_event_is_not_shown_nor_undone(
@@ -38,7 +38,7 @@ async def test_damaged_event_is_not_shown_nor_undone(
     one, two = await world.book("One"), await world.book("Two")
     bundle_id = await renamed(pool, world, one, two)
     original = await flip(owner, two["id"], 2)
-    read = BundleRequests(Store(pool)).read
+    read = BundleHandlers(Store(pool)).read
 
     shown = await read(b.ReadBundle(bundle_id=bundle_id), world.actor)
 
@@ -72,7 +72,7 @@ async def test_lost_event_is_not_passed_over(
     assert (await world.read("book", one["id"]))["title"] == "New"
     await operator.verify(world.project_id)
     await operator.decide(two["id"], 2, original)
-    shown = await BundleRequests(Store(pool)).read(b.ReadBundle(bundle_id=bundle_id), world.actor)
+    shown = await BundleHandlers(Store(pool)).read(b.ReadBundle(bundle_id=bundle_id), world.actor)
     assert {str(each.aggregate.id): each.new_value for each in shown.items} == {
         one["id"]: "New",
         two["id"]: "New",
@@ -115,7 +115,7 @@ async def test_conflict_does_not_tell_of_a_damaged_event(
     )
 
     with pytest.raises(errors.Conflict) as refused:
-        await BundleRequests(Store(pool)).commit(question, world.actor)
+        await BundleHandlers(Store(pool)).commit(question, world.actor)
 
     assert "~" not in str(refused.value.data)
     assert (await world.read("book", book["id"]))["title"] == "Two"

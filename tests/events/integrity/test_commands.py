@@ -11,7 +11,7 @@ import pytest
 from nats.aio.client import Client
 from typer.testing import CliRunner
 
-from libs.bus import Poison, connect_broker, subscribe_facts
+from libs.bus import PoisonMessage, connect_broker, subscribe_facts
 from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import DEAD_LETTERS, EVENTS
@@ -152,7 +152,7 @@ async def test_dead_letters_from_list_to_replay(stack: Stack, world: World) -> N
 
     async def on_fact(found: Announcement) -> None:
         if not healthy:
-            raise Poison("cannot read this yet")
+            raise PoisonMessage("cannot read this yet")
         taken.append(found.position)
 
     async def on_other(found: Announcement) -> None:
@@ -177,7 +177,7 @@ async def test_dead_letters_from_list_to_replay(stack: Stack, world: World) -> N
                 await asyncio.sleep(0.05)
         listed = await scriptorium(stack, "dlq", "list", "--consumer", "poor")
         first, second = [line.split()[0] for line in listed.out.splitlines()]
-        assert "Poison('cannot read this yet')" in listed.out
+        assert "PoisonMessage('cannot read this yet')" in listed.out
         assert "1 attempts" in listed.out
         assert '"position": 1' in (await scriptorium(stack, "dlq", "show", first)).out
 

@@ -10,11 +10,11 @@ from libs import errors
 from libs.bus import Caller, Client, connect_broker
 from libs.contracts.events.following import FOLLOW, PAGE_EVENTS_MAX, Follow, Followed
 from libs.postgres import Pool, load_queries
-from services.events.following.subscription import subscribe_following
+from services.events.api import serve_following
 from services.events.store import Store
 from tests.events.integrity.damage import Operator, flip
-from tests.events.integrity.test_announcing import relay_client, relaying
 from tests.events.integrity.test_archive import age, archive
+from tests.events.integrity.test_publish_filter import relay_client, relaying
 from tests.events.support import World
 from tools.stack import Stack
 
@@ -26,7 +26,7 @@ DAYS = 30
 @pytest.fixture(scope="module", autouse=True)
 async def following(stack: Stack, pool: Pool) -> AsyncGenerator[NatsBroker]:
     broker, _ = await connect_broker(stack.nats_url("events"), service="events", replica="follow")
-    subscribe_following(broker, Store(pool))
+    serve_following(broker, Store(pool))
     await broker.start()
     yield broker
     await broker.stop()

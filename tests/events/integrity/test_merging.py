@@ -9,7 +9,7 @@ from libs import errors
 from libs.contracts.events import bundles as b
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.bundles.handlers import BundleRequests
+from services.events.bundles.handlers import BundleHandlers
 from services.events.store import Store
 from tests.events.bundling import ALL, OPERATIONS, fields_in, put
 from tests.events.files import attach, detach, note
@@ -39,7 +39,7 @@ async def commit(pool: Pool, world: World, *operations: Json) -> None:
     question = b.Commit(
         command_id=new_id(), operations=OPERATIONS.validate_python([*operations]), may=ALL
     )
-    await BundleRequests(Store(pool)).commit(question, world.actor)
+    await BundleHandlers(Store(pool)).commit(question, world.actor)
 
 
 async def test_forged_change_does_not_decide_a_merge(

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from faststream.nats import NatsBroker
 
-from libs.bus import Due, Relay, connect_broker, subscribe_facts
+from libs.bus import QueuedFact, Relay, connect_broker, subscribe_facts
 from libs.contracts.events.event import Announcement
 from libs.contracts.ids import new_id
 from libs.contracts.streams import EVENTS
@@ -18,8 +18,8 @@ from libs.errors import Conflict, NotFound, Unavailable
 from libs.postgres import Connection, Pool
 from libs.postgres.pool import UNREACHABLE
 from services.events.model.aggregates import BOOK
-from services.events.model.log import Cause, Draft
-from services.events.model.order import place
+from services.events.model.log import CommandContext, PendingEvent
+from services.events.model.order import place_at
 from services.events.store import Store, Transaction
 from tests.events.support import World
 from tools.stack import Stack
@@ -84,7 +84,7 @@ class Forgetful(Relay):
     """Takes some facts for announced that it never announced."""
 
     async def _announce(
-        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+        self, connection: Connection, due: Sequence[QueuedFact], *, once_more: bool = False
     ) -> bool:
         kept = [each for each in due if json.loads(each.payload)["version"] != FORGOTTEN_VERSION]
         forgotten = [each for each in due if each not in kept]
@@ -96,7 +96,7 @@ class Hasty(Relay):
     """Announces what came last first."""
 
     async def _announce(
-        self, connection: Connection, due: Sequence[Due], *, once_more: bool = False
+        self, connection: Connection, due: Sequence[QueuedFact], *, once_more: bool = False
     ) -> bool:
         return await super()._announce(connection, [*due][::-1], once_more=once_more)
 
@@ -139,18 +139,20 @@ async def test_held_transaction_sixteen_writers_and_restarts_of_everything(
     gate = asyncio.Event()
 
     async def hold(tx: Transaction, book_id: UUID = late_id) -> None:
-        data = {"title": "Late", "kind": "notes"} | place(world.project_id, 99, f"z{book_id.hex}")
-        await tx.record([Draft(BOOK, book_id, "created", data)])
+        data = {"title": "Late", "kind": "notes"} | place_at(
+            world.project_id, 99, f"z{book_id.hex}"
+        )
+        await tx.record([PendingEvent(BOOK, book_id, "created", data)])
         await gate.wait()
 
     def held(book_id: UUID) -> "asyncio.Task[None]":
-        cause = Cause(
+        context = CommandContext(
             project_id=world.project_id,
             user_id=world.actor.user_id,
             bundle_id=new_id(),
             correlation_id="held",
         )
-        return asyncio.create_task(Store(pool).command(cause, lambda tx: hold(tx, book_id)))
+        return asyncio.create_task(Store(pool).run_command(context, lambda tx: hold(tx, book_id)))
 
     async def write(number: int) -> None:
         for turn in range(TURNS):

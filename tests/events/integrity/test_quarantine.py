@@ -12,12 +12,12 @@ from libs.contracts.events.event import Event
 from libs.contracts.events.sync import Pull
 from libs.contracts.ids import new_id
 from libs.postgres import Pool, load_queries
-from services.events.integrity import screened
-from services.events.integrity.chain import content_bytes, stored_of
-from services.events.integrity.verifier import Verifier
+from services.events.integrity import drop_corrupt_events
+from services.events.integrity.verifier import ChainVerifier
+from services.events.model.chain import content_bytes, log_row_of
 from services.events.model.log import canonical, checksum, content
-from services.events.store import Store, of_events
-from services.events.sync.pull import Pulls
+from services.events.store import Store, events_from_rows
+from services.events.sync.pull import PullHandlers
 from tests.events.integrity.damage import Operator, event, flip, lose
 from tests.events.support import Json, World
 from tests.events.test_log import JSON, chain
@@ -37,7 +37,7 @@ def test_fast_recipe_is_the_recipe(values: list[object], odd: str) -> None:
     for each in chain(values):
         strange = each.model_copy(update={"correlation_id": odd, "metadata": {"m": odd}})
         for one in (each, strange):
-            assert content_bytes(stored_of(one)) == canonical(content(one))
+            assert content_bytes(log_row_of(one)) == canonical(content(one))
 
 
 async def test_altered_event_is_found_and_listed(
@@ -62,7 +62,7 @@ async def test_background_verifier_finds_it_too(
 ) -> None:
     book = await titled(world, "A", "B")
     original = await flip(owner, book["id"], 2)
-    verifier = Verifier(pool)
+    verifier = ChainVerifier(pool)
 
     while await verifier.step():
         pass
@@ -216,7 +216,7 @@ async def test_what_is_handed_out_is_checked(
     )
 
     async with pool.acquire() as connection:
-        found = await screened(connection, of_events(rows))
+        found = await drop_corrupt_events(connection, events_from_rows(rows))
 
     assert {(str(e.aggregate_id), e.version) for e in found} == {
         (book["id"], 3),
@@ -225,7 +225,7 @@ async def test_what_is_handed_out_is_checked(
     assert [each.version for each in await operator.quarantine(world.project_id)] == [2]
     await operator.decide(book["id"], 2)
     async with pool.acquire() as connection:
-        assert len(await screened(connection, of_events(rows))) == len(rows)
+        assert len(await drop_corrupt_events(connection, events_from_rows(rows))) == len(rows)
 
 
 async def test_corrupt_event_is_not_pulled(
@@ -234,7 +234,7 @@ async def test_corrupt_event_is_not_pulled(
     book = await titled(world, "A", "B", "C")
     await owner.execute(load_queries("libs.bus").place, 100_000)
     original = await flip(owner, book["id"], 2)
-    pulls = Pulls(Store(pool))
+    pulls = PullHandlers(Store(pool))
 
     before = await pulls.pull(Pull(), world.actor)
     await operator.decide(book["id"], 2, original)

@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 
 from libs.contracts.events import integrity as c
 from libs.postgres import Pool
-from services.events.integrity.verifier import Verifier
-from services.events.rebuild.__main__ import Refused
+from services.events.integrity.verifier import ChainVerifier
+from services.events.rebuild.__main__ import RebuildRefused
 from tests.events.integrity.damage import Operator, event, flip
 from tests.events.integrity.rebuilding import run, spoil
 from tests.events.integrity.test_archive import age, archive
@@ -114,7 +114,7 @@ async def test_flawed_log_is_not_swapped_in(world: World, owner: Pool, operator:
     assert [each["members"]["title"] for each in answer["shown"] if "title" in each["members"]] == [
         {"live": "B", "rebuilt": "A"}
     ]
-    with pytest.raises(Refused, match="flawed"):
+    with pytest.raises(RebuildRefused, match="flawed"):
         await run(owner, do_swap=True)
     assert (await world.read("book", book["id"]))["title"] == "B"
     await operator.verify(world.project_id)
@@ -136,7 +136,7 @@ async def test_lost_ends_of_chains_are_made_anew(
     before = await owner.fetchrow(heads, UUID(book["id"]))
     await owner.execute("DELETE FROM aggregates WHERE aggregate_id = $1", UUID(book["id"]))
 
-    verifier = Verifier(pool, share=1.0)
+    verifier = ChainVerifier(pool, share=1.0)
     while await verifier.step():
         pass
     assert REGISTRY.get_sample_value("scriptorium_events_lost_heads") == 1
@@ -155,7 +155,7 @@ async def test_one_rebuild_at_a_time(owner: Pool) -> None:
     async with owner.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock(6111, 4)")
         try:
-            with pytest.raises(Refused, match="another"):
+            with pytest.raises(RebuildRefused, match="another"):
                 await run(owner)
         finally:
             await connection.execute("SELECT pg_advisory_unlock(6111, 4)")

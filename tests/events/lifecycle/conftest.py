@@ -9,14 +9,16 @@ import pytest
 from libs.bus import Caller, Relay, connect_broker
 from libs.contracts.subjects import OPERATOR, inbox
 from libs.postgres import Pool, connect, migrate
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.following.subscription import subscribe_following
-from services.events.handlers import subscribe
-from services.events.integrity.announcing import Screen
-from services.events.integrity.operations import subscribe as serve_operators
-from services.events.lifecycle.subscription import subscribe_lifecycle
+from services.events.api import (
+    serve_bundles,
+    serve_following,
+    serve_lifecycle,
+    serve_operators,
+    serve_resources,
+    serve_sync,
+)
+from services.events.integrity.publish_filter import ChainPublishFilter
 from services.events.store import Store
-from services.events.sync.subscription import subscribe_sync
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.impatience import impatience
 from tests.events.lifecycle.support import Ending
@@ -55,14 +57,16 @@ async def served(stack: Stack, pool: Pool) -> AsyncGenerator[None]:
         stack.nats_url("events"), service="events", replica="test"
     )
     store = Store(pool)
-    subscribe(broker, store)
-    subscribe_bundles(broker, store)
-    subscribe_sync(broker, store)
-    subscribe_following(broker, store)
-    subscribe_lifecycle(broker, store, pool)
+    serve_resources(broker, store, pool)
+    serve_bundles(broker, store)
+    serve_sync(broker, store)
+    serve_following(broker, store)
+    serve_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
     await broker.start()
-    relay = asyncio.create_task(Relay(pool, client, service="events", screening=Screen(pool)).run())
+    relay = asyncio.create_task(
+        Relay(pool, client, service="events", screening=ChainPublishFilter(pool)).run()
+    )
     yield
     relay.cancel()
     await asyncio.wait([relay])

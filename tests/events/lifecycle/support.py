@@ -10,10 +10,10 @@ from libs.contracts.events import lifecycle as c
 from libs.contracts.events.resources import Kind
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.integrity.log import heads, read
 from services.events.lifecycle.purger import Purger
 from services.events.rebuild.__main__ import rebuild
 from services.events.store import Store
+from services.events.store.log import read_chains, read_heads
 from tests.events.support import Json, World
 
 STEPS_MAX = 500
@@ -126,9 +126,9 @@ async def flaws(owner: Pool, project_id: UUID) -> list[Any]:
         owner.acquire() as connection,
         connection.transaction(isolation="repeatable_read"),
     ):
-        page = await heads(connection, None, project_id=project_id)
+        page = await read_heads(connection, None, project_id=project_id)
         assert page
-        async for piece in read(connection, page):
+        async for piece in read_chains(connection, page):
             found += piece.findings
     return found
 

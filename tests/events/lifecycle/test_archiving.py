@@ -156,8 +156,8 @@ async def test_a_writer_that_began_before_is_waited_for(
 
 async def test_a_writer_may_take_back_their_own_deletion_and_no_other(world: World) -> None:
     """Restoring is for maintainers; to undo what one did oneself needs what doing it needed."""
-    deeds = ("create", "update", "delete", "reorder")
-    may = frozenset(f"{kind}.{deed}" for kind in ("chapter", "scene") for deed in deeds)
+    custom_events = ("create", "update", "delete", "reorder")
+    may = frozenset(f"{kind}.{deed}" for kind in ("chapter", "scene") for deed in custom_events)
     one, other = await world.chapter(), await world.chapter()
     writer = world.as_user(new_id())
     own = bundle_of(await Bundling(writer).commit(delete("chapter", one["id"]), may=may))

@@ -23,7 +23,7 @@ class TestWhoComesFromThePast:
         return scene
 
     async def test_a_change_made_from_there_is_a_conflict(self, world: World, scene: Json) -> None:
-        with pytest.raises(errors.Conflict, match="forgotten"):
+        with pytest.raises(errors.Conflict, match="deleted by retention"):
             await world.change("scene", scene["id"], base=2, title="D")
 
         assert (await world.change("scene", scene["id"], base=3, summary="T"))["title"] == "C"

@@ -9,7 +9,7 @@ import asyncpg
 from libs import errors
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.upkeep import Policy, Upkeep
+from services.events.upkeep import LogPolicy, LogUpkeep
 from tests.events.lifecycle.support import (
     MARK,
     STEPS_MAX,
@@ -160,7 +160,7 @@ async def test_upkeep_counts_and_forgets_beside_it(
 
     async def keep_up() -> None:
         for _ in range(5):
-            await Upkeep(pool, Policy(archive_after_days=1)).once()
+            await LogUpkeep(pool, LogPolicy(archive_after_days=1)).once()
 
     await asyncio.gather(keep_up(), finish(pool, ordered.id))
 

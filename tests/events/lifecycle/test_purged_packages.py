@@ -6,7 +6,7 @@ from libs import errors
 from libs.contracts.events import workspaces as w
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
-from services.events.workspaces.worker import Worker
+from services.events.workspaces.worker import JobWorker
 from tests.events.lifecycle.support import Ending, finish, furnished, tables_with
 from tests.events.support import World
 from tests.events.workspaces import clone, ended, planted, taken, things
@@ -45,7 +45,7 @@ async def test_templates_stay_and_packages_go(
 
 
 async def test_a_copy_under_way_fails(
-    world: World, ending: Ending, pool: Pool, worker: Worker
+    world: World, ending: Ending, pool: Pool, worker: JobWorker
 ) -> None:
     """Its job was waiting for a text; nothing of what it had read is left."""
     await world.scene()
@@ -63,7 +63,7 @@ async def test_a_copy_under_way_fails(
 
 
 async def test_an_export_under_way_ends(
-    world: World, ending: Ending, pool: Pool, worker: Worker
+    world: World, ending: Ending, pool: Pool, worker: JobWorker
 ) -> None:
     """Its next page is not there any more."""
     del worker

@@ -10,7 +10,7 @@ from libs import errors
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.model.aggregates import BOOK, TAG
-from services.events.model.log import Cause, Draft
+from services.events.model.log import CommandContext, PendingEvent
 from services.events.store import Store, Transaction
 from tests.events.lifecycle.support import Ending
 from tests.events.support import World
@@ -26,7 +26,9 @@ def rename_of_another_version(book_id: Any) -> Work:
         await tx.connection.execute(
             "UPDATE aggregates SET version = version + 1 WHERE aggregate_id = $1", book_id
         )
-        await tx.record([Draft(BOOK, book_id, "title_changed", {"from": "Book", "to": "No"})])
+        await tx.record(
+            [PendingEvent(BOOK, book_id, "title_changed", {"from": "Book", "to": "No"})]
+        )
 
     return work
 
@@ -35,7 +37,7 @@ def creation_with_the_id_of(thing_id: Any) -> Work:
     """Return what begins a tag whose id another thing has."""
 
     async def work(tx: Transaction) -> None:
-        await tx.record([Draft(TAG, thing_id, "created", {"name": "No", "colour": None})])
+        await tx.record([PendingEvent(TAG, thing_id, "created", {"name": "No", "colour": None})])
 
     return work
 
@@ -47,13 +49,13 @@ WORKS = {
 
 
 async def record(pool: Pool, world: World, work: Work) -> None:
-    cause = Cause(
+    context = CommandContext(
         project_id=world.project_id,
         user_id=world.actor.user_id,
         bundle_id=new_id(),
         correlation_id="0" * 32,
     )
-    await Store(pool).command(cause, work)
+    await Store(pool).run_command(context, work)
 
 
 @pytest.mark.parametrize("work", WORKS)

@@ -19,8 +19,8 @@ from libs.postgres import Pool
 from services.events.rebuild.__main__ import rebuild
 from services.events.retention import forget, forgetting
 from services.events.store import Store
-from services.events.upkeep import CHUNK_EVENTS, Policy, Upkeep
-from services.events.workspaces.history import History
+from services.events.upkeep import CHUNK_EVENTS, LogPolicy, LogUpkeep
+from services.events.workspaces.history import HistoryHandlers
 from tests.events.bundling import Bundling, bundle_of, delete, put
 from tests.events.integrity.damage import Operator, flip
 from tests.events.integrity.test_archive import age
@@ -127,7 +127,7 @@ class TestWhatStays:
         await world.change("scene", scenes[0]["id"], title="B")
         found, question = list[str](), ReadLog()
         while True:
-            page = await History(Store(pool)).page(question, world.actor)
+            page = await HistoryHandlers(Store(pool)).page(question, world.actor)
             found += zstandard.decompress(page.body).decode().splitlines()
             if page.after is None:
                 break
@@ -279,11 +279,11 @@ async def test_upkeep_does_as_the_policy_says(world: World, owner: Pool, pool: P
     await age(owner, world, 40)
     everything = len(await events_of_project(owner, world.project_id))
 
-    for policy in (Policy(archive_after_days=7), Policy(7, 60)):
-        await Upkeep(pool, policy).once()
+    for policy in (LogPolicy(archive_after_days=7), LogPolicy(7, 60)):
+        await LogUpkeep(pool, policy).once()
         assert len(await events_of_project(owner, world.project_id)) == everything
 
-    await Upkeep(pool, Policy(7, 30)).once()
+    await LogUpkeep(pool, LogPolicy(7, 30)).once()
     assert await events_of_project(owner, world.project_id) == []
     assert (await world.read("scene", scene["id"]))["title"] == "B"
     await require_equal(owner)

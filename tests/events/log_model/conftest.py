@@ -8,9 +8,8 @@ import pytest
 
 from libs.bus import Caller, Relay, connect_broker
 from libs.postgres import Pool, connect, migrate
-from services.events.bundles.subscription import subscribe_bundles
-from services.events.handlers import subscribe
-from services.events.integrity.announcing import Screen
+from services.events.api import serve_bundles, serve_resources
+from services.events.integrity.publish_filter import ChainPublishFilter
 from services.events.store import Store
 from services.events.upkeep import PARTITION_MONTHS_AHEAD
 from tests.events.impatience import impatience
@@ -44,10 +43,12 @@ async def desk(stack: Stack, owner: Pool) -> AsyncGenerator[Desk]:
     serving, client = await connect_broker(
         stack.nats_url("events"), service="events", replica="test"
     )
-    subscribe(serving, Store(pool))
-    subscribe_bundles(serving, Store(pool))
+    serve_resources(serving, Store(pool), pool)
+    serve_bundles(serving, Store(pool))
     await serving.start()
-    relay = asyncio.create_task(Relay(pool, client, service="events", screening=Screen(pool)).run())
+    relay = asyncio.create_task(
+        Relay(pool, client, service="events", screening=ChainPublishFilter(pool)).run()
+    )
     asking, gateway = await connect_broker(
         stack.nats_url("gateway"), service="gateway", replica="test"
     )

@@ -17,9 +17,9 @@ from libs.contracts.events import bundles as b
 from libs.contracts.events import manuscript as m
 from libs.contracts.events.event import Announcement
 from libs.postgres import Pool
-from services.events.integrity.log import heads, read
 from services.events.rebuild.__main__ import rebuild
 from services.events.retention import forget
+from services.events.store.log import read_chains, read_heads
 from tests.events.bundling import ALL, OPERATIONS
 from tests.events.log_model.things import Fields, Operation
 from tests.events.relaying import announced
@@ -128,7 +128,9 @@ class Desk:
 async def _flaws(pool: Pool, project_id: UUID) -> list[Any]:
     found: list[Any] = []
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        async for piece in read(connection, await heads(connection, None, project_id=project_id)):
+        async for piece in read_chains(
+            connection, await read_heads(connection, None, project_id=project_id)
+        ):
             found += piece.findings
     return found
 

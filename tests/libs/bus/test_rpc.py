@@ -9,7 +9,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs import errors
-from libs.bus import Caller, connect_broker, drain, heard, serve
+from libs.bus import Caller, connect_broker, drain, serve, synced
 from libs.bus.rpc import WORKERS_MAX
 from libs.contracts.actor import Actor, Role
 from libs.contracts.ids import new_id
@@ -41,7 +41,7 @@ ME = Actor(user_id=new_id(), project_id=new_id(), role=Role.WRITER)
 async def started(side: Side) -> None:
     """Begin to answer, and return when the server knows."""
     await side[0].start()
-    await heard(side[1])
+    await synced(side[1])
 
 
 async def double(question: Ask, actor: Actor) -> Tell:
@@ -144,7 +144,7 @@ async def test_a_service_cannot_answer_for_another(answering: Side) -> None:
     client = answering[1]
 
     await client.subscribe("rpc.collab.read_content", cb=_ignore)
-    await heard(client)
+    await synced(client)
 
     assert "permissions violation" in str(client.last_error).lower()
 
@@ -164,7 +164,7 @@ async def test_a_subscription_that_was_heard_is_live(asking: Side, answering: Si
             arrived.set()
 
         await answering[1].subscribe(subject, cb=note)
-        await heard(answering[1])
+        await synced(answering[1])
         await asking[1].publish(subject, b"")
         await asking[1].flush()
         async with asyncio.timeout(2):

@@ -104,6 +104,26 @@ async def test_an_older_release_refuses_a_newer_database(
         await migrate(url, package.name, role="collab")
 
 
+async def test_a_number_below_the_greatest_applied_one_is_refused(
+    stack: Stack, package: Path, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """It would run last here and earlier on a new database; nothing of it is applied."""
+    url = stack.postgres_url("collab", "collab_owner")
+    put(package, "0001_one.sql", "SELECT 1")
+    put(package, "0010_ten.sql", "SELECT 1")
+    await migrate(url, package.name, role="collab")
+    put(package, "0005_late.sql", "CREATE TABLE late ()")
+    put(package, "0011_next.sql", "CREATE TABLE next ()")
+
+    with pytest.raises(MigrationError, match=r"0005_late.sql .* below 0010.* above 0011"):
+        await migrate(url, package.name, role="collab")
+    assert await owner.fetchval("SELECT to_regclass('late')") is None
+    assert await owner.fetchval("SELECT to_regclass('next')") is None
+
+    (package / "migrations" / "0005_late.sql").rename(package / "migrations" / "0012_late.sql")
+    assert await migrate(url, package.name, role="collab") == 2
+
+
 def test_a_number_is_given_once(package: Path) -> None:
     """Two branches that each added 0002 are noticed before they meet a database."""
     put(package, "0001_one.sql", "SELECT 1")

@@ -1,11 +1,11 @@
-"""Every kind of aggregate: one short file each, and its name here.
+"""Every kind of aggregate, described in one short file each.
 
-What others hang under or refer to comes first.
+A kind comes after the kinds that it belongs to or refers to.
 """
 
 from collections.abc import Mapping
 
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates.appearance import APPEARANCE
 from services.events.model.aggregates.book import BOOK
 from services.events.model.aggregates.canon_fact import CANON_FACT
@@ -24,7 +24,7 @@ from services.events.model.aggregates.tag import TAG
 from services.events.model.aggregates.tagging import TAGGING
 from services.events.model.aggregates.team_grant import TEAM_GRANT
 
-AGGREGATES: Mapping[str, Aggregate] = {
+AGGREGATES: Mapping[str, AggregateSpec] = {
     each.kind: each
     for each in (
         PROJECT,

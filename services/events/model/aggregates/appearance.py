@@ -6,10 +6,10 @@ from libs.contracts.events.world import (
     AppearanceFilter,
     AppearancePatch,
 )
-from services.events.model.aggregate import Aggregate
-from services.events.model.listing import DATED, Filter, Key, Listing
+from services.events.model.aggregate import AggregateSpec
+from services.events.model.listing import DATED, ListFilter, Listing, SortKey
 
-APPEARANCE = Aggregate(
+APPEARANCE = AggregateSpec(
     kind="appearance",
     table="appearances",
     resource=Appearance,
@@ -17,16 +17,16 @@ APPEARANCE = Aggregate(
     patch=AppearancePatch,
     parent="project",
     ordered=False,
-    lasting=False,
+    keeps_deleted=False,
     references={"scene_id": "scene", "entity_id": "entity", "anchor_id": "anchor"},
     hidden_with=("entity_id", "scene_id"),
     listing=Listing(
         model=AppearanceFilter,
         filters={
-            "scene_id": Filter("is", "scene_id"),
-            "entity_id": Filter("is", "entity_id"),
-            "role": Filter("is", "role"),
+            "scene_id": ListFilter("is", "scene_id"),
+            "entity_id": ListFilter("is", "entity_id"),
+            "role": ListFilter("is", "role"),
         },
-        keys={"manuscript": Key("manuscript_key", "text"), **DATED},
+        keys={"manuscript": SortKey("manuscript_key", "text"), **DATED},
     ),
 )

@@ -1,10 +1,10 @@
 """A book: a manuscript of a project."""
 
 from libs.contracts.events.resources import Book, BookCreate, BookPatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 
-BOOK = Aggregate(
+BOOK = AggregateSpec(
     kind="book",
     table="books",
     resource=Book,

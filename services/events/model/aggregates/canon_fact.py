@@ -1,4 +1,4 @@
-"""A canon fact: something that is true about an entity, and where the reader learns it."""
+"""A canon fact: something true about an entity, and the scene in which the reader learns it."""
 
 from libs.contracts.events.canon import (
     CanonFact,
@@ -7,11 +7,11 @@ from libs.contracts.events.canon import (
     CanonFactPatch,
     Provenance,
 )
-from services.events.model.aggregate import Aggregate
-from services.events.model.listing import DATED, Filter, Key, Listing
+from services.events.model.aggregate import AggregateSpec
+from services.events.model.listing import DATED, ListFilter, Listing, SortKey
 from services.events.model.part import Part
 
-CANON_FACT = Aggregate(
+CANON_FACT = AggregateSpec(
     kind="canon_fact",
     table="canon_facts",
     resource=CanonFact,
@@ -31,11 +31,11 @@ CANON_FACT = Aggregate(
     listing=Listing(
         model=CanonFactFilter,
         filters={
-            "entity_id": Filter("is", "entity_id"),
-            "reveal_state": Filter("is", "reveal_state"),
-            "reveal_scene_id": Filter("is", "reveal_scene_id"),
-            "fact_contains": Filter("contains", "fact"),
+            "entity_id": ListFilter("is", "entity_id"),
+            "reveal_state": ListFilter("is", "reveal_state"),
+            "reveal_scene_id": ListFilter("is", "reveal_scene_id"),
+            "fact_contains": ListFilter("contains", "fact"),
         },
-        keys={**DATED, "confidence": Key("confidence", "float8")},
+        keys={**DATED, "confidence": SortKey("confidence", "float8")},
     ),
 )

@@ -1,9 +1,9 @@
 """A chapter: a part of a book."""
 
 from libs.contracts.events.resources import Chapter, ChapterCreate, ChapterPatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 
-CHAPTER = Aggregate(
+CHAPTER = AggregateSpec(
     kind="chapter",
     table="chapters",
     resource=Chapter,

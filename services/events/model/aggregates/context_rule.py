@@ -1,10 +1,10 @@
-"""A context rule: what a model is given to read before it writes."""
+"""A context rule: the material that a model reads before it writes."""
 
 from libs.contracts.events.canon import ContextRule, ContextRuleCreate, ContextRulePatch, NameFilter
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.listing import BY_NAME, NAMED, Listing
 
-CONTEXT_RULE = Aggregate(
+CONTEXT_RULE = AggregateSpec(
     kind="context_rule",
     table="context_rules",
     resource=ContextRule,

@@ -1,16 +1,16 @@
-"""An editor that a team defined: what its schema allows, and what its clients declare."""
+"""An editor that a team defined: its schema, and the declarations of its clients."""
 
 from libs import errors
 from libs.contracts.editors import BuiltIn
 from libs.contracts.events.team_editors import Editor, EditorCreate, EditorFilter, EditorPatch
-from services.events.model.aggregate import Aggregate, Named, Rising
+from services.events.model.aggregate import AggregateSpec, MonotonicField, NameReference
 from services.events.model.listing import BY_NAME, NAMED, Listing
 
 KIND = "editor_definition"
-EDITOR_NAMED = Named(KIND, frozenset(BuiltIn))
-"""What the field `editor` of a project, a book and a scene names."""
+EDITOR_NAMED = NameReference(KIND, frozenset(BuiltIn))
+"""The reference in the field `editor` of a project, a book and a scene."""
 
-EDITOR_DEFINITION = Aggregate(
+EDITOR_DEFINITION = AggregateSpec(
     kind=KIND,
     table="editor_definitions",
     resource=Editor,
@@ -18,8 +18,8 @@ EDITOR_DEFINITION = Aggregate(
     patch=EditorPatch,
     parent="project",
     ordered=False,
-    rising={
-        "definition": Rising(
+    monotonic={
+        "definition": MonotonicField(
             errors.SchemaLowered, level=lambda definition: definition.get("version")
         )
     },

@@ -15,16 +15,16 @@ from libs.contracts.events.world import (
     TaskFields,
     TaskStatus,
 )
-from services.events.model.aggregate import Aggregate
-from services.events.model.deed import Deed
-from services.events.model.listing import BY_NAME, NAMED, Filter, Key, Listing
+from services.events.model.aggregate import AggregateSpec
+from services.events.model.custom_event import CustomEvent
+from services.events.model.listing import BY_NAME, NAMED, ListFilter, Listing, SortKey
 from services.events.model.part import Part
 
 FILE_FIELDS = ("path", "url", "size", "type", "checksum")
 
 
 def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> dict[str, Any]:
-    """Note when a task becomes done, and forget it when it no longer is."""
+    """Set the time of completion when a task becomes done, and clear it when it is reopened."""
     status = wanted.get("task_status", row.get("task_status"))
     if status == row.get("task_status"):
         return dict(wanted)
@@ -32,10 +32,10 @@ def _completed(row: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> di
 
 
 _OF_FILE = {"preview": "preview", **{name: f"file_{name}" for name in FILE_FIELDS}}
-"""The fields of an entity that are its file's, by what they are called in the events of files."""
+"""The fields of an entity that describe its file, by their names in the events of files."""
 
 
-ENTITY = Aggregate(
+ENTITY = AggregateSpec(
     kind="entity",
     table="entities",
     resource=Entity,
@@ -64,30 +64,30 @@ ENTITY = Aggregate(
         model=EntityFilter,
         filters=BY_NAME
         | {
-            "name": Filter("called", "name_key"),
-            "type": Filter("is", "type"),
-            "tag_id": Filter("tagged", "id"),
-            "alias": Filter("holds", "aliases"),
-            "slug": Filter("is", "slug"),
-            "task_status": Filter("is", "task_status"),
-            "assignee_id": Filter("is", "task_assignee_id"),
-            "due_before": Filter("before", "task_due_date"),
-            "due_after": Filter("from", "task_due_date"),
-            "overdue": Filter("overdue", "task_due_date"),
+            "name": ListFilter("called", "name_key"),
+            "type": ListFilter("is", "type"),
+            "tag_id": ListFilter("tagged", "id"),
+            "alias": ListFilter("holds", "aliases"),
+            "slug": ListFilter("is", "slug"),
+            "task_status": ListFilter("is", "task_status"),
+            "assignee_id": ListFilter("is", "task_assignee_id"),
+            "due_before": ListFilter("before", "task_due_date"),
+            "due_after": ListFilter("from", "task_due_date"),
+            "overdue": ListFilter("overdue", "task_due_date"),
         },
         keys=NAMED
         | {
-            "dueDate": Key("task_due_date", "timestamptz"),
-            "priority": Key("task_priority", "float8"),
+            "dueDate": SortKey("task_due_date", "timestamptz"),
+            "priority": SortKey("task_priority", "float8"),
         },
     ),
-    deeds={
-        "file_uploaded": Deed(
+    custom_events={
+        "file_uploaded": CustomEvent(
             description="The entity got this file, and no longer has the one it had.",
             says=FileUploaded,
             fields=_OF_FILE,
         ),
-        "file_deleted": Deed(
+        "file_deleted": CustomEvent(
             description="The entity lost this file; its bytes stay for the time of retention.",
             says=FileDeleted,
             fields=_OF_FILE,

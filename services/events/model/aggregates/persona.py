@@ -1,10 +1,10 @@
-"""A persona: whom a model writes as."""
+"""A persona: the voice in which a model writes."""
 
 from libs.contracts.events.canon import NameFilter, Persona, PersonaCreate, PersonaPatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.listing import BY_NAME, NAMED, Listing
 
-PERSONA = Aggregate(
+PERSONA = AggregateSpec(
     kind="persona",
     table="personas",
     resource=Persona,

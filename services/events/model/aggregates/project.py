@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from libs.contracts.events.resources import Project, ProjectCreate, ProjectPatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.aggregates.editor_definition import EDITOR_NAMED
 
 SLUG_CHARS_MAX = 64
 SLUG_NUMBER_MAX = 9
 
-PROJECT = Aggregate(
+PROJECT = AggregateSpec(
     kind="project",
     table="projects",
     resource=Project,

@@ -6,10 +6,10 @@ from libs.contracts.events.canon import (
     PromptPresetCreate,
     PromptPresetPatch,
 )
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.listing import BY_NAME, NAMED, Listing
 
-PROMPT_PRESET = Aggregate(
+PROMPT_PRESET = AggregateSpec(
     kind="prompt_preset",
     table="prompt_presets",
     resource=PromptPreset,

@@ -1,10 +1,10 @@
 """A style guide: how a project is to be written."""
 
 from libs.contracts.events.canon import NameFilter, StyleGuide, StyleGuideCreate, StyleGuidePatch
-from services.events.model.aggregate import Aggregate
+from services.events.model.aggregate import AggregateSpec
 from services.events.model.listing import BY_NAME, NAMED, Listing
 
-STYLE_GUIDE = Aggregate(
+STYLE_GUIDE = AggregateSpec(
     kind="style_guide",
     table="style_guides",
     resource=StyleGuide,

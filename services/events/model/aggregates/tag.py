@@ -1,10 +1,10 @@
 """A tag: a word that entities are marked with."""
 
 from libs.contracts.events.world import Tag, TagCreate, TagFilter, TagPatch
-from services.events.model.aggregate import Aggregate
-from services.events.model.listing import DATED, Filter, Key, Listing
+from services.events.model.aggregate import AggregateSpec
+from services.events.model.listing import DATED, ListFilter, Listing, SortKey
 
-TAG = Aggregate(
+TAG = AggregateSpec(
     kind="tag",
     table="tags",
     resource=Tag,
@@ -15,10 +15,10 @@ TAG = Aggregate(
     listing=Listing(
         model=TagFilter,
         filters={
-            "name": Filter("ignoring_case", "name_key"),
-            "name_prefix": Filter("prefix", "name_key"),
-            "entity_id": Filter("tag_of", "id"),
+            "name": ListFilter("ignoring_case", "name_key"),
+            "name_prefix": ListFilter("prefix", "name_key"),
+            "entity_id": ListFilter("tag_of", "id"),
         },
-        keys={"name": Key("name_key", "text"), **DATED},
+        keys={"name": SortKey("name_key", "text"), **DATED},
     ),
 )

@@ -1,0 +1,696 @@
+-- The schema of the collab database after migration 0021_tasks.
+-- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
+
+CREATE SCHEMA public;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+CREATE FUNCTION public.editing_sessions_of(scene uuid, after_seq bigint, pause interval, upto_seq bigint DEFAULT NULL::bigint) RETURNS TABLE(seq_from bigint, seq_to bigint, started_at timestamp with time zone, ended_at timestamp with time zone, authors jsonb, updates bigint, bytes bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    WITH edit AS (
+        SELECT seq, created_at, created_by, octet_length(yjs_update) AS size,
+            created_at - lag(created_at) OVER (ORDER BY seq) > pause AS begins
+        FROM scene_versions
+        WHERE scene_id = scene AND seq > after_seq AND NOT is_compacted
+            AND (upto_seq IS NULL OR seq <= upto_seq)
+    ), numbered AS (
+        SELECT *, count(*) FILTER (WHERE begins) OVER (ORDER BY seq) AS session FROM edit
+    ), share AS (
+        SELECT session, created_by, min(seq) AS first, max(seq) AS last,
+            min(created_at) AS started, max(created_at) AS ended,
+            count(*) AS updates, sum(size)::bigint AS bytes
+        FROM numbered GROUP BY session, created_by
+    )
+    SELECT min(share.first), max(share.last), min(share.started), max(share.ended),
+        jsonb_object_agg(
+            share.created_by,
+            jsonb_build_object('updates', share.updates, 'bytes', share.bytes)
+        ),
+        sum(share.updates)::bigint, sum(share.bytes)::bigint
+    FROM share GROUP BY share.session ORDER BY 1
+$$;
+
+CREATE FUNCTION public.erase_scene(log uuid, rows_max integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    gone bigint;
+    more bigint;
+BEGIN
+    IF rows_max NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'rows_max must be 1 to 100000';
+    END IF;
+    IF NOT EXISTS (SELECT FROM purged_scenes WHERE log_id = log) THEN
+        RAISE EXCEPTION 'scene % was not purged', log;
+    END IF;
+    DELETE FROM quarantined_updates WHERE scene_id = log;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM scene_versions WHERE (scene_id, seq, is_compacted) IN (
+        SELECT scene_id, seq, is_compacted FROM scene_versions
+        WHERE scene_id = log ORDER BY seq LIMIT rows_max);
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    IF more = rows_max THEN
+        RETURN gone;
+    END IF;
+    WITH heads AS (DELETE FROM docs WHERE scene_id = log RETURNING 1),
+        lines AS (DELETE FROM compactions WHERE scene_id = log RETURNING 1),
+        sessions AS (DELETE FROM editing_sessions WHERE scene_id = log RETURNING 1),
+        findings AS (DELETE FROM repairs WHERE scene_id = log RETURNING 1),
+        -- Their history and their checks go with them.
+        snapshots AS (DELETE FROM scene_snapshots WHERE scene_id = log RETURNING 1),
+        named AS (DELETE FROM named_snapshots WHERE scene_id = log RETURNING 1),
+        restored AS (DELETE FROM restorations WHERE scene_id = log RETURNING 1),
+        migrated AS (DELETE FROM migrated_scenes WHERE scene_id = log RETURNING 1),
+        imported AS (DELETE FROM imported_scenes WHERE scene_id = log RETURNING 1),
+        words AS (DELETE FROM word_counts WHERE scene_id = log RETURNING 1),
+        merges AS (
+            DELETE FROM branch_merges m USING branches b
+            WHERE m.branch_id = b.id AND b.scene_id = log RETURNING 1)
+    SELECT gone + (SELECT count(*) FROM heads) + (SELECT count(*) FROM lines)
+        + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM findings)
+        + (SELECT count(*) FROM snapshots) + (SELECT count(*) FROM named)
+        + (SELECT count(*) FROM restored) + (SELECT count(*) FROM migrated)
+        + (SELECT count(*) FROM imported) + (SELECT count(*) FROM words)
+        + (SELECT count(*) FROM merges)
+    INTO gone;
+    DELETE FROM branches WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    RETURN gone + more;
+END $$;
+
+CREATE FUNCTION public.refuse_removal() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM purged_scenes WHERE log_id = OLD.scene_id) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'row % of scene % is in no compacted row', OLD.seq, OLD.scene_id
+        USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE FUNCTION public.refuse_rewriting() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM purged_scenes WHERE log_id = OLD.scene_id) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'row % of scene % is an original', OLD.seq, OLD.scene_id
+        USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE FUNCTION public.scene_sessions(scene uuid, pause interval) RETURNS TABLE(seq_from bigint, seq_to bigint, started_at timestamp with time zone, ended_at timestamp with time zone, authors jsonb, updates bigint, bytes bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    WITH kept AS (
+        SELECT s.seq_from, s.seq_to, s.started_at, s.ended_at, s.authors, s.updates, s.bytes
+        FROM editing_sessions AS s WHERE s.scene_id = scene
+    ), piece AS (
+        SELECT * FROM kept
+        UNION ALL
+        SELECT * FROM editing_sessions_of(
+            scene, coalesce((SELECT max(kept.seq_to) FROM kept), 0), pause
+        )
+    ), begun AS (
+        SELECT *, piece.started_at - lag(piece.ended_at) OVER (ORDER BY piece.seq_from) > pause
+            AS begins
+        FROM piece
+    ), numbered AS (
+        SELECT *, count(*) FILTER (WHERE begun.begins) OVER (ORDER BY begun.seq_from) AS session
+        FROM begun
+    ), share AS (
+        SELECT numbered.session, each.key AS author,
+            sum((each.value ->> 'updates')::bigint)::bigint AS updates,
+            sum((each.value ->> 'bytes')::bigint)::bigint AS bytes
+        FROM numbered, jsonb_each(numbered.authors) AS each
+        GROUP BY numbered.session, each.key
+    ), who AS (
+        SELECT share.session, jsonb_object_agg(
+            share.author, jsonb_build_object('updates', share.updates, 'bytes', share.bytes)
+        ) AS authors
+        FROM share GROUP BY share.session
+    )
+    SELECT min(n.seq_from), max(n.seq_to), min(n.started_at), max(n.ended_at),
+        (SELECT who.authors FROM who WHERE who.session = n.session),
+        sum(n.updates)::bigint, sum(n.bytes)::bigint
+    FROM numbered AS n GROUP BY n.session ORDER BY 1
+$$;
+
+CREATE FUNCTION public.seq_at(scene uuid, wanted timestamp with time zone, oldest bigint, newest bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    low bigint := oldest - 1;
+    high bigint := newest;
+    middle bigint;
+    found timestamptz;
+BEGIN
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT created_at INTO found FROM scene_versions
+        WHERE scene_id = scene AND seq = middle AND NOT is_compacted;
+        IF found <= wanted THEN low := middle; ELSE high := middle - 1; END IF;
+    END LOOP;
+    RETURN low;
+END
+$$;
+
+CREATE TABLE public.branch_merges (
+    id uuid NOT NULL,
+    branch_id uuid NOT NULL,
+    strategy text,
+    conflicts integer NOT NULL,
+    seq bigint,
+    merged_by uuid NOT NULL,
+    merged_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT branch_merges_conflicts_check CHECK ((conflicts >= 0)),
+    CONSTRAINT branch_merges_seq_check CHECK ((seq > 0)),
+    CONSTRAINT branch_merges_strategy_check CHECK ((strategy = ANY (ARRAY['merge'::text, 'ours'::text, 'theirs'::text])))
+);
+
+CREATE TABLE public.branches (
+    id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    base_seq bigint NOT NULL,
+    base bytea NOT NULL,
+    base_size integer NOT NULL,
+    base_checksum bigint NOT NULL,
+    merges integer DEFAULT 0 NOT NULL,
+    merged_at timestamp with time zone,
+    merged_by uuid,
+    merged_seq bigint,
+    created_by uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT branches_base_seq_check CHECK ((base_seq >= 0)),
+    CONSTRAINT branches_base_size_check CHECK ((base_size >= 0)),
+    CONSTRAINT branches_check CHECK (((merges > 0) = ((merged_at IS NOT NULL) AND (merged_by IS NOT NULL)))),
+    CONSTRAINT branches_merges_check CHECK ((merges >= 0)),
+    CONSTRAINT branches_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text])))
+);
+ALTER TABLE ONLY public.branches ALTER COLUMN base SET STORAGE EXTERNAL;
+
+CREATE TABLE public.compactions (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    from_seq bigint NOT NULL,
+    updates bigint NOT NULL,
+    bytes_before bigint NOT NULL,
+    bytes_after bigint NOT NULL,
+    source text NOT NULL,
+    digest bytea NOT NULL,
+    took_ms double precision NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    verified_at timestamp with time zone,
+    marked_at timestamp with time zone,
+    pruned_at timestamp with time zone,
+    pruned_rows bigint DEFAULT 0 NOT NULL,
+    pruned_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT compactions_from_seq_check CHECK ((from_seq > 0)),
+    CONSTRAINT compactions_seq_check CHECK ((seq > 0)),
+    CONSTRAINT compactions_source_check CHECK ((source = ANY (ARRAY['log'::text, 'head'::text]))),
+    CONSTRAINT compactions_updates_check CHECK ((updates >= 0))
+);
+
+CREATE TABLE public.docs (
+    scene_id uuid NOT NULL,
+    upto_seq bigint NOT NULL,
+    snapshot bytea NOT NULL,
+    size integer NOT NULL,
+    state_vector bytea NOT NULL,
+    checksum bigint NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT docs_size_check CHECK ((size >= 0)),
+    CONSTRAINT docs_upto_seq_check CHECK ((upto_seq > 0)),
+    CONSTRAINT docs_version_check CHECK ((version > 0))
+);
+ALTER TABLE ONLY public.docs ALTER COLUMN snapshot SET STORAGE EXTERNAL;
+
+CREATE TABLE public.editing_sessions (
+    scene_id uuid NOT NULL,
+    seq_from bigint NOT NULL,
+    seq_to bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    authors jsonb NOT NULL,
+    updates bigint NOT NULL,
+    bytes bigint NOT NULL,
+    CONSTRAINT editing_sessions_check CHECK ((seq_to >= seq_from))
+);
+
+CREATE TABLE public.imported_scenes (
+    scene_id uuid NOT NULL,
+    content_blocks bytea NOT NULL,
+    content_bytes integer NOT NULL,
+    block_count integer NOT NULL,
+    imported_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT imported_scenes_block_count_check CHECK ((block_count >= 0)),
+    CONSTRAINT imported_scenes_content_bytes_check CHECK ((content_bytes > 0))
+);
+ALTER TABLE ONLY public.imported_scenes ALTER COLUMN content_blocks SET STORAGE EXTERNAL;
+
+CREATE TABLE public.migrated_scenes (
+    scene_id uuid NOT NULL,
+    content_blocks bytea NOT NULL,
+    content_bytes integer NOT NULL,
+    block_count integer NOT NULL,
+    yjs_update bytea NOT NULL,
+    seq bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    migrated_at timestamp with time zone,
+    CONSTRAINT migrated_scenes_block_count_check CHECK ((block_count >= 0)),
+    CONSTRAINT migrated_scenes_check CHECK (((seq IS NULL) = (migrated_at IS NULL))),
+    CONSTRAINT migrated_scenes_content_bytes_check CHECK ((content_bytes > 0)),
+    CONSTRAINT migrated_scenes_seq_check CHECK ((seq > 0))
+);
+
+CREATE TABLE public.named_snapshots (
+    id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    seq bigint NOT NULL,
+    at timestamp with time zone,
+    state bytea NOT NULL,
+    size integer NOT NULL,
+    checksum bigint NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_by uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT named_snapshots_description_check CHECK ((char_length(description) <= 10000)),
+    CONSTRAINT named_snapshots_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT named_snapshots_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT named_snapshots_size_check CHECK ((size >= 0)),
+    CONSTRAINT named_snapshots_version_check CHECK ((version > 0))
+);
+ALTER TABLE ONLY public.named_snapshots ALTER COLUMN state SET STORAGE EXTERNAL;
+
+CREATE TABLE public.persistence_counts (
+    single boolean DEFAULT true NOT NULL,
+    walk_began_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    counted_at timestamp with time zone,
+    scenes_with_updates bigint,
+    scenes_behind bigint,
+    age_s_average double precision,
+    oldest_change_at timestamp with time zone,
+    CONSTRAINT persistence_counts_single_check CHECK (single)
+);
+
+CREATE TABLE public.persistence_minutes (
+    replica text NOT NULL,
+    minute timestamp with time zone NOT NULL,
+    loads bigint NOT NULL,
+    load_seconds double precision NOT NULL,
+    snapshots bigint NOT NULL,
+    snapshot_failures bigint NOT NULL,
+    sampling boolean DEFAULT false NOT NULL,
+    working boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.purged_scenes (
+    log_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased_at timestamp with time zone,
+    swept_at timestamp with time zone,
+    erased_rows bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT purged_scenes_erased_rows_check CHECK ((erased_rows >= 0))
+);
+
+CREATE TABLE public.quarantined_updates (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    reason text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_compacted boolean DEFAULT false NOT NULL,
+    CONSTRAINT quarantined_updates_reason_check CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000)))
+);
+
+CREATE TABLE public.repairs (
+    repair_id uuid DEFAULT uuidv7() NOT NULL,
+    scene_id uuid NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text NOT NULL,
+    severity text NOT NULL,
+    detail jsonb NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    repaired_at timestamp with time zone,
+    requested_by uuid,
+    evidence bytea,
+    CONSTRAINT repairs_kind_check CHECK ((kind = ANY (ARRAY['head'::text, 'compacted'::text, 'log'::text, 'snapshot'::text]))),
+    CONSTRAINT repairs_severity_check CHECK ((severity = ANY (ARRAY['MINOR'::text, 'MODERATE'::text, 'CRITICAL'::text])))
+);
+ALTER TABLE ONLY public.repairs ALTER COLUMN evidence SET STORAGE EXTERNAL;
+
+CREATE TABLE public.restorations (
+    id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    from_at text NOT NULL,
+    from_seq bigint NOT NULL,
+    seq bigint,
+    restored_by uuid NOT NULL,
+    restored_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT restorations_from_at_check CHECK ((char_length(from_at) <= 64)),
+    CONSTRAINT restorations_from_seq_check CHECK ((from_seq >= 0)),
+    CONSTRAINT restorations_seq_check CHECK ((seq > 0))
+);
+
+CREATE TABLE public.scene_snapshot_metadata (
+    snapshot_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    snapshot_source text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid,
+    yjs_version_count bigint NOT NULL,
+    yjs_latest_version_id uuid,
+    yjs_checksum text NOT NULL,
+    generation_time_ms integer NOT NULL,
+    snapshot_size_bytes integer NOT NULL,
+    CONSTRAINT scene_snapshot_metadata_generation_time_ms_check CHECK ((generation_time_ms >= 0)),
+    CONSTRAINT scene_snapshot_metadata_snapshot_size_bytes_check CHECK ((snapshot_size_bytes >= 0)),
+    CONSTRAINT scene_snapshot_metadata_snapshot_source_check CHECK ((snapshot_source = ANY (ARRAY['yjs'::text, 'manual'::text, 'import'::text, 'migrated'::text, 'compacted'::text]))),
+    CONSTRAINT scene_snapshot_metadata_yjs_checksum_check CHECK ((yjs_checksum ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT scene_snapshot_metadata_yjs_version_count_check CHECK ((yjs_version_count >= 0))
+);
+
+CREATE TABLE public.scene_snapshots (
+    scene_id uuid NOT NULL,
+    snapshot_id uuid NOT NULL,
+    content_blocks bytea NOT NULL,
+    content_bytes integer NOT NULL,
+    block_count integer NOT NULL,
+    snapshot_source text NOT NULL,
+    snapshot_at timestamp with time zone DEFAULT now() NOT NULL,
+    yjs_derived boolean NOT NULL,
+    yjs_checksum text NOT NULL,
+    yjs_position text NOT NULL,
+    seq bigint NOT NULL,
+    first_yjs_seq bigint,
+    rendering integer NOT NULL,
+    editor text DEFAULT ''::text NOT NULL,
+    CONSTRAINT scene_snapshots_block_count_check CHECK ((block_count >= 0)),
+    CONSTRAINT scene_snapshots_check CHECK ((first_yjs_seq <= seq)),
+    CONSTRAINT scene_snapshots_check1 CHECK ((yjs_derived = (seq > 0))),
+    CONSTRAINT scene_snapshots_check2 CHECK ((yjs_derived = (first_yjs_seq IS NOT NULL))),
+    CONSTRAINT scene_snapshots_content_bytes_check CHECK ((content_bytes > 0)),
+    CONSTRAINT scene_snapshots_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT scene_snapshots_snapshot_source_check CHECK ((snapshot_source = ANY (ARRAY['yjs'::text, 'manual'::text, 'import'::text, 'migrated'::text, 'compacted'::text]))),
+    CONSTRAINT scene_snapshots_yjs_checksum_check CHECK ((yjs_checksum ~ '^[0-9a-f]{64}$'::text))
+);
+ALTER TABLE ONLY public.scene_snapshots ALTER COLUMN content_blocks SET STORAGE EXTERNAL;
+
+CREATE TABLE public.scene_versions (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    yjs_update bytea NOT NULL,
+    client_id bigint NOT NULL,
+    created_by uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_compacted boolean DEFAULT false NOT NULL,
+    compacted_count integer DEFAULT 1 NOT NULL,
+    compacted_by uuid,
+    checksum bigint NOT NULL,
+    version_id uuid GENERATED ALWAYS AS ((md5(((uuid_send(scene_id) || int8send(seq)) ||
+CASE
+    WHEN is_compacted THEN '\x63'::bytea
+    ELSE '\x'::bytea
+END)))::uuid),
+    CONSTRAINT compacted_count_positive CHECK ((compacted_count > 0)),
+    CONSTRAINT scene_versions_seq_check CHECK ((seq > 0)),
+    CONSTRAINT yjs_update_not_empty CHECK ((octet_length(yjs_update) > 0))
+);
+ALTER TABLE ONLY public.scene_versions ALTER COLUMN yjs_update SET STORAGE EXTERNAL;
+
+CREATE TABLE public.schema_migrations (
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.snapshot_checks (
+    scene_id uuid NOT NULL,
+    checked_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    diverged_at timestamp with time zone,
+    severity text,
+    report jsonb,
+    repaired_at timestamp with time zone,
+    CONSTRAINT snapshot_checks_check CHECK (((diverged_at IS NULL) = (severity IS NULL))),
+    CONSTRAINT snapshot_checks_severity_check CHECK ((severity = ANY (ARRAY['MINOR'::text, 'MODERATE'::text, 'CRITICAL'::text])))
+);
+
+CREATE TABLE public.sweeps (
+    name text NOT NULL,
+    after_scene uuid NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+CREATE TABLE public.task_positions (
+    name text NOT NULL COLLATE pg_catalog."C",
+    "position" text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    report jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT task_positions_name_check CHECK ((name ~ '^[a-z_]{1,40}$'::text)),
+    CONSTRAINT task_positions_report_check CHECK ((jsonb_typeof(report) = 'object'::text))
+);
+
+CREATE TABLE public.word_counts (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    words integer NOT NULL,
+    rules smallint NOT NULL,
+    counted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    told_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT word_counts_rules_check CHECK ((rules > 0)),
+    CONSTRAINT word_counts_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT word_counts_words_check CHECK ((words >= 0))
+);
+
+ALTER TABLE ONLY public.branch_merges
+    ADD CONSTRAINT branch_merges_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.branches
+    ADD CONSTRAINT branches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.compactions
+    ADD CONSTRAINT compactions_pkey PRIMARY KEY (scene_id, seq);
+
+ALTER TABLE ONLY public.docs
+    ADD CONSTRAINT docs_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.editing_sessions
+    ADD CONSTRAINT editing_sessions_pkey PRIMARY KEY (scene_id, seq_from);
+
+ALTER TABLE ONLY public.imported_scenes
+    ADD CONSTRAINT imported_scenes_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.migrated_scenes
+    ADD CONSTRAINT migrated_scenes_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.named_snapshots
+    ADD CONSTRAINT named_snapshots_name UNIQUE (scene_id, name);
+
+ALTER TABLE ONLY public.named_snapshots
+    ADD CONSTRAINT named_snapshots_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.persistence_counts
+    ADD CONSTRAINT persistence_counts_pkey PRIMARY KEY (single);
+
+ALTER TABLE ONLY public.persistence_minutes
+    ADD CONSTRAINT persistence_minutes_pkey PRIMARY KEY (minute, replica);
+
+ALTER TABLE ONLY public.purged_scenes
+    ADD CONSTRAINT purged_scenes_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY public.quarantined_updates
+    ADD CONSTRAINT quarantined_updates_pkey PRIMARY KEY (scene_id, seq, is_compacted);
+
+ALTER TABLE ONLY public.repairs
+    ADD CONSTRAINT repairs_pkey PRIMARY KEY (repair_id);
+
+ALTER TABLE ONLY public.restorations
+    ADD CONSTRAINT restorations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.scene_snapshot_metadata
+    ADD CONSTRAINT scene_snapshot_metadata_pkey PRIMARY KEY (snapshot_id);
+
+ALTER TABLE ONLY public.scene_snapshots
+    ADD CONSTRAINT scene_snapshots_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.scene_versions
+    ADD CONSTRAINT scene_versions_pkey PRIMARY KEY (scene_id, seq, is_compacted);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.snapshot_checks
+    ADD CONSTRAINT snapshot_checks_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.task_positions
+    ADD CONSTRAINT task_positions_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.word_counts
+    ADD CONSTRAINT word_counts_pkey PRIMARY KEY (scene_id);
+
+CREATE INDEX branch_merges_of_branch ON public.branch_merges USING btree (branch_id, merged_at);
+
+CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE (state <> 'closed'::text);
+
+CREATE INDEX branches_of_scene ON public.branches USING btree (scene_id, created_at);
+
+CREATE INDEX compactions_created ON public.compactions USING btree (created_at);
+
+CREATE INDEX purged_scenes_open ON public.purged_scenes USING btree (marked_at) WHERE (erased_at IS NULL);
+
+CREATE INDEX purged_scenes_recent ON public.purged_scenes USING btree (marked_at);
+
+CREATE INDEX repairs_found ON public.repairs USING btree (found_at);
+
+CREATE UNIQUE INDEX repairs_open ON public.repairs USING btree (scene_id, kind, COALESCE(((detail ->> 'seq'::text))::bigint, (0)::bigint)) WHERE ((repaired_at IS NULL) AND (kind <> 'snapshot'::text));
+
+CREATE INDEX repairs_scene ON public.repairs USING btree (scene_id, found_at);
+
+CREATE INDEX restorations_of_scene ON public.restorations USING btree (scene_id, restored_at);
+
+CREATE INDEX scene_snapshots_newest ON public.scene_snapshots USING btree (snapshot_at) WHERE yjs_derived;
+
+CREATE INDEX scene_versions_compacted ON public.scene_versions USING btree (scene_id, seq) WHERE is_compacted;
+
+CREATE INDEX snapshot_checks_diverged ON public.snapshot_checks USING btree (diverged_at) WHERE (diverged_at IS NOT NULL);
+
+CREATE INDEX snapshot_checks_oldest ON public.snapshot_checks USING btree (checked_at);
+
+CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btree (scene_id, created_at DESC);
+
+CREATE INDEX word_counts_by_told_at ON public.word_counts USING btree (told_at);
+
+CREATE TRIGGER release BEFORE DELETE ON public.quarantined_updates FOR EACH ROW WHEN ((NOT old.is_compacted)) EXECUTE FUNCTION public.refuse_rewriting();
+
+CREATE TRIGGER removal BEFORE DELETE ON public.scene_versions FOR EACH ROW WHEN ((old.compacted_by IS NULL)) EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER rewriting BEFORE UPDATE OF yjs_update, checksum ON public.scene_versions FOR EACH ROW WHEN ((NOT old.is_compacted)) EXECUTE FUNCTION public.refuse_rewriting();
+
+ALTER TABLE ONLY public.branch_merges
+    ADD CONSTRAINT branch_merges_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES public.branches(id);
+
+ALTER TABLE ONLY public.quarantined_updates
+    ADD CONSTRAINT quarantined_updates_scene_id_seq_is_compacted_fkey FOREIGN KEY (scene_id, seq, is_compacted) REFERENCES public.scene_versions(scene_id, seq, is_compacted);
+
+ALTER TABLE ONLY public.scene_snapshot_metadata
+    ADD CONSTRAINT scene_snapshot_metadata_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.snapshot_checks
+    ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO collab;
+
+REVOKE ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) TO collab;
+
+GRANT SELECT,INSERT ON TABLE public.branch_merges TO collab;
+
+GRANT UPDATE(seq) ON TABLE public.branch_merges TO collab;
+
+GRANT SELECT,INSERT ON TABLE public.branches TO collab;
+
+GRANT UPDATE(state) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(base_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(base) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(base_size) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(base_checksum) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(merges) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(merged_at) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(merged_by) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(merged_seq) ON TABLE public.branches TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.compactions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.docs TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.editing_sessions TO collab;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.imported_scenes TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.migrated_scenes TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.named_snapshots TO collab;
+
+GRANT UPDATE(name) ON TABLE public.named_snapshots TO collab;
+
+GRANT UPDATE(description) ON TABLE public.named_snapshots TO collab;
+
+GRANT UPDATE(version) ON TABLE public.named_snapshots TO collab;
+
+GRANT UPDATE(updated_by) ON TABLE public.named_snapshots TO collab;
+
+GRANT UPDATE(updated_at) ON TABLE public.named_snapshots TO collab;
+
+GRANT SELECT,UPDATE ON TABLE public.persistence_counts TO collab;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.persistence_minutes TO collab;
+
+GRANT SELECT,INSERT ON TABLE public.purged_scenes TO collab;
+
+GRANT UPDATE(erased_at) ON TABLE public.purged_scenes TO collab;
+
+GRANT UPDATE(swept_at) ON TABLE public.purged_scenes TO collab;
+
+GRANT UPDATE(erased_rows) ON TABLE public.purged_scenes TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.quarantined_updates TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.repairs TO collab;
+
+GRANT SELECT,INSERT ON TABLE public.restorations TO collab;
+
+GRANT UPDATE(seq) ON TABLE public.restorations TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.scene_snapshot_metadata TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.scene_snapshots TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.scene_versions TO collab;
+
+GRANT UPDATE(yjs_update) ON TABLE public.scene_versions TO collab;
+
+GRANT UPDATE(compacted_by) ON TABLE public.scene_versions TO collab;
+
+GRANT UPDATE(checksum) ON TABLE public.scene_versions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.snapshot_checks TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.task_positions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.word_counts TO collab;

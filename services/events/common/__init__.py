@@ -1,0 +1,1 @@
+"""What the handlers of all areas share: contexts and claims of commands, checks, references."""

@@ -1,0 +1,5 @@
+"""The statements that need TimescaleDB."""
+
+from libs.postgres import load_queries
+
+SQL = load_queries("services.events.timescale")
