@@ -6,7 +6,7 @@ from libs.contracts.events.manuscript import Done
 from libs.contracts.events.word_counts import RecordWordCounts
 from libs.postgres import Pool
 from libs.postgres.pool import UNREACHABLE
-from services.events.store.statements import SQL
+from services.events.store.word_counts import record_word_counts
 
 
 class WordCountHandlers:
@@ -22,14 +22,8 @@ class WordCountHandlers:
         Raises:
             errors.Unavailable: The database is away.
         """
-        newest = {each.scene_id: each for each in question.counts}
         try:
-            await self._pool.execute(
-                SQL.record_word_counts,
-                list(newest),
-                [each.words for each in newest.values()],
-                [each.counted_at for each in newest.values()],
-            )
+            await record_word_counts(self._pool, question.counts)
         except UNREACHABLE as error:
             raise errors.Unavailable from error
         return Done()
