@@ -10,8 +10,9 @@ from libs import errors
 from libs.bus import serve
 from libs.contracts.actor import Actor
 from libs.contracts.events import audit
-from libs.contracts.events.audit import AuditFilter, AuditLine, AuditTrail, HourCount
+from libs.contracts.events.audit import AuditFilter, AuditLine, HourCount
 from libs.contracts.events.event import Event
+from libs.contracts.pages import Page
 from services.events.audit.lines import line, place
 from services.events.audit.store import SQL, Asked, Mark, names, page
 from services.events.handlers.action import require_visible
@@ -35,25 +36,24 @@ class Audit:
         """Read from *store*."""
         self._store = store
 
-    async def list(self, question: audit.ListAudit, actor: Actor) -> AuditTrail:
+    async def list(self, question: audit.ListAudit, actor: Actor) -> Page[AuditLine]:
         """Show a page of the trail, the newest first."""
         project_id = actor.scope()
         order = f"audit-{project_id.hex}"
-        asked = Asked(project_id, question.filters, _before(question.cursor, order))
+        filters = AuditFilter(**question.model_dump(include={*AuditFilter.model_fields}))
+        asked = Asked(project_id, filters, _before(question.cursor, order))
 
-        async def work(reader: Reader) -> AuditTrail:
+        async def work(reader: Reader) -> Page[AuditLine]:
             connection = reader.connection
             await _require_project(reader, project_id)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 found = await page(connection, asked, limit=question.limit)
-            items = await _lines(reader, project_id, found.events, question.filters)
+            items = await _lines(reader, project_id, found.events, filters)
             shown = fitting(len(item.to_wire()) for item in items)
             end = found.next
             if shown < len(items):
                 end = (items[shown - 1].timestamp, items[shown - 1].id)
-            return AuditTrail(
-                items=items[:shown], next_cursor=cursor_at(order, *end) if end else None
-            )
+            return Page(items=items[:shown], next_cursor=cursor_at(order, *end) if end else None)
 
         return await self._store.read(work, project_id=project_id)
 

@@ -12,8 +12,8 @@ from libs.contracts.events.workspaces import (
     DropPackage,
     Head,
     OpenPackage,
+    PackagePage,
     PackageState,
-    Page,
     PutPage,
     PutText,
     ReadPage,
@@ -122,10 +122,10 @@ class Packages:
 
         return await within(self._pool, work)
 
-    async def page(self, question: ReadPage, actor: Actor) -> Page:
+    async def page(self, question: ReadPage, actor: Actor) -> PackagePage:
         """Show a page of a package, and where its texts are."""
 
-        async def work(connection: Connection) -> Page:
+        async def work(connection: Connection) -> PackagePage:
             known = await connection.fetchrow(SQL.package, question.package_id, actor.user_id)
             page = await connection.fetchrow(SQL.page, question.package_id, question.page)
             if known is None or page is None or known["project_id"] != actor.scope():
@@ -137,7 +137,7 @@ class Packages:
             files = await connection.fetch(
                 SQL.files_of_page, question.package_id, page["first"], upto
             )
-            return Page.model_construct(
+            return PackagePage.model_construct(
                 body=unpacked(page["body"]),
                 scenes={row["number"]: row["scene_id"] for row in scenes},
                 files={row["sha256"]: row["size"] for row in files},
