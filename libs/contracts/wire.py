@@ -1,8 +1,10 @@
 """The base of everything that crosses a process boundary as JSON."""
 
+import json
 from functools import lru_cache
+from typing import Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -35,3 +37,34 @@ class Sparse(Wire):
     def to_wire(self) -> bytes:
         """Encode as compact JSON, without what was not given."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+class Enveloped(Wire):
+    """A flat request that travels as the release before this one knows it: partly inside a member.
+
+    `envelope` names that member and the model of the fields inside it. Both forms are read, so
+    that the next release can send the flat form.
+    """
+
+    envelope: ClassVar[tuple[str, type[Wire]]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open(cls, given: Any) -> Any:
+        name, _ = cls.envelope
+        if not isinstance(given, dict):
+            return given
+        whole = cast("dict[str, Any]", given)
+        if not isinstance(whole.get(name), dict):
+            return whole
+        outside = {each: value for each, value in whole.items() if each != name}
+        return outside | cast("dict[str, Any]", whole[name])
+
+    def to_wire(self) -> bytes:
+        """Encode as compact JSON, with the fields of the envelope inside it."""
+        name, model = self.envelope
+        outside: dict[str, Any] = json.loads(super().to_wire())
+        names = map(camel, model.model_fields)
+        inside = {each: outside.pop(each) for each in names if each in outside}
+        whole = {**outside, name: inside}
+        return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()

@@ -32,36 +32,11 @@ from services.gateway.accounts.identity.store import IdentityStore
 from services.gateway.accounts.notifications import Notices
 from services.gateway.accounts.teams import TeamStore
 from services.gateway.api import tus_words
-from services.gateway.api.audit import AuditRoutes
-from services.gateway.api.blobs import BlobRoutes
-from services.gateway.api.branches import BranchRoutes
-from services.gateway.api.bundles import BundleRoutes
-from services.gateway.api.content import ContentRoutes
-from services.gateway.api.editors import EditorRoutes
-from services.gateway.api.events import EventRoutes
-from services.gateway.api.exchange import ExchangeRoutes
-from services.gateway.api.files import FileRoutes
-from services.gateway.api.grants import GrantRoutes
-from services.gateway.api.history import HistoryRoutes
-from services.gateway.api.identity import IdentityRoutes
-from services.gateway.api.library import LibraryRoutes
-from services.gateway.api.lifecycle import LifecycleRoutes
-from services.gateway.api.manuscript import manuscript_routes
-from services.gateway.api.members import Members
-from services.gateway.api.named_snapshots import NamedSnapshotRoutes
-from services.gateway.api.paths import PathRoutes
-from services.gateway.api.persistence import PersistenceRoutes
-from services.gateway.api.replay import ReplayRoutes
-from services.gateway.api.sync import SyncRoutes
-from services.gateway.api.teams import TeamRoutes
-from services.gateway.api.tickets import TicketRoutes
-from services.gateway.api.tree import TreeRoutes
-from services.gateway.api.tus import UploadRoutes
-from services.gateway.api.workspaces import WorkspaceRoutes
-from services.gateway.api.world import world_routes
+from services.gateway.api.table import Parts, all_routes
 from services.gateway.event_consumers import Facts
 from services.gateway.http.application import build
 from services.gateway.http.blob_tickets import Blobs
+from services.gateway.http.endpoint import Context
 from services.gateway.http.forwarding import Bytes
 from services.gateway.http.idempotency import Idempotency
 from services.gateway.http.landing import Landing
@@ -153,8 +128,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         caller = Vouching(client, authority.teams_of)
         carrier = Bytes(settings.blobs_url)
         stack.push_async_callback(carrier.close)
-        blobs = Blobs(caller, carrier)
-        editors = Editors(caller)
         idempotency = Idempotency(pool)
         pipeline = Pipeline(
             authority=authority,
@@ -165,38 +138,27 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         )
         bus, database = is_connected(client), _answers(pool)
         health = Health(bus=bus, database=database)
-        parts = health_of_parts(Caller(client), bus=bus, database=database)
-        public = Public(keys, health, Landing(parts, PARTS, public_url=settings.public_url))
-        routes = [
-            *IdentityRoutes(identities, LoginLimits(limits, identities)).routes(),
-            *manuscript_routes(caller, authority),
-            *world_routes(caller, authority, blobs),
-            *FileRoutes(caller, blobs).routes(),
-            *BlobRoutes(blobs, settings.public_url).routes(),
-            *UploadRoutes(blobs, settings.public_url).routes(),
-            *PathRoutes(blobs).routes(),
-            *TicketRoutes(blobs).routes(),
-            *BundleRoutes(caller, authority).routes(),
-            *SyncRoutes(caller, authority).routes(),
-            *Members(caller, authority, people).routes(),
-            *TeamRoutes(teams, authority).routes(),
-            *GrantRoutes(caller, authority, teams).routes(),
-            *AuditRoutes(caller, people, teams).routes(),
-            *TreeRoutes(caller).routes(),
-            *ContentRoutes(caller, editors).routes(),
-            *EditorRoutes(caller, authority, editors).routes(),
-            *HistoryRoutes(caller, people, editors).routes(),
-            *ReplayRoutes(caller).routes(),
-            *NamedSnapshotRoutes(caller).routes(),
-            *BranchRoutes(caller, editors).routes(),
-            *PersistenceRoutes(caller, Operators(settings.operators)).routes(),
-            *EventRoutes(streams, Catalogue(caller)).routes(),
-            *WorkspaceRoutes(caller, authority).routes(),
-            *ExchangeRoutes(caller, blobs).routes(),
-            *LibraryRoutes(caller, authority).routes(),
-            *LifecycleRoutes(caller, authority).routes(),
-            *public.routes(),
-        ]
+        health_by_part = health_of_parts(Caller(client), bus=bus, database=database)
+        public = Public(
+            keys, health, Landing(health_by_part, PARTS, public_url=settings.public_url)
+        )
+        context = Context(
+            caller=caller,
+            authority=authority,
+            editors=Editors(caller),
+            people=people,
+            teams=teams,
+            operators=Operators(settings.operators),
+        )
+        parts = Parts(
+            identities=identities,
+            login_limits=LoginLimits(limits, identities),
+            blobs=Blobs(caller, carrier),
+            streams=streams,
+            catalogue=Catalogue(caller),
+            public_url=settings.public_url,
+        )
+        routes = [*all_routes(context, parts), *public.routes()]
         server = HttpServer(
             build(
                 routes,

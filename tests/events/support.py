@@ -9,6 +9,7 @@ from libs.contracts.actor import Actor, Role
 from libs.contracts.events import manuscript as m
 from libs.contracts.events.resources import Kind, Member
 from libs.contracts.ids import new_id
+from libs.contracts.pages import PAGE_ITEMS_MAX, Page
 from libs.contracts.rpc import DEADLINE_S_DEFAULT
 
 type Json = dict[str, Any]
@@ -116,17 +117,17 @@ class World:
         )
         return (await self.caller.ask(m.MOVE, question, self.actor)).resource
 
-    async def page(self, kind: Kind, parent_id: Any = None, **more: Any) -> m.Documents:
+    async def page(self, kind: Kind, parent_id: Any = None, **more: Any) -> Page[dict[str, Any]]:
         question = m.List(kind=kind, parent_id=parent_id, **more)
         return await self.caller.ask(m.LIST, question, self.actor)
 
     async def items(self, kind: Kind, parent_id: Any = None, **more: Any) -> list[Json]:
-        return (await self.page(kind, parent_id, **({"limit": m.PAGE_ITEMS_MAX} | more))).items
+        return (await self.page(kind, parent_id, **({"limit": PAGE_ITEMS_MAX} | more))).items
 
     async def members(self, **more: Any) -> list[Member]:
         return (await self.member_page(**more)).items
 
-    async def member_page(self, **more: Any) -> m.Members:
+    async def member_page(self, **more: Any) -> Page[Member]:
         return await self.caller.ask(m.LIST_MEMBERS, m.ListMembers(**more), self.actor)
 
     async def put_member(self, user_id: UUID, role: Role) -> Member:

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
 from libs import errors
+from libs.contracts.actor import Role
 from libs.contracts.ids import new_id
 from libs.postgres import Pool
 from services.events.common.references import require_references
@@ -17,6 +18,11 @@ from services.events.model.log import CommandContext, PendingEvent, fold
 from services.events.model.merge import field_changes
 from services.events.store import ListQuery, Transaction, events_from_rows
 from services.events.store.violations import ROW_REFUSALS, error_of
+from services.gateway.access import permissions
+from services.gateway.api.aggregates import creation, endpoints_of
+from services.gateway.http.asking import routes_of
+from services.gateway.http.endpoint import Context
+from services.gateway.http.openapi import openapi
 from tests.events.support import World
 from tests.events.test_tables import undone
 
@@ -29,11 +35,17 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def motif(monkeypatch: pytest.MonkeyPatch) -> AggregateSpec:
-    """The aggregate that the page describes, known to the service for one test."""
-    names: dict[str, Any] = {"UUID": UUID}
+def names() -> dict[str, Any]:
+    """All that the page defines."""
+    found: dict[str, Any] = {"UUID": UUID}
     for block in blocks("python"):
-        exec(compile(block, str(PAGE), "exec"), names)
+        exec(compile(block, str(PAGE), "exec"), found)
+    return found
+
+
+@pytest.fixture
+def motif(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> AggregateSpec:
+    """The aggregate that the page describes, known to the service for one test."""
     known: Any = AGGREGATES
     monkeypatch.setitem(known, "motif", names["MOTIF"])
     return names["MOTIF"]
@@ -100,3 +112,24 @@ async def test_its_references_are_checked(motif: AggregateSpec, world: World, ow
             await require_references(
                 Transaction(connection, context), motif, {"entity_id": str(new_id())}
             )
+
+
+def test_its_endpoints_are_rows(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They serve, and document themselves, as they stand there."""
+    deeds = ("create", "read", "update", "delete", "restore")
+    matrix = {**permissions.MATRIX, **{f"motif.{deed}": frozenset(Role) for deed in deeds}}
+    monkeypatch.setattr(permissions, "MATRIX", matrix)
+    shape = names["MOTIFS"]
+    rows = [creation(shape), *endpoints_of(shape), *names["ENDPOINTS"]]
+
+    document = openapi(routes_of(rows, cast("Context", None)))
+
+    assert {path: [*methods] for path, methods in document["paths"].items()} == {
+        "/api/projects/{id}/motifs": ["post", "get"],
+        "/api/motifs/{id}": ["get", "delete", "patch"],
+        "/api/motifs/{id}/restore": ["post"],
+        "/api/scenes/{id}/motifs": ["get"],
+    }
+    (listing,) = document["paths"]["/api/scenes/{id}/motifs"].values()
+    assert [each["name"] for each in listing["parameters"]] == ["id", "cursor", "limit"]
+    assert "MotifPage" in document["components"]["schemas"]

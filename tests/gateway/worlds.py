@@ -73,8 +73,8 @@ def routes_to(manuscript: Manuscript, world: dict[str, Json]) -> list[Asked]:
             ]
     ids = {"project": manuscript.project["id"], "scene": manuscript.scene["id"]}
     ids["entity"] = world["entity"]["id"]
-    for kind, parent, path in BELOW:
-        action = "canon.read" if kind == "canon_fact" else f"{kind}.read"
+    for shape, parent, path in BELOW:
+        action = "canon.read" if shape.kind == "canon_fact" else f"{shape.kind}.read"
         found.append(("GET", path.format(id=ids[parent]), None, action))
     return [
         *found,

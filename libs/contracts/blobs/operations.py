@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.blobs.transfers import AssetType, Blob
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import Sha256
 from libs.contracts.wire import Wire
@@ -153,12 +154,6 @@ class ListQuarantined(Wire):
     project_id: UUID | None = None
     all: bool = False
     limit: Annotated[int, Field(ge=1, le=ITEMS_MAX)] = 100
-
-
-class Quarantine(Wire):
-    """Damage."""
-
-    items: list[Quarantined]
 
 
 class Place(Wire):
@@ -306,7 +301,7 @@ class Imported(Wire):
 COLLECT = Method("blobs", "collect", Collect, Collection)
 UNDELETE = Method("blobs", "undelete", Undelete, Blob)
 INSPECT = Method("blobs", "inspect", Inspect, Inspection)
-QUARANTINE = Method("blobs", "quarantine", ListQuarantined, Quarantine)
+QUARANTINE = Method("blobs", "quarantine", ListQuarantined, Page[Quarantined])
 VERIFY = Method("blobs", "verify", Verify, Verified)
 MEND = Method("blobs", "mend", Mend, Blob)
 ARCHIVE = Method("blobs", "archive", Archive, Blob)

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from libs.contracts.collab.history import At, OfScene, OneOfScene
 from libs.contracts.editors import ForEditor
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import NormalName
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Enveloped, Wire
 
 BRANCHES_MAX = 100
 """Branches of one scene, closed ones included."""
@@ -46,12 +47,6 @@ class Branch(Wire):
     created_at: datetime
 
 
-class Branches(Wire):
-    """All of a scene, newest first."""
-
-    items: list[Branch]
-
-
 class BranchCreate(Wire):
     """A branch from a version; without `at` from the one of now."""
 
@@ -59,12 +54,13 @@ class BranchCreate(Wire):
     at: At | None = None
 
 
-class CreateBranch(Wire):
+class CreateBranch(Enveloped, BranchCreate):
     """Begin a branch."""
+
+    envelope = ("fields", BranchCreate)
 
     id: UUID
     scene_id: UUID
-    fields: BranchCreate
 
 
 class MergeStrategy(StrEnum):
@@ -86,13 +82,14 @@ class MergeRequest(Wire):
     dry_run: bool = False
 
 
-class MergeBranch(ForEditor):
+class MergeBranch(Enveloped, MergeRequest, ForEditor):
     """Bring a branch's changes since its base into its scene, as one edit."""
+
+    envelope = ("request", MergeRequest)
 
     scene_id: UUID
     id: UUID
     merge_id: UUID
-    request: MergeRequest
 
 
 class ConflictKind(StrEnum):
@@ -125,7 +122,7 @@ class Merged(Wire):
 
 
 CREATE_BRANCH = Method("collab", "create_branch", CreateBranch, Branch)
-LIST_BRANCHES = Method("collab", "list_branches", OfScene, Branches)
+LIST_BRANCHES = Method("collab", "list_branches", OfScene, Page[Branch])
 READ_BRANCH = Method("collab", "read_branch", OneOfScene, Branch)
 CLOSE_BRANCH = Method("collab", "close_branch", OneOfScene, Branch)
 MERGE_BRANCH = Method("collab", "merge_branch", MergeBranch, Merged)

@@ -14,9 +14,10 @@ from pydantic import Base64Bytes, Field, StringConstraints
 
 from libs.contracts.collab.content import Content, ContentFormat
 from libs.contracts.editors import ForEditor
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import NormalName, Summary
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Enveloped, Sparse, Wire
 
 AT_CHARS_MAX = 64
 SESSIONS_PAGE_MAX = 200
@@ -98,11 +99,16 @@ class Compared(Wire):
     changes: list[dict[str, Any]]
 
 
-class RestoreVersion(ForEditor):
+class RestoreTo(Wire):
+    """The point to go back to."""
+
+    at: At
+
+
+class RestoreVersion(RestoreTo, ForEditor):
     """Make a scene read as it did at a point, as a new edit."""
 
     scene_id: UUID
-    at: At
     restoration_id: UUID
 
 
@@ -172,12 +178,6 @@ class NamedSnapshot(Wire):
     updated_at: datetime
 
 
-class NamedSnapshots(Wire):
-    """All of a scene, newest first."""
-
-    items: list[NamedSnapshot]
-
-
 class SnapshotCreate(Wire):
     """A name for a version; without `at` for the one of now."""
 
@@ -193,12 +193,13 @@ class SnapshotPatch(Wire):
     description: Summary | None = None
 
 
-class CreateSnapshot(Wire):
+class CreateSnapshot(Enveloped, SnapshotCreate):
     """Keep a version under a name."""
+
+    envelope = ("fields", SnapshotCreate)
 
     id: UUID
     scene_id: UUID
-    fields: SnapshotCreate
 
 
 class OfScene(Wire):
@@ -214,12 +215,13 @@ class OneOfScene(Wire):
     id: UUID
 
 
-class ChangeSnapshot(Wire):
-    """Rename or describe; `fields` are snake_case."""
+class ChangeSnapshot(Enveloped, SnapshotPatch, Sparse):
+    """Rename or describe."""
+
+    envelope = ("fields", SnapshotPatch)
 
     scene_id: UUID
     id: UUID
-    fields: dict[str, Annotated[str, StringConstraints(max_length=10_000)] | None]
 
 
 class DeleteSnapshot(Wire):
@@ -240,7 +242,7 @@ COMPARE = Method("collab", "compare", Compare, Compared)
 RESTORE_VERSION = Method("collab", "restore_version", RestoreVersion, Restored)
 REPLAY_PAGE = Method("collab", "replay_page", ReplayPage, Replayed)
 CREATE_SNAPSHOT = Method("collab", "create_snapshot", CreateSnapshot, NamedSnapshot)
-LIST_SNAPSHOTS = Method("collab", "list_snapshots", OfScene, NamedSnapshots)
+LIST_SNAPSHOTS = Method("collab", "list_snapshots", OfScene, Page[NamedSnapshot])
 READ_SNAPSHOT = Method("collab", "read_snapshot", OneOfScene, NamedSnapshot)
 CHANGE_SNAPSHOT = Method("collab", "change_snapshot", ChangeSnapshot, NamedSnapshot)
 DELETE_SNAPSHOT = Method("collab", "delete_snapshot", DeleteSnapshot, Deleted)

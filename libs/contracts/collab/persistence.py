@@ -65,17 +65,25 @@ class Fixed(Wire):
     model_config = ConfigDict(alias_generator=None)
 
 
-class TakeSnapshot(Wire):
+class SnapshotRequest(Wire):
+    """How to take a snapshot.
+
+    `force` also when a recent one exists. `validate` compares the one that is replaced with the
+    log, and reads the new one back.
+    """
+
+    force: bool = False
+    validate_: bool = Field(default=False, alias="validate")
+
+
+class TakeSnapshot(SnapshotRequest):
     """Take a snapshot of a scene now, on a person's wish.
 
-    Without `force` a recent one is reason to refuse (RecentSnapshot). With `validate` the one that
-    is replaced is compared with the log first, and the new one is read back.
+    Without `force` a recent one is reason to refuse (RecentSnapshot).
     """
 
     scene_id: UUID
     snapshot_id: UUID
-    force: bool = False
-    validate_: bool = Field(default=False, alias="validate")
 
 
 class Validation(Fixed):

@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from libs.contracts.events.event import Source
+from libs.contracts.pages import Cursor, Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import Instant, Moment
-from libs.contracts.wire import Wire
+from libs.contracts.wire import Enveloped, Wire
 
 AUDIT_PAGE_MAX = 500
 AUDIT_PAGE_DEFAULT = 50
@@ -35,12 +36,13 @@ class AuditFilter(Wire):
     until: Moment | None = None
 
 
-class ListAudit(Wire):
+class ListAudit(Enveloped, AuditFilter):
     """A page of the audit trail of the actor's project, the newest first."""
 
-    filters: AuditFilter = AuditFilter()
-    cursor: str | None = None
-    limit: int = Field(default=AUDIT_PAGE_DEFAULT, ge=1, le=AUDIT_PAGE_MAX)
+    envelope = ("filters", AuditFilter)
+
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=AUDIT_PAGE_MAX)] = AUDIT_PAGE_DEFAULT
 
 
 class AuditLine(Wire):
@@ -72,13 +74,6 @@ class AuditLine(Wire):
     causation_id: UUID | None = None
 
 
-class AuditTrail(Wire):
-    """A page, which may be short or even empty before the end: null ends `next_cursor`."""
-
-    items: list[AuditLine]
-    next_cursor: str | None = None
-
-
 class ReadActivity(Wire):
     """Count the events of the actor's project by the hour, from the hour of *since* to *until*."""
 
@@ -101,5 +96,6 @@ class ProjectActivity(Wire):
     more_from: datetime | None = None
 
 
-LIST_AUDIT = Method("events", "list_audit", ListAudit, AuditTrail)
+LIST_AUDIT = Method("events", "list_audit", ListAudit, Page[AuditLine])
+"""A page may be short or even empty before the end, at which `next_cursor` is null."""
 READ_ACTIVITY = Method("events", "read_activity", ReadActivity, ProjectActivity)

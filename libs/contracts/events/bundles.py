@@ -14,8 +14,9 @@ from pydantic import Field, StringConstraints
 
 from libs.contracts import names
 from libs.contracts.events.event import Source
-from libs.contracts.events.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
+from libs.contracts.events.manuscript import Done
 from libs.contracts.events.resources import INDEX_MAX
+from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
 from libs.contracts.values import Instant, JsonValue
 from libs.contracts.wire import Sparse, Wire
@@ -163,11 +164,8 @@ class Committed(Wire):
     warnings: list[str]
 
 
-class Bundles(Wire):
+class Bundles(Page[Bundle]):
     """A page of bundles, the newest first."""
-
-    items: list[Bundle]
-    next_cursor: str | None = None
 
 
 class BundleOperation(Wire):
@@ -211,13 +209,18 @@ class Resolution(Wire):
     value: JsonValue = None
 
 
-class Commit(Sparse):
-    """Commit a bundle."""
+class BundleCommit(Sparse):
+    """The operations of one user action, in order."""
 
-    command_id: UUID
     type: BundleType = BundleType.USER_EDIT
     label: Label | None = None
     operations: Operations
+
+
+class Commit(BundleCommit):
+    """Commit a bundle."""
+
+    command_id: UUID
     source: Source = Source.API
     may: frozenset[str]
 
@@ -225,8 +228,8 @@ class Commit(Sparse):
 class ListBundles(Wire):
     """List the bundles of the actor's project, the newest first."""
 
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
     user_id: UUID | None = None
     type: BundleType | None = None
     aggregate_id: UUID | None = None
@@ -238,19 +241,31 @@ class ReadBundle(Wire):
     """Read a bundle of the actor's project, with a page of its operations."""
 
     bundle_id: UUID
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
 
 
-class Undo(Sparse):
-    """Undo a bundle by a new one."""
+class BundleUndo(Sparse):
+    """How to undo; `resolutions` decide about fields that were changed since."""
 
-    command_id: UUID
-    bundle_id: UUID
     label: Label | None = None
     resolutions: list[Resolution] = Field(
         default_factory=list[Resolution], max_length=RESOLUTIONS_MAX
     )
+
+
+class BundlePick(BundleUndo):
+    """Which fields to undo, or to apply again."""
+
+    fields: list[FieldRef] = Field(min_length=1, max_length=FIELDS_MAX)
+    direction: Literal["undo", "apply"]
+
+
+class Undo(BundleUndo):
+    """Undo a bundle by a new one."""
+
+    command_id: UUID
+    bundle_id: UUID
     may: frozenset[str]
 
 
@@ -258,11 +273,8 @@ class Redo(Undo):
     """Undo what undid a bundle."""
 
 
-class CherryPick(Undo):
+class CherryPick(BundlePick, Undo):
     """Undo, or apply again, some fields of a bundle."""
-
-    fields: list[FieldRef] = Field(min_length=1, max_length=FIELDS_MAX)
-    direction: Literal["undo", "apply"]
 
 
 class WhereBundle(Wire):
@@ -277,12 +289,17 @@ class Whereabouts(Wire):
     project_id: UUID | None = None
 
 
-class Stage(Sparse):
-    """Put a part of a job's output aside; parts are numbered from 1."""
+class JobPart(Sparse):
+    """A part of a job's output; parts are numbered from 1."""
 
-    job_id: UUID
     part: int = Field(ge=1, le=PARTS_MAX)
     operations: Operations
+
+
+class Stage(JobPart):
+    """Put a part of a job's output aside."""
+
+    job_id: UUID
     may: frozenset[str]
 
 
@@ -295,13 +312,18 @@ class Staged(Wire):
     operations: int
 
 
-class CommitJob(Sparse):
-    """Make all that a job staged one bundle; `parts` says how many parts that is."""
+class JobCommit(Sparse):
+    """How many parts there are, and what to call the bundle."""
 
-    job_id: UUID
     parts: int = Field(ge=1, le=PARTS_MAX)
     type: BundleType = BundleType.JOB_OUTPUT
     label: Label | None = None
+
+
+class CommitJob(JobCommit):
+    """Make all that a job staged one bundle."""
+
+    job_id: UUID
     source: Source = Source.AUTOMATION
     may: frozenset[str]
 

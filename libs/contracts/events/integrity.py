@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.events.event import Event
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import Instant, Moment
 from libs.contracts.wire import Wire
@@ -142,12 +143,6 @@ class ListQuarantine(Wire):
     all: bool = False
 
 
-class Quarantine(Wire):
-    """The oldest QUARANTINED_MAX, or as many as one answer carries."""
-
-    items: list[Quarantined]
-
-
 class ShowQuarantined(Wire):
     """One quarantined event, with the decisions about it."""
 
@@ -201,19 +196,13 @@ class Hour(Wire):
     count: int
 
 
-class Hours(Wire):
-    """At most HOURS_MAX, the oldest first."""
-
-    items: list[Hour]
-
-
 VERIFY = Method("events", "verify", Walk, Verified)
 EXPORT = Method("events", "export", Walk, Exported)
 INSPECT = Method("events", "inspect", Inspect, Story)
 SEARCH = Method("events", "search_log", Search, Found)
-QUARANTINE = Method("events", "quarantine", ListQuarantine, Quarantine)
+QUARANTINE = Method("events", "quarantine", ListQuarantine, Page[Quarantined])
 SHOW_QUARANTINED = Method("events", "show_quarantined", ShowQuarantined, Quarantined)
 DECIDE = Method("events", "decide_quarantined", Decide, Quarantined)
 REPUBLISH = Method("events", "republish", Republish, Republished)
 REFILL_LEFT = Method("events", "refill_left", RefillLeft, Republished)
-ACTIVITY = Method("events", "activity", Activity, Hours)
+ACTIVITY = Method("events", "activity", Activity, Page[Hour])

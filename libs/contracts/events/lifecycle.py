@@ -8,6 +8,7 @@ from pydantic import Field
 
 from libs.contracts.events.manuscript import Document
 from libs.contracts.events.resources import Expected, Kind
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -84,12 +85,6 @@ class ListPurges(Wire):
     limit: int = Field(default=50, ge=1, le=DUE_ITEMS_MAX)
 
 
-class Purges(Wire):
-    """Purges, the newest first."""
-
-    items: list[PurgeProgress]
-
-
 class PurgeDue(Wire):
     """Order the purge of what was deleted so long ago, or only tell what that is; for operators.
 
@@ -123,5 +118,5 @@ class DueThings(Wire):
 SET_ARCHIVED = Method("events", "set_archived", SetArchived, Document)
 PURGE = Method("events", "purge", Purge, PurgeProgress)
 READ_PURGE = Method("events", "read_purge", ReadPurge, PurgeProgress)
-LIST_PURGES = Method("events", "list_purges", ListPurges, Purges)
+LIST_PURGES = Method("events", "list_purges", ListPurges, Page[PurgeProgress])
 PURGE_DUE = Method("events", "purge_due", PurgeDue, DueThings)

@@ -12,14 +12,16 @@ from pydantic import Field
 from libs.contracts.actor import Role
 from libs.contracts.editors import EditorDefinition, EditorInUse
 from libs.contracts.events.resources import Expected, Index, Kind, Member, Scene
+from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
-PAGE_ITEMS_MAX = 500
-PAGE_ITEMS_DEFAULT = 50
 SCENES_MAX = 500
 SCENES_WITH_DEFINITIONS_MAX = 100
 """Scenes of one question for their editors; definitions have 28 KiB each at most."""
+
+type Json = dict[str, Any]
+"""An aggregate as its `resources` model dumps it (camelCase JSON)."""
 
 
 class Done(Wire):
@@ -27,25 +29,18 @@ class Done(Wire):
 
 
 class Document(Wire):
-    """One aggregate as its `resources` model dumps it (camelCase JSON)."""
+    """One aggregate."""
 
     kind: Kind
-    resource: dict[str, Any]
-
-
-class Documents(Wire):
-    """A page of aggregates; `next_cursor` is null on the last one."""
-
-    items: list[dict[str, Any]]
-    next_cursor: str | None = None
+    resource: Json
 
 
 class ListBookScenes(Wire):
     """List the scenes of a book in reading order, across its chapters."""
 
     book_id: UUID
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
 
 
 class BookScene(Wire):
@@ -61,13 +56,6 @@ class BookScenes(Wire):
 
     items: list[BookScene]
     more: bool
-
-
-class Members(Wire):
-    """A page of the members of a project."""
-
-    items: list[Member]
-    next_cursor: str | None = None
 
 
 class Standing(Wire):
@@ -120,8 +108,8 @@ class List(Wire):
     kind: Kind
     parent_id: UUID | None = None
     parent_kind: Kind | None = None
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
     include_deleted: bool = False
     filters: dict[str, Any] = Field(default_factory=dict)
     sort: str | None = None
@@ -163,31 +151,41 @@ class Restore(Wire):
     command_id: UUID
 
 
-class Move(Wire):
-    """Put a book, chapter or scene at an index, if given under another parent of the project."""
+class MoveTo(Wire):
+    """Where to put it: an index, and if given another parent of the same project."""
+
+    parent_id: UUID | None = None
+    index: Index
+
+
+class Move(MoveTo):
+    """Put a book, chapter or scene elsewhere."""
 
     kind: Kind
     id: UUID
     command_id: UUID
-    parent_id: UUID | None = None
-    index: Index
     expected_version: Expected = None
 
 
 class ListMembers(Wire):
     """A page of the members of the actor's project, of one role or of all, the oldest first."""
 
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
     role: Role | None = None
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
 
 
-class PutMember(Wire):
+class MemberPut(Wire):
+    """The role a person is to have."""
+
+    role: Role
+
+
+class PutMember(MemberPut):
     """Give a person a role in the actor's project."""
 
     command_id: UUID
     user_id: UUID
-    role: Role
     expected_version: Expected = None
     """Of their membership, which must be there then."""
 
@@ -253,13 +251,13 @@ class ScenesWithEditors(Wire):
 
 CREATE = Method("events", "create", Create, Document)
 READ = Method("events", "read", Read, Document)
-LIST = Method("events", "list", List, Documents)
+LIST = Method("events", "list", List, Page[Json])
 LIST_BOOK_SCENES = Method("events", "list_book_scenes", ListBookScenes, BookScenes)
 CHANGE = Method("events", "change", Change, Document)
 REMOVE = Method("events", "remove", Remove, Document)
 RESTORE = Method("events", "restore", Restore, Document)
 MOVE = Method("events", "move", Move, Document)
-LIST_MEMBERS = Method("events", "list_members", ListMembers, Members)
+LIST_MEMBERS = Method("events", "list_members", ListMembers, Page[Member])
 READ_MEMBER = Method("events", "read_member", ReadMember, Member)
 PUT_MEMBER = Method("events", "put_member", PutMember, Member)
 REMOVE_MEMBER = Method("events", "remove_member", RemoveMember, Done)

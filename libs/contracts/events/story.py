@@ -1,18 +1,13 @@
 """Questions that a story bible answers: where somebody is, and who knows what when."""
 
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
-
 from libs.contracts.events.canon import CanonFact
-from libs.contracts.events.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.events.resources import Pov, SceneStatus, Tense
 from libs.contracts.events.world import Appearance, AppearanceRole
+from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
-
-Limit = Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)]
 
 
 class SceneSummary(Wire):
@@ -36,20 +31,17 @@ class SceneAppearance(Appearance):
     scene: SceneSummary
 
 
-class SceneAppearances(Wire):
+class SceneAppearances(Page[SceneAppearance]):
     """A page, in manuscript order; `next_cursor` is null on the last one."""
-
-    items: list[SceneAppearance]
-    next_cursor: str | None = None
 
 
 class AppearancesOf(Wire):
     """In which scenes is this entity, if asked in one role only?"""
 
     entity_id: UUID
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
     role: AppearanceRole | None = None
-    cursor: str | None = None
-    limit: Limit = PAGE_ITEMS_DEFAULT
 
 
 class Witness(Wire):
@@ -70,20 +62,17 @@ class KnownFact(CanonFact):
     known_by: list[Witness]
 
 
-class Knowledge(Wire):
+class Knowledge(Page[KnownFact]):
     """A page, in the order of telling; `next_cursor` is null on the last one."""
-
-    items: list[KnownFact]
-    next_cursor: str | None = None
 
 
 class KnowledgeAt(Wire):
     """What is known at the end of this scene; with an entity, what that character knows."""
 
     scene_id: UUID
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
     entity_id: UUID | None = None
-    cursor: str | None = None
-    limit: Limit = PAGE_ITEMS_DEFAULT
 
 
 APPEARANCES_OF = Method("events", "appearances_of", AppearancesOf, SceneAppearances)

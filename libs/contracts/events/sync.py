@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from libs.contracts.events.bundles import Committed
 from libs.contracts.events.event import Announcement
+from libs.contracts.pages import Cursor, Page
 from libs.contracts.rpc import Method
 from libs.contracts.values import JsonValue
 from libs.contracts.wire import Sparse, Wire
@@ -30,20 +31,27 @@ type Resolvedness = Literal["false", "true", "all"]
 type OperationStatus = Literal["applied", "unchanged", "known", "conflict"]
 
 
-class Push(Sparse):
-    """Apply a checkpoint.
+class SyncPush(Wire):
+    """A checkpoint: operations as in a bundle, each with an `id` of the peer's own.
 
-    Each operation is one of `libs.contracts.events.bundles` with an `id` of the peer's own, which
-    becomes the id of its event; a `set` says by `oldValue` or `baseVersion` what the peer had seen.
-    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785), as sent.
+    `checksum` is the SHA-256 of the canonical JSON of `operations` (RFC 8785).
     """
 
     session_id: UUID
     checkpoint: Number
-    operations: list[dict[str, JsonValue]] = Field(
-        min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX
-    )
+    operations: Annotated[
+        list[dict[str, JsonValue]], Field(min_length=1, max_length=CHECKPOINT_OPERATIONS_MAX)
+    ]
     checksum: Digest
+
+
+class Push(SyncPush, Sparse):
+    """Apply a checkpoint.
+
+    The `id` of an operation becomes that of its event; a `set` says by `oldValue` or `baseVersion`
+    what the peer had seen. The checksum is of `operations` as they were sent.
+    """
+
     may: frozenset[str]
 
 
@@ -91,7 +99,7 @@ class Resumed(Wire):
 class Pull(Wire):
     """The events after a position; none for all."""
 
-    after: int | None = None
+    after: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
 
 
 class Pulled(Wire):
@@ -128,24 +136,26 @@ class ListConflicts(Wire):
     """Conflicts of the actor's project, the oldest first: unresolved, resolved, or all."""
 
     resolved: Resolvedness = "false"
-    cursor: str | None = None
-    limit: int = Field(default=50, ge=1, le=CONFLICTS_PAGE_MAX)
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=CONFLICTS_PAGE_MAX)] = 50
 
 
-class Conflicts(Wire):
+class Conflicts(Page[KeptConflict]):
     """A page of them."""
 
-    items: list[KeptConflict]
-    next_cursor: str | None = None
+
+class SyncResolve(Sparse):
+    """What to do about a conflict; `value` for a field that is to hold something else."""
+
+    take: Literal["mine", "theirs", "value"]
+    value: JsonValue = None
 
 
-class Resolve(Sparse):
+class Resolve(SyncResolve):
     """Decide a conflict: the peer's operation, what is there, or another value for the field."""
 
     command_id: UUID
     conflict_id: UUID
-    take: Literal["mine", "theirs", "value"]
-    value: JsonValue = None
     may: frozenset[str]
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 from libs.contracts.actor import Role
 from libs.contracts.events.manuscript import Done
 from libs.contracts.events.resources import Expected, Resource
+from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -42,22 +43,21 @@ class TeamGrant(Resource):
     role: TeamRole
 
 
-class TeamGrants(Wire):
-    """All teams that have a role in a project."""
-
-    items: list[TeamGrant]
-
-
 class ListGrants(Wire):
     """All teams that have a role in the actor's project."""
 
 
-class PutGrant(Wire):
+class TeamGrantPut(Wire):
+    """The role a team is to have: never OWNER."""
+
+    role: TeamRole
+
+
+class PutGrant(TeamGrantPut):
     """Give a team a role in the actor's project."""
 
     command_id: UUID
     team_id: UUID
-    role: TeamRole
     expected_version: Expected = None
     """Of its grant, which must be there then."""
 
@@ -70,6 +70,6 @@ class RemoveGrant(Wire):
     expected_version: Expected = None
 
 
-LIST_GRANTS = Method("events", "list_grants", ListGrants, TeamGrants)
+LIST_GRANTS = Method("events", "list_grants", ListGrants, Page[TeamGrant])
 PUT_GRANT = Method("events", "put_grant", PutGrant, TeamGrant)
 REMOVE_GRANT = Method("events", "remove_grant", RemoveGrant, Done)

@@ -13,7 +13,8 @@ from pydantic import Base64Bytes, Field, SerializerFunctionWrapHandler, model_se
 
 from libs.contracts.editors import EditorName
 from libs.contracts.events.bundles import Committed
-from libs.contracts.events.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Done
+from libs.contracts.events.manuscript import Done
+from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
 from libs.contracts.values import KnownName, Name, Note, Sha256, Size
 from libs.contracts.wire import Wire
@@ -77,37 +78,45 @@ class Job(Wire):
     updated_at: datetime
 
 
-class StartClone(Wire):
-    """Copy the actor's project into a new one that is theirs."""
+class ProjectCopy(Wire):
+    """What to call the new project; as the old one when nothing is said."""
 
-    job_id: UUID
     name: Name | None = None
 
 
-class StartTemplate(Wire):
-    """Keep the actor's project, as it is now, as a template."""
+class StartClone(ProjectCopy):
+    """Copy the actor's project into a new one that is theirs."""
 
     job_id: UUID
+
+
+class TemplateCreate(Wire):
+    """A template of a project as it is now; the members of the project may use a shared one."""
+
     name: Name
     description: Note | None = None
     shared: bool = False
 
 
-class StartInstance(Wire):
+class StartTemplate(TemplateCreate):
+    """Keep the actor's project, as it is now, as a template."""
+
+    job_id: UUID
+
+
+class StartInstance(ProjectCopy):
     """Make a new project of a template; `team_ids` are the actor's teams."""
 
     job_id: UUID
     template_id: UUID
     team_ids: tuple[UUID, ...] = ()
-    name: Name | None = None
 
 
-class StartImport(Wire):
+class StartImport(ProjectCopy):
     """Make a new project of a package that was sent whole."""
 
     job_id: UUID
     package_id: UUID
-    name: Name | None = None
 
 
 class ReadJob(Wire):
@@ -136,15 +145,12 @@ class ListTemplates(Wire):
     """The actor's templates and those shared with them or their teams, the newest first."""
 
     team_ids: tuple[UUID, ...] = ()
-    cursor: str | None = None
-    limit: int = Field(default=PAGE_ITEMS_DEFAULT, ge=1, le=PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
 
 
-class Templates(Wire):
+class Templates(Page[Template]):
     """A page of templates."""
-
-    items: list[Template]
-    next_cursor: str | None = None
 
 
 class OneTemplate(Wire):
@@ -217,7 +223,7 @@ class ReadPage(Wire):
     page: PageNumber
 
 
-class Page(Wire):
+class PackagePage(Wire):
     """Lines of JSON, and what is elsewhere.
 
     `scenes` are the ids under which the texts of scenes on this page are, by number, `files` the
@@ -300,18 +306,22 @@ class Library(Wire):
     project_id: UUID
 
 
-class SaveToLibrary(Wire):
+class Chosen(Wire):
+    """The things to copy; what they refer to comes along, and what connects them."""
+
+    things: Things
+
+
+class SaveToLibrary(Chosen):
     """Copy things of the actor's project into their library."""
 
     command_id: UUID
-    things: Things
 
 
-class ImportFromLibrary(Wire):
+class ImportFromLibrary(Chosen):
     """Copy things of the actor's library into their project, as one bundle."""
 
     command_id: UUID
-    things: Things
     may: frozenset[str]
 
 
@@ -327,7 +337,7 @@ TAKE_PACKAGE = Method("events", "take_package", TakePackage, PackageState)
 OPEN_PACKAGE = Method("events", "open_package", OpenPackage, Done)
 PUT_PAGE = Method("events", "put_package_page", PutPage, Done)
 PUT_TEXT = Method("events", "put_package_text", PutText, Done)
-READ_PAGE = Method("events", "read_package_page", ReadPage, Page)
+READ_PAGE = Method("events", "read_package_page", ReadPage, PackagePage)
 READ_LOG = Method("events", "read_log", ReadLog, LogPage)
 DROP_PACKAGE = Method("events", "drop_package", DropPackage, Done)
 OPEN_LIBRARY = Method("events", "open_library", OpenLibrary, Library)

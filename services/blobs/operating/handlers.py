@@ -7,6 +7,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.blobs import operations as c
 from libs.contracts.blobs.transfers import Blob, BlobState
 from libs.contracts.ids import new_id
+from libs.contracts.pages import Page
 from libs.postgres import Connection, Pool, load_queries
 from libs.tasks import Pace, TaskPositions
 from services.blobs.collection.following import Following
@@ -113,12 +114,12 @@ class Operations:
             deeds=[c.Deed.model_validate(dict(each)) for each in deeds],
         )
 
-    async def quarantine(self, question: c.ListQuarantined, _: Actor) -> c.Quarantine:
+    async def quarantine(self, question: c.ListQuarantined, _: Actor) -> Page[c.Quarantined]:
         """List damage."""
         rows = await self._pool.fetch(
             KEEPING.damaged, question.project_id, question.all, question.limit
         )
-        return c.Quarantine(items=[c.Quarantined.model_validate(dict(row)) for row in rows])
+        return Page(items=[c.Quarantined.model_validate(dict(row)) for row in rows])
 
     async def verify(self, question: c.Verify, _: Actor) -> c.Verified:
         """Verify one blob, or some more of many.

@@ -12,7 +12,6 @@ from libs.contracts.collab.branches import (
     CONFLICTS_SHOWN_MAX,
     BlockConflict,
     Branch,
-    Branches,
     BranchState,
     CreateBranch,
     MergeBranch,
@@ -21,6 +20,7 @@ from libs.contracts.collab.branches import (
 )
 from libs.contracts.collab.history import OfScene, OneOfScene
 from libs.contracts.editors import SceneEditor
+from libs.contracts.pages import Page
 from libs.postgres import Connection, LockKey, try_lock
 from services.collab.commits import API_CONNECTION, Commits
 from services.collab.formats import BadContent, CannotHold
@@ -46,7 +46,7 @@ class BranchHandlers:
     async def create(self, question: CreateBranch, actor: Actor) -> Branch:
         """Begin a branch with the state of a version."""
         place = Place(question.scene_id, question.scene_id, actor.scope())
-        found = await self._past.find(place, question.fields.at)
+        found = await self._past.find(place, question.at)
         state = await self._past.state(place, found)
         packed = await self._past.run(Packed.of, state)
         async with self._pool.acquire() as connection, connection.transaction():
@@ -56,7 +56,7 @@ class BranchHandlers:
                     question.id,
                     place.scene,
                     place.project,
-                    question.fields.name,
+                    question.name,
                     found.seq,
                     packed.body,
                     packed.size,
@@ -80,10 +80,10 @@ class BranchHandlers:
             )
         return _branch(row)
 
-    async def list(self, question: OfScene, actor: Actor) -> Branches:
+    async def list(self, question: OfScene, actor: Actor) -> Page[Branch]:
         """Show all of a scene."""
         rows = await self._pool.fetch(SQL.branches, question.scene_id, actor.scope())
-        return Branches(items=[_branch(row) for row in rows])
+        return Page(items=[_branch(row) for row in rows])
 
     async def read(self, question: OneOfScene, actor: Actor) -> Branch:
         """Show one."""
@@ -113,12 +113,12 @@ class BranchHandlers:
             raise errors.Internal("The base of this branch is damaged.")
         scene, head = await self._now(question.scene_id, question.scene_id, actor)
         branch, _ = await self._now(question.id, question.scene_id, actor)
-        strategy = question.request.strategy
+        strategy = question.strategy
         states = base, scene, branch
         found = await self._worked(states, strategy, question.editor)
         conflicts = [BlockConflict.model_validate(each) for each in found[0]]
         update: bytes | None = found[1]
-        if question.request.dry_run:
+        if question.dry_run:
             return Merged(
                 branch=_branch(row),
                 seq=head,

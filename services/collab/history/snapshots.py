@@ -13,10 +13,10 @@ from libs.contracts.collab.history import (
     Deleted,
     DeleteSnapshot,
     NamedSnapshot,
-    NamedSnapshots,
     OfScene,
     OneOfScene,
 )
+from libs.contracts.pages import Page
 from services.collab.history.past import Past, Place
 from services.collab.history.records import SQL, Packed, Records, names_unique
 
@@ -33,8 +33,7 @@ class NamedSnapshotHandlers:
     async def create(self, question: CreateSnapshot, actor: Actor) -> NamedSnapshot:
         """Keep a version under a name."""
         place = Place(question.scene_id, question.scene_id, actor.scope())
-        fields = question.fields
-        found = await self._past.find(place, fields.at)
+        found = await self._past.find(place, question.at)
         state = await self._past.state(place, found)
         at = found.at or await self._records.time_of(place.document, found.seq)
         packed = await self._past.run(Packed.of, state)
@@ -44,8 +43,8 @@ class NamedSnapshotHandlers:
                 question.id,
                 place.scene,
                 place.project,
-                fields.name,
-                fields.description,
+                question.name,
+                question.description,
                 found.seq,
                 at,
                 packed.body,
@@ -62,10 +61,10 @@ class NamedSnapshotHandlers:
             )
         return _snapshot(row)
 
-    async def list(self, question: OfScene, actor: Actor) -> NamedSnapshots:
+    async def list(self, question: OfScene, actor: Actor) -> Page[NamedSnapshot]:
         """Show all of a scene."""
         rows = await self._pool.fetch(SQL.snapshots, question.scene_id, actor.scope())
-        return NamedSnapshots(items=[_snapshot(row) for row in rows])
+        return Page(items=[_snapshot(row) for row in rows])
 
     async def read(self, question: OneOfScene, actor: Actor) -> NamedSnapshot:
         """Show one."""
@@ -73,7 +72,7 @@ class NamedSnapshotHandlers:
 
     async def change(self, question: ChangeSnapshot, actor: Actor) -> NamedSnapshot:
         """Rename or describe one."""
-        fields = question.fields
+        given = question.model_fields_set
         with names_unique():
             row = await self._pool.fetchrow(
                 SQL.change_snapshot,
@@ -81,10 +80,10 @@ class NamedSnapshotHandlers:
                 question.scene_id,
                 actor.scope(),
                 actor.user_id,
-                "name" in fields,
-                fields.get("name"),
-                "description" in fields,
-                fields.get("description"),
+                "name" in given,
+                question.name,
+                "description" in given,
+                question.description,
             )
         if row is None:
             raise errors.NotFound

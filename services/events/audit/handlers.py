@@ -7,8 +7,9 @@ from uuid import UUID
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events import audit
-from libs.contracts.events.audit import AuditFilter, AuditLine, AuditTrail, HourCount
+from libs.contracts.events.audit import AuditFilter, AuditLine, HourCount
 from libs.contracts.events.event import Event
+from libs.contracts.pages import Page
 from services.events.audit.lines import audit_line, quarantined_line
 from services.events.audit.store import SQL, AuditMark, AuditQuery, current_names, read_page
 from services.events.common.commands import require_visible
@@ -32,25 +33,24 @@ class AuditHandlers:
         """Read from *store*."""
         self._store = store
 
-    async def list(self, question: audit.ListAudit, actor: Actor) -> AuditTrail:
+    async def list(self, question: audit.ListAudit, actor: Actor) -> Page[AuditLine]:
         """Show a page of the trail, the newest first."""
         project_id = actor.scope()
         order = f"audit-{project_id.hex}"
-        asked = AuditQuery(project_id, question.filters, _before(question.cursor, order))
+        filters = AuditFilter(**question.model_dump(include={*AuditFilter.model_fields}))
+        asked = AuditQuery(project_id, filters, _before(question.cursor, order))
 
-        async def query_list(reader: Reader) -> AuditTrail:
+        async def query_list(reader: Reader) -> Page[AuditLine]:
             connection = reader.connection
             await _require_project(reader, project_id)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 found = await read_page(connection, asked, limit=question.limit)
-            items = await _lines(reader, project_id, found.events, question.filters)
+            items = await _lines(reader, project_id, found.events, filters)
             shown = fitting(len(item.to_wire()) for item in items)
             end = found.next
             if shown < len(items):
                 end = (items[shown - 1].timestamp, items[shown - 1].id)
-            return AuditTrail(
-                items=items[:shown], next_cursor=cursor_at(order, *end) if end else None
-            )
+            return Page(items=items[:shown], next_cursor=cursor_at(order, *end) if end else None)
 
         return await self._store.run_read(query_list, project_id=project_id)
 

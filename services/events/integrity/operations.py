@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events import integrity as c
+from libs.contracts.pages import Page
 from libs.postgres import Connection, Pool, snapshot_transaction
 from services.events.integrity.quarantine import quarantine_findings
 from services.events.integrity.store import SQL
@@ -152,12 +153,12 @@ class OperatorHandlers:
         events = [event_of(each) for each in log_rows(rows)]
         return c.Found(events=events[: fitting(len(each.to_wire()) for each in events)])
 
-    async def activity(self, question: c.Activity, actor: Actor) -> c.Hours:
+    async def activity(self, question: c.Activity, actor: Actor) -> Page[c.Hour]:
         """Count the events of the actor's project by the hour."""
         rows = await self._pool.fetch(
             SQL.activity, actor.scope(), question.since, question.until, c.HOURS_MAX
         )
-        return c.Hours(items=[c.Hour.model_validate(dict(row)) for row in rows])
+        return Page(items=[c.Hour.model_validate(dict(row)) for row in rows])
 
 
 async def _chapters(

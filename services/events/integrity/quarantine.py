@@ -13,10 +13,10 @@ from libs.contracts.events.integrity import (
     QUARANTINED_MAX,
     Decide,
     ListQuarantine,
-    Quarantine,
     Quarantined,
     ShowQuarantined,
 )
+from libs.contracts.pages import Page
 from libs.postgres import Connection, Pool
 from services.events.integrity.store import SQL
 from services.events.model.chain import (
@@ -88,13 +88,13 @@ class QuarantineHandlers:
         """Keep decisions in *pool*."""
         self._pool = pool
 
-    async def list(self, question: ListQuarantine, _: object) -> Quarantine:
+    async def list(self, question: ListQuarantine, _: object) -> Page[Quarantined]:
         """List quarantined events, the oldest finding first."""
         rows = await self._pool.fetch(
             SQL.quarantined, question.project_id, question.all, QUARANTINED_MAX
         )
         items = [_shown(dict(row)) for row in rows]
-        return Quarantine(items=items[: fitting(len(item.to_wire()) for item in items)])
+        return Page(items=items[: fitting(len(item.to_wire()) for item in items)])
 
     async def show(self, question: ShowQuarantined, _: object) -> Quarantined:
         """Show one quarantined event and the decisions about it."""

@@ -11,6 +11,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.events import lifecycle as c
 from libs.contracts.events.event import Source
 from libs.contracts.ids import new_id
+from libs.contracts.pages import Page
 from libs.postgres import Pool
 from services.events.common.commands import context_of, require_project, require_version
 from services.events.lifecycle.store import SQL, add_tombstones, purge_statement
@@ -78,10 +79,10 @@ class PurgeOrders:
             raise errors.NotFound
         return progress(found)
 
-    async def listed(self, question: c.ListPurges, _: Actor) -> c.Purges:
+    async def listed(self, question: c.ListPurges, _: Actor) -> Page[c.PurgeProgress]:
         """Show an operator finished and running purges."""
         rows = await self._pool.fetch(SQL.purges, question.project_id, question.limit)
-        return c.Purges(items=[progress(row) for row in rows])
+        return Page(items=[progress(row) for row in rows])
 
     async def due(self, question: c.PurgeDue, actor: Actor) -> c.DueThings:
         """Show an operator what was deleted long ago; order the purge unless it is a dry run."""

@@ -9,9 +9,9 @@ from libs.contracts.events.teams import (
     PutGrant,
     RemoveGrant,
     TeamGrant,
-    TeamGrants,
 )
 from libs.contracts.ids import new_id
+from libs.contracts.pages import Page
 from services.events.common.commands import claim_of, context_of, require_expected, require_visible
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import PROJECT, TEAM_GRANT
@@ -26,7 +26,7 @@ class GrantHandlers:
         """Keep grants in *store*."""
         self._store = store
 
-    async def list(self, _: ListGrants, actor: Actor) -> TeamGrants:
+    async def list(self, _: ListGrants, actor: Actor) -> Page[TeamGrant]:
         """Show all teams that have a role in the actor's project."""
         project_id = actor.scope()
 
@@ -35,7 +35,7 @@ class GrantHandlers:
             return await reader.grants()
 
         rows = await self._store.run_read(query_list, project_id=project_id)
-        return TeamGrants(items=[_grant(row) for row in rows])
+        return Page(items=[_grant(row) for row in rows])
 
     async def put(self, question: PutGrant, actor: Actor) -> TeamGrant:
         """Give a team a role, which replaces the one it has.

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.events.manuscript import Documents, List
+from libs.contracts.events.manuscript import Json, List
+from libs.contracts.pages import Page
 from services.events.common.commands import require_project, require_visible, to_wire
 from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
@@ -25,7 +26,7 @@ class ListHandlers:
         """Read from *store*."""
         self._store = store
 
-    async def page(self, question: List, actor: Actor) -> Documents:
+    async def page(self, question: List, actor: Actor) -> Page[Json]:
         """Show a page of the aggregates of a parent, filtered and sorted."""
         spec, project_id = AGGREGATES[question.kind], actor.scope()
         above = AGGREGATES[question.parent_kind or str(spec.parent)]
@@ -89,11 +90,11 @@ def fitting_documents(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return items[: fitting(sizes)]
 
 
-def _page(spec: AggregateSpec, rows: Sequence[Row], wanted: ListQuery) -> Documents:
+def _page(spec: AggregateSpec, rows: Sequence[Row], wanted: ListQuery) -> Page[Json]:
     """Return a page of rows; one more was read than is shown."""
     items = fitting_documents([to_wire(spec, row) for row in rows[: wanted.limit - 1]])
     if len(items) == len(rows):
-        return Documents(items=items)
+        return Page(items=items)
     last, key = rows[len(items) - 1], spec.listing.keys[wanted.sort]
     asked = f"-{wanted.sort}" if wanted.descending else wanted.sort
-    return Documents(items=items, next_cursor=cursor_at(asked, last[key.column], last["id"]))
+    return Page(items=items, next_cursor=cursor_at(asked, last[key.column], last["id"]))

@@ -5,13 +5,13 @@ from libs.contracts.actor import Actor, Role
 from libs.contracts.events.manuscript import (
     Done,
     ListMembers,
-    Members,
     PutMember,
     ReadMember,
     RemoveMember,
 )
 from libs.contracts.events.resources import Member
 from libs.contracts.ids import new_id
+from libs.contracts.pages import Page
 from services.events.common.commands import (
     claim_of,
     context_of,
@@ -36,7 +36,7 @@ class MemberHandlers:
         """Keep members in *store*."""
         self._store = store
 
-    async def list(self, question: ListMembers, actor: Actor) -> Members:
+    async def list(self, question: ListMembers, actor: Actor) -> Page[Member]:
         """Show a page of the members of the actor's project."""
         project_id, role, limit = actor.scope(), question.role, question.limit
         order = f"members-{project_id.hex}"
@@ -50,7 +50,7 @@ class MemberHandlers:
 
         rows = await self._store.run_read(query_list, project_id=project_id)
         page, end = rows[:limit], rows[limit - 1] if len(rows) > limit else None
-        return Members(
+        return Page(
             items=[_member(row) for row in page],
             next_cursor=cursor_at(order, end["created_at"], end["id"]) if end else None,
         )

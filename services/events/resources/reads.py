@@ -13,8 +13,8 @@ from libs.contracts.events.manuscript import (
     BookScenes,
     DefinitionInUse,
     Document,
-    Documents,
     EditorsOfScenes,
+    Json,
     List,
     ListBookScenes,
     Read,
@@ -24,6 +24,7 @@ from libs.contracts.events.manuscript import (
 )
 from libs.contracts.events.resources import Scene
 from libs.contracts.events.tree import TREE_BYTES_MAX, TREE_SCENES_MAX, ReadTree, WrittenTree
+from libs.contracts.pages import Page
 from services.events.common.commands import require_project, require_visible, to_document, to_wire
 from services.events.model.aggregate import AggregateSpec, Row
 from services.events.model.aggregates import AGGREGATES, PROJECT
@@ -56,7 +57,7 @@ class ReadHandlers:
 
         return await self._store.run_read(query_read, project_id=project_id)
 
-    async def list(self, question: List, actor: Actor) -> Documents:
+    async def list(self, question: List, actor: Actor) -> Page[Json]:
         """Show a page of the children of a parent, or of the actor's projects."""
         spec = AGGREGATES[question.kind]
         if not spec.ordered or question.parent_kind or question.filters or question.sort:
@@ -109,7 +110,7 @@ class ReadHandlers:
         items = items[: fitting(len(item.to_wire()) for item in items)]
         return BookScenes(items=items, more=len(items) < len(rows))
 
-    async def _projects(self, question: List, actor: Actor, after: str | None) -> Documents:
+    async def _projects(self, question: List, actor: Actor, after: str | None) -> Page[Json]:
         try:
             after_id = UUID(after) if after else None
         except ValueError as error:
@@ -203,8 +204,8 @@ def _ranks(key: str | None) -> tuple[str, str] | None:
     return chapter, scene
 
 
-def _page(spec: AggregateSpec, rows: Sequence[Row], limit: int, *, key: str) -> Documents:
+def _page(spec: AggregateSpec, rows: Sequence[Row], limit: int, *, key: str) -> Page[Json]:
     """Return a page of rows; one more was read than is shown."""
     items = fitting_documents([to_wire(spec, row) for row in rows[:limit]])
     end = cursor_after(str(rows[len(items) - 1][key])) if len(items) < len(rows) else None
-    return Documents(items=items, next_cursor=end)
+    return Page(items=items, next_cursor=end)

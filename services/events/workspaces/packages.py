@@ -12,8 +12,8 @@ from libs.contracts.events.workspaces import (
     DropPackage,
     Head,
     OpenPackage,
+    PackagePage,
     PackageState,
-    Page,
     PutPage,
     PutText,
     ReadPage,
@@ -126,10 +126,10 @@ class PackageHandlers:
 
         return await run_in_transaction(self._pool, apply_put_text)
 
-    async def page(self, question: ReadPage, actor: Actor) -> Page:
+    async def page(self, question: ReadPage, actor: Actor) -> PackagePage:
         """Show a page of a package, with the scenes that have its texts."""
 
-        async def query_page(connection: Connection) -> Page:
+        async def query_page(connection: Connection) -> PackagePage:
             known = await connection.fetchrow(SQL.package, question.package_id, actor.user_id)
             page = await connection.fetchrow(SQL.page, question.package_id, question.page)
             if known is None or page is None or known["project_id"] != actor.scope():
@@ -141,7 +141,7 @@ class PackageHandlers:
             files = await connection.fetch(
                 SQL.files_of_page, question.package_id, page["first"], upto
             )
-            return Page.model_construct(
+            return PackagePage.model_construct(
                 body=unpack_page(page["body"]),
                 scenes={row["number"]: row["scene_id"] for row in scenes},
                 files={row["sha256"]: row["size"] for row in files},

@@ -6,11 +6,13 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 from uuid import UUID
 
 from libs import errors
 from libs.contracts.actor import Role
 from libs.contracts.editors import EditorInUse
+from libs.contracts.events.resources import Kind
 from services.gateway.accounts.identity.model import Identity, Scope
 
 type Action = str
@@ -27,6 +29,11 @@ def _each(
 ) -> dict[Action, frozenset[Role]]:
     return {f"{thing}.{deed}": roles for thing in things for deed in deeds.split()}
 
+
+_THINGS: Mapping[Kind, str] = {"canon_fact": "canon"}
+"""Kinds that have another name in the matrix."""
+_DEEDS = ("create", "update", "delete", "restore", "reorder")
+"""What an operation of a bundle does."""
 
 _MANUSCRIPT = ("book", "chapter", "scene")
 _WORLD = ("entity", "relation", "tag", "tagging", "appearance", "task", "canon")
@@ -188,6 +195,21 @@ def _require_scope(scopes: frozenset[str] | None, action: Action) -> None:
         return
     raise errors.Forbidden(
         f"This token needs the scope {needed} for {action}.", action=action, scope=needed
+    )
+
+
+def action_of(kind: Kind, deed: str) -> Action:
+    """Return the action of doing *deed* to a thing of *kind*."""
+    return f"{_THINGS.get(kind, kind)}.{deed}"
+
+
+def operations_of(access: Access) -> frozenset[str]:
+    """Return the operations of bundles that the caller may do, as `<kind>.<deed>`."""
+    return frozenset(
+        f"{kind}.{deed}"
+        for kind in get_args(Kind.__value__)
+        for deed in _DEEDS
+        if (action := action_of(kind, deed)) in MATRIX and may(access, action)
     )
 
 

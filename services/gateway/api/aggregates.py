@@ -1,29 +1,31 @@
-"""Handlers for all that routes address by id: one class, whatever the kind."""
+"""The endpoints of aggregates: the same for each kind, but for what it cannot."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from libs import errors
-from libs.bus import Caller
-from libs.contracts.actor import Actor
-from libs.contracts.events import manuscript
-from libs.contracts.events.resources import Expected, Kind
-from libs.contracts.rpc import Method
+from libs.contracts.events.manuscript import (
+    CHANGE,
+    CREATE,
+    LIST,
+    MOVE,
+    READ,
+    REMOVE,
+    RESTORE,
+    Document,
+    Json,
+    MoveTo,
+)
+from libs.contracts.events.resources import Kind
+from libs.contracts.pages import Page
 from libs.contracts.wire import Wire
 from services.gateway.access import permissions
-from services.gateway.access.authority import Authority
-from services.gateway.api.shapes import (
-    Basis,
-    Change,
-    MoveTo,
-    One,
-    Shape,
-    Slice,
-    filters_in,
-)
-from services.gateway.http import etags
-from services.gateway.http.route import Answer, Call, NoBody
+from services.gateway.access.limits import LimitClass
+from services.gateway.api.shapes import One, Shape, filters_in
+from services.gateway.http.endpoint import Context, Endpoint, Prepare
+from services.gateway.http.pages import page_of
+from services.gateway.http.route import AnyCall, Basis
 
 NOT_FIELDS = frozenset({"content"})
 """Members of a creation that are no fields of what is created."""
@@ -31,188 +33,257 @@ _OF_EDITORS = frozenset({"schema_version", "editor", "definition"})
 """Fields that decide which editor a scene is written with, and who may write it."""
 _NEW = frozenset({"editor"})
 """Fields that the release of events before this one refuses: unsaid, they are left to events."""
+_WRITE_PROBLEMS = ("CONFLICT", "CONCURRENCY_CONFLICT")
 
 
-class Aggregate:
-    """Passes questions and commands about one kind on to events."""
+def endpoints_of(shape: Shape) -> list[Endpoint]:
+    """Return the endpoints of one kind, but for its creation."""
+    found = [_list(shape), _read(shape), _delete(shape)]
+    if shape.change:
+        found.append(_change(shape))
+    if shape.lasting:
+        found.append(_restore(shape))
+    if shape.ordered:
+        found.append(_move(shape))
+    return found
 
-    def __init__(self, shape: Shape, caller: Caller, authority: Authority) -> None:
-        """Ask over *caller*; tell *authority* what is new and what is gone."""
-        self._shape = shape
-        self._caller = caller
-        self._authority = authority
 
-    async def create(self, call: Call[Wire]) -> Answer:
-        """Create one."""
-        resource = await self._ask(
-            manuscript.CREATE,
-            manuscript.Create(
-                kind=self._shape.kind,
-                id=call.new_id,
-                command_id=call.command_id,
-                parent_id=call.path.get("id"),
-                fields=self._fields(call.body),
-            ),
-            call.actor,
-        )
-        return self._created(resource)
+def creation(shape: Shape) -> Endpoint:
+    """Return the endpoint that creates one."""
+    return Endpoint(
+        "POST",
+        shape.collection.replace("{id}", "{id=parent_id}"),
+        CREATE,
+        summary=f"Create {shape.words}",
+        tag=shape.tag,
+        body=shape.create,
+        cost=LimitClass.WRITE,
+        place=shape.parent,
+        action=shape.action("create"),
+        fixed={"kind": shape.kind},
+        new_id="id",
+        prepare=_fields,
+        after=learn,
+        answer=shape.resource,
+        status=201,
+        location=f"/api/{shape.plural}/{{id}}",
+        versioned=shape.kind,
+        etag=True,
+        problems=(*_WRITE_PROBLEMS, *shape.problems),
+    )
 
-    def _fields(self, body: Wire) -> dict[str, Any]:
-        """Return what the body of a creation says, as commands are told it."""
-        sent = body.model_dump(mode="json", exclude_none=True)
-        said = body.model_fields_set
-        nulls = {
-            name: None
-            for name, field in type(body).model_fields.items()
-            if name in said and field.default is not None and getattr(body, name) is None
-        }
-        left_out = NOT_FIELDS | (_NEW - said)
-        return nulls | {name: value for name, value in sent.items() if name not in left_out}
 
-    def _created(self, resource: dict[str, Any]) -> Answer:
-        self._learn(resource)
-        location = f"/api/{self._shape.plural}/{resource['id']}"
-        return self._answer(resource, status=201, headers={"Location": location})
+async def _fields(_: Context, call: AnyCall) -> Mapping[str, Any]:
+    return {"fields": fields_of(call.body)}
 
-    async def list(self, call: Call[NoBody, Slice]) -> Answer:
-        """Show a page of those under the usual parent."""
-        return await self._list(call, None)
 
-    def list_below(self, parent: Kind) -> Callable[[Call[NoBody, Slice]], Awaitable[Answer]]:
-        """Return a handler that shows a page of those below something else."""
+def fields_of(body: Wire) -> Json:
+    """Return what the body of a creation says, as commands are told it."""
+    sent = body.model_dump(mode="json", exclude_none=True)
+    said = body.model_fields_set
+    nulls = {
+        name: None
+        for name, field in type(body).model_fields.items()
+        if name in said and field.default is not None and getattr(body, name) is None
+    }
+    left_out = NOT_FIELDS | (_NEW - said)
+    return nulls | {name: value for name, value in sent.items() if name not in left_out}
 
-        async def handler(call: Call[NoBody, Slice]) -> Answer:
-            return await self._list(call, parent)
 
-        return handler
+async def learn(context: Context, _: AnyCall, made: Document) -> None:
+    """Note where a new thing belongs, to save a question soon."""
+    project_id = made.resource["id" if made.kind == "project" else "projectId"]
+    context.authority.learn(made.kind, UUID(made.resource["id"]), UUID(project_id))
 
-    async def _list(self, call: Call[NoBody, Slice], parent: Kind | None) -> Answer:
-        include_deleted: bool = getattr(call.query, "include_deleted", False)
-        mine = self._shape.kind == "project"
-        teams = await self._authority.teams_of(call.identity.user_id) if mine else None
-        if include_deleted and self._shape.parent:
-            call.require(self._shape.action("restore"))
-        question = manuscript.List(
-            kind=self._shape.kind,
-            parent_id=call.path.get("id"),
-            parent_kind=parent,
-            cursor=call.query.cursor,
-            limit=call.query.limit,
-            include_deleted=include_deleted,
-            filters=filters_in(call.query),
-            sort=getattr(call.query, "sort", None),
-            team_ids=teams.ids if teams else (),
-        )
-        page = await self._caller.ask(manuscript.LIST, question, call.actor)
-        items = [item for item in page.items if _may_show(self._shape, item)]
-        return Answer.json({"items": items, "nextCursor": page.next_cursor})
 
-    async def read(self, call: Call[NoBody, One]) -> Answer:
-        """Show one, or say that the client has it."""
+def _list(shape: Shape) -> Endpoint:
+    return _listing(
+        shape,
+        shape.collection.replace("{id}", "{id=parent_id}"),
+        shape.parent,
+        summary=f"List {shape.plural.replace('-', ' ')}",
+        description="`includeDeleted` is for roles that may restore." if shape.lasting else "",
+    )
+
+
+def list_below(shape: Shape, parent: Kind, path: str) -> Endpoint:
+    """Return the endpoint that lists those below something else than the usual parent."""
+    return _listing(
+        shape,
+        path.replace("{id}", "{id=parent_id}"),
+        parent,
+        summary=(
+            f"List the {shape.plural.replace('-', ' ')} of"
+            f" {'an entity' if parent == 'entity' else f'a {parent}'}"
+        ),
+        parent_kind=parent,
+    )
+
+
+def _listing(
+    shape: Shape,
+    path: str,
+    place: Kind | None,
+    *,
+    summary: str,
+    description: str = "",
+    parent_kind: Kind | None = None,
+) -> Endpoint:
+    of_person = shape.kind == "project"
+    fixed = {"kind": shape.kind, "parent_kind": parent_kind}
+    return Endpoint(
+        "GET",
+        path,
+        LIST,
+        summary=summary,
+        description=description,
+        tag=shape.tag,
+        query=shape.listing,
+        cost=LimitClass.READ,
+        place=place,
+        action=shape.action("read"),
+        # Only projects are reached through teams.
+        fixed=fixed if of_person else {**fixed, "team_ids": ()},
+        prepare=_filters(shape),
+        show=_shown_projects if of_person else None,
+        answer=page_of(shape.resource),
+    )
+
+
+def _filters(shape: Shape) -> Prepare:
+    async def prepare(_: Context, call: AnyCall) -> Mapping[str, Any]:
+        if shape.parent and getattr(call.query, "include_deleted", False):
+            call.require(shape.action("restore"))
+        return {"filters": filters_in(call.query)}
+
+    return prepare
+
+
+async def _shown_projects(_: Context, _call: AnyCall, page: Page[Json]) -> Page[Json]:
+    """Leave out deleted projects that the caller may not restore: each has its own answer."""
+    may_restore = permissions.MATRIX["project.restore"]
+    items = [
+        each for each in page.items if each["deletedAt"] is None or each["role"] in may_restore
+    ]
+    return page.model_copy(update={"items": items})
+
+
+def _read(shape: Shape) -> Endpoint:
+    async def prepare(_: Context, call: AnyCall) -> Mapping[str, Any]:
         if call.query.include_deleted:
-            call.require(self._shape.action("restore"))
-        resource = await self._ask(
-            manuscript.READ,
-            manuscript.Read(
-                kind=self._shape.kind,
-                id=call.path["id"],
-                include_deleted=call.query.include_deleted,
-            ),
-            call.actor,
-        )
-        tag = etags.tag_of(self._shape.kind, resource)
-        if etags.is_known(call.header("if-none-match"), tag):
-            return Answer(304, headers={"ETag": tag})
-        return self._answer(resource)
+            call.require(shape.action("restore"))
+        return {}
 
-    async def change(self, call: Call[Change]) -> Answer:
-        """Change fields."""
-        base_version = call.body.base_version
-        fields = call.body.model_dump(mode="json", exclude_unset=True, exclude={"base_version"})
-        resource = await self._ask(
-            manuscript.CHANGE,
-            manuscript.Change(
-                kind=self._shape.kind,
-                id=call.path["id"],
-                command_id=call.command_id,
-                fields=fields,
-                expected_version=self._expected(call, base_version),
-                base_version=base_version,
-            ),
-            call.actor,
-        )
-        if _OF_EDITORS & fields.keys():
-            # Here at once, for whoever writes next; the other gateways hear of it.
-            self._authority.doubt()
-        return self._answer(resource)
-
-    async def delete(self, call: Call[NoBody, Basis]) -> Answer:
-        """Delete softly."""
-        expected = self._expected(call, call.query.base_version)
-        question = manuscript.Remove(
-            kind=self._shape.kind,
-            id=call.path["id"],
-            command_id=call.command_id,
-            expected_version=expected or call.query.base_version,
-        )
-        await self._caller.ask(manuscript.REMOVE, question, call.actor)
-        self._authority.doubt()
-        return Answer(204)
-
-    async def restore(self, call: Call[NoBody]) -> Answer:
-        """Bring back."""
-        question = manuscript.Restore(
-            kind=self._shape.kind, id=call.path["id"], command_id=call.command_id
-        )
-        resource = await self._ask(manuscript.RESTORE, question, call.actor)
-        self._authority.doubt()
-        return self._answer(resource)
-
-    async def move(self, call: Call[MoveTo]) -> Answer:
-        """Put elsewhere."""
-        question = manuscript.Move(
-            kind=self._shape.kind,
-            id=call.path["id"],
-            command_id=call.command_id,
-            parent_id=call.body.parent_id,
-            index=call.body.index,
-            expected_version=etags.expected_version(
-                call.header("if-match"), self._shape.kind, call.path["id"]
-            ),
-        )
-        return self._answer(await self._ask(manuscript.MOVE, question, call.actor))
-
-    def _expected(self, call: Call[Any, Any], base_version: int | None) -> Expected:
-        """Return the version that If-Match names, or several of which one is meant.
-
-        Raises:
-            PreconditionRequired: Neither it nor a base version is given.
-            PreconditionFailed: It names no version of this thing.
-        """
-        if_match = call.header("if-match")
-        if if_match is None and base_version is None:
-            raise errors.PreconditionRequired
-        return etags.expected_version(if_match, self._shape.kind, call.path["id"])
-
-    def _answer(
-        self, resource: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None
-    ) -> Answer:
-        tag = etags.tag_of(self._shape.kind, resource)
-        return Answer.json(resource, status, {"ETag": tag, **(headers or {})})
-
-    async def _ask[Q: Wire](
-        self, method: Method[Q, manuscript.Document], question: Q, actor: Actor
-    ) -> dict[str, Any]:
-        return (await self._caller.ask(method, question, actor)).resource
-
-    def _learn(self, resource: dict[str, Any]) -> None:
-        """Note where a new thing belongs, to save a question soon."""
-        project_id = resource["id" if self._shape.kind == "project" else "projectId"]
-        self._authority.learn(self._shape.kind, UUID(resource["id"]), UUID(project_id))
+    return _one(
+        shape,
+        "GET",
+        shape.item,
+        READ,
+        summary=f"Read {shape.words}",
+        description="With If-None-Match the answer to a known version is 304.",
+        query=One,
+        cost=LimitClass.READ,
+        action=shape.action("read"),
+        prepare=prepare,
+    )
 
 
-def _may_show(shape: Shape, item: dict[str, Any]) -> bool:
-    """Return whether the list may hold *item*: each project has its own answer to that."""
-    if shape.kind != "project" or item["deletedAt"] is None:
-        return True
-    return item["role"] in permissions.MATRIX["project.restore"]
+def _delete(shape: Shape) -> Endpoint:
+    gone = "It can be restored." if shape.lasting else "It is gone at once."
+    return Endpoint(
+        "DELETE",
+        shape.item,
+        REMOVE,
+        summary=f"Delete {shape.words}",
+        description=f"{gone} Name the version by If-Match or `baseVersion`.",
+        tag=shape.tag,
+        query=Basis,
+        cost=LimitClass.WRITE,
+        place=shape.kind,
+        action=shape.action("delete"),
+        fixed={"kind": shape.kind},
+        doubts=True,
+        versioned=shape.kind,
+        needs_version=True,
+        status=204,
+        problems=_WRITE_PROBLEMS,
+    )
+
+
+def _change(shape: Shape) -> Endpoint:
+    assert shape.change is not None
+    return _one(
+        shape,
+        "PATCH",
+        shape.item,
+        CHANGE,
+        summary=f"Change {shape.words}",
+        description=(
+            "Name the version that you changed. With If-Match any newer version is"
+            " refused (412); with `baseVersion` changes of other fields merge, and"
+            " overlapping ones answer 409 with both sides' values."
+        ),
+        body=shape.change,
+        cost=LimitClass.WRITE,
+        action=shape.action("update"),
+        prepare=_changed_fields,
+        after=_doubt_editors,
+        needs_version=True,
+        problems=(*_WRITE_PROBLEMS, *shape.problems),
+    )
+
+
+async def _changed_fields(_: Context, call: AnyCall) -> Mapping[str, Any]:
+    exclude = {"base_version"}
+    return {"fields": call.body.model_dump(mode="json", exclude_unset=True, exclude=exclude)}
+
+
+async def _doubt_editors(context: Context, call: AnyCall, _: Document) -> None:
+    if _OF_EDITORS & call.body.model_fields_set:
+        # Here at once, for whoever writes next; the other gateways hear of it.
+        context.authority.doubt()
+
+
+def _restore(shape: Shape) -> Endpoint:
+    return _one(
+        shape,
+        "POST",
+        f"{shape.item}/restore",
+        RESTORE,
+        summary=f"Restore a deleted {shape.kind.replace('_', ' ')}",
+        cost=LimitClass.WRITE,
+        action=shape.action("restore"),
+        doubts=True,
+        problems=(*_WRITE_PROBLEMS, *shape.problems),
+    )
+
+
+def _move(shape: Shape) -> Endpoint:
+    return _one(
+        shape,
+        "POST",
+        f"{shape.item}/move",
+        MOVE,
+        summary=f"Move {shape.words}",
+        description=(
+            "To an index among its siblings, or under another"
+            f" {shape.parent} of the same project. If-Match is optional."
+        ),
+        body=MoveTo,
+        cost=LimitClass.WRITE,
+        action=shape.action("reorder"),
+        problems=(*_WRITE_PROBLEMS, "PRECONDITION_FAILED"),
+    )
+
+
+def _one(shape: Shape, *where: Any, **more: Any) -> Endpoint:
+    """Return an endpoint that answers with one."""
+    return partial(
+        Endpoint,
+        tag=shape.tag,
+        place=shape.kind,
+        fixed={"kind": shape.kind},
+        versioned=shape.kind,
+        etag=True,
+        answer=shape.resource,
+    )(*where, **more)

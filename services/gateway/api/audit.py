@@ -3,35 +3,35 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from libs import errors
-from libs.bus import Caller
-from libs.contracts.events import audit
 from libs.contracts.events.audit import (
     ACTIVITY_DAYS_MAX,
     AUDIT_DEADLINE_S,
     AUDIT_PAGE_DEFAULT,
     AUDIT_PAGE_MAX,
+    LIST_AUDIT,
+    READ_ACTIVITY,
     AggregateType,
-    AuditFilter,
     AuditLine,
     EventType,
+    ProjectActivity,
 )
 from libs.contracts.events.event import Source
+from libs.contracts.pages import Cursor, Page
 from libs.contracts.values import Moment
 from libs.contracts.wire import Wire
 from services.gateway.access.limits import LimitClass
-from services.gateway.accounts.identity.store import IdentityStore
-from services.gateway.accounts.teams import TeamStore
-from services.gateway.api.shapes import CURSOR_CHARS_MAX, page_of
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, Query, Route
+from services.gateway.http.endpoint import Context, Endpoint
+from services.gateway.http.pages import page_of
+from services.gateway.http.route import AnyCall, Query
 
-_PLACE = ("project", "id")
 _THINGS = {"team_grant": "team"}
 VALUE_CHARS_MAX = 60
 """Of a name or value within a sentence; the whole one is beside it."""
@@ -47,7 +47,7 @@ class AuditQuery(Query):
     source: Source | None = None
     since: Annotated[Moment | None, Field(alias="from")] = None
     until: Annotated[Moment | None, Field(alias="to")] = None
-    cursor: Annotated[str, StringConstraints(max_length=CURSOR_CHARS_MAX)] | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=AUDIT_PAGE_MAX)] = AUDIT_PAGE_DEFAULT
 
 
@@ -83,92 +83,32 @@ class Activity(Wire):
     more_from: datetime | None
 
 
-class AuditRoutes:
-    """Handlers about what happened in a project."""
+async def _with_sentences(context: Context, _: AnyCall, trail: Page[AuditLine]) -> Page[AuditEntry]:
+    subjects = {line.subject_id for line in trail.items if line.subject_id}
+    actors = {line.user_id for line in trail.items if line.user_id}
+    people = await context.people.names(subjects | actors)
+    teams = await context.teams.names(subjects)
+    items = [_entry(each, people, teams) for each in trail.items]
+    return Page(items=items, next_cursor=trail.next_cursor)
 
-    def __init__(self, caller: Caller, people: IdentityStore, teams: TeamStore) -> None:
-        """Ask events over *caller*; names come from *people* and *teams*."""
-        self._caller = caller
-        self._people = people
-        self._teams = teams
 
-    def routes(self) -> list[AnyRoute]:
-        """Return the routes."""
-        return [
-            Route(
-                method="GET",
-                path="/api/projects/{id}/audit",
-                handler=self.list,
-                summary="Who did what in a project, and when",
-                description=(
-                    "The newest first. A page may be shorter than asked for, even empty, before"
-                    " the end: go on while there is a `nextCursor`. `from` is included, `to` is"
-                    " not."
-                ),
-                tag="Audit",
-                body=NoBody,
-                query=AuditQuery,
-                cost=LimitClass.READ,
-                place=_PLACE,
-                action="audit.read",
-                answer=page_of(AuditEntry),
-            ),
-            Route(
-                method="GET",
-                path="/api/projects/{id}/activity",
-                handler=self.activity,
-                summary="How much happened in a project, by the hour",
-                description=f"At most {ACTIVITY_DAYS_MAX} days; the current hour is counted live.",
-                tag="Audit",
-                body=NoBody,
-                query=Period,
-                cost=LimitClass.READ,
-                place=_PLACE,
-                action="activity.read",
-                answer=Activity,
-            ),
-        ]
-
-    async def list(self, call: Call[NoBody, AuditQuery]) -> Answer:
-        """Show a page of the trail."""
-        asked = call.query.model_dump(exclude={"cursor", "limit"})
-        trail = await self._caller.ask(
-            audit.LIST_AUDIT,
-            audit.ListAudit(
-                filters=AuditFilter.model_validate(asked),
-                cursor=call.query.cursor,
-                limit=call.query.limit,
-            ),
-            call.actor,
-            deadline_s=AUDIT_DEADLINE_S,
+async def _period(_: Context, call: AnyCall) -> Mapping[str, Any]:
+    until = call.query.until or datetime.now(UTC)
+    since = call.query.since or until - timedelta(days=1)
+    if since >= until or until - since > timedelta(days=ACTIVITY_DAYS_MAX):
+        detail = f"must be before `to`, by {ACTIVITY_DAYS_MAX} days at most"
+        raise errors.Invalid(
+            f"query.from: {detail}", errors=[{"field": "query.from", "detail": detail}]
         )
-        subjects = {line.subject_id for line in trail.items if line.subject_id}
-        actors = {line.user_id for line in trail.items if line.user_id}
-        people = await self._people.names(subjects | actors)
-        teams = await self._teams.names(subjects)
-        items = [
-            _entry(each, people, teams).model_dump(mode="json", by_alias=True)
-            for each in trail.items
-        ]
-        return Answer.json({"items": items, "nextCursor": trail.next_cursor})
+    return {"since": since, "until": until}
 
-    async def activity(self, call: Call[NoBody, Period]) -> Answer:
-        """Show the hours in which something happened."""
-        until = call.query.until or datetime.now(UTC)
-        since = call.query.since or until - timedelta(days=1)
-        if since >= until or until - since > timedelta(days=ACTIVITY_DAYS_MAX):
-            detail = f"must be before `to`, by {ACTIVITY_DAYS_MAX} days at most"
-            raise errors.Invalid(
-                f"query.from: {detail}", errors=[{"field": "query.from", "detail": detail}]
-            )
-        found = await self._caller.ask(
-            audit.READ_ACTIVITY, audit.ReadActivity(since=since, until=until), call.actor
-        )
-        hours: list[ActiveHour] = []
-        for hour, rows in groupby(found.items, key=lambda row: row.hour):
-            counts = {row.event_type: row.count for row in rows}
-            hours.append(ActiveHour(hour=hour, total=sum(counts.values()), counts=counts))
-        return Answer.json(Activity(items=hours, more_from=found.more_from))
+
+async def _by_hour(_: Context, _call: AnyCall, found: ProjectActivity) -> Activity:
+    hours: list[ActiveHour] = []
+    for hour, rows in groupby(found.items, key=lambda row: row.hour):
+        counts = {row.event_type: row.count for row in rows}
+        hours.append(ActiveHour(hour=hour, total=sum(counts.values()), counts=counts))
+    return Activity(items=hours, more_from=found.more_from)
 
 
 def _entry(line: AuditLine, people: Mapping[UUID, str], teams: Mapping[UUID, str]) -> AuditEntry:
@@ -207,3 +147,37 @@ def _value(value: Any) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + "…"
+
+
+_row = partial(Endpoint, tag="Audit", cost=LimitClass.READ, place="project")
+
+ENDPOINTS = (
+    _row(
+        "GET",
+        "/api/projects/{id}/audit",
+        LIST_AUDIT,
+        summary="Who did what in a project, and when",
+        description=(
+            "The newest first. A page may be shorter than asked for, even empty, before"
+            " the end: go on while there is a `nextCursor`. `from` is included, `to` is"
+            " not."
+        ),
+        query=AuditQuery,
+        action="audit.read",
+        deadline_s=AUDIT_DEADLINE_S,
+        show=_with_sentences,
+        answer=page_of(AuditEntry),
+    ),
+    _row(
+        "GET",
+        "/api/projects/{id}/activity",
+        READ_ACTIVITY,
+        summary="How much happened in a project, by the hour",
+        description=f"At most {ACTIVITY_DAYS_MAX} days; the current hour is counted live.",
+        query=Period,
+        action="activity.read",
+        prepare=_period,
+        show=_by_hour,
+        answer=Activity,
+    ),
+)

@@ -4,6 +4,7 @@ import binascii
 import re
 from base64 import b64decode
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -21,16 +22,16 @@ from libs.contracts.blobs.transfers import (
     BeginUpload,
     Blob,
     OpenBlob,
-    ReadUsage,
-    StatBlob,
     Ticket,
     UrlTtl,
+    Usage,
 )
 from libs.contracts.values import BLOB_BYTES_MAX, Sha256
 from libs.contracts.wire import Wire
 from services.gateway.access.limits import LimitClass
 from services.gateway.http import bodies
 from services.gateway.http.blob_tickets import DEADLINE_S, Blobs, not_yet
+from services.gateway.http.endpoint import Context, Endpoint
 from services.gateway.http.incoming import Incoming
 from services.gateway.http.route import (
     Answer,
@@ -149,7 +150,6 @@ class BlobRoutes:
                 answer=Blob,
                 status=201,
                 problems=STORE_PROBLEMS,
-                deleted_matters=True,
                 body_bytes_max=BLOB_BYTES_MAX,
                 media_types=(OCTETS, ANY),
             ),
@@ -170,7 +170,6 @@ class BlobRoutes:
                 action="blob.read",
                 problems=READ_PROBLEMS,
                 etag=True,
-                deleted_matters=True,
                 answer_media_types=(ANY,),
                 answer_headers=READ_HEADERS,
                 also=(206,),
@@ -182,22 +181,6 @@ class BlobRoutes:
 
     def _about(self) -> list[AnyRoute]:
         return [
-            Route(
-                method="GET",
-                path="/api/projects/{id}/blobs/{sha256}/metadata",
-                handler=self.stat,
-                summary="What is known of a file",
-                description="Also of one whose bytes were collected.",
-                tag=TAG,
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.READ,
-                place=("project", "id"),
-                action="blob.read",
-                answer=Blob,
-                deleted_matters=True,
-                texts={"sha256": SHA256},
-            ),
             Route(
                 method="POST",
                 path="/api/projects/{id}/blobs/{sha256}/url",
@@ -216,28 +199,12 @@ class BlobRoutes:
                 status=201,
                 waits=Blob,
                 problems=("BLOB_UNAVAILABLE", "BLOB_DAMAGED"),
-                deleted_matters=True,
                 texts={"sha256": SHA256},
-            ),
-            Route(
-                method="GET",
-                path="/api/projects/{id}/usage",
-                handler=self.usage,
-                summary="How much a project keeps",
-                tag=TAG,
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.READ,
-                place=("project", "id"),
-                action="blob.read",
-                answer=ProjectUsage,
-                deleted_matters=True,
             ),
         ]
 
     async def send(self, call: Call[Incoming, Sent]) -> Answer:
         """Store a file."""
-        require_living(call)
         upload = await self._blobs.store(sent(call), call.body.parts(), call.actor)
         assert upload.blob is not None
         place = f"/api/projects/{call.path['id']}/blobs/{upload.blob.sha256}"
@@ -246,7 +213,6 @@ class BlobRoutes:
 
     async def fetch(self, call: Call[NoBody, Shown]) -> Answer:
         """Fetch a file."""
-        require_living(call)
         return await self._blobs.read(
             call,
             call.texts["sha256"],
@@ -254,15 +220,8 @@ class BlobRoutes:
             inline=call.query.inline,
         )
 
-    async def stat(self, call: Call[NoBody]) -> Answer:
-        """Tell what is known of a file."""
-        require_living(call)
-        question = StatBlob(sha256=call.texts["sha256"])
-        return Answer.json(await self._blobs.caller.ask(STAT_BLOB, question, call.actor))
-
     async def presign(self, call: Call[UrlWanted]) -> Answer:
         """Make an address for a download."""
-        require_living(call)
         question = OpenBlob(
             sha256=call.texts["sha256"],
             file_name=call.body.file_name,
@@ -278,28 +237,36 @@ class BlobRoutes:
         shown = presigned(call, opened.ticket, "GET", self._public_url)
         return Answer.json(shown, 201, {"Location": shown.url})
 
-    async def usage(self, call: Call[NoBody]) -> Answer:
-        """Tell how much a project keeps."""
-        require_living(call)
-        found = await self._blobs.caller.ask(READ_USAGE, ReadUsage(), call.actor)
-        return Answer.json(
-            ProjectUsage(
-                total_bytes=found.bytes_,
-                stored_bytes=found.stored_bytes,
-                blobs=found.blobs,
-                quota_bytes=found.quota_bytes,
-            )
-        )
+
+async def _usage(_: Context, _call: AnyCall, found: Usage) -> ProjectUsage:
+    return ProjectUsage(
+        total_bytes=found.bytes_,
+        stored_bytes=found.stored_bytes,
+        blobs=found.blobs,
+        quota_bytes=found.quota_bytes,
+    )
 
 
-def require_living(call: AnyCall) -> None:
-    """Return when what the path names is not deleted.
+_row = partial(Endpoint, tag=TAG, cost=LimitClass.READ, place="project", action="blob.read")
 
-    Raises:
-        NotFound: It is.
-    """
-    if call.access.deleted:
-        raise errors.NotFound
+ENDPOINTS = (
+    _row(
+        "GET",
+        "/api/projects/{id}/blobs/{sha256}/metadata",
+        STAT_BLOB,
+        summary="What is known of a file",
+        description="Also of one whose bytes were collected.",
+        texts={"sha256": SHA256},
+    ),
+    _row(
+        "GET",
+        "/api/projects/{id}/usage",
+        READ_USAGE,
+        summary="How much a project keeps",
+        show=_usage,
+        answer=ProjectUsage,
+    ),
+)
 
 
 def sent[Q: Sent](call: Call[Incoming, Q]) -> BeginUpload:

@@ -145,7 +145,6 @@ class ContentRoutes:
                 action="scene.read",
                 problems=("UNSUPPORTED_FORMAT", "GONE"),
                 etag=True,
-                deleted_matters=True,
                 examples=_EXAMPLES,
                 answer_media_types=(TEXT, MARKDOWN, JSON, BINARY),
                 answer_headers={
@@ -183,7 +182,6 @@ class ContentRoutes:
                     "SCHEMA_OUTDATED",
                     "PRECONDITION_FAILED",
                 ),
-                deleted_matters=True,
                 examples=_EXAMPLES,
                 body_bytes_max=REQUEST_BYTES_MAX,
                 media_types=(JSON, TEXT, MARKDOWN, BLOCKS, PROSEMIRROR, BINARY),

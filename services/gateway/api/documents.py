@@ -22,11 +22,9 @@ async def document_of(
     """Return the id under which the log has the document that is meant.
 
     Raises:
-        NotFound: The scene is deleted, or has no such branch.
+        NotFound: The scene has no such branch.
         BranchClosed: Somebody wants to write into a closed branch.
     """
-    require_present(call)
-    require_present(call)
     scene_id: UUID = call.path["id"]
     if branch is None:
         return scene_id
@@ -34,13 +32,3 @@ async def document_of(
     if writing and found.state is BranchState.CLOSED:
         raise errors.BranchClosed
     return found.id
-
-
-def require_present(call: Call[Any, Any]) -> None:
-    """Return when the scene is there.
-
-    Raises:
-        NotFound: It, or what is above it, is deleted.
-    """
-    if call.access.deleted:
-        raise errors.NotFound

@@ -1,77 +1,60 @@
 """Entities that are created with their content: the file first, then the events."""
 
 import hashlib
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from pydantic import StringConstraints
-
-from libs.bus import Caller
 from libs.contracts.blobs.transfers import BeginUpload
-from libs.contracts.events.files import CREATE_WITH_FILE, CreateWithFile
-from libs.contracts.events.world import EntityCreate
-from libs.contracts.wire import Wire
-from services.gateway.access.authority import Authority
-from services.gateway.api.aggregates import Aggregate
+from libs.contracts.events.files import CREATE_WITH_FILE
+from services.gateway.api.aggregates import creation, fields_of
 from services.gateway.api.file_views import stored_file, words
-from services.gateway.api.shapes import Shape
+from services.gateway.api.world import ENTITY, EntityDraft
+from services.gateway.http.asking import routes_of
 from services.gateway.http.blob_tickets import Blobs, given
-from services.gateway.http.route import Answer, Call
+from services.gateway.http.endpoint import Context
+from services.gateway.http.route import Answer, AnyRoute, Call
 
-CONTENT_CHARS_MAX = 200_000
 MARKDOWN = "text/markdown"
 
 
-class EntityDraft(EntityCreate):
-    """A new entity; only a `task` takes task details, only the story bible story details.
+def creation_route(context: Context, blobs: Blobs) -> AnyRoute:
+    """Return the route that creates an entity, with its content in *blobs* if it is given."""
+    row = creation(ENTITY)
+    filed = replace(row, rpc=CREATE_WITH_FILE, prepare=partial(_stored, blobs))
+    without, with_file = routes_of([row, filed], context)
 
-    `content` is Markdown or plain text, and becomes the entity's file.
-    """
+    async def create(call: Call[EntityDraft]) -> Answer:
+        return await (without if call.body.content is None else with_file).handler(call)
 
-    content: Annotated[str, StringConstraints(max_length=CONTENT_CHARS_MAX)] | None = None
+    return replace(without, handler=create)
 
 
-class Entities(Aggregate):
-    """Handlers about entities."""
-
-    def __init__(self, shape: Shape, caller: Caller, authority: Authority, blobs: Blobs) -> None:
-        """As an aggregate; content is kept in *blobs*."""
-        super().__init__(shape, caller, authority)
-        self._blobs = blobs
-
-    async def create(self, call: Call[Wire]) -> Answer:
-        """Create one, with its content if it is given."""
-        draft = call.body
-        if not isinstance(draft, EntityDraft) or draft.content is None:
-            return await super().create(call)
-        call.require("blob.upload")
-        body = draft.content.encode()
-        wanted = BeginUpload(
-            # The same for a retry: it finds what the first try stored.
-            upload_id=call.new_id,
-            size=len(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            file_name=f"{call.new_id}.md",
-            media_type=MARKDOWN,
-        )
-        upload = await self._blobs.store(wanted, given(body), call.actor)
-        assert upload.blob is not None
-        claim_id, blob = await self._blobs.claim(upload.blob.sha256, call.new_id, call.actor)
-        file = stored_file(
-            blob.model_copy(update={"media_type": MARKDOWN}),
-            project_id=call.access.project_id,
-            entity_id=call.new_id,
-            entity_type=draft.type,
-            owner_id=call.identity.user_id,
-            file_name=wanted.file_name,
-            preview=words(draft.content),
-        )
-        question = CreateWithFile(
-            kind="entity",
-            id=call.new_id,
-            command_id=call.command_id,
-            parent_id=call.path["id"],
-            fields=self._fields(draft),
-            claim_id=claim_id,
-            file=file,
-        )
-        return self._created(await self._ask(CREATE_WITH_FILE, question, call.actor))
+async def _stored(blobs: Blobs, _: Context, call: Call[EntityDraft]) -> Mapping[str, Any]:
+    """Store the content, and return what the request says of it."""
+    call.require("blob.upload")
+    draft = call.body
+    content = draft.content or ""
+    body = content.encode()
+    wanted = BeginUpload(
+        # The same for a retry: it finds what the first try stored.
+        upload_id=call.new_id,
+        size=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        file_name=f"{call.new_id}.md",
+        media_type=MARKDOWN,
+    )
+    upload = await blobs.store(wanted, given(body), call.actor)
+    assert upload.blob is not None
+    claim_id, blob = await blobs.claim(upload.blob.sha256, call.new_id, call.actor)
+    file = stored_file(
+        blob.model_copy(update={"media_type": MARKDOWN}),
+        project_id=call.access.project_id,
+        entity_id=call.new_id,
+        entity_type=draft.type,
+        owner_id=call.identity.user_id,
+        file_name=wanted.file_name,
+        preview=words(content),
+    )
+    return {"fields": fields_of(draft), "claim_id": claim_id, "file": file}

@@ -82,7 +82,6 @@ class EventRoutes:
                 place=("project", "id"),
                 action="project.read",
                 problems=("GONE", "UNKNOWN_NAME"),
-                deleted_matters=True,
                 answer_media_types=(EVENT_STREAM,),
             ),
             Route(
@@ -100,8 +99,6 @@ class EventRoutes:
 
     async def follow(self, call: Call[NoBody, FollowQuery]) -> Answer:
         """Stream the events; what is wrong with the question is answered before the first."""
-        if call.access.deleted:
-            raise errors.NotFound
         after = position_of(call.header("last-event-id") or call.query.last_event_id)
         types = await self._catalogue.chosen(call.query.types)
         source = await self._streams.open(

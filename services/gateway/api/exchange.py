@@ -9,7 +9,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.events.workspaces import Job
 from libs.contracts.values import Name
 from services.gateway.access.limits import LimitClass
-from services.gateway.api.workspaces import TAG, begun
+from services.gateway.api.workspaces import TAG
 from services.gateway.exchange.exporting import Exporting
 from services.gateway.exchange.importing import Importing
 from services.gateway.exchange.unpacking import Unpacking
@@ -65,6 +65,7 @@ class ExchangeRoutes:
                 query=ExportQuery,
                 cost=LimitClass.CONTENT,
                 place=("project", "id"),
+                answers_deleted=True,
                 action="project.export",
                 problems=("LIMIT_REACHED", "TOO_LARGE"),
                 answer_media_types=(ZIP,),
@@ -114,4 +115,5 @@ class ExchangeRoutes:
         )
         async with self._uploads.receive(call.body, call.identity.user_id) as file:
             unpacking = await asyncio.to_thread(Unpacking, file)
-            return begun(await importing.begin(unpacking, call.new_id, call.query.name))
+            job = await importing.begin(unpacking, call.new_id, call.query.name)
+            return Answer.json(job, 202, {"Location": f"/api/jobs/{job.id}"})

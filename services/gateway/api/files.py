@@ -23,15 +23,22 @@ from services.gateway.api.blobs import (
     NameOfFile,
     Sent,
     Shown,
-    require_living,
     sent,
 )
 from services.gateway.api.file_views import PREVIEW_BYTES, is_text, preview_of, stored_file
-from services.gateway.api.shapes import Basis, Version
 from services.gateway.http import etags
 from services.gateway.http.blob_tickets import DEADLINE_S, Blobs
 from services.gateway.http.incoming import Incoming
-from services.gateway.http.route import Answer, AnyCall, AnyRoute, Call, NoBody, Route
+from services.gateway.http.route import (
+    Answer,
+    AnyCall,
+    AnyRoute,
+    Basis,
+    Call,
+    NoBody,
+    Route,
+    Version,
+)
 
 TAG = "Entities"
 _PATH = "/api/entities/{id}/file"
@@ -77,6 +84,7 @@ class FileRoutes:
             query=Shown,
             cost=LimitClass.CONTENT,
             place=("entity", "id"),
+            answers_deleted=True,
             action="entity.read",
             problems=READ_PROBLEMS,
             etag=True,
@@ -106,7 +114,6 @@ class FileRoutes:
             answer=Entity,
             problems=(*STORE_PROBLEMS, *_PROBLEMS),
             etag=True,
-            deleted_matters=True,
             body_bytes_max=BLOB_BYTES_MAX,
             media_types=(OCTETS, ANY),
         )
@@ -127,7 +134,6 @@ class FileRoutes:
             answer=Entity,
             problems=_PROBLEMS,
             etag=True,
-            deleted_matters=True,
         )
 
     def _delete(self) -> AnyRoute:
@@ -142,6 +148,7 @@ class FileRoutes:
             query=Basis,
             cost=LimitClass.WRITE,
             place=("entity", "id"),
+            answers_deleted=True,
             action="entity.update",
             answer=Entity,
             problems=_PROBLEMS,
@@ -160,7 +167,6 @@ class FileRoutes:
 
     async def put(self, call: Call[Incoming, SentFile]) -> Answer:
         """Store a file, and give it to the entity."""
-        require_living(call)
         call.require("blob.upload")
         entity = await self._entity(call)
         # What cannot be attached need not be sent.
@@ -174,7 +180,6 @@ class FileRoutes:
 
     async def choose(self, call: Call[FileChoice, Basis]) -> Answer:
         """Give the entity a file that is there."""
-        require_living(call)
         body, entity = call.body, await self._entity(call)
         base = body.base_version or call.query.base_version
         return await self._attach(call, entity, body.sha256, body.file_name, base)

@@ -15,8 +15,9 @@ from services.gateway.accounts.identity.model import (
     SignedIn,
     TokenCreate,
 )
-from services.gateway.api.shapes import Page, page_of
+from services.gateway.api.shapes import Page
 from services.gateway.http.cursors import cursor_after, id_of
+from services.gateway.http.pages import page_of
 from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
 
 

@@ -4,128 +4,93 @@ A copy reads one project and writes another, so both are asked what the person m
 library is a project like any other, whose owner may have let others in, or have left it.
 """
 
-from uuid import UUID
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.events import workspaces
-from libs.contracts.events.bundles import COMMIT_DEADLINE_S, Committed
-from libs.contracts.events.workspaces import Library, Things
-from libs.contracts.wire import Wire
+from libs.contracts.events.bundles import COMMIT_DEADLINE_S
+from libs.contracts.events.workspaces import (
+    IMPORT_FROM_LIBRARY,
+    OPEN_LIBRARY,
+    SAVE_TO_LIBRARY,
+    Chosen,
+    OpenLibrary,
+)
 from services.gateway.access import permissions
-from services.gateway.access.authority import Authority
 from services.gateway.access.limits import LimitClass
 from services.gateway.access.permissions import Access
-from services.gateway.accounts.identity import Identity
-from services.gateway.api.bundles import allowed
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.http.endpoint import Context, Endpoint
+from services.gateway.http.route import AnyCall
 
-_TAG = "Library"
 _READ, _WRITE = "project.export", "bundle.create"
 """What one needs in the project that is copied from, and in the one that is copied to."""
 
 
-class Chosen(Wire):
-    """The things to copy; what they refer to comes along, and what connects them."""
+async def _may_save(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    # Before there is one: a token that may only read does not make it either.
+    permissions.require_scope(call.identity, _WRITE)
+    access = await _library(context, call)
+    permissions.require(access, _WRITE)
+    permissions.require_open(access, _WRITE)
+    return {}
 
-    things: Things
+
+async def _may_take(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    permissions.require(await _library(context, call), _READ)
+    return {}
 
 
-class LibraryRoutes:
-    """Handlers about libraries."""
+async def _library(context: Context, call: AnyCall) -> Access:
+    """Return what the caller is to their own library now."""
+    actor = Actor(user_id=call.identity.user_id)
+    found = await context.caller.ask(OPEN_LIBRARY, OpenLibrary(), actor)
+    return await context.authority.access(call.identity, "project", found.project_id)
 
-    def __init__(self, caller: Caller, authority: Authority) -> None:
-        """Ask events over *caller*, and *authority* about the library."""
-        self._caller = caller
-        self._authority = authority
 
-    def routes(self) -> list[AnyRoute]:
-        """Return the routes."""
-        return [
-            Route(
-                method="GET",
-                path="/api/library",
-                handler=self.open,
-                summary="Find one's library",
-                description=(
-                    "A project of one's own that is in no list; it is used through the addresses"
-                    " of any project. It is made when it is first asked for."
-                ),
-                tag=_TAG,
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.READ,
-                action="project.create",
-                answer=Library,
-            ),
-            Route(
-                method="POST",
-                path="/api/projects/{id}/save-to-library",
-                handler=self.save,
-                summary="Copy things into one's library",
-                description="It needs to be read here, and a token that may write.",
-                tag=_TAG,
-                body=Chosen,
-                query=NoQuery,
-                cost=LimitClass.WRITE,
-                place=("project", "id"),
-                action=_READ,
-                answer=Committed,
-                problems=("CONFLICT",),
-            ),
-            Route(
-                method="POST",
-                path="/api/projects/{id}/import-from-library",
-                handler=self.take_over,
-                summary="Copy things from one's library",
-                description=(
-                    "One bundle of type `import`, to be undone at once; each thing needs the"
-                    " permission to make it. A tag that the project has by name is used."
-                ),
-                tag=_TAG,
-                body=Chosen,
-                query=NoQuery,
-                cost=LimitClass.WRITE,
-                place=("project", "id"),
-                action=_WRITE,
-                answer=Committed,
-                problems=("CONFLICT", "ALREADY_EXISTS", "PROJECT_ARCHIVED"),
-            ),
-        ]
+_row = partial(Endpoint, tag="Library")
+_copy = partial(
+    _row,
+    body=Chosen,
+    place="project",
+    cost=LimitClass.WRITE,
+    deadline_s=COMMIT_DEADLINE_S,
+)
 
-    async def open(self, call: Call[NoBody]) -> Answer:
-        """Find or make the library."""
-        return Answer.json(Library(project_id=await self._library(call.identity)))
-
-    async def save(self, call: Call[Chosen]) -> Answer:
-        """Copy into the library."""
-        # Before there is one: a token that may only read does not make it either.
-        permissions.require_scope(call.identity, _WRITE)
-        access = await self._access(call.identity)
-        permissions.require(access, _WRITE)
-        permissions.require_open(access, _WRITE)
-        question = workspaces.SaveToLibrary(command_id=call.command_id, things=call.body.things)
-        answer = await self._caller.ask(
-            workspaces.SAVE_TO_LIBRARY, question, call.actor, deadline_s=COMMIT_DEADLINE_S
-        )
-        return Answer.json(answer)
-
-    async def take_over(self, call: Call[Chosen]) -> Answer:
-        """Copy from the library."""
-        permissions.require(await self._access(call.identity), _READ)
-        question = workspaces.ImportFromLibrary(
-            command_id=call.command_id, things=call.body.things, may=allowed(call.access)
-        )
-        answer = await self._caller.ask(
-            workspaces.IMPORT_FROM_LIBRARY, question, call.actor, deadline_s=COMMIT_DEADLINE_S
-        )
-        return Answer.json(answer)
-
-    async def _library(self, identity: Identity) -> UUID:
-        actor = Actor(user_id=identity.user_id)
-        found = await self._caller.ask(workspaces.OPEN_LIBRARY, workspaces.OpenLibrary(), actor)
-        return found.project_id
-
-    async def _access(self, identity: Identity) -> Access:
-        """Return what somebody is to their own library now."""
-        return await self._authority.access(identity, "project", await self._library(identity))
+ENDPOINTS = (
+    _row(
+        "GET",
+        "/api/library",
+        OPEN_LIBRARY,
+        summary="Find one's library",
+        description=(
+            "A project of one's own that is in no list; it is used through the addresses"
+            " of any project. It is made when it is first asked for."
+        ),
+        cost=LimitClass.READ,
+        action="project.create",
+    ),
+    _copy(
+        "POST",
+        "/api/projects/{id}/save-to-library",
+        SAVE_TO_LIBRARY,
+        summary="Copy things into one's library",
+        description="It needs to be read here, and a token that may write.",
+        action=_READ,
+        prepare=_may_save,
+        problems=("CONFLICT",),
+    ),
+    _copy(
+        "POST",
+        "/api/projects/{id}/import-from-library",
+        IMPORT_FROM_LIBRARY,
+        summary="Copy things from one's library",
+        description=(
+            "One bundle of type `import`, to be undone at once; each thing needs the"
+            " permission to make it. A tag that the project has by name is used."
+        ),
+        action=_WRITE,
+        prepare=_may_take,
+        problems=("CONFLICT", "ALREADY_EXISTS", "PROJECT_ARCHIVED"),
+    ),
+)

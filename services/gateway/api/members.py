@@ -1,32 +1,48 @@
-"""The members of a project, and who may change them."""
+"""Who is what in a project: its members, and the teams that have a role there."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from nats.errors import Error as BusError
 from nats.js.errors import Error as StreamError
 
 from libs import errors
-from libs.bus import Caller
 from libs.contracts.actor import Actor, Role
 from libs.contracts.events.manuscript import (
     LIST_MEMBERS,
     PUT_MEMBER,
     READ_MEMBER,
     REMOVE_MEMBER,
-    ListMembers,
-    PutMember,
+    MemberPut,
     ReadMember,
-    RemoveMember,
 )
-from libs.contracts.events.resources import Expected, Member
-from libs.contracts.wire import Wire
+from libs.contracts.events.resources import Member
+from libs.contracts.events.teams import (
+    LIST_GRANTS,
+    PUT_GRANT,
+    REMOVE_GRANT,
+    ListGrants,
+    TeamGrant,
+    TeamGrantPut,
+)
+from libs.contracts.pages import Page
+from libs.postgres.pool import UNREACHABLE
 from services.gateway.access import permissions
-from services.gateway.access.authority import Authority
 from services.gateway.access.limits import LimitClass
-from services.gateway.accounts.identity.store import IdentityStore
-from services.gateway.api.shapes import Slice, page_of
+from services.gateway.accounts.teams.model import TeamMember
+from services.gateway.api.teams import members_page
 from services.gateway.http import etags
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.http.endpoint import Context, Endpoint
+from services.gateway.http.pages import Slice, page_of
+from services.gateway.http.route import Answer, AnyCall
+
+_MEMBERS = "/api/projects/{id}/members"
+_MEMBER = _MEMBERS + "/{userId}"
+_TEAMS = "/api/projects/{id}/teams"
+_TEAM = _TEAMS + "/{teamId}"
+_KNOWN = "With If-None-Match the answer to a known version is 304."
 
 
 class MemberView(Member):
@@ -35,174 +51,13 @@ class MemberView(Member):
     display_name: str
 
 
-class MemberListing(Slice):
-    """Which members: a page of all, or of one role."""
+class TeamGrantView(TeamGrant):
+    """A team's role in a project, with the team's name; null when the team is unknown here."""
 
-    role: Role | None = None
-
-
-class MemberPut(Wire):
-    """The role a person is to have."""
-
-    role: Role
+    team_name: str | None
 
 
-class Members:
-    """Handlers about members."""
-
-    def __init__(self, caller: Caller, authority: Authority, people: IdentityStore) -> None:
-        """Ask events over *caller*; names come from *people*."""
-        self._caller = caller
-        self._authority = authority
-        self._people = people
-
-    def routes(self) -> list[AnyRoute]:
-        """Return the routes."""
-        path = "/api/projects/{id}/members"
-        return [
-            Route(
-                method="GET",
-                path=path,
-                handler=self.list,
-                summary="List the members of a project, the oldest first",
-                tag="Members",
-                body=NoBody,
-                query=MemberListing,
-                cost=LimitClass.READ,
-                place=("project", "id"),
-                action="member.read",
-                answer=page_of(MemberView),
-            ),
-            Route(
-                method="GET",
-                path=f"{path}/{{userId}}",
-                handler=self.read,
-                summary="Read what somebody is in a project",
-                description="With If-None-Match the answer to a known version is 304.",
-                tag="Members",
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.READ,
-                place=("project", "id"),
-                action="member.read",
-                answer=MemberView,
-                etag=True,
-            ),
-            Route(
-                method="PUT",
-                path=f"{path}/{{userId}}",
-                handler=self.put,
-                summary="Give a person a role",
-                description=(
-                    "An OWNER gives any role; a MAINTAINER makes and changes WRITERs and READERs."
-                    " With If-Match only if they are what you think they are."
-                ),
-                tag="Members",
-                body=MemberPut,
-                query=NoQuery,
-                cost=LimitClass.WRITE,
-                place=("project", "id"),
-                action="member.put",
-                answer=MemberView,
-                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
-                etag=True,
-            ),
-            Route(
-                method="DELETE",
-                path=f"{path}/{{userId}}",
-                handler=self.remove,
-                summary="Remove a member, or leave",
-                tag="Members",
-                body=NoBody,
-                query=NoQuery,
-                cost=LimitClass.WRITE,
-                place=("project", "id"),
-                action="member.leave",
-                status=204,
-                problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
-            ),
-        ]
-
-    async def list(self, call: Call[NoBody, MemberListing]) -> Answer:
-        """List a page of the members."""
-        question = ListMembers(
-            role=call.query.role, cursor=call.query.cursor, limit=call.query.limit
-        )
-        members = await self._caller.ask(LIST_MEMBERS, question, call.actor)
-        names = await self._people.names(member.user_id for member in members.items)
-        items = [
-            _view(member, names).model_dump(mode="json", by_alias=True) for member in members.items
-        ]
-        return Answer.json({"items": items, "nextCursor": members.next_cursor})
-
-    async def read(self, call: Call[NoBody]) -> Answer:
-        """Show one, or say that the client has it."""
-        user_id = call.path["userId"]
-        member = await self._caller.ask(READ_MEMBER, ReadMember(user_id=user_id), call.actor)
-        tag = etags.etag("member", member.id, member.version)
-        if etags.is_known(call.header("if-none-match"), tag):
-            return Answer(304, headers={"ETag": tag})
-        return _answer(member, await self._people.names([user_id]))
-
-    async def put(self, call: Call[MemberPut]) -> Answer:
-        """Add a member or change one's role."""
-        project_id, user_id = call.path["id"], call.path["userId"]
-        names = await self._people.names([user_id])
-        if user_id not in names:
-            raise errors.NotFound("There is no such person.")
-        old = await self._authority.role_of(call.identity, project_id, user_id)
-        require_rank(call.access.role, old, call.body.role)
-        member = await self._caller.ask(
-            PUT_MEMBER,
-            PutMember(
-                command_id=call.command_id,
-                user_id=user_id,
-                role=call.body.role,
-                expected_version=await self._expected(call.header("if-match"), user_id, call.actor),
-            ),
-            call.actor,
-        )
-        await self._forget(project_id, user_id)
-        return _answer(member, names)
-
-    async def remove(self, call: Call[NoBody]) -> Answer:
-        """Remove a member; anybody may remove themselves."""
-        project_id, user_id = call.path["id"], call.path["userId"]
-        if user_id != call.identity.user_id:
-            call.require("member.remove")
-            old = await self._authority.role_of(call.identity, project_id, user_id)
-            if old is None:
-                raise errors.NotFound("They are not a member.")
-            require_rank(call.access.role, old, None)
-        await self._caller.ask(
-            REMOVE_MEMBER,
-            RemoveMember(
-                command_id=call.command_id,
-                user_id=user_id,
-                expected_version=await self._expected(call.header("if-match"), user_id, call.actor),
-            ),
-            call.actor,
-        )
-        await self._forget(project_id, user_id)
-        return Answer(204)
-
-    async def _expected(self, if_match: str | None, user_id: UUID, actor: Actor) -> Expected:
-        if if_match is None:
-            return None
-        try:
-            member = await self._caller.ask(READ_MEMBER, ReadMember(user_id=user_id), actor)
-        except errors.NotFound:
-            member = None
-        return etags.expected_if_there(if_match, "member", member)
-
-    async def _forget(self, project_id: UUID, user_id: UUID) -> None:
-        try:
-            await self._authority.forget_role(project_id, user_id)
-        except (BusError, StreamError, TimeoutError):
-            return  # the fact of the change will do it
-
-
-def require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
+def _require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
     """Return when *asker* may turn the role *old* into *new*; raises Forbidden."""
     if not permissions.may_assign(asker, old, new):
         raise errors.Forbidden(
@@ -210,10 +65,243 @@ def require_rank(asker: Role, old: Role | None, new: Role | None) -> None:
         )
 
 
-def _answer(member: Member, names: dict[UUID, str]) -> Answer:
-    tag = etags.etag("member", member.id, member.version)
-    return Answer.json(_view(member, names), 200, {"ETag": tag})
-
-
-def _view(member: Member, names: dict[UUID, str]) -> MemberView:
+async def _member(context: Context, _: AnyCall, member: Member) -> MemberView:
+    names = await context.people.names([member.user_id])
     return MemberView(**dict(member), display_name=names.get(member.user_id, ""))
+
+
+async def _members(context: Context, _: AnyCall, page: Page[Member]) -> Page[MemberView]:
+    names = await context.people.names(member.user_id for member in page.items)
+    items = [
+        MemberView(**dict(each), display_name=names.get(each.user_id, "")) for each in page.items
+    ]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+async def _may_put_member(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    user_id = call.path["userId"]
+    if user_id not in await context.people.names([user_id]):
+        raise errors.NotFound("There is no such person.")
+    old = await context.authority.role_of(call.identity, call.path["id"], user_id)
+    _require_rank(call.access.role, old, call.body.role)
+    return await _membership_meant(context, call)
+
+
+async def _may_remove_member(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    """Let people leave by themselves, and others be removed by those who may."""
+    user_id = call.path["userId"]
+    if user_id != call.identity.user_id:
+        call.require("member.remove")
+        old = await context.authority.role_of(call.identity, call.path["id"], user_id)
+        if old is None:
+            raise errors.NotFound("They are not a member.")
+        _require_rank(call.access.role, old, None)
+    return await _membership_meant(context, call)
+
+
+async def _membership_meant(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    if_match = call.header("if-match")
+    if if_match is None:
+        return {}
+    question = ReadMember(user_id=call.path["userId"])
+    try:
+        member = await context.caller.ask(READ_MEMBER, question, call.actor)
+    except errors.NotFound:
+        member = None
+    return {"expected_version": etags.expected_if_there(if_match, "member", member)}
+
+
+async def _forget_member(context: Context, call: AnyCall, _: object) -> None:
+    try:
+        await context.authority.forget_role(call.path["id"], call.path["userId"])
+    except (BusError, StreamError, TimeoutError):
+        return  # the fact of the change will do it
+
+
+async def _grants(context: Context, actor: Actor) -> dict[UUID, TeamGrant]:
+    found = await context.caller.ask(LIST_GRANTS, ListGrants(), actor)
+    return {grant.team_id: grant for grant in found.items}
+
+
+def _known_grant(grants: Mapping[UUID, TeamGrant], call: AnyCall) -> TeamGrant:
+    grant = grants.get(call.path["teamId"])
+    if grant is None:
+        raise errors.NotFound("This team has no role in the project.")
+    return grant
+
+
+async def _team(context: Context, _: AnyCall, grant: TeamGrant) -> TeamGrantView:
+    names = await context.teams.names([grant.team_id])
+    return TeamGrantView(**dict(grant), team_name=names.get(grant.team_id))
+
+
+async def _teams(context: Context, _: AnyCall, page: Page[TeamGrant]) -> Page[TeamGrantView]:
+    names = await context.teams.names([grant.team_id for grant in page.items])
+    items = [TeamGrantView(**dict(each), team_name=names.get(each.team_id)) for each in page.items]
+    return Page(items=items)
+
+
+async def _one_team(context: Context, call: AnyCall, page: Page[TeamGrant]) -> Answer:
+    """Show one of all, or say that the client has it."""
+    grant = _known_grant({each.team_id: each for each in page.items}, call)
+    tag = etags.etag("team_grant", grant.id, grant.version)
+    if etags.is_known(call.header("if-none-match"), tag):
+        return Answer(304, headers={"ETag": tag})
+    return Answer.json(await _team(context, call, grant), 200, {"ETag": tag})
+
+
+async def _people_of_team(context: Context, call: AnyCall, page: Page[TeamGrant]) -> Answer:
+    grant = _known_grant({each.team_id: each for each in page.items}, call)
+    return await members_page(context.teams, grant.team_id, call.query)
+
+
+async def _may_put_team(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    team_id = call.path["teamId"]
+    old = (await _grants(context, call.actor)).get(team_id)
+    _require_rank(call.access.role, old.role if old else None, call.body.role)
+    if old is None:
+        # A stranger to a team neither brings it anywhere nor learns its name.
+        await context.teams.read(team_id, call.identity.user_id)
+    return _grant_meant(call, old)
+
+
+async def _may_remove_team(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    old = _known_grant(await _grants(context, call.actor), call)
+    _require_rank(call.access.role, old.role, None)
+    return _grant_meant(call, old)
+
+
+def _grant_meant(call: AnyCall, old: TeamGrant | None) -> Mapping[str, Any]:
+    if_match = call.header("if-match")
+    return {"expected_version": etags.expected_if_there(if_match, "team_grant", old)}
+
+
+async def _forget_team(context: Context, call: AnyCall, _: object) -> None:
+    try:
+        await context.authority.forget_team(call.path["id"], call.path["teamId"])
+    except (BusError, StreamError, *UNREACHABLE):
+        return  # the fact of the change will do it
+
+
+_row = partial(Endpoint, tag="Members", place="project")
+_read = partial(_row, cost=LimitClass.READ)
+_write = partial(_row, cost=LimitClass.WRITE)
+
+ENDPOINTS = (
+    _read(
+        "GET",
+        _MEMBERS,
+        LIST_MEMBERS,
+        summary="List the members of a project, the oldest first",
+        action="member.read",
+        show=_members,
+        answer=page_of(MemberView),
+    ),
+    _read(
+        "GET",
+        _MEMBER,
+        READ_MEMBER,
+        summary="Read what somebody is in a project",
+        description=_KNOWN,
+        action="member.read",
+        show=_member,
+        answer=MemberView,
+        versioned="member",
+        etag=True,
+    ),
+    _write(
+        "PUT",
+        _MEMBER,
+        PUT_MEMBER,
+        summary="Give a person a role",
+        description=(
+            "An OWNER gives any role; a MAINTAINER makes and changes WRITERs and READERs."
+            " With If-Match only if they are what you think they are."
+        ),
+        body=MemberPut,
+        action="member.put",
+        prepare=_may_put_member,
+        after=_forget_member,
+        show=_member,
+        answer=MemberView,
+        versioned="member",
+        etag=True,
+        problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
+    ),
+    _write(
+        "DELETE",
+        _MEMBER,
+        REMOVE_MEMBER,
+        summary="Remove a member, or leave",
+        action="member.leave",
+        prepare=_may_remove_member,
+        after=_forget_member,
+        status=204,
+        problems=("LAST_OWNER", "CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
+    ),
+)
+
+TEAM_ENDPOINTS = (
+    _read(
+        "GET",
+        _TEAMS,
+        LIST_GRANTS,
+        summary="List the teams that have a role in a project",
+        action="team_grant.read",
+        show=_teams,
+        answer=page_of(TeamGrantView),
+    ),
+    _read(
+        "GET",
+        _TEAM,
+        LIST_GRANTS,
+        summary="Read what a team is in a project",
+        description=_KNOWN,
+        action="team_grant.read",
+        show=_one_team,
+        answer=TeamGrantView,
+        etag=True,
+    ),
+    _write(
+        "PUT",
+        _TEAM,
+        PUT_GRANT,
+        summary="Give a team a role",
+        description=(
+            "Of a team that you are in. An OWNER gives any role but OWNER; a MAINTAINER"
+            " makes and changes WRITERs and READERs. The strongest of a person's roles"
+            " counts. With If-Match only if it is what you think it is."
+        ),
+        body=TeamGrantPut,
+        action="team_grant.put",
+        prepare=_may_put_team,
+        after=_forget_team,
+        show=_team,
+        answer=TeamGrantView,
+        versioned="team_grant",
+        etag=True,
+        problems=("CONCURRENCY_CONFLICT", "LIMIT_REACHED", "PRECONDITION_FAILED"),
+    ),
+    _write(
+        "DELETE",
+        _TEAM,
+        REMOVE_GRANT,
+        summary="Take a team out of a project",
+        action="team_grant.remove",
+        prepare=_may_remove_team,
+        after=_forget_team,
+        status=204,
+        problems=("CONCURRENCY_CONFLICT", "PRECONDITION_FAILED"),
+    ),
+    _read(
+        "GET",
+        f"{_TEAM}/members",
+        LIST_GRANTS,
+        summary="List who is in a team that has a role in the project",
+        description="For those who decide about its role.",
+        query=Slice,
+        action="team_grant.put",
+        show=_people_of_team,
+        answer=page_of(TeamMember),
+    ),
+)

@@ -18,7 +18,8 @@ from libs.contracts.collab.history import (
 )
 from services.gateway.access.limits import LimitClass
 from services.gateway.api.documents import InBranch, document_of
-from services.gateway.api.history import POINT, TAG
+from services.gateway.api.history import TAG
+from services.gateway.api.points import POINT
 from services.gateway.exchange.replay_lines import frame_line, json_line
 from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, Route, Streamed
 
@@ -69,7 +70,6 @@ class ReplayRoutes:
                 place=("scene", "id"),
                 action="scene.read",
                 problems=("GONE", "TOO_LARGE"),
-                deleted_matters=True,
                 answer_media_types=(NDJSON,),
             )
         ]

@@ -1,14 +1,12 @@
 """The aggregates that routes address by id: what differs between them, as data."""
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Protocol, cast
-from uuid import UUID
+from inspect import cleandoc
+from typing import Any, cast
 
-from pydantic import BaseModel, Field, StringConstraints, create_model
+from pydantic import BaseModel, create_model
 
 from libs.contracts.events.canon import SceneFilter, SceneSort
-from libs.contracts.events.manuscript import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from libs.contracts.events.resources import (
     Book,
     BookCreate,
@@ -16,7 +14,6 @@ from libs.contracts.events.resources import (
     Chapter,
     ChapterCreate,
     ChapterPatch,
-    Index,
     Kind,
     Project,
     ProjectCreate,
@@ -27,48 +24,9 @@ from libs.contracts.events.resources import (
     ScenePatch,
 )
 from libs.contracts.wire import Wire
-from services.gateway.http.route import Query
-
-CURSOR_CHARS_MAX = 2000
-
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
-class ProjectChange(ProjectPatch):
-    """Fields to change; `baseVersion` is the version they were changed from."""
-
-    base_version: Version | None = None
-
-
-class BookChange(BookPatch):
-    """Fields to change; `baseVersion` is the version they were changed from."""
-
-    base_version: Version | None = None
-
-
-class ChapterChange(ChapterPatch):
-    """Fields to change; `baseVersion` is the version they were changed from."""
-
-    base_version: Version | None = None
-
-
-class SceneChange(ScenePatch):
-    """Fields to change; `baseVersion` is the version they were changed from."""
-
-    base_version: Version | None = None
-
-
-class Change(Protocol):
-    """A change of any kind of thing."""
-
-    @property
-    def base_version(self) -> int | None:
-        """The version that it was made from."""
-        ...
-
-    def model_dump(self, *, mode: str, exclude_unset: bool, exclude: set[str]) -> dict[str, Any]:
-        """Return its fields as JSON."""
-        ...
+from services.gateway.access import permissions
+from services.gateway.http.pages import Slice
+from services.gateway.http.route import Query, Version
 
 
 def change_of(patch: type[Wire]) -> type[Wire]:
@@ -76,29 +34,16 @@ def change_of(patch: type[Wire]) -> type[Wire]:
     return create_model(
         patch.__name__.removesuffix("Patch") + "Change",
         __base__=patch,
-        __doc__=(patch.__doc__ or "") + "\n\n`baseVersion` is the version they were changed from.",
+        __doc__=cleandoc(patch.__doc__ or "")
+        + "\n\n`baseVersion` is the version they were changed from.",
         base_version=(Version | None, None),
     )
-
-
-class MoveTo(Wire):
-    """Where to put it: an index, and if given another parent of the same project."""
-
-    parent_id: UUID | None = None
-    index: Index
 
 
 class One(Query):
     """How to read one thing."""
 
     include_deleted: bool = False
-
-
-class Slice(Query):
-    """Which part of a list of things that are not kept when they are removed."""
-
-    cursor: Annotated[str, StringConstraints(max_length=CURSOR_CHARS_MAX)] | None = None
-    limit: Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)] = PAGE_ITEMS_DEFAULT
 
 
 class Page(Slice):
@@ -124,25 +69,6 @@ def filters_in(query: BaseModel) -> dict[str, Any]:
     return query.model_dump(mode="json", exclude_none=True, exclude={*Page.model_fields, "sort"})
 
 
-class Basis(Query):
-    """The version that is meant, for clients that cannot send If-Match."""
-
-    base_version: Version | None = None
-
-
-@cache
-def page_of(model: type[BaseModel]) -> type[BaseModel]:
-    """Return the model of a page of *model*."""
-    listed: Any = list[model]  # pyright: ignore[reportInvalidTypeForm]  # known at run time only
-    return create_model(
-        f"{model.__name__}Page",
-        __base__=Wire,
-        __doc__="A page; `nextCursor` is null on the last one.",
-        items=(listed, ...),
-        next_cursor=(str | None, None),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One kind of aggregate, as its routes see it.
@@ -155,7 +81,6 @@ class Shape:
         change: What changes it; none when nothing of it can change.
         resource: What a client receives.
         listing: The query of its lists.
-        thing: Its name in the permission matrix, when that is another.
         ordered: Whether it can be moved among its siblings.
         lasting: Whether a deleted one can be restored.
         problems: Codes that creating and changing may answer with besides the usual.
@@ -168,14 +93,18 @@ class Shape:
     change: type[Wire] | None
     resource: type[Resource]
     listing: type[Slice] = Page
-    thing: str = ""
     ordered: bool = True
     lasting: bool = True
     problems: tuple[str, ...] = ()
 
     def action(self, deed: str) -> str:
         """Return the action of doing *deed* to it."""
-        return f"{self.thing or self.kind}.{deed}"
+        return permissions.action_of(self.kind, deed)
+
+    @property
+    def tag(self) -> str:
+        """Its section of the documentation."""
+        return self.plural.replace("-", " ").capitalize()
 
     @property
     def words(self) -> str:
@@ -196,26 +125,27 @@ class Shape:
         return f"/api/{self.plural}/{{id}}"
 
 
-SHAPES = (
+SCENE = Shape(
+    "scene",
+    "scenes",
+    "chapter",
+    SceneCreate,
+    change_of(ScenePatch),
+    Scene,
+    listing=listing_of(SceneFilter, SceneSort),
+)
+MANUSCRIPT_SHAPES = (
     Shape(
         "project",
         "projects",
         None,
         ProjectCreate,
-        ProjectChange,
+        change_of(ProjectPatch),
         Project,
         ordered=False,
         problems=("SLUG_TAKEN",),
     ),
-    Shape("book", "books", "project", BookCreate, BookChange, Book),
-    Shape("chapter", "chapters", "book", ChapterCreate, ChapterChange, Chapter),
-    Shape(
-        "scene",
-        "scenes",
-        "chapter",
-        SceneCreate,
-        SceneChange,
-        Scene,
-        listing=listing_of(SceneFilter, SceneSort),
-    ),
+    Shape("book", "books", "project", BookCreate, change_of(BookPatch), Book),
+    Shape("chapter", "chapters", "book", ChapterCreate, change_of(ChapterPatch), Chapter),
+    SCENE,
 )

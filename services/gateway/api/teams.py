@@ -16,10 +16,19 @@ from services.gateway.access.authority import Authority
 from services.gateway.access.limits import LimitClass
 from services.gateway.accounts.teams.model import Team, TeamCreate, TeamMember, TeamMemberPut
 from services.gateway.accounts.teams.store import TeamStore
-from services.gateway.api.shapes import Basis, Slice, Version, page_of
 from services.gateway.http import etags
 from services.gateway.http.cursors import cursor_after, id_of
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, NoQuery, Route
+from services.gateway.http.pages import Slice, page_of
+from services.gateway.http.route import (
+    Answer,
+    AnyRoute,
+    Basis,
+    Call,
+    NoBody,
+    NoQuery,
+    Route,
+    Version,
+)
 
 _TAG = "Teams"
 

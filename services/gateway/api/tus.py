@@ -74,7 +74,6 @@ class UploadRoutes:
                 answer=DirectUpload,
                 status=201,
                 problems=_PROBLEMS,
-                deleted_matters=True,
                 body_bytes_max=BLOB_BYTES_MAX,
                 media_types=(JSON, OFFSET_TYPE),
             ),
@@ -116,7 +115,6 @@ class UploadRoutes:
                 answer=Upload,
                 problems=("PRECONDITION_FAILED", "GONE", "UPLOAD_UNFINISHED"),
                 waits=Upload,
-                deleted_matters=True,
                 head=True,
             ),
             Route(
@@ -139,7 +137,6 @@ class UploadRoutes:
                 action="blob.upload",
                 status=204,
                 problems=(*_PROBLEMS, "GONE"),
-                deleted_matters=True,
                 body_bytes_max=BLOB_BYTES_MAX,
                 media_types=(OFFSET_TYPE,),
             ),
@@ -158,7 +155,6 @@ class UploadRoutes:
                 action="blob.upload",
                 status=204,
                 problems=("PRECONDITION_FAILED", "GONE"),
-                deleted_matters=True,
             ),
             Route(
                 method="POST",
@@ -175,6 +171,5 @@ class UploadRoutes:
                 action="blob.upload",
                 answer=Upload,
                 problems=(*STORE_PROBLEMS, "GONE", "UPLOAD_UNFINISHED"),
-                deleted_matters=True,
             ),
         ]

@@ -20,7 +20,7 @@ from libs.contracts.blobs.transfers import (
 from libs.contracts.values import BLOB_BYTES_MAX
 from libs.contracts.wire import Wire
 from services.gateway.api import tus_words as words
-from services.gateway.api.blobs import PresignedUrl, presigned, require_living
+from services.gateway.api.blobs import PresignedUrl, presigned
 from services.gateway.http import bodies
 from services.gateway.http.blob_tickets import DEADLINE_S, Blobs, given
 from services.gateway.http.incoming import Incoming
@@ -55,7 +55,6 @@ class Uploading:
 
     async def create(self, call: Call[Incoming]) -> Answer:
         """Begin an upload of either sort."""
-        require_living(call)
         if call.header("tus-resumable") is None and bodies.media_type(call.request) == JSON:
             return await self._create_direct(call)
         if wrong := words.wrong_version(call):
@@ -101,7 +100,6 @@ class Uploading:
 
     async def show(self, call: Call[NoBody]) -> Answer:
         """Tell how far an upload is."""
-        require_living(call)
         if call.request.method == "HEAD":
             return await self._show_to_tus(call)
         if call.header("tus-resumable") and (wrong := words.wrong_version(call)):
@@ -152,7 +150,6 @@ class Uploading:
 
     async def append(self, call: Call[Incoming]) -> Answer:
         """Take the next bytes."""
-        require_living(call)
         if wrong := words.wrong_version(call):
             return wrong
         words.require_bytes_type(call)
@@ -178,7 +175,6 @@ class Uploading:
 
     async def cancel(self, call: Call[NoBody]) -> Answer:
         """Forget an upload."""
-        require_living(call)
         if wrong := words.wrong_version(call):
             return wrong
         await self._find(call)
@@ -187,7 +183,6 @@ class Uploading:
 
     async def complete(self, call: Call[NoBody]) -> Answer:
         """Verify a direct upload."""
-        require_living(call)
         question = CompleteUpload(upload_id=call.path["uploadId"])
         return Answer.json(
             await self._blobs.caller.ask(

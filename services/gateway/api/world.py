@@ -1,19 +1,25 @@
-"""The routes of entities, canon, craft and editors as data, and the questions about the story."""
+"""The shapes of entities, canon, craft and editors, and the lists below other parents."""
 
-from uuid import UUID
+from typing import Annotated
 
-from libs.bus import Caller
-from libs.contracts.events import canon, story, team_editors, world
+from pydantic import StringConstraints
+
+from libs.contracts.events import canon, team_editors, world
 from libs.contracts.events.resources import Kind
-from libs.contracts.events.world import AppearanceRole
-from services.gateway.access.authority import Authority
-from services.gateway.access.limits import LimitClass
-from services.gateway.api.aggregates import Aggregate
-from services.gateway.api.entities import Entities, EntityDraft
-from services.gateway.api.manuscript import routes_of
-from services.gateway.api.shapes import SHAPES, Shape, Slice, change_of, listing_of, page_of
-from services.gateway.http.blob_tickets import Blobs
-from services.gateway.http.route import Answer, AnyRoute, Call, NoBody, Route
+from services.gateway.api.shapes import SCENE, Shape, change_of, listing_of
+from services.gateway.http.pages import Slice
+
+CONTENT_CHARS_MAX = 200_000
+
+
+class EntityDraft(world.EntityCreate):
+    """A new entity; only a `task` takes task details, only the story bible story details.
+
+    `content` is Markdown or plain text, and becomes the entity's file.
+    """
+
+    content: Annotated[str, StringConstraints(max_length=CONTENT_CHARS_MAX)] | None = None
+
 
 ENTITY = Shape(
     "entity",
@@ -81,7 +87,6 @@ FACT = Shape(
     change_of(canon.CanonFactPatch),
     canon.CanonFact,
     listing=listing_of(canon.CanonFactFilter, canon.FactSort),
-    thing="canon",
     ordered=False,
 )
 STYLE_GUIDE = Shape(
@@ -150,122 +155,12 @@ WORLD_SHAPES = (
     EDITOR,
 )
 
-_BY_KIND = {shape.kind: shape for shape in (*SHAPES, *WORLD_SHAPES)}
 
-BELOW: tuple[tuple[Kind, Kind, str], ...] = (
-    ("scene", "project", "/api/projects/{id}/scenes"),
-    ("appearance", "scene", "/api/scenes/{id}/appearances"),
-    ("relation", "entity", "/api/entities/{id}/relations"),
-    ("tag", "entity", "/api/entities/{id}/tags"),
-    ("canon_fact", "entity", "/api/entities/{id}/facts"),
+BELOW: tuple[tuple[Shape, Kind, str], ...] = (
+    (SCENE, "project", "/api/projects/{id}/scenes"),
+    (APPEARANCE, "scene", "/api/scenes/{id}/appearances"),
+    (RELATION, "entity", "/api/entities/{id}/relations"),
+    (TAG, "entity", "/api/entities/{id}/tags"),
+    (FACT, "entity", "/api/entities/{id}/facts"),
 )
 """Lists below something else than the usual parent: what, below what, and where."""
-
-
-class AppearanceSlice(Slice):
-    """Which of an entity's scenes."""
-
-    role: AppearanceRole | None = None
-
-
-class KnowledgeSlice(Slice):
-    """Which part of what is known; with a character's id, only what that one knows."""
-
-    entity_id: UUID | None = None
-
-
-def world_routes(caller: Caller, authority: Authority, blobs: Blobs) -> list[AnyRoute]:
-    """Return the routes of every kind of the world, and of the questions about the story."""
-    found = routes_of(ENTITY, Entities(ENTITY, caller, authority, blobs))
-    found += [
-        route
-        for shape in WORLD_SHAPES
-        if shape is not ENTITY
-        for route in routes_of(shape, Aggregate(shape, caller, authority))
-    ]
-    for kind, parent, path in BELOW:
-        shape = _BY_KIND[kind]
-        found.append(_below(shape, parent, path, Aggregate(shape, caller, authority)))
-    return found + StoryRoutes(caller).routes()
-
-
-def _below(shape: Shape, parent: Kind, path: str, handlers: Aggregate) -> AnyRoute:
-    words = shape.plural.replace("-", " ")
-    return Route(
-        method="GET",
-        path=path,
-        handler=handlers.list_below(parent),
-        summary=f"List the {words} of {'an entity' if parent == 'entity' else f'a {parent}'}",
-        tag=words.capitalize(),
-        body=NoBody,
-        query=shape.listing,
-        cost=LimitClass.READ,
-        place=(parent, "id"),
-        action=shape.action("read"),
-        answer=page_of(shape.resource),
-    )
-
-
-class StoryRoutes:
-    """Questions that read several kinds at once."""
-
-    def __init__(self, caller: Caller) -> None:
-        """Ask events over *caller*."""
-        self._caller = caller
-
-    def routes(self) -> list[AnyRoute]:
-        """Return the routes."""
-        return [
-            Route(
-                method="GET",
-                path="/api/entities/{id}/appearances",
-                handler=self.appearances,
-                summary="List the scenes that an entity is in",
-                description="In manuscript order; `role=POV` lists the scenes told through it.",
-                tag="Appearances",
-                body=NoBody,
-                query=AppearanceSlice,
-                cost=LimitClass.READ,
-                place=("entity", "id"),
-                action="appearance.read",
-                answer=story.SceneAppearances,
-            ),
-            Route(
-                method="GET",
-                path="/api/scenes/{id}/knowledge",
-                handler=self.knowledge,
-                summary="Who knows what at the end of a scene",
-                description=(
-                    "The facts revealed up to and in this scene, in the order of telling, each"
-                    " with the characters who were there; with `entityId`, only what that"
-                    " character was there for."
-                ),
-                tag="Facts",
-                body=NoBody,
-                query=KnowledgeSlice,
-                cost=LimitClass.READ,
-                place=("scene", "id"),
-                action="canon.read",
-                answer=story.Knowledge,
-            ),
-        ]
-
-    async def appearances(self, call: Call[NoBody, AppearanceSlice]) -> Answer:
-        """Show where an entity is."""
-        question = story.AppearancesOf(
-            entity_id=call.path["id"],
-            role=call.query.role,
-            cursor=call.query.cursor,
-            limit=call.query.limit,
-        )
-        return Answer.json(await self._caller.ask(story.APPEARANCES_OF, question, call.actor))
-
-    async def knowledge(self, call: Call[NoBody, KnowledgeSlice]) -> Answer:
-        """Show what is known at the end of a scene."""
-        question = story.KnowledgeAt(
-            scene_id=call.path["id"],
-            entity_id=call.query.entity_id,
-            cursor=call.query.cursor,
-            limit=call.query.limit,
-        )
-        return Answer.json(await self._caller.ask(story.KNOWLEDGE_AT, question, call.actor))

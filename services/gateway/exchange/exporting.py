@@ -20,8 +20,8 @@ from libs.contracts.events.workspaces import (
     TAKE_PACKAGE,
     TAKE_TEXT,
     DropPackage,
+    PackagePage,
     PackageState,
-    Page,
     ReadPage,
     TakePackage,
     TakeText,
@@ -118,7 +118,7 @@ class Exporting:
         finally:
             await self._drop()
 
-    async def _page(self, number: int) -> Page:
+    async def _page(self, number: int) -> PackagePage:
         question = ReadPage(package_id=self._package_id, page=number)
         return await self._caller.ask(READ_PAGE, question, self._actor)
 

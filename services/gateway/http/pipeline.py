@@ -110,6 +110,8 @@ class Pipeline:
             body = _body(route, raw)
 
         async def work(claim: Claim) -> Answer:
+            if access and access.deleted and not route.answers_deleted:
+                raise errors.NotFound
             call = Call(
                 request=request,
                 body=body,
@@ -175,7 +177,7 @@ class Pipeline:
             return None
         kind, member = route.place
         access = await self._authority.access(
-            identity, kind, path[member], deleted_matters=route.deleted_matters
+            identity, kind, path[member], deleted_matters=not route.answers_deleted
         )
         permissions.require(access, route.action)
         if route.method != "GET":

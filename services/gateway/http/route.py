@@ -3,11 +3,11 @@
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.contracts.actor import Actor
@@ -22,9 +22,12 @@ BODY_BYTES_MAX = 256 * 1024
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 
-type Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+type HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 type Place = tuple[Kind, str]
 """A kind of thing, and the member of the path that names it."""
+
+
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Query(BaseModel):
@@ -41,6 +44,12 @@ class NoQuery(Query):
 
 class NoBody(Wire):
     """No body; one that is sent is not read."""
+
+
+class Basis(Query):
+    """The version that is meant, for clients that cannot send If-Match."""
+
+    base_version: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +178,11 @@ class Route[B, Q: Query]:
         etag: Whether the answer carries an ETag.
         needs_version: Whether If-Match or baseVersion must be given.
         always: Headers that every answer of the route has, refusals included.
-        deleted_matters: Whether the handler looks at `access.deleted`.
+        answers_deleted: Whether the handler is called for deleted things, too: because it looks at
+            `access.deleted` itself, or asks events, which knows. Elsewhere they are not found.
     """
 
-    method: Method
+    method: HttpMethod
     path: str
     handler: Callable[[Call[B, Q]], Awaitable[Answer]]
     summary: str
@@ -189,7 +199,7 @@ class Route[B, Q: Query]:
     problems: tuple[str, ...] = ()
     etag: bool = False
     needs_version: bool = False
-    deleted_matters: bool = False
+    answers_deleted: bool = False
     body_model: type[BaseModel] | None = None
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     body_bytes_max: int = BODY_BYTES_MAX

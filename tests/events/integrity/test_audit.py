@@ -33,9 +33,7 @@ async def trail(world: World, *, limit: int = 500, **filters: Any) -> list[a.Aud
     found: list[a.AuditLine] = []
     cursor = None
     for _ in range(500):
-        question = a.ListAudit(
-            filters=a.AuditFilter.model_validate(filters), cursor=cursor, limit=limit
-        )
+        question = a.ListAudit(cursor=cursor, limit=limit, **filters)
         page = await world.caller.ask(a.LIST_AUDIT, question, world.actor)
         assert len(page.items) <= limit
         found += page.items

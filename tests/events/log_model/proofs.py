@@ -6,6 +6,7 @@ from uuid import UUID
 from libs.contracts.actor import Actor
 from libs.contracts.events import bundles as b
 from libs.contracts.events import manuscript as m
+from libs.contracts.pages import PAGE_ITEMS_MAX
 from tests.events.log_model.desk import Desk, Question
 from tests.events.log_model.model import Model
 from tests.events.log_model.things import Fields
@@ -58,9 +59,7 @@ def prove_order(desk: Desk, actor: Actor, model: Model) -> None:
     """Children are listed in their order, at their indexes, the deleted ones where they were."""
     for parent in (model.book, *model.some("chapter")):
         kind: Any = "chapter" if parent == model.book else "scene"
-        body = m.List(
-            kind=kind, parent_id=UUID(parent), include_deleted=True, limit=m.PAGE_ITEMS_MAX
-        )
+        body = m.List(kind=kind, parent_id=UUID(parent), include_deleted=True, limit=PAGE_ITEMS_MAX)
         items = desk.ask(Question(m.LIST, body), actor).items
         siblings = model.siblings(parent)
 
