@@ -121,18 +121,24 @@ class AdvisoryLocks:
         async with self._turn:
             if lock in self._held:
                 return False  # PostgreSQL would give it to the same session again
-            if self._connection is not None and self._connection.is_closed():
-                await self._end_connection()
-            if self._connection is None:
-                self._connection = await self._pool.acquire()
             try:
-                taken = await try_session_lock(self._connection, *lock)
+                taken = await self._try(lock)
                 if taken:
                     self._held.add(lock)
             finally:
                 if not self._held:
                     await self._end_connection()
             return taken
+
+    async def _try(self, lock: tuple[LockKey, str]) -> bool:
+        if self._connection is not None:
+            try:
+                return await try_session_lock(self._connection, *lock)
+            except UNREACHABLE:
+                # What was held on it is lost; those who held it do no harm.
+                await self._end_connection()
+        self._connection = await self._pool.acquire()
+        return await try_session_lock(self._connection, *lock)
 
     async def _release(self, lock: tuple[LockKey, str]) -> None:
         async with self._turn:

@@ -201,12 +201,16 @@ async def test_a_task_that_only_fails_is_seen():
 async def test_what_hung_and_then_fails_does_not_work_again():
     """As a query does that waits for a lock until its time is over."""
 
+    began = asyncio.Event()
+
     async def step() -> None:
+        began.set()
         await asyncio.sleep(0.5)
         raise TimeoutError
 
     task = PeriodicTask("late", step, interval_s=0.1, patience_s=0.2, backoff_s_max=0.1)
     async with running(task.run()):
+        await began.wait()
         await until(lambda: not task.is_working)
         for _ in range(40):
             await asyncio.sleep(0.02)
