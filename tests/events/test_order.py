@@ -211,7 +211,7 @@ async def test_pages_of_projects(caller: Caller) -> None:
     assert {each["role"] for each in first.items} == {"OWNER"}
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "W10", "W" * 3000, "WyJ2MSIsICJcdTAwMDAiXQ"])
+@pytest.mark.parametrize("cursor", ["", "x", "é", "W10", "W" * 2000, "WyJ2MSIsICJcdTAwMDAiXQ"])
 async def test_bad_cursor_is_refused(world: World, cursor: str) -> None:
     with pytest.raises(errors.Invalid):
         await world.page("book", world.project_id, cursor=cursor)

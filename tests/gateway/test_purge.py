@@ -55,6 +55,7 @@ async def test_a_scene_is_gone_everywhere(
         )
         assert await collab.fetchval(LOG, scene)
         tag = await deleted(mary, path)
+        await editor.until(lambda: editor.closes != [])
         ordered = await mary.post(f"{path}/purge", headers={"If-Match": tag})
         end = await done(mary, ordered)
 
@@ -62,7 +63,6 @@ async def test_a_scene_is_gone_everywhere(
             return not await collab.fetchval(LOG, scene)
 
         await until(erased, PURGE_S_MAX)
-        await editor.until(lambda: editor.closes != [])
         left = [
             await collab.fetchval(f"SELECT count(*) FROM {table} WHERE scene_id = $1", scene)
             for table in ("docs", "named_snapshots", "branches", "scene_snapshots")

@@ -88,7 +88,7 @@ async def run(*words: str) -> tuple[int, str]:
         ("collab compact PROJECT", "there is no scene"),
         ("collab snapshot PROJECT", "there is no scene"),
         ("collab verify", "name scenes, or give --all"),
-        (f"events inspect {NOBODY}", "no aggregate and no event of this id"),
+        (f"events inspect {NOBODY}", "no aggregate and no event with this id"),
         (f"events search --project {NOBODY}", "there is no project"),
         ("events search --since yesterday", "is no time in RFC 3339"),
         ("events search --since 2026-01-01T00:00:00", "has no time zone"),

@@ -115,6 +115,12 @@ async def furnished(desk: Desk) -> tuple[UUID, UUID]:
         scene,
         state,
     )
+    # Counting begins with what a replica commits, or with a walk; these rows came by neither.
+    await owner.execute(
+        "INSERT INTO word_counts (scene_id, seq, words, rules) VALUES ($1, 1, 1, 1)"
+        " ON CONFLICT (scene_id) DO NOTHING",
+        scene,
+    )
     for log_id in (scene, branch):
         await _derived(owner, log_id)
     assert {name for name, rows in (await kept(desk, scene, branch)).items() if not rows} == set()
