@@ -2,12 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from tests.clients.scenarios import TRACES, Scenario
 
 EDITS = 259_778
 NEWCOMERS = 5
 
 
+@pytest.mark.long
 async def test_whole_paper_reaches_everyone_in_order(play: Scenario):
     """One types as fast as back-pressure allows; nobody ever sees what was not the text once.
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.clients.conftest import Friends
 from tests.clients.scenarios import TRACES, Scenario
 
@@ -74,6 +76,7 @@ async def test_other_ways_in(play: Scenario):
     assert "header " in result["text"]
 
 
+@pytest.mark.long
 async def test_lone_reader_stays_connected(play: Scenario):
     """A provider reconnects after 30 s of silence; one that is alone must still hear something."""
     result = await play("idle", idle_ms=36_000)

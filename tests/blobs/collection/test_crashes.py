@@ -272,6 +272,7 @@ async def test_killed_while_a_reference_begins_and_ends(
         await check(desk)
 
 
+@pytest.mark.long
 async def test_killed_at_every_step_of_a_collection(
     stack: Mortal, people: tuple[Desk, Client]
 ) -> None:
