@@ -15,7 +15,7 @@ async def test_it_says_what_runs_and_where_to_look(http: httpx.AsyncClient):
     page = await http.get("/")
 
     assert page.status_code == 200
-    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
     for part in ("database", "bus", "events", "collab", "blobs"):

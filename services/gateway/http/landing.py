@@ -50,7 +50,7 @@ class Landing:
             .replace("{{address}}", html.escape(address.rstrip("/")))
         )
         headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-store"}
-        return Answer(200, text.encode(), "text/html; charset=utf-8", headers)
+        return Answer(200, text.encode(), "text/html", headers)
 
     def _state(self, failures: Mapping[str, str]) -> str:
         draining = "process" in failures
