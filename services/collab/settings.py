@@ -116,7 +116,7 @@ class CollabSettings(ProcessSettings):
         description="... and while scenes wait for longer than the interval.",
     )
     word_count_duty: float = Field(
-        default=0.2,
+        default=0.05,
         gt=0,
         le=1,
         description="Share of the time that counting the words of changed scenes may take.",

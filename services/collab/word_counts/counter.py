@@ -1,6 +1,6 @@
 """Counts the words of scenes that changed.
 
-A scene is counted about a second after an edit, once for all edits of that second, in a worker
+A scene is counted about three seconds after an edit, once for all edits of that time, in a worker
 process: the path of an edit only notes the scene's id. What no commit of this replica told of, as
 when a replica died, a walk over all scenes finds.
 """
@@ -26,8 +26,8 @@ from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
 
-DELAY_S_MIN = 0.5
-DELAY_S_MAX = 1.5
+DELAY_S_MIN = 2.0
+DELAY_S_MAX = 4.0
 """Time from the first edit that is not counted yet to the count of all until then."""
 LOOK_INTERVAL_S = 0.25
 UNREADABLE_AGAIN_S = 300.0
