@@ -16,7 +16,7 @@ from libs.postgres.pool import UNREACHABLE, Connection, Pool
 
 @unique
 class LockKey(Enum):
-    """What a lock is for.
+    """The purpose of a lock.
 
     The value is the seed under which the name of the thing is hashed, or the whole key where a
     database has one such lock. Keys that are written in migrations can never change.

@@ -1,4 +1,4 @@
-"""What is measured of every task; its name is the only label, and names are few."""
+"""Metrics of every task; the task's name is the only label, and names are few."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -34,7 +34,7 @@ class Position:
 
 
 class TaskPositions:
-    """Which replica does what, and how far it has come."""
+    """The turns of replicas at shared tasks, and the positions that they have reached."""
 
     def __init__(self, pool: Pool, locks: AdvisoryLocks) -> None:
         """Keep positions in *pool*."""

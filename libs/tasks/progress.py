@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Progressing(Protocol):
-    """What is told of progress."""
+    """A task that can be told of progress."""
 
     def progressed(self, pause_s: float) -> None:
         """Work went on; nothing more is done for *pause_s*."""

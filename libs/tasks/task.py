@@ -225,7 +225,7 @@ class SharedTask(PeriodicTask):
         self._positions = positions
         self._every = timedelta(seconds=every_s)
         self.report: Counter[str] = Counter()
-        """What the pass did here so far: steps count in it, and its end is kept with it."""
+        """Counts of this pass in this replica: steps add to them, its end stores them."""
 
     async def _work(self) -> object:
         await self.run_pass()

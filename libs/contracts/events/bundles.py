@@ -255,7 +255,7 @@ class BundleUndo(Sparse):
 
 
 class BundlePick(BundleUndo):
-    """Which fields to undo, or to apply again."""
+    """The fields of a bundle to undo, or to apply again."""
 
     fields: list[FieldRef] = Field(min_length=1, max_length=FIELDS_MAX)
     direction: Literal["undo", "apply"]

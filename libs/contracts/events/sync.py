@@ -145,7 +145,7 @@ class Conflicts(Page[KeptConflict]):
 
 
 class SyncResolve(Sparse):
-    """What to do about a conflict; `value` for a field that is to hold something else."""
+    """The decision about a conflict; `value` is for a field that is to hold something else."""
 
     take: Literal["mine", "theirs", "value"]
     value: JsonValue = None

@@ -79,7 +79,7 @@ class Job(Wire):
 
 
 class ProjectCopy(Wire):
-    """What to call the new project; as the old one when nothing is said."""
+    """The name of the new project; without it the project is called as the old one."""
 
     name: Name | None = None
 

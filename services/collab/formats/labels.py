@@ -7,7 +7,7 @@ label for the same word elsewhere. The element would go, though what it reads as
 from collections.abc import Iterable, Iterator, Sequence
 
 type Region = tuple[int, int, int, int]
-"""What is replaced by what: from and to in the old text, from and to in the new one."""
+"""A replacement: start and end in the old text, start and end in the new text."""
 type Span = tuple[int, int]
 
 

@@ -11,7 +11,7 @@ from services.collab.word_counts.counting import RULES
 SQL = load_queries("services.collab.word_counts")
 
 AGAIN_S = 86_400
-"""What events should know is told again after so long: it may have lost it to a restored backup."""
+"""Age in seconds after which a count is reported again: events may have lost it to a restore."""
 
 
 @dataclass(frozen=True, slots=True)

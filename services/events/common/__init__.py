@@ -1,1 +1,1 @@
-"""What the handlers of all areas share: contexts and claims of commands, checks, references."""
+"""Shared by the handlers of all areas: contexts and claims of commands, checks, references."""

@@ -47,7 +47,7 @@ _NO_CONTENT = frozenset(
         "list", "task-list", "list-item", "task-item", "code-block",
     }
 )  # fmt: skip
-"""What is neither a block of its own there nor stands in a line."""
+"""Nodes that are neither blocks of their own in BlockNote nor stand in a line."""
 _BREAKS = frozenset({"hard-break", "hardBreak"})
 
 
