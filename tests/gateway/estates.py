@@ -74,9 +74,19 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     granted = await owner.ask("PUT", f"{project}/teams/{team}", json={"role": "READER"})
     assert granted.status_code == 200, granted.text
     token = await owner.made("/api/tokens", {"name": mark, "scopes": ["read"]})
+    await _until_counted(owner, first["scenes"])
     first |= {"teams": team, "tokens": token["id"]} | await _jobs(owner, project, mark)
     others |= {"userId": owner.id, "teamId": team}
     return Estate(owner, manuscript, mark, Ids(first, others, task["id"]))
+
+
+async def _until_counted(owner: Person, scene: str) -> None:
+    """Wait for the scene's words to be counted, so that two looks at the estate see the same."""
+
+    async def counted() -> bool:
+        return (await owner.get(f"/api/scenes/{scene}")).json()["wordCount"] > 0
+
+    await until(counted)
 
 
 async def _bytes(owner: Person, project: str, entity: str, mark: str) -> dict[str, str]:

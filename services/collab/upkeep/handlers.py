@@ -1,6 +1,9 @@
 """Answers operators: what is stored, is it whole, make it so."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from uuid import UUID
 
 from libs.contracts.actor import Actor
 from libs.contracts.collab.upkeep import (
@@ -16,7 +19,7 @@ from libs.contracts.collab.upkeep import (
     SceneVerification,
 )
 from libs.tasks import Pace
-from services.collab.upkeep.compaction import Compactor
+from services.collab.upkeep.compaction import Compactor, Outcome
 from services.collab.upkeep.findings import Findings
 from services.collab.upkeep.integrity import Integrity, Verification
 from services.collab.upkeep.repair import Repairs
@@ -24,6 +27,11 @@ from services.collab.upkeep.store import UpkeepStore
 
 DUTY_ASKED = 0.5
 """Somebody waits for the answer, and so may edits, a little."""
+
+LOOKS_AT_BUSY_SCENE = 20
+BUSY_PAUSE_S = 0.25
+"""Upkeep in the background holds a scene for milliseconds; an operator who meets it need not ask
+again. After LOOKS_AT_BUSY_SCENE pauses (5 s) the answer says that the scene is busy."""
 
 
 class UpkeepHandlers:
@@ -52,16 +60,20 @@ class UpkeepHandlers:
 
     async def verify(self, question: AboutScene, actor: Actor) -> SceneVerification:
         """Check all that is stored of a scene."""
-        done = await self._integrity.verify(question.scene_id, Pace(DUTY_ASKED), by=actor.user_id)
+        done = await self._verified(question.scene_id, actor)
         return SceneVerification(
             scene_id=question.scene_id, rows=done.rows, damage=_damage(done), busy=done.busy
         )
 
     async def repair(self, question: AboutScene, actor: Actor) -> SceneRepair:
         """Check a scene and do what can be done about what is damaged."""
-        scene, pace = question.scene_id, Pace(DUTY_ASKED)
-        done = await self._integrity.verify(scene, pace, by=actor.user_id)
-        mended = None if done.busy else await self._repairs.mend(scene, pace, by=actor.user_id)
+        scene, mended = question.scene_id, None
+        done = await self._verified(scene, actor)
+        if not done.busy:
+            mended = await _once_free(
+                lambda: self._repairs.mend(scene, Pace(DUTY_ASKED), by=actor.user_id),
+                lambda findings: findings is None,
+            )
         return SceneRepair(
             scene_id=scene,
             damage=_damage(done),
@@ -73,14 +85,34 @@ class UpkeepHandlers:
 
     async def compact(self, question: CompactScene, _actor: Actor) -> CompactedScene:
         """Compact a scene."""
-        done = await self._compactor.compact(
-            question.scene_id, Pace(DUTY_ASKED), force=question.force
+        done = await _once_free(
+            lambda: self._compactor.compact(
+                question.scene_id, Pace(DUTY_ASKED), force=question.force
+            ),
+            lambda done: done.outcome is Outcome.BUSY,
         )
         return CompactedScene(scene_id=question.scene_id, **asdict(done))
 
     async def scenes(self, question: ListScenes, _actor: Actor) -> SceneIds:
         """List scenes that have a log."""
         return SceneIds(scenes=await self._upkeep.scenes_after(question.after, question.limit))
+
+    async def _verified(self, scene: UUID, actor: Actor) -> Verification:
+        return await _once_free(
+            lambda: self._integrity.verify(scene, Pace(DUTY_ASKED), by=actor.user_id),
+            lambda done: done.busy,
+        )
+
+
+async def _once_free[T](work: Callable[[], Awaitable[T]], is_busy: Callable[[T], bool]) -> T:
+    """Return what *work* gives, asked again for a while as long as others work on the scene."""
+    done = await work()
+    for _ in range(LOOKS_AT_BUSY_SCENE):
+        if not is_busy(done):
+            break
+        await asyncio.sleep(BUSY_PAUSE_S)
+        done = await work()
+    return done
 
 
 def _damage(done: Verification) -> list[Damage]:
