@@ -165,8 +165,8 @@ class Anchors(Wire):
     anchors: list[Anchor]
 
 
-CREATE_ANCHORS = Method("collab.create_anchors", CreateAnchors, Anchors)
-READ_ANCHORS = Method("collab.read_anchors", ReadAnchors, Anchors)
+CREATE_ANCHORS = Method("collab", "create_anchors", CreateAnchors, Anchors)
+READ_ANCHORS = Method("collab", "read_anchors", ReadAnchors, Anchors)
 """Both are for other services; people reach anchors through what stands on them."""
 
 
