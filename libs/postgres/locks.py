@@ -32,6 +32,8 @@ class LockKey(Enum):
     """A snapshot of a scene is being taken; the name is the scene's id."""
     BRANCH_MERGE = 7105
     """A branch is being merged; the name is the branch's id."""
+    THREADS = 7107
+    """The threads of a scene are counted; the name is the scene's id."""
     UPLOAD = 7106
     """An upload is being put together; the name is the upload's id."""
     CONTAINMENT = 6111

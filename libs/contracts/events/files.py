@@ -12,10 +12,10 @@ from pydantic import StringConstraints
 
 from libs.contracts import names
 from libs.contracts.events.manuscript import Create, Document
-from libs.contracts.events.resources import Expected
 from libs.contracts.events.world import PREVIEW_CHARS_MAX, FileType
 from libs.contracts.rpc import Method
 from libs.contracts.values import Sha256, Size
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 PATH_CHARS_MAX = 1024

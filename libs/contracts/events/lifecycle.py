@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.events.manuscript import Document
-from libs.contracts.events.resources import Expected, Kind
+from libs.contracts.events.resources import Kind
 from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 DUE_ITEMS_MAX = 500

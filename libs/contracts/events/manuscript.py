@@ -11,9 +11,10 @@ from pydantic import Field
 
 from libs.contracts.actor import Role
 from libs.contracts.editors import EditorDefinition, EditorInUse
-from libs.contracts.events.resources import Expected, Index, Kind, Member, Scene
+from libs.contracts.events.resources import Index, Kind, Member, Scene
 from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 SCENES_MAX = 500

@@ -20,22 +20,8 @@ _TEXT = r"^[^\x00]*$"
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
-type Expected = int | tuple[int, ...] | None
-"""The version that a thing must have, or several of which it must have one; None for any.
-
-Services of earlier releases know one version only: several are refused by them, and one is sent as
-it always was.
-"""
-
 SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
 """Which editor schema a text is written in; a newer one has a larger number."""
-
-
-def is_expected(version: int, expected: Expected) -> bool:
-    """Return whether a version is one that a thing may have."""
-    if isinstance(expected, tuple):
-        return version in expected
-    return expected in (None, version)
 
 
 class BookKind(StrEnum):

@@ -11,9 +11,10 @@ from pydantic import AfterValidator
 
 from libs.contracts.actor import Role
 from libs.contracts.events.manuscript import Done
-from libs.contracts.events.resources import Expected, Resource
+from libs.contracts.events.resources import Resource
 from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 GRANTS_MAX = 100

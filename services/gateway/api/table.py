@@ -23,6 +23,7 @@ from services.gateway.api import (
     persistence,
     story,
     sync,
+    threads,
     tree,
     workspaces,
 )
@@ -84,7 +85,8 @@ def all_routes(context: Context, parts: Parts) -> list[AnyRoute]:
         *ContentRoutes(caller, context.editors).routes(),
         *asking(editors.ENDPOINTS, history.ENDPOINTS),
         *ReplayRoutes(caller).routes(),
-        *asking(named_snapshots.ENDPOINTS, branches.ENDPOINTS, persistence.ENDPOINTS),
+        *asking(named_snapshots.ENDPOINTS, branches.ENDPOINTS, threads.ENDPOINTS),
+        *asking(persistence.ENDPOINTS),
         *EventRoutes(parts.streams, parts.catalogue).routes(),
         *asking(workspaces.ENDPOINTS),
         *ExchangeRoutes(caller, blob_service).routes(),
