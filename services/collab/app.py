@@ -4,12 +4,14 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
+from libs.bus import Caller, Relay, connect_broker, drain, is_connected, serve, synced
 from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
+from libs.contracts.collab.facts import FOLLOW_FACTS
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
+from libs.contracts.streams import COLLAB
 from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
 from libs.tasks import TaskRunner
@@ -23,6 +25,10 @@ from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
 from services.collab.purging.consumer import Purges
 from services.collab.purging.worker import Eraser
+from services.collab.review.anchors.anchors import Anchors
+from services.collab.review.feed.feed import Feed
+from services.collab.review.moves import Moves
+from services.collab.review.threads.serving import serve_threads
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -96,6 +102,13 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         commits=commits,
         pause_s=settings.session_pause_s,
     )
+    anchors = Anchors(pool)
+    serve_threads(broker, pool=pool, anchors=anchors)
+    feed = Feed(pool)
+    serve(broker, FOLLOW_FACTS, feed.follow)
+    moves = Moves(pool, anchors, editors)
+    anchors.on_moved.append(moves.note)
+    relay = Relay(pool, client, service="collab", stream=COLLAB)
     # Not with the workers that joins wait for.
     snapshots = Snapshots(pool, store, scenes, editors, workers=content_workers, settings=settings)
     snapshots.serve(broker)
@@ -133,6 +146,8 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             # Edits are its work: when it fails, the process ends.
             journal = tasks.create_task(live.journal.run(), name="journal")
+            relaying = tasks.create_task(relay.run(), name="relay")
+            runner.start(relay.measuring, feed.task, moves.task)
             runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
             await live.subscribe()
             await broker.start()
@@ -147,6 +162,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             await live.drain(within_s=DRAIN_WAIT_S)
             close_ops()
             journal.cancel()
+            relaying.cancel()
     finally:
         await runner.stop()
         await broker.stop()

@@ -25,8 +25,10 @@ from libs.contracts.pages import Page
 from libs.postgres import LockKey
 from libs.postgres.locks import wait_for_lock
 from services.collab.review.anchors.anchors import Anchors
+from services.collab.review.facts import tell
 from services.collab.review.threads.comments import add_comment
 from services.collab.review.threads.cursors import cursor_after, place_of
+from services.collab.review.threads.facts import of_thread
 from services.collab.review.threads.showing import threads_of
 from services.collab.review.threads.store import (
     SQL,
@@ -34,6 +36,7 @@ from services.collab.review.threads.store import (
     ThreadStore,
     lock_thread,
     notify_others,
+    one,
     require_version,
 )
 
@@ -43,6 +46,8 @@ SHOWN_TOGETHER = 20
 """Threads of a page whose comments are read at once."""
 FILTERED_TOGETHER = 500
 """Threads whose anchors are resolved at once to find those of one status."""
+
+_ACTIONS = {ThreadState.OPEN: "reopened", ThreadState.RESOLVED: "resolved"}
 
 
 type Found = tuple[list[Row], dict[UUID, Anchor]]
@@ -80,9 +85,16 @@ class ThreadHandlers:
                     await self._anchors.insert(
                         connection, project, scene, [draft], by=actor.user_id
                     )
-                    await connection.execute(
-                        SQL.add_thread, question.id, project, scene, draft.id, actor.user_id
+                    row = await one(
+                        connection,
+                        SQL.add_thread,
+                        question.id,
+                        project,
+                        scene,
+                        draft.id,
+                        actor.user_id,
                     )
+                    await tell(connection, of_thread("created", row, actor))
                     await add_comment(connection, question.id, question.command_id, question, actor)
         return await self._shown(question.id, actor, question.editor)
 
@@ -161,7 +173,8 @@ class ThreadHandlers:
             row = await lock_thread(connection, question.id, actor.scope())
             require_version(row, question.expected_version)
             await self._anchors.replace(connection, row["anchor_id"], draft)
-            await connection.execute(SQL.touch_thread, question.id, actor.user_id)
+            row = await one(connection, SQL.touch_thread, question.id, actor.user_id)
+            await tell(connection, of_thread("anchor_changed", row, actor))
         return await self._shown(question.id, actor, question.editor)
 
     async def delete(self, question: DeleteThread, actor: Actor) -> Gone:
@@ -170,7 +183,8 @@ class ThreadHandlers:
             row = await lock_thread(connection, question.id, actor.scope())
             _require_author(row, actor, any_author=question.any_author)
             require_version(row, question.expected_version)
-            await connection.execute(SQL.delete_thread, question.id, actor.user_id)
+            row = await one(connection, SQL.delete_thread, question.id, actor.user_id)
+            await tell(connection, of_thread("deleted", row, actor))
             await connection.execute(SQL.forget_notifications, question.id)
         return Gone()
 
