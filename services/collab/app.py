@@ -4,14 +4,12 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from libs.bus import Caller, Relay, connect_broker, drain, is_connected, serve, synced
+from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
 from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
-from libs.contracts.collab.facts import FOLLOW_FACTS
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
-from libs.contracts.streams import COLLAB
 from libs.postgres import AdvisoryLocks, connect, migrate
 from libs.process import load, run, settled
 from libs.tasks import TaskRunner
@@ -25,10 +23,7 @@ from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
 from services.collab.purging.consumer import Purges
 from services.collab.purging.worker import Eraser
-from services.collab.review.anchors.anchors import Anchors
-from services.collab.review.feed.feed import Feed
-from services.collab.review.moves import Moves
-from services.collab.review.threads.serving import serve_threads
+from services.collab.review.room import Room as Review
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -102,13 +97,6 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         commits=commits,
         pause_s=settings.session_pause_s,
     )
-    anchors = Anchors(pool)
-    serve_threads(broker, pool=pool, anchors=anchors)
-    feed = Feed(pool)
-    serve(broker, FOLLOW_FACTS, feed.follow)
-    moves = Moves(pool, anchors, editors)
-    anchors.on_moved.append(moves.note)
-    relay = Relay(pool, client, service="collab", stream=COLLAB)
     # Not with the workers that joins wait for.
     snapshots = Snapshots(pool, store, scenes, editors, workers=content_workers, settings=settings)
     snapshots.serve(broker)
@@ -128,6 +116,11 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     live.observers.append(counter.committed)
     snapshots.snapshots.on_import = counter.imported
+    review = Review(
+        pool, client, store, scenes, editors, workers=content_workers, settings=settings
+    )
+    review.serve(broker)
+    live.observers.append(review.follower.committed)
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),
@@ -146,9 +139,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             # Edits are its work: when it fails, the process ends.
             journal = tasks.create_task(live.journal.run(), name="journal")
-            relaying = tasks.create_task(relay.run(), name="relay")
-            runner.start(relay.measuring, feed.task, moves.task)
+            relaying = tasks.create_task(review.relay.run(), name="relay")
             runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
+            runner.start(*review.tasks())
             await live.subscribe()
             await broker.start()
             await synced(client)

@@ -18,8 +18,8 @@ from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.accounts.teams import TeamStore
-from services.gateway.streams.position import StreamPosition
 from services.gateway.streams import Streams, stream, streams, tail
+from services.gateway.streams.position import StreamPosition
 from services.gateway.streams.rights import action_of
 from tests.gateway.following import Follower, announced
 from tests.gateway.support import Manuscript, Person

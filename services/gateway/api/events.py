@@ -68,7 +68,7 @@ class EventRoutes:
                 description=(
                     "Server-sent events in commit order, from now on; with `Last-Event-ID` from"
                     " behind that id, at whichever gateway, without a gap. `data` is"
-                    " `{position, event}` as `/api/asyncapi.json` describes it, `id` a place to go on"
+                    " `{position, event}` as in `/api/asyncapi.json`, `id` a place to go on"
                     " from; what happens in threads has positions of its own."
                     " A stream that ends can be gone on with; only 4xx is final. 410: the log has"
                     " no such position, or no longer; load what you show anew and follow from now."

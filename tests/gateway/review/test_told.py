@@ -4,19 +4,14 @@ import asyncio
 import json
 from typing import Any
 
-import asyncpg
-import httpx
 import nats
 import pytest
 
-from libs.contracts.actor import Role
 from libs.contracts.collab.facts import FACTS
 from libs.contracts.streams import COLLAB
 from tests.gateway.following import Follower, following, refused
 from tests.gateway.review.sockets import listening
 from tests.gateway.review.support import Talk, done
-from tests.gateway.support import Person
-from tests.support.waiting import until
 from tools.stack import Stack
 
 QUIET_S = 0.5

@@ -73,7 +73,7 @@ class ThreadHandlers:
         project, scene = actor.scope(), question.scene_id
         known = await self._store.row(SQL.thread, question.id, project)
         if known is None:
-            [draft] = await self._anchors.draft(scene, [question.anchor], question.editor)
+            [draft] = await self._anchors.draft(project, scene, [question.anchor], question.editor)
             async with self._store.transaction() as connection:
                 await wait_for_lock(connection, LockKey.THREADS, scene)
                 if await connection.fetchrow(SQL.thread, question.id, project) is None:
@@ -165,14 +165,15 @@ class ThreadHandlers:
 
     async def move(self, question: MoveThread, actor: Actor) -> Thread:
         """Put a thread on other words; its anchor stays the same one."""
-        row = await self._store.thread(question.id, actor.scope())
+        project = actor.scope()
+        row = await self._store.thread(question.id, project)
         _require_author(row, actor, any_author=question.any_author)
-        targets = [question.anchor]
-        [draft] = await self._anchors.draft(row["scene_id"], targets, question.editor)
+        scene, anchor = row["scene_id"], row["anchor_id"]
+        [draft] = await self._anchors.draft(project, scene, [question.anchor], question.editor)
         async with self._store.transaction() as connection:
-            row = await lock_thread(connection, question.id, actor.scope())
+            row = await lock_thread(connection, question.id, project)
             require_version(row, question.expected_version)
-            await self._anchors.replace(connection, row["anchor_id"], draft)
+            await self._anchors.replace(connection, project, scene, anchor, draft)
             row = await one(connection, SQL.touch_thread, question.id, actor.user_id)
             await tell(connection, of_thread("anchor_changed", row, actor))
         return await self._shown(question.id, actor, question.editor)
