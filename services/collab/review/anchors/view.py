@@ -6,7 +6,7 @@ scene that people look at again and again are resolved without reading it anew.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -21,7 +21,7 @@ from libs.contracts.collab.anchors import (
 )
 from libs.contracts.editors import SceneEditor
 from services.collab.formats.places import placed
-from services.collab.review.anchors.model import Piece
+from services.collab.review.anchors.model import Piece, ids_in
 from services.collab.review.characters import CharacterDocument, Run
 from services.collab.review.structs import Id, units, whole
 from services.collab.updates import BadUpdate
@@ -124,6 +124,13 @@ class View:
         if start is None or end is None or end < start:
             return None
         return list(self._pieces(start, end + 1))
+
+    def span_of(self, pieces: Iterable[Piece]) -> tuple[int, int] | None:
+        """Return from where to where in the text those of *pieces* stand that are shown."""
+        shown = [at for ident in ids_in(pieces) if (at := self._offset(ident)) is not None]
+        if not shown:
+            return None
+        return self._placed.place(min(shown)), self._placed.place(max(shown)) + 1
 
     @property
     def text(self) -> str:

@@ -96,11 +96,9 @@ def revert(
             return Plan(Edit(b"\0\0", [], [], []), precise=True)
         edit = replacement(view.document, living, base, after=after, client=client)
         return Plan(edit, precise=True)
-    if not living:
+    place = view.span_of(living)
+    if place is None:
         return Differs(None)
-    first, last = living[0][:2], (living[-1][0], living[-1][1] + living[-1][2] - 1)
-    place = view.range_of(first, last)
-    assert place
     found = _nearest(view.text, units(change.text), place)
     if found is None:
         return Differs(whole(view.text[place[0] : place[1]]))
