@@ -43,7 +43,7 @@ class Declared:
         """Compare all that came.
 
         Raises:
-            errors.ContentMismatch: It is not what was declared.
+            errors.ContentMismatch: Size or checksum differs from the declared one.
         """
         if self.size not in {None, size}:
             raise errors.ContentMismatch(
@@ -61,7 +61,8 @@ async def store(
     """Store all *chunks* under *key*; nothing is visible there when this raises.
 
     Raises:
-        errors.ContentMismatch, errors.TooLarge: What came is not what was declared, or too much.
+        errors.ContentMismatch, errors.TooLarge: The body differs from its declaration, or is too
+            large.
         errors.StorageFull, errors.Unavailable: It cannot be stored now.
     """
     intake = _Intake(storage, key, declared)

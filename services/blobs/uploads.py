@@ -82,7 +82,7 @@ class Uploads:
             while not source.ended:
                 told = await self._take_piece(row, told.offset, source) or told
         else:
-            # What comes behind the end of an upload that is done was never declared.
+            # Bytes behind the end of a finished upload were never declared.
             await Source(body, 0).next(1)
         if told.is_received and told.blob is None:
             passed("upload.received")

@@ -1,4 +1,4 @@
-"""Answers operators: what is kept and why, is it whole, collect, bring back."""
+"""Serves operators: inspect, verify, collect and restore blobs."""
 
 from dataclasses import asdict
 
@@ -22,7 +22,7 @@ from services.blobs.store import Row, Store, blob_of
 SQL = load_queries("services.blobs.operating")
 
 DUTY_ASKED = 0.5
-"""Somebody waits for the answer, and so may uploads, a little."""
+"""An operator waits for the answer, so uploads may be slowed down a little."""
 LINES_MAX = 50
 """References, claims and deeds told of one blob."""
 STEP_BLOBS = 50

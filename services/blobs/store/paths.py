@@ -1,4 +1,4 @@
-"""Logical paths in the database: what each points at, and its history."""
+"""Logical paths in the database: the blob of each, and its history."""
 
 from uuid import UUID
 
@@ -116,7 +116,7 @@ async def point(
 
     Raises:
         errors.AppError: As `PathStore.put`.
-        TryAgain: Somebody made it at this moment.
+        TryAgain: Another request created the path at this moment.
     """
     where = project_id, wanted.path
     old = await connection.fetchrow(SQL.lock_path, *where)

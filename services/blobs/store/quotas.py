@@ -14,8 +14,8 @@ OPEN_UPLOADS_MAX = 1000
 class Quotas:
     """The quotas of all projects.
 
-    Bytes that a project keeps cost it nothing, also when it is full: they may be told again, rescue
-    what is condemned, and mend what is damaged.
+    Bytes that a project keeps count once, also when it is full: it may send them again, rescue a
+    condemned blob with them, and repair a damaged one.
     """
 
     def __init__(self, quota_bytes: int | None) -> None:

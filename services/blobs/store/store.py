@@ -97,7 +97,7 @@ class Store:
         )
 
     async def set_quota(self, project_id: UUID, quota_bytes: int | None) -> None:
-        """Set what a project may keep; None for what every project may."""
+        """Set the quota of a project; None for the default."""
 
         async def work(connection: Connection) -> None:
             await connection.execute(SQL.set_quota, project_id, quota_bytes)
