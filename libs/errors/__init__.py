@@ -92,7 +92,7 @@ class Gone(AppError):
 
 
 class BlobUnavailable(Gone):
-    """The bytes of this blob are gone for ever; what is known of it is given."""
+    """The bytes of this blob were deleted; the answer has its metadata."""
 
     code = "BLOB_UNAVAILABLE"
 
@@ -116,7 +116,7 @@ class PackageDamaged(Invalid):
 
 
 class PeopleUnknown(Invalid):
-    """Somebody who is named here is not a member of this project."""
+    """A person who is named here is not a member of this project."""
 
     code = "PEOPLE_UNKNOWN"
 
