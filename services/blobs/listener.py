@@ -82,7 +82,7 @@ class Listener:
     async def _move(self, op: Op, request: "Request", answer: "Answer") -> None:
         grant = await self._tickets.read(request.ticket())
         if grant.op is not op:
-            raise errors.Forbidden("This ticket is for something else.")
+            raise errors.Forbidden("This ticket is for another operation.")
         if op is Op.GET:
             await self._get(grant, request, answer)
             return

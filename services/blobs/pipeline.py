@@ -35,7 +35,9 @@ class Declared:
             errors.TooLarge: It is more than a blob may have.
         """
         if self.size is not None and size > self.size:
-            raise errors.ContentMismatch("More bytes came than were declared.", size=self.size)
+            raise errors.ContentMismatch(
+                "The body has more bytes than were declared.", size=self.size
+            )
         if size > BLOB_BYTES_MAX:
             raise errors.TooLarge(limitBytes=BLOB_BYTES_MAX)
 

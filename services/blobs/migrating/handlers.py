@@ -101,7 +101,7 @@ class Imports:
             path = await self._store.paths.read(row["project_id"], names.normal(row["path"]), None)
         except errors.NotFound:
             return ""
-        return "" if path.sha256 == whole else "its path points at something else already"
+        return "" if path.sha256 == whole else "its path points at another file already"
 
     async def _migrate(self, row: Row) -> Imported:
         project_id, user_id = row["project_id"], row["user_id"]

@@ -79,7 +79,7 @@ class Operations:
             if row["state"] == BlobState.COLLECTED:
                 raise errors.BlobUnavailable
             if row["state"] != BlobState.CONDEMNED:
-                raise errors.Conflict(f"It is {row['state']}, not condemned.")
+                raise errors.Conflict(f"The blob is {row['state']}, not condemned.")
             why = f"{question.by}: {question.reason}"
             await rescue(connection, project_id, [sha256], why)
             kept = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
@@ -130,7 +130,7 @@ class Operations:
         """
         if question.sha256 is not None:
             if question.project_id is None:
-                raise errors.Invalid("Name the blob's project, too.")
+                raise errors.Invalid("The request names a blob without its project; name both.")
             blob = await self._store.blob(question.project_id, question.sha256)
             flaw = await self._verifier.check(blob)
             return c.Verified(
@@ -166,7 +166,7 @@ class Operations:
         """
         blob = await self._store.blob(question.project_id, question.sha256)
         if blob["state"] not in {BlobState.QUARANTINED, BlobState.COLLECTED}:
-            raise errors.Conflict(f"It is {blob['state']}: nothing is to be mended.")
+            raise errors.Conflict(f"The blob is {blob['state']} and needs no repair.")
         await self._pool.execute(
             SQL.put_audit,
             new_id(),

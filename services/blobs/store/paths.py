@@ -124,7 +124,9 @@ async def point(
         # A path refers to its blob from its first moment, so that is locked first.
         await _hold(connection, project_id, user_id, wanted, None)
         if wanted.base_version not in {None, 0}:
-            raise errors.ConcurrencyConflict("The path is new.", version=0)
+            raise errors.ConcurrencyConflict(
+                "The path does not exist, so its version is 0.", version=0
+            )
         row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256, entity_id)
         if row is None:
             raise TryAgain

@@ -33,7 +33,11 @@ class Quotas:
         """
         room = await self._room(connection, project_id)
         if room["uploads"] >= OPEN_UPLOADS_MAX:
-            raise errors.LimitReached("Too many uploads are open.", limit=OPEN_UPLOADS_MAX)
+            raise errors.LimitReached(
+                f"The project has {OPEN_UPLOADS_MAX:,} open uploads, the most that it may have."
+                " Finish or delete one.",
+                limit=OPEN_UPLOADS_MAX,
+            )
         size = wanted.size or 0
         if wanted.sha256 is not None:
             kept = await _is_kept(connection, project_id, wanted.sha256, wanted.size)

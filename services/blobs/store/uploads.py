@@ -143,7 +143,7 @@ class UploadStore:
                 return await commit(connection, row, stored, quota_bytes=self._quota_bytes)
             await doom(connection, project_id, stored.key, "duplicate")
             if row["blob_sha256"] != stored.sha256:
-                raise errors.Conflict("This upload was done with other bytes.")
+                raise errors.Conflict("This upload has ended with other bytes.")
             return await self._told(connection, row)
 
         return await self._database.transact(work)
@@ -164,7 +164,10 @@ class UploadStore:
             row = require_offset(await connection.fetchrow(SQL.lock_upload, *where), start)
             pieces = await connection.fetchval(SQL.count_pieces, *where)
             if pieces >= PIECES_MAX:
-                raise errors.LimitReached("Send larger pieces.", limit=PIECES_MAX)
+                raise errors.LimitReached(
+                    f"An upload has at most {PIECES_MAX:,} pieces. Begin it anew with larger ones.",
+                    limit=PIECES_MAX,
+                )
             await self._quotas.require_piece(connection, row, length)
             if not await connection.fetchval(SQL.release, key, project_id):
                 raise errors.Unavailable("Storing this took too long; try again.")
