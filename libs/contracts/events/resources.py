@@ -28,7 +28,7 @@ it always was.
 """
 
 SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
-"""Which editor schema a text is written in; a newer one has a larger number."""
+"""The version of the editor schema of a text; a newer one has a larger number."""
 
 
 def is_expected(version: int, expected: Expected) -> bool:
@@ -55,7 +55,7 @@ class SceneStatus(StrEnum):
 
 
 class Pov(StrEnum):
-    """Whose eyes the scene is told through."""
+    """The point of view of a scene."""
 
     FIRST = "FIRST"
     SECOND = "SECOND"
