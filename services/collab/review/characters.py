@@ -7,12 +7,14 @@ pycrdt does and shows the same text; tests compare both on real and random logs.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from services.collab.review import structs
 from services.collab.review.structs import DeleteSet, Id, Struct
 
+MAX_CLOCK = 2**53
 _HALF = "\ufffd"
 _PENDING_MAX = 100_000
 """Structs that wait for others; more are not kept, as with a log that lost its beginning."""
@@ -76,6 +78,48 @@ class Branch:
         return self.item is not None and self.item.deleted
 
 
+class Fate(Enum):
+    """What one update did with characters."""
+
+    KEPT = "kept"
+    GONE = "gone"
+    CAME = "came"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one update did to the text of a document."""
+
+    came: DeleteSet
+    """Ids that are new, per client as ranges (first, end)."""
+    gone: DeleteSet
+    """Ids that were shown, or stood in elements that were, and are deleted now."""
+
+
+class Ranges:
+    """Ranges of ids, sorted to be asked often."""
+
+    def __init__(self, ranges: DeleteSet) -> None:
+        """Sort *ranges*, which do not overlap."""
+        self._sorted = {client: sorted(own) for client, own in ranges.items()}
+
+    def hold(self, client: int, clock: int) -> bool:
+        """Whether an id is in one of them."""
+        own = self._sorted.get(client)
+        if not own:
+            return False
+        at = bisect_right(own, (clock, MAX_CLOCK)) - 1
+        return at >= 0 and clock < own[at][1]
+
+    def touch(self, client: int, first: int, end: int) -> bool:
+        """Whether one of the ids from *first* to before *end* is in one of them."""
+        own = self._sorted.get(client)
+        if not own:
+            return False
+        at = bisect_right(own, (first, MAX_CLOCK)) - 1
+        return (at >= 0 and first < own[at][1]) or (at + 1 < len(own) and own[at + 1][0] < end)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Characters that follow each other in a text and in their ids."""
@@ -96,14 +140,17 @@ class CharacterDocument:
         self._starts: dict[int, list[int]] = {}
         self._waiting: dict[int, list[Struct]] = {}
         self._waiting_deletions: DeleteSet = {}
+        self._came: DeleteSet = {}
+        self._gone: DeleteSet = {}
 
-    def apply(self, update: bytes) -> None:
-        """Take *update* in; what lacks a predecessor waits for it.
+    def apply(self, update: bytes) -> Change:
+        """Take *update* in and return what it did; what lacks a predecessor waits for it.
 
         Raises:
             BadUpdate: It cannot be decoded.
         """
         found, deleted = structs.decode(update)
+        self._came, self._gone = {}, {}
         queues = self._waiting
         for own in found:
             if own:
@@ -117,6 +164,7 @@ class CharacterDocument:
         for client, ranges in self._waiting_deletions.items():
             deleted.setdefault(client, []).extend(ranges)
         self._waiting_deletions = self._delete(deleted)
+        return Change(self._came, self._gone)
 
     def reached(self, client: int) -> int:
         """Return the clock that *client* will use next."""
@@ -134,21 +182,77 @@ class CharacterDocument:
         item = self._find(ident)
         return item is not None and item.kind == structs.STRING and _visible(item)
 
+    def around(self, ident: Id) -> tuple[Id | None, list[Id]]:
+        """Return the id right after *ident* in its sequence, shown or not, and its elements' ids.
+
+        Raises:
+            KeyError: The document does not know *ident*, or forgot where it stood.
+        """
+        item = self._find(ident)
+        if item is None or item.parent is None:
+            raise KeyError(ident)
+        after: Id | None = None
+        if item.last != ident:
+            after = ident[0], ident[1] + 1
+        elif item.right is not None:
+            after = item.right.client, item.right.clock
+        elements: list[Id] = []
+        branch: Branch | None = item.parent
+        while branch is not None and branch.item is not None:
+            elements.append((branch.item.client, branch.item.clock))
+            branch = branch.item.parent
+        return after, elements
+
     def runs(self, root: str) -> Iterator[Run]:
         """Yield all characters that *root* shows, in order."""
         for item in self._walk(root):
             if item.kind == structs.STRING and not item.deleted:
                 yield Run(item.client, item.clock, item.text)
 
-    def all_runs(self, root: str) -> Iterator[tuple[Run, bool]]:
-        """Yield characters, and whether they are shown; those that are not lack their text.
-
-        Ids within deleted elements are among them, in the place where they stood.
-        """
+    def parts(self, root: str, change: Change) -> Iterator[tuple[Run, Fate]]:
+        """Yield what *root* showed before or shows after *change*, the newest one, in order."""
+        came, gone = Ranges(change.came), Ranges(change.gone)
         for item in self._walk(root, deleted=True):
-            if item.kind == structs.STRING or item.deleted:
-                shown = item.kind == structs.STRING and _visible(item)
-                yield Run(item.client, item.clock, item.text or "\0" * item.size), shown
+            if item.kind != structs.STRING:
+                continue
+            run = Run(item.client, item.clock, item.text)
+            # An update cuts items where its ranges end, so one id decides for the whole item.
+            if came.hold(item.client, item.clock):
+                if _visible(item):
+                    yield run, Fate.CAME
+            elif item.deleted:
+                if gone.hold(item.client, item.clock):
+                    yield run, Fate.GONE
+            else:
+                yield run, Fate.KEPT
+
+    def gap(self, ident: Id, *, after: bool = False) -> tuple[str, int] | None:
+        """Return the root of *ident*, and how many characters it shows before that, or *after* it.
+
+        An element counts with all that is in it. None for what is unknown, and for what was in an
+        element whose content is forgotten.
+        """
+        wanted = self._find(ident)
+        if wanted is None or wanted.parent is None:
+            return None
+        for root in self.roots:
+            before = 0
+            found: int | None = None
+            for item in self._walk(root, deleted=True):
+                if found is not None and not _within(item, wanted):
+                    return root, before
+                if item is wanted:
+                    inside = ident[1] - item.clock + after if not item.deleted else 0
+                    if item.kind == structs.STRING:
+                        return root, before + inside
+                    if not after:
+                        return root, before
+                    found = before
+                if item.kind == structs.STRING and not item.deleted:
+                    before += item.size
+            if found is not None:
+                return root, before
+        return None
 
     def _walk(self, root: str, *, deleted: bool = False) -> Iterator[Item]:
         branch = self.roots.get(root)
@@ -199,6 +303,7 @@ class CharacterDocument:
         self._integrate(item, struct.parent)
         self._items.setdefault(item.client, []).append(item)
         self._starts.setdefault(item.client, []).append(item.clock)
+        _note(self._came, item)
         return True
 
     def _integrate(self, item: Item, named: str | Id | None) -> None:
@@ -227,7 +332,7 @@ class CharacterDocument:
             if item.right is not None:
                 item.right.left = item
         if parent.deleted:
-            _remove(item)
+            self._remove(item)
 
     def _parent(
         self, item: Item, named: str | Id | None, left: Item | None, right: Item | None
@@ -354,24 +459,34 @@ class CharacterDocument:
             if not item.deleted:
                 if item.clock + item.size > end:
                     self._split(at, item, end)
-                _remove(item)
+                self._remove(item)
             at += 1
 
+    def _remove(self, item: Item) -> None:
+        """Delete *item* and all that is in it."""
+        stack = [item]
+        while stack:
+            one = stack.pop()
+            if one.deleted:
+                continue
+            one.deleted = True
+            _note(self._gone, one)
+            if one.branch is not None:
+                stack += one.branch.attributes
+                inner = one.branch.start
+                while inner is not None:
+                    stack.append(inner)
+                    inner = inner.right
 
-def _remove(item: Item) -> None:
-    """Delete *item* and all that is in it."""
-    stack = [item]
-    while stack:
-        one = stack.pop()
-        if one.deleted and one is not item:
-            continue
-        one.deleted = True
-        if one.branch is not None:
-            stack += one.branch.attributes
-            inner = one.branch.start
-            while inner is not None:
-                stack.append(inner)
-                inner = inner.right
+
+def _note(ranges: DeleteSet, item: Item) -> None:
+    """Add the ids of *item* to *ranges*."""
+    own = ranges.setdefault(item.client, [])
+    end = item.clock + item.size
+    if own and own[-1][1] == item.clock:
+        own[-1] = own[-1][0], end
+    else:
+        own.append((item.clock, end))
 
 
 def _visible(item: Item) -> bool:
@@ -386,6 +501,11 @@ def _visible(item: Item) -> bool:
     return branch is not None
 
 
-def text_of(runs: Sequence[Run]) -> str:
-    """Return the code units of *runs*, one after the other."""
-    return "".join(run.text for run in runs)
+def _within(item: Item, element: Item) -> bool:
+    """Whether *item* stands in *element*."""
+    branch = item.parent
+    while branch is not None and branch.item is not None:
+        if branch.item is element:
+            return True
+        branch = branch.item.parent
+    return False

@@ -5,7 +5,6 @@ of characters, so whatever needs them decodes here. Values that are no text are 
 length counts.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from libs.contracts.collab.yprotocol import Malformed, read_varuint
@@ -161,15 +160,3 @@ def _delete_set(data: bytes, at: int) -> DeleteSet:
             size, at = read_varuint(data, at)
             ranges.append((clock, clock + size))
     return found
-
-
-def holds(ranges: DeleteSet, ident: Id) -> bool:
-    """Whether *ident* is in a delete set."""
-    return any(first <= ident[1] < end for first, end in ranges.get(ident[0], ()))
-
-
-def clocks(structs: list[list[Struct]]) -> Iterator[tuple[int, int, int]]:
-    """Yield client, first clock and end of what each client adds."""
-    for own in structs:
-        if own:
-            yield own[0].client, own[0].clock, own[-1].clock + own[-1].size
