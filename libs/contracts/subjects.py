@@ -8,6 +8,8 @@ FACTS = "scriptorium.v1"
 DEAD_LETTERS = "dlq"
 
 
+REVIEW_FACTS = f"{FACTS}.collab.>"
+"""All that is announced of threads and anchors."""
 SCENES_PURGED = f"{FACTS}.events.scene.purged.>"
 PURGES_CONSUMER = "collab-purges"
 """The durable consumer by which collab hears of them."""
@@ -112,10 +114,13 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "live.scene.>",
             "live.beat",
             "scriptorium.v1.events.>",
+            "scriptorium.v1.collab.>",
         ),
     ),
     "collab": Permissions(
         publish=(
+            "scriptorium.v1.collab.>",
+            "$JS.API.STREAM.INFO.COLLAB",
             "live.scene.*.log",
             "live.ack.*",
             "live.reply.>",

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from libs.contracts.collab.facts import FACTS
 from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, changeable_fields
@@ -41,6 +42,8 @@ class EventType:
     data: Schema
     historic: bool = False
     """Whether the type is promised, but no longer occurs."""
+    service: str = "events"
+    """The service that announces it."""
 
     @property
     def name(self) -> str:
@@ -52,6 +55,18 @@ def event_types(aggregates: Mapping[str, AggregateSpec] = AGGREGATES) -> list[Ev
     """Return every type of *aggregates*, by name."""
     found = [each for spec in aggregates.values() for each in _types_of(spec)]
     return sorted(found, key=lambda each: each.name)
+
+
+def announced_types() -> list[EventType]:
+    """Return every type that any service announces to those who follow a project, by name."""
+    return sorted([*event_types(), *_types_of_collab()], key=lambda each: each.name)
+
+
+def _types_of_collab() -> Iterator[EventType]:
+    for name, told in FACTS.items():
+        aggregate, _, action = name.partition(".")
+        whole = told.data.model_json_schema(by_alias=True, mode="serialization")
+        yield EventType(aggregate, action, told.description, inlined(whole), service="collab")
 
 
 def _types_of(spec: AggregateSpec) -> Iterator[EventType]:

@@ -19,7 +19,9 @@ from libs.contracts.collab.threads import (
 )
 from libs.contracts.pages import Page
 from libs.postgres import Connection
+from services.collab.review.facts import tell
 from services.collab.review.threads.cursors import cursor_after_number, number_of
+from services.collab.review.threads.facts import of_comment, of_reaction, of_text
 from services.collab.review.threads.showing import comments_of
 from services.collab.review.threads.store import (
     SQL,
@@ -28,7 +30,9 @@ from services.collab.review.threads.store import (
     lock_comment,
     lock_thread,
     mention,
+    mentioned,
     notify_others,
+    one,
     require_version,
 )
 
@@ -84,7 +88,7 @@ class CommentHandlers:
         """Change one's own; people whom it mentions now hear of it."""
         given = question.model_fields_set
         async with self._store.transaction() as connection:
-            row = await lock_comment(connection, question.id, actor.scope())
+            thread, row = await lock_comment(connection, question.id, actor.scope())
             if row["created_by"] != actor.user_id:
                 raise errors.Forbidden(
                     "Only its author may change a comment.", action="scene.comment"
@@ -94,16 +98,20 @@ class CommentHandlers:
             if given & {"body", "mentions", "meta"}:
                 body = question.body if "body" in given else row["body"]
                 meta = question.meta if "meta" in given else row["meta"]
-                await connection.execute(SQL.change_comment, question.id, body, meta, actor.user_id)
+                row = await one(
+                    connection, SQL.change_comment, question.id, body, meta, actor.user_id
+                )
                 if "mentions" in given:
                     await mention(connection, question.id, question.mentions, known=True)
-                await connection.execute(SQL.touch_thread, row["thread_id"], actor.user_id)
+                await connection.execute(SQL.touch_thread, thread["id"], actor.user_id)
+                people = await mentioned(connection, question.id)
+                await tell(connection, of_text("changed", thread, row, people, actor))
         return await self._shown(question.id, actor)
 
     async def delete(self, question: DeleteComment, actor: Actor) -> Gone:
         """Leave a tombstone; the thread stays, also when it was the first comment."""
         async with self._store.transaction() as connection:
-            row = await lock_comment(connection, question.id, actor.scope())
+            thread, row = await lock_comment(connection, question.id, actor.scope())
             if not question.any_author and row["created_by"] != actor.user_id:
                 raise errors.Forbidden(
                     "Only its author, or a MAINTAINER, may delete a comment.",
@@ -112,15 +120,16 @@ class CommentHandlers:
             if row["deleted_at"] is not None:
                 return Gone()
             require_version(row, question.expected_version)
-            await connection.execute(SQL.bury_comment, question.id, actor.user_id)
+            row = await one(connection, SQL.bury_comment, question.id, actor.user_id)
             await connection.execute(SQL.strip_comment, question.id)
-            await connection.execute(SQL.touch_thread, row["thread_id"], actor.user_id)
+            await connection.execute(SQL.touch_thread, thread["id"], actor.user_id)
+            await tell(connection, of_comment("deleted", thread, row, actor))
         return Gone()
 
     async def react(self, question: SetReaction, actor: Actor) -> Comment:
         """React, or take a reaction back; the same again changes nothing."""
         async with self._store.transaction() as connection:
-            row = await lock_comment(connection, question.id, actor.scope())
+            thread, row = await lock_comment(connection, question.id, actor.scope())
             _require_living(row)
             if question.present:
                 kinds = await connection.fetchval(SQL.reaction_kinds, question.id, question.emoji)
@@ -131,8 +140,11 @@ class CommentHandlers:
                     )
             query = SQL.add_reaction if question.present else SQL.remove_reaction
             if await connection.fetchval(query, question.id, question.emoji, actor.user_id):
-                await connection.execute(SQL.touch_comment, question.id, actor.user_id)
-                await connection.execute(SQL.touch_thread, row["thread_id"], actor.user_id)
+                row = await one(connection, SQL.touch_comment, question.id, actor.user_id)
+                await connection.execute(SQL.touch_thread, thread["id"], actor.user_id)
+                action = "reaction_added" if question.present else "reaction_removed"
+                told = of_reaction(action, thread, row, question.emoji, actor)
+                await tell(connection, told)
         return await self._shown(question.id, actor)
 
     async def _shown(self, comment: UUID, actor: Actor) -> Comment:
@@ -144,13 +156,15 @@ async def add_comment(
     connection: Connection, thread: UUID, comment: UUID, given: CommentCreate, actor: Actor
 ) -> None:
     """Add a comment to a thread of the actor's project, whose row is locked, and tell people."""
-    number = await connection.fetchval(SQL.count_comment, thread, actor.user_id)
-    await connection.execute(
-        SQL.add_comment, comment, thread, number, given.body, given.meta, actor.user_id
+    counted = await one(connection, SQL.count_comment, thread, actor.user_id)
+    number = counted["comment_count"]
+    row = await one(
+        connection, SQL.add_comment, comment, thread, number, given.body, given.meta, actor.user_id
     )
-    await mention(connection, comment, given.mentions, known=False)
+    people = await mention(connection, comment, given.mentions, known=False)
     if number > 1:
         await notify_others(connection, thread, "reply", actor.user_id, comment)
+    await tell(connection, of_text("created", counted, row, people, actor))
 
 
 def _require_living(row: Row) -> None:

@@ -25,8 +25,10 @@ from libs.contracts.pages import Page
 from libs.postgres import LockKey
 from libs.postgres.locks import wait_for_lock
 from services.collab.review.anchors.anchors import Anchors
+from services.collab.review.facts import tell
 from services.collab.review.threads.comments import add_comment
 from services.collab.review.threads.cursors import cursor_after, place_of
+from services.collab.review.threads.facts import of_thread
 from services.collab.review.threads.showing import threads_of
 from services.collab.review.threads.store import (
     SQL,
@@ -34,6 +36,7 @@ from services.collab.review.threads.store import (
     ThreadStore,
     lock_thread,
     notify_others,
+    one,
     require_version,
 )
 
@@ -43,6 +46,8 @@ SHOWN_TOGETHER = 20
 """Threads of a page whose comments are read at once."""
 FILTERED_TOGETHER = 500
 """Threads whose anchors are resolved at once to find those of one status."""
+
+_ACTIONS = {ThreadState.OPEN: "reopened", ThreadState.RESOLVED: "resolved"}
 
 
 type Found = tuple[list[Row], dict[UUID, Anchor]]
@@ -68,7 +73,7 @@ class ThreadHandlers:
         project, scene = actor.scope(), question.scene_id
         known = await self._store.row(SQL.thread, question.id, project)
         if known is None:
-            [draft] = await self._anchors.draft(scene, [question.anchor], question.editor)
+            [draft] = await self._anchors.draft(project, scene, [question.anchor], question.editor)
             async with self._store.transaction() as connection:
                 await wait_for_lock(connection, LockKey.THREADS, scene)
                 if await connection.fetchrow(SQL.thread, question.id, project) is None:
@@ -80,9 +85,16 @@ class ThreadHandlers:
                     await self._anchors.insert(
                         connection, project, scene, [draft], by=actor.user_id
                     )
-                    await connection.execute(
-                        SQL.add_thread, question.id, project, scene, draft.id, actor.user_id
+                    row = await one(
+                        connection,
+                        SQL.add_thread,
+                        question.id,
+                        project,
+                        scene,
+                        draft.id,
+                        actor.user_id,
                     )
+                    await tell(connection, of_thread("created", row, actor))
                     await add_comment(connection, question.id, question.command_id, question, actor)
         return await self._shown(question.id, actor, question.editor)
 
@@ -146,22 +158,27 @@ class ThreadHandlers:
             row = await lock_thread(connection, question.id, actor.scope())
             require_version(row, question.expected_version)
             if row["state"] != question.state:
-                await connection.execute(SQL.set_state, question.id, question.state, actor.user_id)
+                row = await one(
+                    connection, SQL.set_state, question.id, question.state, actor.user_id
+                )
+                await tell(connection, of_thread(_ACTIONS[question.state], row, actor))
                 if question.state is ThreadState.RESOLVED:
                     await notify_others(connection, question.id, "resolved", actor.user_id)
         return await self._shown(question.id, actor, question.editor)
 
     async def move(self, question: MoveThread, actor: Actor) -> Thread:
         """Put a thread on other words; its anchor stays the same one."""
-        row = await self._store.thread(question.id, actor.scope())
+        project = actor.scope()
+        row = await self._store.thread(question.id, project)
         _require_author(row, actor, any_author=question.any_author)
-        targets = [question.anchor]
-        [draft] = await self._anchors.draft(row["scene_id"], targets, question.editor)
+        scene, anchor = row["scene_id"], row["anchor_id"]
+        [draft] = await self._anchors.draft(project, scene, [question.anchor], question.editor)
         async with self._store.transaction() as connection:
-            row = await lock_thread(connection, question.id, actor.scope())
+            row = await lock_thread(connection, question.id, project)
             require_version(row, question.expected_version)
-            await self._anchors.replace(connection, row["anchor_id"], draft)
-            await connection.execute(SQL.touch_thread, question.id, actor.user_id)
+            await self._anchors.replace(connection, project, scene, anchor, draft)
+            row = await one(connection, SQL.touch_thread, question.id, actor.user_id)
+            await tell(connection, of_thread("anchor_changed", row, actor))
         return await self._shown(question.id, actor, question.editor)
 
     async def delete(self, question: DeleteThread, actor: Actor) -> Gone:
@@ -170,7 +187,8 @@ class ThreadHandlers:
             row = await lock_thread(connection, question.id, actor.scope())
             _require_author(row, actor, any_author=question.any_author)
             require_version(row, question.expected_version)
-            await connection.execute(SQL.delete_thread, question.id, actor.user_id)
+            row = await one(connection, SQL.delete_thread, question.id, actor.user_id)
+            await tell(connection, of_thread("deleted", row, actor))
             await connection.execute(SQL.forget_notifications, question.id)
         return Gone()
 

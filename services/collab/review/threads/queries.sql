@@ -25,7 +25,7 @@ SELECT count(*) FROM threads WHERE scene_id = $1 AND deleted_at IS NULL;
 -- name: add_thread
 -- A retry finds what its first attempt made.
 INSERT INTO threads (id, project_id, scene_id, anchor_id, created_by, updated_by)
-VALUES ($1, $2, $3, $4, $5, $5);
+VALUES ($1, $2, $3, $4, $5, $5) RETURNING *;
 
 -- name: threads
 -- The newest first, after the thread ($3, $4). `mine` ($7) are those in which the person $8 has a
@@ -48,10 +48,10 @@ UPDATE threads SET version = version + 1, updated_by = $2,
 WHERE id = $1 RETURNING *;
 
 -- name: count_comment
--- The number of a new comment is what this returns.
+-- The new count is the number of a new comment.
 UPDATE threads SET version = version + 1, updated_by = $2, comment_count = comment_count + 1,
     updated_at = greatest(now(), updated_at)
-WHERE id = $1 RETURNING comment_count;
+WHERE id = $1 RETURNING *;
 
 -- name: set_state
 UPDATE threads SET version = version + 1, state = $2::text, updated_by = $3,
@@ -63,7 +63,7 @@ WHERE id = $1 RETURNING *;
 -- name: delete_thread
 UPDATE threads SET version = version + 1, updated_by = $2, deleted_by = $2, deleted_at = now(),
     updated_at = greatest(now(), updated_at)
-WHERE id = $1;
+WHERE id = $1 RETURNING *;
 
 -- name: forget_notifications
 -- Nobody is told any more of what is deleted.
@@ -73,7 +73,8 @@ DELETE FROM notifications WHERE thread_id = $1;
 INSERT INTO comments (
     id, project_id, scene_id, thread_id, number, body, meta, created_by, updated_by
 )
-SELECT $1, t.project_id, t.scene_id, t.id, $3, $4, $5, $6::uuid, $6 FROM threads t WHERE t.id = $2;
+SELECT $1, t.project_id, t.scene_id, t.id, $3, $4, $5, $6::uuid, $6 FROM threads t WHERE t.id = $2
+RETURNING *;
 
 -- name: comment
 SELECT c.* FROM comments c JOIN threads t ON t.id = c.thread_id
@@ -87,13 +88,13 @@ WHERE id = $1 RETURNING *;
 -- name: touch_comment
 UPDATE comments SET version = version + 1, updated_by = $2,
     updated_at = greatest(now(), updated_at)
-WHERE id = $1;
+WHERE id = $1 RETURNING *;
 
 -- name: bury_comment
 -- A tombstone keeps its place, and nothing else.
 UPDATE comments SET version = version + 1, body = '', meta = '{}', deleted_at = now(),
     deleted_by = $2, updated_by = $2, updated_at = greatest(now(), updated_at)
-WHERE id = $1;
+WHERE id = $1 RETURNING *;
 
 -- name: strip_comment
 -- What belongs to a comment that becomes a tombstone.

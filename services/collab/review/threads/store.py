@@ -79,10 +79,13 @@ async def lock_thread(connection: Connection, thread: UUID, project: UUID) -> Ro
     return _there(await connection.fetchrow(SQL.lock_thread, thread, project))
 
 
-async def lock_comment(connection: Connection, comment: UUID, project: UUID) -> Row:
-    """Return a comment, whose thread nobody else changes. Raises as `lock_thread`."""
-    _there(await connection.fetchrow(SQL.lock_thread_of, comment, project))
-    return _there(await connection.fetchrow(SQL.comment, comment, project))
+async def lock_comment(connection: Connection, comment: UUID, project: UUID) -> tuple[Row, Row]:
+    """Return the thread of a comment and the comment; nobody else changes that thread now.
+
+    Raises as `lock_thread`.
+    """
+    thread = _there(await connection.fetchrow(SQL.lock_thread_of, comment, project))
+    return thread, _there(await connection.fetchrow(SQL.comment, comment, project))
 
 
 def require_version(row: Row, expected: Expected) -> None:
@@ -121,6 +124,11 @@ async def mention(
     return once
 
 
+async def mentioned(connection: Connection, comment: UUID) -> list[UUID]:
+    """Return the people whom a comment mentions."""
+    return [row["person_id"] for row in await connection.fetch(SQL.mentions, [comment])]
+
+
 async def notify_others(
     connection: Connection, thread: UUID, kind: str, actor: UUID, comment: UUID | None = None
 ) -> None:
@@ -132,6 +140,13 @@ async def notify_others(
     if people:
         ids = [new_id() for _ in people]
         await connection.execute(SQL.notify, ids, people, kind, actor, thread, comment)
+
+
+async def one(connection: Connection, query: str, *args: Any) -> Row:
+    """Return the one row that a statement about a locked thread returns."""
+    row = await connection.fetchrow(query, *args)
+    assert row is not None
+    return row
 
 
 def _there(row: Row | None) -> Row:
