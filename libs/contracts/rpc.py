@@ -1,4 +1,4 @@
-"""Questions and commands as data: one `Method` names a subject, what is asked, what is answered."""
+"""Queries and commands as data: one `Method` names a subject, its request and its answer."""
 
 from dataclasses import dataclass
 

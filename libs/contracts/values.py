@@ -47,7 +47,7 @@ KnownName = Annotated[
         pattern=r"^[^\x00-\x1f\x7f]*$",
     ),
 ]
-"""A name in what is shown and copied: overrides of direction may stand in older ones."""
+"""A name in answers and copies: older names may have overrides of direction."""
 
 
 NormalName = Annotated[Name, AfterValidator(names.normal)]

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what is read before anybody is known.
+"""HTTP/1.1 as uvicorn speaks it, with limits on the bytes that are read before authentication.
 
 uvicorn and llhttp bound neither the length of a request's head nor the time that it takes, and
 put a header that comes in pieces together again with each piece.
@@ -136,12 +136,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_head()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
-            # An answer to this request would be taken for the rest of that one's.
+            # The client would take an answer to this request for the rest of the previous answer.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        # Nothing is said to a client that has asked nothing: it would take it for the answer to
-        # what it is just sending.
+        # A client that has sent no request gets no answer: it would take it for the answer to the
+        # request that it is just sending.
         if self._begun or status != 408:
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

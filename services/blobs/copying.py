@@ -1,4 +1,4 @@
-"""Copies between projects: what one keeps is read, verified, and stored as the other's own."""
+"""Copies between projects: a blob is read, verified, and stored as the other project's own."""
 
 import asyncio
 from contextlib import aclosing, suppress

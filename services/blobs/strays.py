@@ -25,7 +25,7 @@ LOOK_INTERVAL_S = 600.0
 AGE = timedelta(days=1)
 """Of an object that may be a stray; younger ones may be on their way to a row."""
 KEPT_S = 30 * 86_400.0
-"""A stray is deleted so long after it was found: somebody may want the other database back."""
+"""Time until a stray is deleted: an operator may still recover the database that has its row."""
 PAGE_OBJECTS = 1000
 DUTY = 0.1
 """Share of the time that a walk takes."""

@@ -27,7 +27,7 @@ class Sweeper:
     """Any number may sweep at once."""
 
     def __init__(self, store: Store, storages: Storages) -> None:
-        """Sweep *storages* of what *store* doomed."""
+        """Delete from *storages* the objects that *store* doomed."""
         self._store = store
         self._storages = storages
 

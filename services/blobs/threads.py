@@ -1,4 +1,4 @@
-"""Worker threads for what blocks: storage, hashing, compression."""
+"""Worker threads for blocking work: storage, hashing, compression."""
 
 import asyncio
 from collections.abc import Callable

@@ -54,7 +54,7 @@ from services.events.workspaces.worker import JobWorker
 
 
 def serve_resources(broker: NatsBroker, store: Store, pool: Pool) -> None:
-    """Answer requests about aggregates, members, grants and files, and what blobs asks."""
+    """Answer requests about aggregates, members, grants and files, and requests of blobs."""
     commands, reads, members = CommandHandlers(store), ReadHandlers(store), MemberHandlers(store)
     serve(broker, manuscript.CREATE, commands.create)
     serve(broker, manuscript.CHANGE, commands.change)

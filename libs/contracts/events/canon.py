@@ -1,4 +1,4 @@
-"""What is true in a story and how it is told: facts, guides, and what an author asks AI with."""
+"""Canon of a story, and instructions for AI: facts, style guides, context rules, presets."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -113,10 +113,10 @@ InputTokens = Annotated[int, Field(strict=True, ge=1, le=INPUT_TOKENS_MAX)]
 
 
 class ContextRule(Resource):
-    """What a model is given to read before it writes.
+    """A selection of the material that a model reads before it writes.
 
-    `structure` is the outline, `kb` the entities and canon, `rag_k` how many retrieved passages;
-    all of it within `max_input_tokens`.
+    `structure` selects the outline, `kb` the entities and canon, `rag_k` the number of retrieved
+    passages; all together have at most `max_input_tokens`.
     """
 
     project_id: UUID
@@ -179,7 +179,7 @@ class PersonaPatch(Wire):
 
 
 class PromptPreset(Resource):
-    """A request to a model, ready to be used again; `constraints` are what its tool understands."""
+    """A reusable request to a model; `constraints` are in the terms of its tool."""
 
     project_id: UUID
     name: str

@@ -1,4 +1,4 @@
-"""Where the file of an entity belongs among its owner's, and what it is called there."""
+"""The logical path of an entity's file among its owner's files."""
 
 from uuid import UUID
 

@@ -25,7 +25,7 @@ SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
 
 
 class BookKind(StrEnum):
-    """What a book is; a screenplay is also called a script."""
+    """The kind of a book; a screenplay is also called a script."""
 
     NOVEL = "novel"
     SCREENPLAY = "screenplay"
@@ -72,7 +72,7 @@ PovIn = Annotated[Pov, BeforeValidator(_pov)]
 
 
 class Resource(Wire):
-    """What every aggregate answers with, besides its own fields."""
+    """The members of every aggregate, besides its own fields."""
 
     id: UUID
     version: int
@@ -87,8 +87,7 @@ class Resource(Wire):
 class Project(Resource):
     """An isolated workspace; `role` is the reader's own. An archived one can only be read.
 
-    `editor` is what its scenes are written with, unless their book or they themselves name another
-    one.
+    `editor` is the editor of its scenes, unless their book or they themselves name another one.
     """
 
     name: str
@@ -132,8 +131,8 @@ class Scene(Resource):
     """The unit of live editing; its text lives in collab.
 
     Editors that declare a schema older than `schema_version`, or none, may read and not write.
-    `editor` is what the scene is written with; null stands for the editor of its book, or else of
-    its project.
+    `editor` is the editor of the scene; null stands for the editor of its book, or else of its
+    project.
     """
 
     project_id: UUID

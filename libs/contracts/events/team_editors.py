@@ -46,7 +46,7 @@ class Editor(Resource):
 
 
 class EditorCreate(Wire):
-    """A new editor. No other editor of the project may have its name, in whatever case."""
+    """A new editor. Its name is unique in the project, without regard to case."""
 
     name: OwnName
     definition: Definition

@@ -1,4 +1,4 @@
-"""Running work in the database of blobs, and what its absence means."""
+"""Running work in the database of blobs, and the errors when it cannot be reached."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
