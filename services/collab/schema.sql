@@ -854,6 +854,8 @@ CREATE INDEX comments_by_scene ON public.comments USING btree (scene_id, created
 
 CREATE INDEX compactions_created ON public.compactions USING btree (created_at);
 
+CREATE INDEX notifications_by_age ON public.notifications USING btree (created_at);
+
 CREATE INDEX notifications_by_scene ON public.notifications USING btree (scene_id);
 
 CREATE INDEX notifications_by_thread ON public.notifications USING btree (thread_id);

@@ -101,6 +101,7 @@ CREATE TABLE notifications (
 -- A person hears once of a comment, however often it is edited.
 CREATE UNIQUE INDEX notifications_of_comment ON notifications (comment_id, person_id);
 CREATE INDEX notifications_newest ON notifications (person_id, created_at DESC, id DESC);
+CREATE INDEX notifications_by_age ON notifications (created_at);
 CREATE INDEX notifications_unread ON notifications (person_id, project_id) WHERE read_at IS NULL;
 CREATE INDEX notifications_by_scene ON notifications (scene_id);
 CREATE INDEX notifications_by_thread ON notifications (thread_id);

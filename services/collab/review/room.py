@@ -26,7 +26,9 @@ from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.moves import Moves
 from services.collab.review.suggestions.handlers import Suggestions
-from services.collab.review.threads.serving import serve_threads
+from services.collab.review.threads.inbox import InboxHandlers
+from services.collab.review.threads.serving import serve_inbox, serve_threads
+from services.collab.review.threads.store import ThreadStore
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import Store
@@ -55,6 +57,8 @@ class Room:
         past = Past(records, store, scenes, workers)
         self.anchors = Anchors(anchor_store, records, past, scenes, workers)
         self.follower = AnchorFollower(self.anchors, anchor_store, duty=settings.anchors_duty)
+        self._threads = ThreadStore(pool)
+        self._inbox = InboxHandlers(self._threads)
         self._suggestions = Suggestions(
             pool,
             self.anchors,
@@ -74,7 +78,8 @@ class Room:
         anchoring = AnchorHandlers(self._pool, self.anchors)
         serve(broker, CREATE_ANCHORS, anchoring.create)
         serve(broker, READ_ANCHORS, anchoring.read)
-        serve_threads(broker, pool=self._pool, anchors=self.anchors)
+        serve_threads(broker, self._threads, self.anchors)
+        serve_inbox(broker, self._inbox)
         serve(broker, CREATE_SUGGESTION, self._suggestions.create)
         serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
         serve(broker, READ_SUGGESTION, self._suggestions.read)
@@ -84,4 +89,10 @@ class Room:
     def tasks(self) -> list[PeriodicTask]:
         """Return what a replica does in the background."""
         followed = (self.follower.task, self.follower.walk)
-        return [*followed, self.relay.measuring, self._feed.task, self._moves.task]
+        return [
+            *followed,
+            self.relay.measuring,
+            self._feed.task,
+            self._moves.task,
+            self._inbox.task,
+        ]

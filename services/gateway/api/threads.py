@@ -31,6 +31,7 @@ from libs.contracts.collab.threads import (
     ThreadCreate,
     ThreadState,
 )
+from libs.contracts.events.people import REQUIRE_PEOPLE, RequirePeople
 from services.gateway.access import permissions
 from services.gateway.access.limits import LimitClass
 from services.gateway.api.reviewed import within
@@ -45,6 +46,18 @@ DEADLINE_S = 20.0
 """An anchor may have to be found in a large scene."""
 _ANCHOR = ("ANCHOR_NOT_FOUND", "ANCHOR_AMBIGUOUS")
 _STALE = ("PRECONDITION_FAILED",)
+
+
+async def _known_people(context: Context, call: AnyCall) -> Mapping[str, Any]:
+    """Refuse mentions of people who are not in the project.
+
+    Raises:
+        PeopleUnknown: Some are not.
+    """
+    if call.body.mentions:
+        asked = RequirePeople(user_ids=sorted(set(call.body.mentions)), field="body.mentions")
+        await context.caller.ask(REQUIRE_PEOPLE, asked, call.actor)
+    return {}
 
 
 async def _others_threads(_: Context, call: AnyCall) -> Mapping[str, Any]:
@@ -88,13 +101,14 @@ ENDPOINTS = (
         ),
         place="scene",
         body=ThreadCreate,
+        prepare=_known_people,
         new_id="id",
         deadline_s=DEADLINE_S,
         status=201,
         location="/api/threads/{id}",
         versioned="thread",
         etag=True,
-        problems=(*_ANCHOR, "LIMIT_REACHED"),
+        problems=(*_ANCHOR, "LIMIT_REACHED", "PEOPLE_UNKNOWN"),
     ),
     _read(
         "GET",
@@ -189,12 +203,13 @@ ENDPOINTS = (
         ),
         enter=within("thread", "scene.comment"),
         body=CommentCreate,
+        prepare=_known_people,
         new_id="id",
         status=201,
         location="/api/comments/{id}",
         versioned="comment",
         etag=True,
-        problems=("LIMIT_REACHED",),
+        problems=("LIMIT_REACHED", "PEOPLE_UNKNOWN"),
     ),
     _read(
         "GET",
@@ -214,8 +229,9 @@ ENDPOINTS = (
         description="People whom it mentions for the first time are told.",
         body=CommentPatch,
         query=Basis,
+        prepare=_known_people,
         etag=True,
-        problems=("GONE", *_STALE),
+        problems=("GONE", "PEOPLE_UNKNOWN", *_STALE),
     ),
     _change_comment(
         "DELETE",

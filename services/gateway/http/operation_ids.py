@@ -98,6 +98,7 @@ GIVEN: dict[str, str] = {
     "POST /api/threads/{id}/reopen": "reopenThread",
     "PUT /api/threads/{id}/anchor": "putThreadAnchor",
     "PUT /api/comments/{id}/reactions/{emoji}": "putReaction",
+    "POST /api/me/notifications/read": "markNotifications",
     "GET /api/scripts/{id}/scenes": "listScriptScenes",
     "GET /api/health/persistence": "getPersistenceHealth",
     "GET /api/health/divergence-status": "getDivergenceStatus",

@@ -36,7 +36,10 @@ class Listener:
 
     async def until_heard(self, count: int) -> list[Json]:
         """Wait for so many messages, and return all there are."""
-        await until(lambda: len(self.heard) >= count, 10)
+        try:
+            await until(lambda: len(self.heard) >= count, 10)
+        except TimeoutError:
+            raise AssertionError(self.heard) from None
         return self.heard
 
     async def say(self, kind: str, **fields: Any) -> None:

@@ -162,7 +162,10 @@ class ThreadHandlers:
             row = await lock_thread(connection, question.id, actor.scope())
             require_version(row, question.expected_version)
             if row["state"] != question.state:
-                await connection.execute(SQL.set_state, question.id, question.state, actor.user_id)
+                row = await one(
+                    connection, SQL.set_state, question.id, question.state, actor.user_id
+                )
+                await tell(connection, of_thread(_ACTIONS[question.state], row, actor))
                 if question.state is ThreadState.RESOLVED:
                     await notify_others(connection, question.id, "resolved", actor.user_id)
         return await self._shown(question.id, actor, question.editor)

@@ -175,3 +175,31 @@ INSERT INTO notifications (
 SELECT n.id, n.person, $3, $4, t.project_id, t.scene_id, t.id, $6
 FROM unnest($1::uuid[], $2::uuid[]) AS n (id, person), threads t WHERE t.id = $5
 ON CONFLICT (comment_id, person_id) DO NOTHING;
+
+-- name: inbox_projects
+SELECT project_id FROM notifications WHERE person_id = $1
+GROUP BY project_id ORDER BY max(created_at) DESC LIMIT $2;
+
+-- name: inbox
+-- The newest first, after ($3, $4); with how the comment begins now.
+SELECT n.*, coalesce(left(c.body, $7), '') AS excerpt
+FROM notifications n LEFT JOIN comments c ON c.id = n.comment_id
+WHERE n.person_id = $1 AND n.project_id = ANY($2::uuid[])
+    AND ($3::timestamptz IS NULL OR (n.created_at, n.id) < ($3, $4::uuid))
+    AND (NOT $5::boolean OR n.read_at IS NULL)
+ORDER BY n.created_at DESC, n.id DESC LIMIT $6;
+
+-- name: unread
+SELECT count(*) FROM notifications
+WHERE person_id = $1 AND project_id = ANY($2::uuid[]) AND read_at IS NULL;
+
+-- name: mark_read
+-- Those with the ids $2, or all up to $3.
+UPDATE notifications SET read_at = greatest(now(), created_at)
+WHERE person_id = $1 AND read_at IS NULL AND ($2::uuid[] IS NULL OR id = ANY($2))
+    AND ($3::timestamptz IS NULL OR created_at <= $3);
+
+-- name: forget_old
+DELETE FROM notifications WHERE id IN (
+    SELECT id FROM notifications WHERE created_at < now() - make_interval(days => $1)
+    ORDER BY created_at LIMIT $2) RETURNING id;

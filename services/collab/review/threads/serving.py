@@ -3,17 +3,16 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts.collab import threads
-from libs.postgres import Pool
+from libs.contracts.collab import notifications, threads
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.threads.comments import CommentHandlers
 from services.collab.review.threads.handlers import ThreadHandlers
+from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.store import ThreadStore
 
 
-def serve_threads(broker: NatsBroker, *, pool: Pool, anchors: Anchors) -> None:
+def serve_threads(broker: NatsBroker, store: ThreadStore, anchors: Anchors) -> None:
     """Answer everything about threads and comments."""
-    store = ThreadStore(pool)
     told = ThreadHandlers(store, anchors)
     serve(broker, threads.WHERE_REVIEWED, told.where)
     serve(broker, threads.CREATE_THREAD, told.create)
@@ -29,3 +28,10 @@ def serve_threads(broker: NatsBroker, *, pool: Pool, anchors: Anchors) -> None:
     serve(broker, threads.CHANGE_COMMENT, said.change)
     serve(broker, threads.DELETE_COMMENT, said.delete)
     serve(broker, threads.SET_REACTION, said.react)
+
+
+def serve_inbox(broker: NatsBroker, inbox: InboxHandlers) -> None:
+    """Answer everything about what people are told."""
+    serve(broker, notifications.PROJECTS_OF_INBOX, inbox.projects)
+    serve(broker, notifications.LIST_NOTIFICATIONS, inbox.list)
+    serve(broker, notifications.MARK_NOTIFICATIONS, inbox.mark)

@@ -12,6 +12,7 @@ from libs.contracts.ids import new_id
 from libs.contracts.versions import Expected, is_expected
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
+from libs.tasks import passed
 
 SQL = load_queries("services.collab.review.threads")
 
@@ -37,7 +38,9 @@ class ThreadStore:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 yield connection
+                passed("review.written")
                 ended = True
+            passed("review.committed")
         except UNREACHABLE as error:
             raise (errors.DeadlineExceeded if ended else errors.Unavailable) from error
 
