@@ -79,6 +79,12 @@ class NotFound(AppError):
     code = "NOT_FOUND"
 
 
+class AnchorNotFound(NotFound):
+    """The words that an anchor shall stand on are not in this scene; the closest are given."""
+
+    code = "ANCHOR_NOT_FOUND"
+
+
 class Gone(AppError):
     """It existed and is no longer available."""
 
@@ -143,6 +149,12 @@ class ConcurrencyConflict(Conflict):
     """The aggregate moved on while this command ran."""
 
     code = "CONCURRENCY_CONFLICT"
+
+
+class AnchorAmbiguous(Conflict):
+    """Several places of this scene fit; the candidates are given."""
+
+    code = "ANCHOR_AMBIGUOUS"
 
 
 class SlugTaken(Conflict):

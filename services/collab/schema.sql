@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0021_tasks.
+-- The schema of the collab database after migration 0030_anchors.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -31,6 +31,24 @@ CREATE FUNCTION public.editing_sessions_of(scene uuid, after_seq bigint, pause i
     FROM share GROUP BY share.session ORDER BY 1
 $$;
 
+CREATE FUNCTION public.erase_review(log uuid) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    gone bigint;
+    more bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM purged_scenes WHERE log_id = log) THEN
+        RAISE EXCEPTION 'scene % was not purged', log;
+    END IF;
+    DELETE FROM anchors WHERE scene_id = log;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM anchored_scenes WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    RETURN gone + more;
+END $$;
+
 CREATE FUNCTION public.erase_scene(log uuid, rows_max integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -55,6 +73,7 @@ BEGIN
     IF more = rows_max THEN
         RETURN gone;
     END IF;
+    gone := gone + erase_review(log);
     WITH heads AS (DELETE FROM docs WHERE scene_id = log RETURNING 1),
         lines AS (DELETE FROM compactions WHERE scene_id = log RETURNING 1),
         sessions AS (DELETE FROM editing_sessions WHERE scene_id = log RETURNING 1),
@@ -160,6 +179,57 @@ BEGIN
     RETURN low;
 END
 $$;
+
+CREATE TABLE public.anchored_scenes (
+    scene_id uuid NOT NULL,
+    followed_seq bigint NOT NULL,
+    CONSTRAINT anchored_scenes_followed_seq_check CHECK ((followed_seq >= 0))
+);
+
+CREATE TABLE public.anchors (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    generation integer DEFAULT 0 NOT NULL,
+    first_client bigint,
+    first_clock bigint,
+    last_client bigint,
+    last_clock bigint,
+    quote text NOT NULL,
+    before text NOT NULL,
+    after text NOT NULL,
+    grams integer[] NOT NULL,
+    from_offset integer NOT NULL,
+    seq bigint NOT NULL,
+    followed_seq bigint NOT NULL,
+    pieces jsonb NOT NULL,
+    cuts jsonb DEFAULT '[]'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_by uuid,
+    run_id uuid,
+    created_by uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT anchors_after_check CHECK ((length(after) <= 64)),
+    CONSTRAINT anchors_before_check CHECK ((length(before) <= 64)),
+    CONSTRAINT anchors_check CHECK ((followed_seq >= seq)),
+    CONSTRAINT anchors_check1 CHECK (((first_client IS NULL) = (first_clock IS NULL))),
+    CONSTRAINT anchors_check2 CHECK (((first_client IS NULL) = (last_client IS NULL))),
+    CONSTRAINT anchors_check3 CHECK (((last_client IS NULL) = (last_clock IS NULL))),
+    CONSTRAINT anchors_check4 CHECK (((status = 'orphaned'::text) OR (first_client IS NOT NULL))),
+    CONSTRAINT anchors_check5 CHECK (((status = 'orphaned'::text) OR (deleted_at IS NULL))),
+    CONSTRAINT anchors_cuts_check CHECK ((jsonb_typeof(cuts) = 'array'::text)),
+    CONSTRAINT anchors_first_client_check CHECK ((first_client >= 0)),
+    CONSTRAINT anchors_first_clock_check CHECK ((first_clock >= 0)),
+    CONSTRAINT anchors_from_offset_check CHECK ((from_offset >= 0)),
+    CONSTRAINT anchors_generation_check CHECK ((generation >= 0)),
+    CONSTRAINT anchors_last_client_check CHECK ((last_client >= 0)),
+    CONSTRAINT anchors_last_clock_check CHECK ((last_clock >= 0)),
+    CONSTRAINT anchors_pieces_check CHECK ((jsonb_typeof(pieces) = 'array'::text)),
+    CONSTRAINT anchors_quote_check CHECK (((quote <> ''::text) AND (length(quote) <= 20000))),
+    CONSTRAINT anchors_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT anchors_status_check CHECK ((status = ANY (ARRAY['exact'::text, 'recovered'::text, 'orphaned'::text])))
+);
 
 CREATE TABLE public.branch_merges (
     id uuid NOT NULL,
@@ -484,6 +554,12 @@ CREATE TABLE public.word_counts (
     CONSTRAINT word_counts_words_check CHECK ((words >= 0))
 );
 
+ALTER TABLE ONLY public.anchored_scenes
+    ADD CONSTRAINT anchored_scenes_pkey PRIMARY KEY (scene_id);
+
+ALTER TABLE ONLY public.anchors
+    ADD CONSTRAINT anchors_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.branch_merges
     ADD CONSTRAINT branch_merges_pkey PRIMARY KEY (id);
 
@@ -553,6 +629,8 @@ ALTER TABLE ONLY public.task_positions
 ALTER TABLE ONLY public.word_counts
     ADD CONSTRAINT word_counts_pkey PRIMARY KEY (scene_id);
 
+CREATE INDEX anchors_by_scene ON public.anchors USING btree (scene_id, id);
+
 CREATE INDEX branch_merges_of_branch ON public.branch_merges USING btree (branch_id, merged_at);
 
 CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE (state <> 'closed'::text);
@@ -606,8 +684,14 @@ ALTER TABLE ONLY public.snapshot_checks
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO collab;
 
+REVOKE ALL ON FUNCTION public.erase_review(log uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) TO collab;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.anchored_scenes TO collab;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.anchors TO collab;
 
 GRANT SELECT,INSERT ON TABLE public.branch_merges TO collab;
 

@@ -101,8 +101,14 @@ async def _watch(play: "Session", tokens: tuple[str, str]) -> None:
     """Show the session while it is played."""
     from rich.live import Live  # noqa: PLC0415
 
-    with Live(get_renderable=lambda: _view(play), refresh_per_second=REFRESH_HZ, transient=True):
-        await play.play(tokens)
+    # The view is drawn on the event loop: pycrdt does not let another thread read a text in which
+    # somebody types.
+    with Live(get_renderable=lambda: _view(play), auto_refresh=False, transient=True) as live:
+        playing = asyncio.ensure_future(play.play(tokens))
+        while not playing.done():
+            await asyncio.wait([playing], timeout=1 / REFRESH_HZ)
+            live.refresh()
+        await playing
 
 
 def _view(play: "Session") -> "Table":

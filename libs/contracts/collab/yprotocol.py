@@ -47,6 +47,8 @@ def read_varuint(data: bytes, at: int) -> tuple[int, int]:
     Raises:
         Malformed: The data ends within it, or it is longer than JavaScript can mean.
     """
+    if at < len(data) and (byte := data[at]) < 0x80:
+        return byte, at + 1
     number = shift = 0
     for offset in range(at, min(at + _VARINT_BYTES_MAX, len(data))):
         byte = data[offset]

@@ -36,8 +36,9 @@ def _widened(regions: Iterable[Region], labels: Sequence[Span]) -> list[Region]:
         last = next((b for a, b in labels if a < j < b), j)
         wide = first, last, k - (i - first), m + (last - j)
         if found and wide[0] < found[-1][1]:
+            # The end of the one before was counted as if nothing were replaced in between.
             before = found.pop()
-            wide = before[0], max(before[1], wide[1]), before[2], max(before[3], wide[3])
+            wide = before[0], wide[1], before[2], wide[3]
         found.append(wide)
     return found
 

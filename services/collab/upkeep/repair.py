@@ -110,7 +110,13 @@ class Repairs:
         for state, source in ((log_says.state, "the log"), (self._at(head, entry), "the head")):
             if state is not None and await self._is(state, entry.digest):
                 return await self._rewrite(
-                    scene, entry, finding, state=state, digest=entry.digest, source=source
+                    scene,
+                    entry,
+                    finding,
+                    state=state,
+                    digest=entry.digest,
+                    source=source,
+                    pace=pace,
                 )
         if whole and log_says.state is not None and not log_says.excluded:
             form = await self._replay.measure(log_says.state)
@@ -122,6 +128,7 @@ class Repairs:
                     state=log_says.state,
                     digest=form.digest,
                     source="the log",
+                    pace=pace,
                 )
         if head is not None and head.upto > entry.seq:
             made = await self._compactor.from_head(scene, head, pace)
@@ -141,11 +148,42 @@ class Repairs:
         state: bytes,
         digest: bytes,
         source: str,
+        pace: Pace,
     ) -> Settled:
         passed("repair.built")
         await self._upkeep.rewrite_compacted(scene, entry.seq, state, digest, finding.id)
         passed("repair.stored")
+        await self._renew_head(scene, pace)
         return "repaired", f"rewritten from {source}", None
+
+    async def _renew_head(self, scene: UUID, pace: Pace) -> None:
+        """Make the head anew if it was rolled up from a compacted row while that was wrong."""
+        head = await self._sound_head(scene)
+        if head is None or head.state is None:
+            return
+        span = await self._upkeep.span(scene, NOW, NOW)
+        base = await self._compactor.sound(scene, span.base)
+        try:
+            log_says = await self._replay.originals(
+                scene, after=span.base, upto=head.upto, base=base, pace=pace
+            )
+        except Unbuildable:
+            return
+        if log_says.state is None or log_says.holes:
+            return
+        form = await self._replay.measure(log_says.state)
+        if form is None or await self._is(head.state, form.digest):
+            return
+        built = await self._workers.run(heavy.integrate, [log_says.state])
+        if built is not None:
+            async with self._store.transaction() as connection, connection.transaction():
+                await self._store.put_head(
+                    scene,
+                    log_says.upto,
+                    *built[:2],
+                    within=connection,
+                    instead_of=head.version,
+                )
 
     async def _original(self, scene: UUID, finding: Finding, pace: Pace) -> Settled:
         """A row that is damaged cannot be made anew, but what it said may be kept elsewhere."""

@@ -1,0 +1,1 @@
+"""Review of text that is edited live: anchors, threads, suggestions, patches, refactors."""
