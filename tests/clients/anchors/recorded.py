@@ -43,7 +43,8 @@ class RecordedAnchor:
     truth: tuple[int, ...]
     """Offsets in the end of the characters that live on, in the order of the quote."""
     copies: tuple[tuple[int, ...], ...]
-    """The same for copies, which two people made who moved the same text at the same time."""
+    """Of each character of `truth` where else it is, because two people moved or rebuilt the same
+    text at the same time; empty where nobody did."""
     kept: tuple[int, ...]
     """Where those characters are in the end that still have the Yjs id of the beginning."""
 
@@ -140,7 +141,7 @@ def judge(anchor: RecordedAnchor, found: Span | None) -> Verdict:
     """Judge where an anchor was *found*; None when it is said to be gone.
 
     A range is right when it holds half of the characters that live on, and is not more than three
-    times as long as the stretch in which they are. Any copy will do.
+    times as long as the stretch that these take. Any copy of a character will do.
 
     >>> def anchor(*truth: int) -> RecordedAnchor:
     ...     return RecordedAnchor("word", {}, {}, (0, 4), (1, 0), (1, 3), truth, (), ())
@@ -157,15 +158,16 @@ def judge(anchor: RecordedAnchor, found: Span | None) -> Verdict:
         return Verdict.RIGHT if found is None else Verdict.WRONG
     if found is None:
         return Verdict.LOST
-    holds = any(_holds(found, places) for places in (anchor.truth, *anchor.copies))
-    return Verdict.RIGHT if holds else Verdict.WRONG
-
-
-def _holds(found: Span, places: tuple[int, ...]) -> bool:
     start, end = found
-    covered = sum(start <= at < end for at in places)
-    stretch = max(places) - min(places) + 1
-    return 2 * covered >= len(places) and end - start <= LOOSE_FACTOR * stretch + LOOSE_UNITS
+    copies = anchor.copies or ((),) * len(anchor.truth)
+    places = [(at, *others) for at, others in zip(anchor.truth, copies, strict=True)]
+    held = [[at for at in one if start <= at < end] for one in places]
+    within = [at for one in held for at in one]
+    if not within or 2 * sum(map(bool, held)) < len(held):
+        return Verdict.WRONG
+    stretch = max(within) - min(within) + 1
+    fits = end - start <= LOOSE_FACTOR * stretch + LOOSE_UNITS
+    return Verdict.RIGHT if fits else Verdict.WRONG
 
 
 def reused(anchor: RecordedAnchor, found: Span) -> bool:

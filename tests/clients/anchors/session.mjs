@@ -222,7 +222,9 @@ export class Session {
     const anchors = this.anchors.map(({ ids, uids: own, ...anchor }) => {
       const letters = [...anchor.quote.matchAll(/[^\n]/g)].map(({ index }) => index)
       const kept = letters.map((at) => atId.get(ids[at])).filter((at) => at !== undefined)
-      const [truth, ...copies] = chains(letters.map((at) => places.get(own[at]) ?? []), kept)
+      const all = letters.map((at) => places.get(own[at]) ?? []).filter((one) => one.length)
+      const truth = original(all, kept)
+      const copies = all.some((one) => one.length > 1) ? all.map((one, at) => one.filter((place) => place !== truth[at])) : []
       return { ...anchor, first: idOf(ids[0]), last: idOf(ids.at(-1)), truth, copies, kept }
     })
     return { anchors, final: text, guessed: this.ledger.guessed, reloads: this.reloads }
@@ -230,21 +232,20 @@ export class Session {
 }
 
 /**
- * Return where characters are that may be there more than once, because two people moved or rebuilt them at the same
- * time: a chain for each copy, the one with most characters of `kept` first. Without copies that is one chain.
+ * Choose a place for each character, of which `all` has every one: where it is side by side with those before, in the
+ * copy with most characters of `kept`.
  */
-const chains = (places, kept) => {
-  const living = places.filter((all) => all.length)
-  const first = living.find((all) => all.length > 1) ?? living[0] ?? [0]
-  const found = first.map((begin) => {
+const original = (all, kept) => {
+  const begins = all.find((one) => one.length > 1) ?? all[0] ?? []
+  const chains = begins.map((begin) => {
     let next = begin
-    return living.map((all) => {
-      const near = all.reduce((best, at) => Math.abs(at - next) < Math.abs(best - next) ? at : best)
+    return all.map((one) => {
+      const near = one.reduce((best, at) => Math.abs(at - next) < Math.abs(best - next) ? at : best)
       next = near + 1
       return near
     })
   })
-  const original = new Set(kept)
-  const score = (chain) => chain.filter((at) => original.has(at)).length
-  return found.sort((one, other) => score(other) - score(one))
+  const same = new Set(kept)
+  const score = (chain) => chain.filter((at) => same.has(at)).length
+  return chains.sort((one, other) => score(other) - score(one))[0] ?? []
 }

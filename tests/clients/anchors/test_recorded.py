@@ -69,8 +69,10 @@ def test_truth_names_letters_of_the_quote_in_their_order(editor: str) -> None:
     for session in sessions(editor):
         final = units(session.final)
         for anchor in session.anchors:
-            for places in (anchor.truth, *anchor.copies):
-                assert is_within([final[at] for at in places], units(anchor.quote))
+            letters = [final[at] for at in anchor.truth]
+            assert is_within(letters, units(anchor.quote))
+            for letter, places in zip(letters, anchor.copies, strict=bool(anchor.copies)):
+                assert all(final[at] == letter for at in places)
 
 
 def is_within(letters: list[bytes], quote: list[bytes]) -> bool:

@@ -62,16 +62,17 @@ class CodeMirror extends Lines {
 
   text () { return this.view.state.doc.toString() }
 
+  get shared () { return this.view.state.facet(ySyncFacet).ytext }
+
   change (...parts) {
     this.view.dispatch({ changes: parts.map(([from, to, insert]) => ({ from, to, insert })) })
   }
 
   rebuild () {
-    const { ytext } = this.view.state.facet(ySyncFacet)
-    const text = ytext.toString()
-    ytext.doc.transact(() => {
-      ytext.delete(0, ytext.length)
-      ytext.insert(0, text)
+    const text = this.shared.toString()
+    this.shared.doc.transact(() => {
+      this.shared.delete(0, this.shared.length)
+      this.shared.insert(0, text)
     }, 'a program')
   }
 

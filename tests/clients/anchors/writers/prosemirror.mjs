@@ -47,6 +47,16 @@ export class Transactions {
     throw new RangeError(`${offset} is behind the text`)
   }
 
+  /** Return the offset of a position; one between two blocks is that of the next text. */
+  offset (position) {
+    let start = 0
+    for (const { pos, node } of this.blocks()) {
+      if (position <= pos + 1 + node.content.size) return start + Math.max(0, position - pos - 1)
+      start += node.content.size + 1
+    }
+    return start - 1
+  }
+
   /** Return the block in which an offset is, with its number. */
   block (offset) {
     let left = offset

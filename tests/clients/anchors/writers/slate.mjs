@@ -31,7 +31,15 @@ class Slate {
     return { path: [index, ...leaves[at][1]], offset: left }
   }
 
-  #range (from, to) { return { anchor: this.#point(from), focus: this.#point(to) } }
+  range (from, to) { return { anchor: this.#point(from), focus: this.#point(to) } }
+
+  /** Return the offset of a point. */
+  offset ({ path: [index, ...inner], offset }) {
+    const before = this.blockTexts().slice(0, index).reduce((sum, text) => sum + text.length + 1, 0)
+    const leaves = [...Node.texts(this.editor.children[index])]
+    const at = leaves.findIndex(([, path]) => path.join() === inner.join())
+    return before + leaves.slice(0, at).reduce((sum, [leaf]) => sum + leaf.text.length, 0) + offset
+  }
 
   async write (lines) {
     Editor.withoutNormalizing(this.editor, () => {
@@ -47,12 +55,12 @@ class Slate {
   }
 
   async erase (from, to) {
-    Transforms.delete(this.editor, { at: this.#range(from, to), hanging: true })
+    Transforms.delete(this.editor, { at: this.range(from, to), hanging: true })
     await turn()
   }
 
   async replace (from, to, text) {
-    Transforms.select(this.editor, this.#range(from, to))
+    Transforms.select(this.editor, this.range(from, to))
     Transforms.delete(this.editor)
     Transforms.insertText(this.editor, text)
     await turn()
@@ -69,7 +77,7 @@ class Slate {
   }
 
   async bold (from, to) {
-    Transforms.setNodes(this.editor, { bold: true }, { at: this.#range(from, to), match: Text.isText, split: true })
+    Transforms.setNodes(this.editor, { bold: true }, { at: this.range(from, to), match: Text.isText, split: true })
     await turn()
   }
 
@@ -86,7 +94,7 @@ class Slate {
     await turn()
   }
 
-  copy (from, to) { return Editor.fragment(this.editor, this.#range(from, to)) }
+  copy (from, to) { return Editor.fragment(this.editor, this.range(from, to)) }
 
   async paste (at, fragment) {
     Transforms.insertFragment(this.editor, fragment, { at: this.#point(at) })
@@ -148,7 +156,7 @@ class Slate {
   }
 
   relative (from, to) {
-    const { anchor, focus } = slateRangeToRelativeRange(this.editor.sharedRoot, this.editor, this.#range(from, to))
+    const { anchor, focus } = slateRangeToRelativeRange(this.editor.sharedRoot, this.editor, this.range(from, to))
     return { start: anchor, end: focus }
   }
 
