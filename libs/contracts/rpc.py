@@ -18,5 +18,5 @@ class Method[Q: Wire, A: Wire]:
 
     @property
     def subject(self) -> str:
-        """Where it is asked: `rpc.<service>.<name>`."""
+        """The subject of its requests: `rpc.<service>.<name>`."""
         return f"rpc.{self.service}.{self.name}"

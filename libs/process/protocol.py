@@ -10,13 +10,13 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES_MAX = 64 * 1024
-"""Of a request line and all headers together."""
+"""Size of a request line and all headers together."""
 UPGRADE_BYTES_MAX = 15 * 1024
 """The same of a request for a WebSocket: picows takes a little more and cuts off what is longer."""
 HEADERS_MAX = 200
-"""Of one request."""
+"""Headers of one request."""
 HEAD_WAIT_S = 10.0
-"""From the connection, or the first byte of a later request, to the end of the request's head."""
+"""Time from the connection, or the first byte of a later request, to the end of its head."""
 LINGER_S = 1.0
 """Time in which a refused client may go on sending before its connection ends."""
 FEED_BYTES = 16 * 1024
@@ -38,9 +38,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Some of this head has come."""
         self._refused = False
         self._parsed_bytes = 0
-        """Of this head, as far as the parser has handed its parts over."""
+        """Bytes of this head whose parts the parser has handed over."""
         self._fed_bytes = 0
-        """Of this head, in the pieces since the one that it began in."""
+        """Bytes of this head in the pieces since the one in which it began."""
         self._too_slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

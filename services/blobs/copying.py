@@ -13,7 +13,7 @@ from services.blobs.store import Store, require_bytes
 from services.blobs.uploads import Uploads
 
 COPIES_MAX = 4
-"""Of a replica at once; others wait, so that people's uploads hardly notice."""
+"""Copies that a replica makes at once; others wait, so that uploads are hardly slowed down."""
 UPLOAD_LIFE_S = 86_400.0
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 PATH = "/bytes"
 TRANSFERS_MAX = 256
-"""Of a process at once; each holds a few frames."""
+"""Transfers of a process at once; each holds a few frames."""
 _METHODS = {"PUT": Op.PUT, "PATCH": Op.PATCH, "GET": Op.GET, "HEAD": Op.GET}
 
 

@@ -66,7 +66,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         settings=settings,
     )
     content_workers = Workers(settings.content_workers, niceness=CONTENT_NICENESS)
-    commits = Commits(live.journal, update_bytes_max=settings.update_bytes_max)
+    commits = Commits(
+        live.journal, store, live.announce, update_bytes_max=settings.update_bytes_max
+    )
     content = ContentHandlers(
         store=store,
         scenes=scenes,
@@ -117,7 +119,14 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     live.observers.append(counter.committed)
     snapshots.snapshots.on_import = counter.imported
     review = Review(
-        pool, client, store, scenes, editors, workers=content_workers, settings=settings
+        pool,
+        client,
+        store,
+        scenes,
+        editors,
+        commits=commits,
+        workers=content_workers,
+        settings=settings,
     )
     review.serve(broker)
     live.observers.append(review.follower.committed)

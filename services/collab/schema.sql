@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0031_threads.
+-- The schema of the collab database after migration 0033_suggestions.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -57,10 +57,19 @@ BEGIN
     DELETE FROM threads WHERE scene_id = log;
     GET DIAGNOSTICS more = ROW_COUNT;
     gone := gone + more;
+    DELETE FROM suggestions WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
     DELETE FROM anchors WHERE scene_id = log;
     GET DIAGNOSTICS more = ROW_COUNT;
     gone := gone + more;
     DELETE FROM anchored_scenes WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM authorship WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM row_runs WHERE scene_id = log;
     GET DIAGNOSTICS more = ROW_COUNT;
     RETURN gone + more;
 END $$;
@@ -618,6 +627,47 @@ CREATE TABLE public.snapshot_checks (
     CONSTRAINT snapshot_checks_severity_check CHECK ((severity = ANY (ARRAY['MINOR'::text, 'MODERATE'::text, 'CRITICAL'::text])))
 );
 
+CREATE TABLE public.suggestions (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    anchor_id uuid NOT NULL,
+    status text DEFAULT 'OPEN'::text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    base text NOT NULL,
+    text text NOT NULL,
+    side text DEFAULT 'after'::text NOT NULL COLLATE pg_catalog."C",
+    note text,
+    run_id uuid,
+    applied_seq bigint,
+    applied jsonb,
+    reverted_seq bigint,
+    decided_at timestamp with time zone,
+    decided_by uuid,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    CONSTRAINT suggestions_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
+    CONSTRAINT suggestions_applied_seq_check CHECK ((applied_seq > 0)),
+    CONSTRAINT suggestions_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
+    CONSTRAINT suggestions_check CHECK ((reverted_seq > applied_seq)),
+    CONSTRAINT suggestions_check1 CHECK (((kind = 'delete'::text) = (text = ''::text))),
+    CONSTRAINT suggestions_check2 CHECK (((status = 'OPEN'::text) = (decided_at IS NULL))),
+    CONSTRAINT suggestions_check3 CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
+    CONSTRAINT suggestions_check4 CHECK (((status = ANY (ARRAY['ACCEPTED'::text, 'REVERTED'::text])) = (applied_seq IS NOT NULL))),
+    CONSTRAINT suggestions_check5 CHECK (((applied IS NULL) = (applied_seq IS NULL))),
+    CONSTRAINT suggestions_check6 CHECK (((status = 'REVERTED'::text) = (reverted_seq IS NOT NULL))),
+    CONSTRAINT suggestions_check7 CHECK ((updated_at >= created_at)),
+    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT suggestions_note_check CHECK ((length(note) <= 2000)),
+    CONSTRAINT suggestions_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
+    CONSTRAINT suggestions_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'WITHDRAWN'::text, 'REVERTED'::text]))),
+    CONSTRAINT suggestions_text_check CHECK ((length(text) <= 20000)),
+    CONSTRAINT suggestions_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE public.sweeps (
     name text NOT NULL,
     after_scene uuid NOT NULL,
@@ -765,6 +815,15 @@ ALTER TABLE ONLY public.schema_migrations
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_pkey PRIMARY KEY (scene_id);
 
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_anchor_id_key UNIQUE (anchor_id);
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_project_id_scene_id_id_key UNIQUE (project_id, scene_id, id);
+
 ALTER TABLE ONLY public.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (name);
 
@@ -841,6 +900,10 @@ CREATE INDEX snapshot_checks_oldest ON public.snapshot_checks USING btree (check
 
 CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btree (scene_id, created_at DESC);
 
+CREATE INDEX suggestions_newest ON public.suggestions USING btree (scene_id, created_at DESC, id DESC);
+
+CREATE INDEX suggestions_open ON public.suggestions USING btree (scene_id) WHERE (status = 'OPEN'::text);
+
 CREATE INDEX threads_newest ON public.threads USING btree (scene_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
 CREATE INDEX word_counts_by_told_at ON public.word_counts USING btree (told_at);
@@ -877,6 +940,9 @@ ALTER TABLE ONLY public.scene_snapshot_metadata
 
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
 
 ALTER TABLE ONLY public.threads
     ADD CONSTRAINT threads_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
@@ -982,6 +1048,8 @@ GRANT UPDATE(compacted_by) ON TABLE public.scene_versions TO collab;
 GRANT UPDATE(checksum) ON TABLE public.scene_versions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.snapshot_checks TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.suggestions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO collab;
 

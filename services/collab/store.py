@@ -67,13 +67,21 @@ class Store:
         """Raise unless the database answers."""
         await self._pool.execute(SQL.ping)
 
-    async def heads(self, scenes: Sequence[bytes]) -> list[int]:
+    async def heads(
+        self, scenes: Sequence[bytes], *, within: Connection | None = None
+    ) -> list[int]:
         """Return the newest seq of each scene, 0 for an empty log."""
-        rows = await self._pool.fetch(SQL.heads, [uuid_of(scene) for scene in scenes])
+        rows = await (within or self._pool).fetch(SQL.heads, [uuid_of(scene) for scene in scenes])
         return [row["head"] for row in rows]
 
-    async def append(self, batches: Sequence[Batch], seqs: list[int]) -> None:
-        """Commit the edits of *batches* under *seqs*, all or none.
+    async def append(
+        self,
+        batches: Sequence[Batch],
+        seqs: list[int],
+        *,
+        within: Connection | None = None,
+    ) -> None:
+        """Commit the edits of *batches* under *seqs*, all or none; or append them *within*.
 
         Raises:
             Fenced: A seq is taken.
@@ -88,6 +96,12 @@ class Store:
             [uuid_of(author) for batch in batches for author in batch.authors],
             [checksum(update) for update in updates],
         )
+        if within is not None:
+            try:
+                await within.execute(SQL.append, *columns)
+            except asyncpg.UniqueViolationError as error:
+                raise Fenced from error
+            return
         writer = await self._writing()
         try:
             if len(updates) < COPY_ROWS_MIN:

@@ -49,15 +49,15 @@ class AssetType(StrEnum):
 
 
 class BlobState(StrEnum):
-    """Where a blob is in its life."""
+    """The state of a blob in its life cycle."""
 
     LIVE = "live"
     CONDEMNED = "condemned"
     """It has no reference, and is deleted after the grace period unless it gets a new one."""
     ARCHIVED = "archived"
-    """In the cold tier; it comes back when asked for."""
+    """Its bytes are in the cold tier; a read starts their return."""
     RESTORING = "restoring"
-    """On its way back from the cold tier."""
+    """Its bytes are on their way back from the cold tier."""
     COLLECTED = "collected"
     """Its bytes are deleted; the metadata remains."""
     QUARANTINED = "quarantined"
@@ -248,7 +248,7 @@ class BlobPath(Wire):
 
 
 Path = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(names.normal)]
-"""In the normal form in which paths are compared: some file systems write accents apart."""
+"""A path in normal form (NFC), because some file systems write accents as separate characters."""
 
 
 class PutPath(Wire):

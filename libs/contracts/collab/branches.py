@@ -23,7 +23,7 @@ CONFLICTS_SHOWN_MAX = 100
 
 
 class BranchState(StrEnum):
-    """Where a branch stands; all are readable, and all but closed ones writable."""
+    """The state of a branch; all are readable, and all but closed ones writable."""
 
     OPEN = "open"
     MERGED = "merged"

@@ -75,6 +75,21 @@ class CommentReaction(CommentFact):
     emoji: str
 
 
+class SuggestionFact(Wire):
+    """Of a suggestion: its scene and its anchor, what it proposes, and where it stands."""
+
+    scene_id: UUID
+    anchor_id: UUID
+    status: str
+    kind: str
+    base: str
+    text: str
+    author: UUID
+    run_id: UUID | None
+    applied_seq: int | None
+    reverted_seq: int | None
+
+
 class MovedAnchor(Wire):
     """An anchor that got new ids or another status; as `anchors.Anchor`, without its words."""
 
@@ -114,6 +129,11 @@ FACTS: dict[str, FactType] = {
     "comment.deleted": FactType("The comment is a tombstone now.", CommentFact),
     "comment.reaction_added": FactType("Somebody reacted to the comment.", CommentReaction),
     "comment.reaction_removed": FactType("Somebody took a reaction back.", CommentReaction),
+    "suggestion.created": FactType("A new suggestion.", SuggestionFact),
+    "suggestion.accepted": FactType("The suggestion is in the text.", SuggestionFact),
+    "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
+    "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),
+    "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
     "anchor.moved": FactType("Anchors of a scene got new ids or another status.", MovedAnchors),
 }  # fmt: skip
 """Every type of fact, by its name."""

@@ -22,7 +22,7 @@ SNAPSHOTS_MAX = 1_000
 
 
 class SnapshotSource(StrEnum):
-    """Where the content of a snapshot came from."""
+    """The origin of a snapshot's content."""
 
     YJS = "yjs"
     MANUAL = "manual"
@@ -41,7 +41,7 @@ class Freshness(StrEnum):
 
 
 class SceneState(StrEnum):
-    """Where a scene is in its life."""
+    """The state of a scene in its life cycle."""
 
     CREATED = "CREATED"
     YJS_INITIAL = "YJS_INITIAL"

@@ -15,7 +15,7 @@ UPKEEP_DEADLINE_S = 600.0
 
 
 class AboutScene(Wire):
-    """Which scene."""
+    """A request about one scene."""
 
     scene_id: UUID
 

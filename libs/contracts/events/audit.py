@@ -25,7 +25,7 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}\.[a-z]
 
 
 class AuditFilter(Wire):
-    """Which events: all that is given must hold. `until` is not included."""
+    """A filter for events: every given member must match. `until` is not included."""
 
     user_id: UUID | None = None
     aggregate_type: AggregateType | None = None

@@ -22,11 +22,11 @@ from libs.contracts.values import Instant, JsonValue
 from libs.contracts.wire import Sparse, Wire
 
 OPERATIONS_MAX = 10_000
-"""Of one bundle, or staged for one job."""
+"""Operations of one bundle, or staged for one job."""
 OPERATIONS_WARNED = 1_000
 """A bundle above this is committed with a warning: it is slow to review and to undo."""
 BUNDLE_BYTES_MAX = 6 << 20
-"""Of a bundle's request; a message on the bus may have 8 MiB."""
+"""Size of a bundle's request; a message on the bus may have 8 MiB."""
 COMMIT_DEADLINE_S = 30.0
 """How long a bundle of OPERATIONS_MAX may take on a busy machine."""
 LABEL_CHARS_MAX = 200
@@ -278,7 +278,7 @@ class CherryPick(BundlePick, Undo):
 
 
 class WhereBundle(Wire):
-    """Where does this bundle belong?"""
+    """Return the project of a bundle."""
 
     bundle_id: UUID
 

@@ -33,7 +33,7 @@ class RevealState(StrEnum):
 
 
 class Provenance(Wire):
-    """Where a fact was found: the scene, the place in its text, how surely, and the words."""
+    """The source of a fact: the scene, the place in its text, the certainty, and the words."""
 
     scene_id: UUID | None = None
     anchor_id: UUID | None = None
@@ -78,7 +78,7 @@ class CanonFactPatch(Wire):
 
 
 class CanonFactFilter(Wire):
-    """Which facts: all that is given must hold."""
+    """A filter for facts: every given member must match."""
 
     entity_id: UUID | None = None
     reveal_state: RevealState | None = None
@@ -213,7 +213,7 @@ class PromptPresetPatch(Wire):
 
 
 class NameFilter(Wire):
-    """Which: all that is given must hold. Names are compared without regard to case."""
+    """A filter: every given member must match. Names are compared without regard to case."""
 
     name: Name | None = None
     name_prefix: Name | None = None
@@ -221,7 +221,7 @@ class NameFilter(Wire):
 
 
 class SceneFilter(Wire):
-    """Which scenes: all that is given must hold."""
+    """A filter for scenes: every given member must match."""
 
     status: SceneStatus | None = None
     pov: Pov | None = None

@@ -153,7 +153,7 @@ class Restore(Wire):
 
 
 class MoveTo(Wire):
-    """Where to put it: an index, and if given another parent of the same project."""
+    """The new place of a thing: an index and, if given, another parent of the same project."""
 
     parent_id: UUID | None = None
     index: Index
@@ -188,7 +188,7 @@ class PutMember(MemberPut):
     command_id: UUID
     user_id: UUID
     expected_version: Expected = None
-    """Of their membership, which must be there then."""
+    """The expected version of their membership, which must then exist."""
 
 
 class RemoveMember(Wire):

@@ -21,7 +21,7 @@ _TEXT = r"^[^\x00]*$"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
 SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
-"""Which editor schema a text is written in; a newer one has a larger number."""
+"""The version of the editor schema of a text; a newer one has a larger number."""
 
 
 class BookKind(StrEnum):
@@ -41,7 +41,7 @@ class SceneStatus(StrEnum):
 
 
 class Pov(StrEnum):
-    """Whose eyes the scene is told through."""
+    """The point of view of a scene."""
 
     FIRST = "FIRST"
     SECOND = "SECOND"

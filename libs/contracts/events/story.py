@@ -36,7 +36,7 @@ class SceneAppearances(Page[SceneAppearance]):
 
 
 class AppearancesOf(Wire):
-    """In which scenes is this entity, if asked in one role only?"""
+    """List the scenes in which an entity appears, or appears in one role."""
 
     entity_id: UUID
     cursor: Cursor | None = None

@@ -19,7 +19,7 @@ from libs.contracts.values import JsonValue
 from libs.contracts.wire import Sparse, Wire
 
 CHECKPOINT_OPERATIONS_MAX = 100
-"""Of a push, and events of a pull."""
+"""Operations of a push, and events of a pull."""
 CHECKPOINT_MAX = 1_000_000
 """Checkpoints of one session."""
 CONFLICTS_PAGE_MAX = 500
@@ -84,7 +84,7 @@ class Pushed(Wire):
 
 
 class Resume(Wire):
-    """Which checkpoint of a session came last?"""
+    """Return the last checkpoint of a session."""
 
     session_id: UUID
 

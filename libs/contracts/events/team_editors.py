@@ -64,7 +64,7 @@ class EditorPatch(Wire):
 
 
 class EditorFilter(Wire):
-    """Which editors: all that is given must hold."""
+    """A filter for editors: every given member must match."""
 
     name: Name | None = None
     name_prefix: Name | None = None

@@ -60,7 +60,7 @@ class PutGrant(TeamGrantPut):
     command_id: UUID
     team_id: UUID
     expected_version: Expected = None
-    """Of its grant, which must be there then."""
+    """The expected version of its grant, which must then exist."""
 
 
 class RemoveGrant(Wire):

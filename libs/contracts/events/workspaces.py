@@ -37,7 +37,7 @@ JOBS_OPEN_MAX = 10
 PACKAGES_OPEN_MAX = 20
 """Packages that one person has open: exports, uploads, and jobs under way."""
 TEMPLATES_MAX = 100
-"""Of one person."""
+"""Templates of one person."""
 TAKE_DEADLINE_S = 30.0
 """How long it may take to read the state of a project of AGGREGATES_MAX."""
 

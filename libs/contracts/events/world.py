@@ -126,7 +126,7 @@ class StoryFields(Wire):
 
 
 class FileReference(Wire):
-    """Where an entity's content is; set when a file was stored for it."""
+    """The file of an entity; set when a file was stored for it."""
 
     path: str | None
     url: str | None
@@ -181,7 +181,10 @@ class EntityPatch(Wire):
 
 
 class EntityFilter(Wire):
-    """Which entities: all that is given must hold. Names are compared without regard to case."""
+    """A filter for entities: every given member must match.
+
+    Names are compared without regard to case.
+    """
 
     type: EntityType | None = None
     tag_id: UUID | None = None
@@ -223,7 +226,7 @@ class RelationPatch(Wire):
 
 
 class RelationFilter(Wire):
-    """Which relations: all that is given must hold."""
+    """A filter for relations: every given member must match."""
 
     type: RelationType | None = None
     source_entity_id: UUID | None = None
@@ -254,7 +257,7 @@ class TagPatch(Wire):
 
 
 class TagFilter(Wire):
-    """Which tags: all that is given must hold."""
+    """A filter for tags: every given member must match."""
 
     name: Name | None = None
     name_prefix: Name | None = None
@@ -277,7 +280,7 @@ class TaggingCreate(Wire):
 
 
 class TaggingFilter(Wire):
-    """Which taggings: all that is given must hold."""
+    """A filter for taggings: every given member must match."""
 
     entity_id: UUID | None = None
     tag_id: UUID | None = None
@@ -313,7 +316,7 @@ class AppearancePatch(Wire):
 
 
 class AppearanceFilter(Wire):
-    """Which appearances: all that is given must hold."""
+    """A filter for appearances: every given member must match."""
 
     scene_id: UUID | None = None
     entity_id: UUID | None = None

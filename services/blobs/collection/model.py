@@ -37,9 +37,9 @@ class Policy:
     """How long what nothing refers to is kept."""
 
     retention: Mapping[AssetType, timedelta]
-    """From the end of the last reference to condemnation."""
+    """Time from the end of the last reference to condemnation."""
     grace: timedelta
-    """From condemnation to the end."""
+    """Time from condemnation to deletion."""
     claim_window: timedelta
     """Events is not asked about a younger claim, because a command is just about to use it."""
     reading: timedelta

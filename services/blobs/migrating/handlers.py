@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 SQL = load_queries("services.blobs.migrating")
 
 PART_BYTES = 1 << 20
-"""Of a row, read at a time."""
+"""Part of a row that is read at a time."""
 LIFE_S = 86_400.0
 
 

@@ -144,7 +144,7 @@ class Storage(Protocol):
 
 
 class Credentials(NamedTuple):
-    """Of an S3 account; None each to let boto3 find them."""
+    """The credentials of an S3 account; None for both lets boto3 find them."""
 
     access_key: str | None
     secret_key: str | None

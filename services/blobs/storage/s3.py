@@ -41,7 +41,7 @@ CONNECTIONS_MAX = 32
 CONNECT_WAIT_S = 5
 READ_WAIT_S = 60
 TRIES_MAX = 4
-"""Of one request; boto3 waits longer from one to the next."""
+"""Tries of one request; boto3 waits longer before each."""
 DELETE_KEYS_MAX = 1000
 
 

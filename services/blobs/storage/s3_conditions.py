@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NAME = "conditional-writes"
-"""Of the object that is written for it; as it is no key, nothing of ours lists or deletes it."""
+"""The name of the test object; because it is not a key, the service never lists or deletes it."""
 _REFUSED = {409, 412}
 """412: the object exists. 409: another writer is writing it at this moment."""
 _NOT_KNOWN = {400, 405, 501}

@@ -19,7 +19,7 @@ from libs.telemetry import inject_trace
 SQL = load_queries("services.blobs")
 
 TRIES_MAX = 5
-"""Of a transaction that met another one."""
+"""Tries of a transaction that conflicts with another one."""
 
 
 class TryAgain(Exception):

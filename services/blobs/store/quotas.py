@@ -8,7 +8,7 @@ from libs.postgres import Connection
 from services.blobs.store.database import SQL, Row
 
 OPEN_UPLOADS_MAX = 1000
-"""Of a project at once."""
+"""Open uploads of a project."""
 
 
 class Quotas:

@@ -21,7 +21,7 @@ from services.blobs.store.database import SQL, Database, Row
 from services.blobs.store.quotas import Quotas
 
 PIECES_MAX = 10_000
-"""Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
+"""Pieces of an upload, which limits the cost of tiny pieces."""
 LATE_S = 3600.0
 """Time after the end of a direct upload in which its bytes may still arrive in storage."""
 AGAIN_S_MIN, AGAIN_S_MAX = 10.0, 600.0

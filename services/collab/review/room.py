@@ -6,9 +6,16 @@ from nats.aio.client import Client
 from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
 from libs.contracts.collab.facts import FOLLOW_FACTS
+from libs.contracts.collab.suggestions import (
+    CREATE_SUGGESTION,
+    DECIDE_SUGGESTION,
+    LIST_SUGGESTIONS,
+    READ_SUGGESTION,
+)
 from libs.contracts.streams import COLLAB
 from libs.postgres import Pool
 from libs.tasks import PeriodicTask
+from services.collab.commits import Commits
 from services.collab.editors import SceneEditors
 from services.collab.history.past import Past
 from services.collab.history.records import Records
@@ -18,6 +25,7 @@ from services.collab.review.anchors.handlers import AnchorHandlers
 from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.moves import Moves
+from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.serving import serve_inbox, serve_threads
 from services.collab.review.threads.store import ThreadStore
@@ -38,6 +46,7 @@ class Room:
         scenes: Scenes,
         editors: SceneEditors,
         *,
+        commits: Commits,
         workers: Workers,
         settings: CollabSettings,
     ) -> None:
@@ -50,6 +59,14 @@ class Room:
         self.follower = AnchorFollower(self.anchors, anchor_store, duty=settings.anchors_duty)
         self._threads = ThreadStore(pool)
         self._inbox = InboxHandlers(self._threads)
+        self._suggestions = Suggestions(
+            pool,
+            self.anchors,
+            records=records,
+            scenes=scenes,
+            commits=commits,
+            workers=workers,
+        )
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -63,6 +80,10 @@ class Room:
         serve(broker, READ_ANCHORS, anchoring.read)
         serve_threads(broker, self._threads, self.anchors)
         serve_inbox(broker, self._inbox)
+        serve(broker, CREATE_SUGGESTION, self._suggestions.create)
+        serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
+        serve(broker, READ_SUGGESTION, self._suggestions.read)
+        serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:

@@ -23,7 +23,7 @@ from services.events.store.statements import kind_order, statement
 
 @dataclass(slots=True)
 class AggregateState:
-    """Where an aggregate stands within an action: the end of its chain, and its row if any."""
+    """The state of an aggregate within an action: the end of its chain, and its row if any."""
 
     head: ChainHead
     row: Row | None

@@ -63,7 +63,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(_MANUSCRIPT, "read", _READER),
     **_each(_MANUSCRIPT, "create update delete reorder", _WRITER),
     **_each(_MANUSCRIPT, "restore", _MAINTAINER),
-    **_each(("scene",), "edit suggest snapshot", _WRITER),
+    **_each(("scene",), "edit suggest decide snapshot", _WRITER),
     # A thread is beside the text and changes nothing of it.
     "scene.comment": _READER,
     # People may delete threads and comments of their own.

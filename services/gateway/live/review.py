@@ -86,6 +86,33 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
             )
         case "anchor.moved":
             yield "anchor.moved", data
+        case "suggestion.created":
+            yield (
+                "suggestion.new",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "author": _person(event),
+                    "anchorId": data["anchorId"],
+                    "kind": data["kind"],
+                    "base": data["base"],
+                    "text": data["text"],
+                    "createdAt": _moment(event),
+                },
+            )
+        case _ if kind == "suggestion":
+            yield (
+                "suggestion.decided",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "anchorId": data["anchorId"],
+                    "status": data["status"],
+                    "appliedSeq": data["appliedSeq"],
+                    "by": _person(event),
+                    "at": _moment(event),
+                },
+            )
         case "thread.created":
             return  # its first comment follows
         case _:

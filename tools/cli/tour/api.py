@@ -34,7 +34,7 @@ class Guest:
         """Make an account with a random address and password.
 
         Raises:
-            TourEnded: Nobody answers at *url*, or not as a gateway of ours does.
+            TourEnded: No server answers at *url*, or it is not a gateway.
         """
         email, password = f"{name.lower()}.{uuid4().hex[:8]}@example.org", uuid4().hex
         try:

@@ -47,6 +47,11 @@ SHOWN_TOGETHER = 20
 FILTERED_TOGETHER = 500
 """Threads whose anchors are resolved at once to find those of one status."""
 
+_WHERE = {
+    "thread": SQL.where_thread,
+    "comment": SQL.where_comment,
+    "suggestion": SQL.where_suggestion,
+}
 _ACTIONS = {ThreadState.OPEN: "reopened", ThreadState.RESOLVED: "resolved"}
 
 
@@ -64,8 +69,7 @@ class ThreadHandlers:
 
     async def where(self, question: WhereReviewed, _: Actor) -> Whereabouts:
         """Tell where something belongs, so that the gateway can tell who may see it."""
-        query = SQL.where_thread if question.kind == "thread" else SQL.where_comment
-        row = await self._store.row(query, question.id)
+        row = await self._store.row(_WHERE[question.kind], question.id)
         return Whereabouts(**dict(row)) if row else Whereabouts()
 
     async def create(self, question: CreateThread, actor: Actor) -> Thread:

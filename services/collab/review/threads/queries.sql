@@ -6,6 +6,9 @@ SELECT project_id, scene_id FROM threads WHERE id = $1 AND deleted_at IS NULL;
 SELECT project_id, scene_id FROM comments c WHERE id = $1
     AND EXISTS (SELECT FROM threads t WHERE t.id = c.thread_id AND t.deleted_at IS NULL);
 
+-- name: where_suggestion
+SELECT project_id, scene_id FROM suggestions WHERE id = $1;
+
 -- name: thread
 SELECT * FROM threads WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL;
 
