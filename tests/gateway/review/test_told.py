@@ -1,50 +1,19 @@
 """What happens in threads is told: on /ws, by server-sent events, and on JetStream."""
 
 import asyncio
-import json
-from typing import Any
 
 import nats
 import pytest
 
 from libs.contracts.collab.facts import FACTS
-from libs.contracts.streams import COLLAB
+from tests.contracts.discussion import all_of_it, kept
 from tests.gateway.following import Follower, following, refused
 from tests.gateway.review.sockets import listening
-from tests.gateway.review.support import Talk, done
+from tests.gateway.review.support import WORDS, Talk, read
+from tests.gateway.support import Json
 from tools.stack import Stack
 
 QUIET_S = 0.5
-
-
-async def all_of_it(talk: Talk) -> list[str]:
-    """Let everything happen in a thread; returns the types of what is announced, in order."""
-    thread = await talk.thread(talk.percy, "So?", mentions=[talk.mary.id])
-    path = f"/api/threads/{thread['id']}"
-    reply = await talk.reply(talk.jane, thread, "Yes.")
-    said = f"/api/comments/{reply['id']}"
-    await done(talk.jane, "PATCH", said, {"body": "No."})
-    await done(talk.mary, "PUT", f"{said}/reactions/👍")
-    await done(talk.mary, "DELETE", f"{said}/reactions/👍")
-    await done(talk.jane, "DELETE", said)
-    await done(talk.mary, "POST", f"{path}/resolve")
-    await done(talk.mary, "POST", f"{path}/resolve")
-    await done(talk.mary, "POST", f"{path}/reopen")
-    await done(talk.mary, "PUT", f"{path}/anchor", {"anchor": {"quote": "commencement"}})
-    await done(talk.percy, "DELETE", path)
-    return [
-        "thread.created",
-        "comment.created",
-        "comment.created",
-        "comment.changed",
-        "comment.reaction_added",
-        "comment.reaction_removed",
-        "comment.deleted",
-        "thread.resolved",
-        "thread.reopened",
-        "thread.anchor_changed",
-        "thread.deleted",
-    ]
 
 
 class TestSockets:
@@ -196,10 +165,46 @@ class TestStream:
         assert kinds == expected
 
 
-async def kept(client: Any, project: str, count: int) -> list[tuple[str, Any]]:
-    """All that the stream keeps of a project."""
-    subscription = await client.jetstream().pull_subscribe(
-        f"scriptorium.v1.collab.*.*.{project}", stream=COLLAB.name
-    )
-    messages = await subscription.fetch(count, timeout=5)
-    return [(each.subject, json.loads(each.data)) for each in messages]
+class TestMovedAnchors:
+    async def test_editors_are_told_where_words_went(self, stack: Stack, talk: Talk):
+        """When their words are gone, and when they come back; on the socket and in the stream."""
+        thread = await talk.thread(talk.percy, quote="no disaster")
+        other = await talk.thread(talk.jane, quote="commencement")
+        follower = Follower()
+        async with (
+            following(stack.url, talk.jane, talk.project, follower, types="anchor.*"),
+            listening(stack.gateways[0], talk.jane, talk.scene) as listener,
+        ):
+            await talk.write("####")
+            await follower.until(lambda each: len(moved(each.events)) >= 2)
+            await listener.until_heard(1)
+
+            both = {thread["anchor"]["id"], other["anchor"]["id"]}
+            assert set(moved(follower.events)) == both
+            assert {each["status"] for each in moved(follower.events).values()} == {"orphaned"}
+            told = listener.heard[0]
+            assert (told["type"], told["sceneId"]) == ("anchor.moved", talk.scene)
+            assert told["anchors"][0]["id"] in both
+            assert "quote" not in told["anchors"][0]
+            lost = await talk.listed(talk.mary, anchor="orphaned")
+            assert {each["id"] for each in lost} == {thread["id"], other["id"]}
+            assert lost[0]["anchor"]["deleted"]["by"] == talk.mary.id
+            assert await talk.listed(talk.mary, anchor="exact") == []
+
+            await talk.write(WORDS)
+            await follower.until(
+                lambda each: moved(each.events)[thread["anchor"]["id"]]["status"] != "orphaned"
+            )
+
+        shown = await read(talk.mary, f"/api/threads/{thread['id']}")
+        assert shown["anchor"]["status"] == "recovered"
+        where = shown["anchor"]
+        assert WORDS[where["from"] : where["to"]] == "no disaster"
+
+
+def moved(events: list[Json]) -> dict[str, Json]:
+    """The anchors that `anchor.moved` told of, as they were told last."""
+    found: dict[str, Json] = {}
+    for each in events:
+        found |= {anchor["id"]: anchor for anchor in each["event"]["data"]["anchors"]}
+    return found
