@@ -21,8 +21,10 @@ class Commits:
         self._journal = journal
         self._update_bytes_max = update_bytes_max
 
-    async def commit(self, document: UUID, actor: Actor, update: bytes) -> int:
-        """Wait until *update* is durable; returns its seq.
+    async def commit(
+        self, document: UUID, actor: Actor, update: bytes, *, run_id: UUID | None = None
+    ) -> int:
+        """Wait until *update* is durable; returns its seq. *run_id* is the run that made it.
 
         Raises:
             TooLarge: The edit is larger than one may be.
@@ -36,6 +38,8 @@ class Commits:
 
         batch = Batch()
         batch.add(document.bytes, actor.user_id.bytes, API_CONNECTION, update)
+        if run_id is not None:
+            batch.run_ids = {0: run_id}
         self._journal.submit(batch, done)
         return await durable
 

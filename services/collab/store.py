@@ -41,6 +41,9 @@ ZSTD_BYTES_MAX = 1 << 20
 SEQ_MAX = (1 << 63) - 1
 
 
+type _Columns = tuple[list[UUID], list[int], list[bytes], list[int], list[UUID], list[int]]
+"""Edits as `_COLUMNS` names them."""
+
 type PoolConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
@@ -80,7 +83,7 @@ class Store:
             asyncpg.PostgresError, OSError: The outcome is unknown; appending again is harmless.
         """
         updates = [update for batch in batches for update in batch.updates]
-        columns = (
+        columns: _Columns = (
             [uuid_of(scene) for batch in batches for scene in batch.scenes],
             seqs,
             updates,
@@ -88,17 +91,17 @@ class Store:
             [uuid_of(author) for batch in batches for author in batch.authors],
             [checksum(update) for update in updates],
         )
+        run_ids = _run_ids(batches)
         writer = await self._writing()
         try:
-            if len(updates) < COPY_ROWS_MIN:
-                await writer.execute(SQL.append, *columns, timeout=APPEND_TIMEOUT_S)
+            if not run_ids:
+                await _insert(writer, columns)
             else:
-                await writer.copy_records_to_table(
-                    "scene_versions",
-                    records=zip(*columns, strict=True),
-                    columns=_COLUMNS,
-                    timeout=APPEND_TIMEOUT_S,
-                )
+                async with writer.transaction():
+                    await _insert(writer, columns)
+                    scenes = [columns[0][at] for at in run_ids]
+                    places = [seqs[at] for at in run_ids]
+                    await writer.execute(SQL.append_runs, scenes, places, list(run_ids.values()))
         except asyncpg.UniqueViolationError as error:
             raise Fenced from error
         except Exception:
@@ -199,3 +202,26 @@ class Store:
     async def try_lock(scene: UUID, *, within: Connection) -> bool:
         """Take the roll-up lock of a scene for this transaction; false if somebody has it."""
         return await try_lock(within, LockKey.ROLLUP, scene)
+
+
+async def _insert(writer: PoolConnection, columns: _Columns) -> None:
+    if len(columns[1]) < COPY_ROWS_MIN:
+        await writer.execute(SQL.append, *columns, timeout=APPEND_TIMEOUT_S)
+        return
+    await writer.copy_records_to_table(
+        "scene_versions",
+        records=zip(*columns, strict=True),
+        columns=_COLUMNS,
+        timeout=APPEND_TIMEOUT_S,
+    )
+
+
+def _run_ids(batches: Sequence[Batch]) -> dict[int, UUID]:
+    """Return the runs of edits by their position over all *batches*."""
+    found: dict[int, UUID] = {}
+    start = 0
+    for batch in batches:
+        if batch.run_ids:
+            found |= {start + at: run_id for at, run_id in batch.run_ids.items()}
+        start += len(batch)
+    return found
