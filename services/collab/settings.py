@@ -121,6 +121,12 @@ class CollabSettings(ProcessSettings):
         le=1,
         description="Share of the time that counting the words of changed scenes may take.",
     )
+    anchors_duty: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of the time that following anchors through new edits may take.",
+    )
     word_count_walk_s: float = Field(
         default=900,
         gt=0,

@@ -47,15 +47,19 @@ def _render(read: Document, form: ContentFormat) -> bytes:
             return prosemirror.render(_prosemirror(read))
         case ContentFormat.BLOCKS:
             return slate.render(read.view())
-        case _ if _is_text(read):
-            return _plain_text(read).removeprefix(BYTE_ORDER_MARK).encode()
-        case ContentFormat.TEXT:
-            return lines.render(read.view()).removeprefix(BYTE_ORDER_MARK).encode()
+        case _ if form is ContentFormat.TEXT or _is_text(read):
+            return text_as_read(read).encode()
         case _:
             from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
 
             reading = markup.Reading(read.view(), line_feeds=_has_line_feeds(read))
             return reading.text.encode()
+
+
+def text_as_read(read: Document) -> str:
+    """Return the text of a document as `format=text` shows it."""
+    text = _plain_text(read) if _is_text(read) else lines.render(read.view())
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 def _has_line_feeds(read: Document) -> bool:

@@ -22,8 +22,10 @@ CREATE TABLE anchors (
     seq bigint NOT NULL CHECK (seq >= 0),
     -- The version at which its ids were looked at last; see also anchored_scenes.
     followed_seq bigint NOT NULL CHECK (followed_seq >= seq),
+    -- All its characters that live: [[client, clock, size], …], in the order of the text.
+    pieces jsonb NOT NULL CHECK (jsonb_typeof(pieces) = 'array'),
     -- What was cut out of it and may come back.
-    cut jsonb CHECK (jsonb_typeof(cut) = 'object'),
+    cuts jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(cuts) = 'array'),
     deleted_at timestamptz,
     deleted_by uuid,
     run_id uuid,

@@ -7,7 +7,7 @@ pycrdt does and shows the same text; tests compare both on real and random logs.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -205,22 +205,32 @@ class CharacterDocument:
             else:
                 yield run, Fate.KEPT
 
-    def place(self, ident: Id) -> tuple[str, int] | None:
-        """Return the root in which *ident* stands or stood, and how much that shows before it.
+    def gap(self, ident: Id, *, after: bool = False) -> tuple[str, int] | None:
+        """Return the root of *ident*, and how many characters it shows before that, or *after* it.
 
-        None for what is unknown, and for what was in an element whose content is forgotten.
+        An element counts with all that is in it. None for what is unknown, and for what was in an
+        element whose content is forgotten.
         """
         wanted = self._find(ident)
         if wanted is None or wanted.parent is None:
             return None
         for root in self.roots:
             before = 0
+            found: int | None = None
             for item in self._walk(root, deleted=True):
-                shown = item.kind == structs.STRING and not item.deleted
+                if found is not None and not _within(item, wanted):
+                    return root, before
                 if item is wanted:
-                    return root, before + (ident[1] - item.clock if shown else 0)
-                if shown:
+                    inside = ident[1] - item.clock + after if not item.deleted else 0
+                    if item.kind == structs.STRING:
+                        return root, before + inside
+                    if not after:
+                        return root, before
+                    found = before
+                if item.kind == structs.STRING and not item.deleted:
                     before += item.size
+            if found is not None:
+                return root, before
         return None
 
     def _walk(self, root: str, *, deleted: bool = False) -> Iterator[Item]:
@@ -470,6 +480,11 @@ def _visible(item: Item) -> bool:
     return branch is not None
 
 
-def text_of(runs: Sequence[Run]) -> str:
-    """Return the code units of *runs*, one after the other."""
-    return "".join(run.text for run in runs)
+def _within(item: Item, element: Item) -> bool:
+    """Whether *item* stands in *element*."""
+    branch = item.parent
+    while branch is not None and branch.item is not None:
+        if branch.item is element:
+            return True
+        branch = branch.item.parent
+    return False

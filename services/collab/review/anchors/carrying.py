@@ -63,6 +63,47 @@ class Carrier:
         self.changed.update((at, self._anchors[at]) for at in losing)
         self._index()
 
+    def settle(self, row: Row) -> None:
+        """Look for anchors whose characters the document does not show and never showed.
+
+        That happens where the log between their version and *row* is gone: only the words and
+        what stood beside them, in one single place, tell where they are.
+        """
+        document = self._document
+        lost = [
+            at
+            for at, anchor in enumerate(self._anchors)
+            if not anchor.orphaned
+            and anchor.first
+            and anchor.last
+            and not (document.shows(anchor.first) and document.shows(anchor.last))
+        ]
+        if not lost:
+            return
+        runs = [run for root in document.roots for run in document.runs(root)]
+        text = "".join(run.text for run in runs)
+        ids = [(run.client, run.clock + at) for run in runs for at in range(len(run.text))]
+        for at in lost:
+            anchor = self._anchors[at]
+            # What a text shows between blocks is no character of the document.
+            before, words, after = (
+                part.replace("\n", "") for part in (anchor.before, anchor.quote, anchor.after)
+            )
+            sought = before + words + after
+            self.changed[at] = anchor
+            anchor.cuts = []
+            anchor.generation += 1
+            if text.count(sought) == 1:
+                start = text.index(sought) + len(before)
+                anchor.pieces = pieces_of(ids[start : start + len(words)])
+                anchor.first, anchor.last = ids[start], ids[start + len(words) - 1]
+                anchor.status = AnchorStatus.RECOVERED
+            else:
+                anchor.pieces, anchor.first, anchor.last = [], None, None
+                anchor.status = AnchorStatus.ORPHANED
+                anchor.deleted_at, anchor.deleted_by = row.at, row.by
+        self._index()
+
     def _index(self) -> None:
         pieces: dict[int, list[tuple[int, int, int]]] = {}
         for at, anchor in enumerate(self._anchors):
