@@ -3,17 +3,21 @@
 Each edit writes characters that no other edit writes, so a character says which edit it is of.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Text, XmlElement, XmlFragment, XmlText
 
-from services.collab import updates
+from libs.contracts.collab.content import ContentFormat
+from libs.contracts.editors import BuiltIn, SceneEditor
+from services.collab import formats, updates
 from services.collab.review.authorship import work
 from services.collab.review.authorship.parts import (
     Origins,
@@ -25,8 +29,6 @@ from services.collab.review.authorship.parts import (
 )
 from services.collab.review.authorship.spans import Bounds, Span
 from services.collab.review.authorship.work import Slice, Sources
-from services.collab.review.characters import CharacterDocument
-from services.collab.review.structs import whole
 from tests.bench.material import trace_rows
 from tests.collab.authorship.support import replayed_authors
 from tests.property.histories import Edit, authored_rows, document, histories
@@ -75,10 +77,8 @@ def unlike(edit: Edit, number: int) -> Edit:
     return replace(edit, text=letter(number) * len(edit.text))
 
 
-def shown(state: bytes) -> str:
-    taken = CharacterDocument()
-    taken.apply(state)
-    return whole("".join(run.text for root in taken.roots for run in taken.runs(root)))
+def shown(state: bytes, editor: SceneEditor | None = None) -> str:
+    return formats.render(state, ContentFormat.TEXT, editor).decode()
 
 
 def wanted(text: str, log: Log, seq_of: Callable[[str], int]) -> list[tuple[int, int, UUID, int]]:
@@ -86,6 +86,10 @@ def wanted(text: str, log: Log, seq_of: Callable[[str], int]) -> list[tuple[int,
     found: list[tuple[int, int, UUID, int]] = []
     at = 0
     for character in text:
+        if character == "\n":
+            # Between blocks: nobody wrote it.
+            at += 1
+            continue
         size, seq = len(character.encode("utf-16-le")) // 2, seq_of(character)
         person = PEOPLE[log.authors[seq - 1]]
         if found and found[-1][2] == person:
@@ -287,9 +291,10 @@ def test_trees_of_several_editors() -> None:
     for seed in range(TREES):
         log, root = _tree(Random(seed))
         state, _ = updates.integrate(log.rows)
-        assert root == shown(state)
+        text = shown(state)
+        assert root == text.replace("\n", "")
         kept = work.keep([log.part(0, len(log.rows) // 2)])
-        goal = wanted(root, log, lambda character: edit_of(character) + 1)
+        goal = wanted(text, log, lambda character: edit_of(character) + 1)
         assert flat(told(state, [log.part()])) == goal
         spans = told(state, [kept, log.part(len(log.rows) // 2)])
         assert [each[:3] for each in flat(spans)] == [each[:3] for each in goal]
@@ -342,6 +347,65 @@ def _text_in(node: Any) -> str:
             piece if isinstance(piece, str) else _text_in(piece) for piece, _ in node.diff()
         )
     return "".join(_text_in(child) for child in node.children)
+
+
+EDITORS = 15
+
+
+@pytest.mark.parametrize("editor", BuiltIn)
+def test_contents_of_every_editor(editor: BuiltIn) -> None:
+    """Several people put contents with more paragraphs, longer ones and fewer."""
+    named = SceneEditor(name=editor)
+    for seed in range(EDITORS):
+        pick, state, log = Random(seed), updates.EMPTY, Log([], [])
+        blocks: list[str] = []
+        for number in range(1, 25):
+            _rewrite(blocks, letter(len(log.rows)), pick)
+            form, content = ContentFormat.TEXT, "\n".join(blocks)
+            if editor is not BuiltIn.PLAIN:
+                form, content = ContentFormat.BLOCKS, _paragraphs(blocks)
+            row = formats.rewrite(state, form, content.encode(), named)
+            if row is not None:
+                log.rows.append(row)
+                log.authors.append(number % 3)
+                state = updates.merge([state, row])
+
+        text = shown(state, named)
+        spans, _ = work.tell(state, Sources([log.part()]), Bounds(99), named, ALL)
+
+        assert len(log.rows) > 12
+        assert _without_ends(flat(spans), text) == _without_ends(
+            wanted(text, log, lambda character: edit_of(character) + 1), text
+        )
+
+
+def _rewrite(blocks: list[str], character: str, pick: Random) -> None:
+    if not blocks or pick.random() < 0.3:
+        blocks.insert(pick.randint(0, len(blocks)), character * 3)
+        return
+    at = pick.randrange(len(blocks))
+    if len(blocks) > 2 and pick.random() < 0.15:
+        del blocks[at]
+        return
+    place = pick.randint(0, len(blocks[at]))
+    blocks[at] = blocks[at][:place] + character * 2 + blocks[at][place:]
+
+
+def _paragraphs(blocks: list[str]) -> str:
+    return json.dumps([{"type": "paragraph", "children": [{"text": text}]} for text in blocks])
+
+
+def _without_ends(spans: list[tuple[int, int, UUID, int]], text: str) -> list[tuple[str, UUID]]:
+    """What spans say of text that is seen: line ends of plain text have authors, too."""
+    packed = text.encode("utf-16-le")
+    found: list[tuple[str, UUID]] = []
+    for start, end, person, _ in spans:
+        said = packed[start * 2 : end * 2].decode("utf-16-le").replace("\n", "")
+        if found and found[-1][1] == person:
+            said = found.pop()[0] + said
+        if said:
+            found.append((said, person))
+    return found
 
 
 def test_a_real_session_of_two_people() -> None:

@@ -1,19 +1,25 @@
-"""Where a character of a document stands in its text."""
+"""The characters of a document with their ids, and where they stand in its text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from libs.contracts.editors import SceneEditor
-from services.collab.review.authorship.spans import Offsets
+from services.collab.formats.places import placed
 from services.collab.review.characters import CharacterDocument, Run
+from services.collab.updates import BadUpdate
+
+type Offsets = Callable[[int], int]
+"""Gives where in the text (`format=text`, UTF-16) the character of a number stands."""
 
 
-def visible(document: CharacterDocument) -> Iterator[Run]:
-    """Yield the characters of all roots."""
-    for root in document.roots:
-        yield from document.runs(root)
+def characters(state: bytes, editor: SceneEditor | None) -> tuple[list[Run], Offsets]:
+    """Return all characters that *state* shows, in order, and where they stand in its text.
 
-
-def offsets_of(state: bytes, editor: SceneEditor | None) -> Offsets:
-    """Return what turns numbers of raw characters into offsets."""
-    del state, editor
-    return lambda at: at
+    Raises:
+        BadUpdate: It cannot be read, or pycrdt shows another text than its ids do.
+    """
+    text, document = placed(state, editor), CharacterDocument()
+    document.apply(state)
+    runs = [run for root in text.roots for run in document.runs(root)]
+    if "".join(run.text for run in runs) != text.characters:
+        raise BadUpdate("the characters by their ids are not those of the document")
+    return runs, text.place

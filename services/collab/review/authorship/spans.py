@@ -1,14 +1,12 @@
 """Spans of a text by their authors. No I/O."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.collab.review.authorship.clocks import Clocks
 from services.collab.review.authorship.parts import By, Edit, Origins, Part
+from services.collab.review.authorship.places import Offsets
 from services.collab.review.characters import Run
-
-type Offsets = Callable[[int], int]
-"""Gives the offset in the text before the raw character of a number; the end for one too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,22 @@ def _take(found: list[Span], start: int, end: int, edit: Edit | None, bounds: Bo
 def placed(found: Iterable[Span], offsets: Offsets) -> list[Span]:
     """Return spans in offsets of the text; those that show nothing in it are left out."""
     shown: list[Span] = []
+    reached = 0
     for span in found:
-        # The end is behind the last character, not before the next: a line may end in between.
-        start, end = offsets(span.start), offsets(span.end - 1) + 1
-        if start < end:
+        start = max(offsets(span.start), reached)
+        # Behind the last character, for a line may end there; or where the next one stands, when
+        # the last one is not shown.
+        end = min(offsets(span.end - 1) + 1, offsets(span.end))
+        if start >= end:
+            continue
+        reached = end
+        last = shown[-1] if shown else None
+        if last is None or last.by != span.by:
             shown.append(Span(start, end, span.by, span.seq, span.time_ms))
+            continue
+        last.end = end
+        if (span.seq or 0) > (last.seq or 0):
+            last.seq, last.time_ms = span.seq, span.time_ms
     return shown
 
 

@@ -12,7 +12,7 @@ from services.collab.review.authorship.parts import (
     part_of,
     unpacked,
 )
-from services.collab.review.authorship.places import offsets_of, visible
+from services.collab.review.authorship.places import characters
 from services.collab.review.authorship.spans import (
     Bounds,
     Span,
@@ -21,7 +21,6 @@ from services.collab.review.authorship.spans import (
     rebased,
     spans_of,
 )
-from services.collab.review.characters import CharacterDocument
 
 read = part_of
 
@@ -57,15 +56,13 @@ def tell(
     """Return a page of the spans of *state* in offsets of its text, and whether more follow.
 
     Raises:
-        BadUpdate: The state cannot be decoded.
+        BadUpdate: The state cannot be read.
     """
     origins = Origins.of(_opened(sources.own))
     if sources.others:
         origins = rebased(origins, earliest(_opened(sources.others)), sources.born_seq)
-    document = CharacterDocument()
-    document.apply(state)
-    found = spans_of(visible(document), origins, bounds)
-    spans = placed(found, offsets_of(state, editor))
+    runs, offsets = characters(state, editor)
+    spans = placed(spans_of(runs, origins, bounds), offsets)
     end = page.first + page.count
     return spans[page.first : end], end < len(spans)
 
