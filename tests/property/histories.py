@@ -55,14 +55,14 @@ def authored_rows(history: list[Edit]) -> list[tuple[Edit, bytes]]:
                 doc.apply_update(row)
             continue
         before = doc.get_state()
-        _change(doc.get("content", type=Text), edit)
+        change(doc.get("content", type=Text), edit)
         update = doc.get_update(before)
         if update != b"\x00\x00":
             rows.append((edit, update))
     return rows
 
 
-def _change(text: Text, edit: Edit) -> None:
+def change(text: Text, edit: Edit) -> None:
     places = _boundaries(str(text))
     at = edit.at % len(places)
     if edit.kind == "insert":

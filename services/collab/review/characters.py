@@ -182,6 +182,27 @@ class CharacterDocument:
         item = self._find(ident)
         return item is not None and item.kind == structs.STRING and _visible(item)
 
+    def around(self, ident: Id) -> tuple[Id | None, list[Id]]:
+        """Return the id right after *ident* in its sequence, shown or not, and its elements' ids.
+
+        Raises:
+            KeyError: The document does not know *ident*, or forgot where it stood.
+        """
+        item = self._find(ident)
+        if item is None or item.parent is None:
+            raise KeyError(ident)
+        after: Id | None = None
+        if item.last != ident:
+            after = ident[0], ident[1] + 1
+        elif item.right is not None:
+            after = item.right.client, item.right.clock
+        elements: list[Id] = []
+        branch: Branch | None = item.parent
+        while branch is not None and branch.item is not None:
+            elements.append((branch.item.client, branch.item.clock))
+            branch = branch.item.parent
+        return after, elements
+
     def runs(self, root: str) -> Iterator[Run]:
         """Yield all characters that *root* shows, in order."""
         for item in self._walk(root):
