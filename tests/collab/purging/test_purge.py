@@ -225,6 +225,14 @@ async def _derived(owner: Pool, log_id: UUID) -> None:
             "VALUES (gen_random_uuid(), $1, 'yjs', 1, repeat('0', 64), 1, 1)"
         ),
         "INSERT INTO snapshot_checks (scene_id) VALUES ($1)",
+        (
+            "INSERT INTO anchors (id, project_id, scene_id, status, quote, before, after, grams, "
+            "from_offset, seq, followed_seq, pieces, created_by) VALUES (gen_random_uuid(), $1, "
+            "$1, 'orphaned', 'words', '', '', '{}', 0, 1, 1, '[]', $1)"
+        ),
+        "INSERT INTO anchored_scenes (scene_id, followed_seq) VALUES ($1, 1)",
+        "INSERT INTO authorship (scene_id, seq, from_seq, part) VALUES ($1, 1, 1, '')",
+        "INSERT INTO row_runs (scene_id, seq, run_id) VALUES ($1, 1, $1)",
     ):
         await owner.execute(statement, log_id)
 
