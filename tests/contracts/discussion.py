@@ -41,6 +41,15 @@ async def all_of_it(talk: Talk) -> list[str]:
     await done(talk.mary, "POST", f"{path}/reopen")
     await done(talk.mary, "PUT", f"{path}/anchor", {"anchor": {"quote": "commencement"}})
     await done(talk.percy, "DELETE", path)
+    for kind, text, decisions in (
+        ("replace", "No catastrophe", ("accept", "revert")),
+        ("insert", " at all", ("reject",)),
+        ("delete", "", ("withdraw",)),
+    ):
+        suggested = {"anchor": {"quote": "no disaster"}, "kind": kind, "text": text}
+        made = await talk.mary.made(talk.threads.replace("threads", "suggestions"), suggested)
+        for decision in decisions:
+            await done(talk.mary, "POST", f"/api/suggestions/{made['id']}/{decision}")
     return [
         "thread.created",
         "comment.created",
@@ -53,6 +62,13 @@ async def all_of_it(talk: Talk) -> list[str]:
         "thread.reopened",
         "thread.anchor_changed",
         "thread.deleted",
+        "suggestion.created",
+        "suggestion.accepted",
+        "suggestion.reverted",
+        "suggestion.created",
+        "suggestion.rejected",
+        "suggestion.created",
+        "suggestion.withdrawn",
     ]
 
 

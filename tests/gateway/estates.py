@@ -69,7 +69,7 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     others = await _bytes(owner, project, f"/api/entities/{first['entities']}", mark)
     others |= await _past(owner, f"/api/scenes/{first['scenes']}", mark)
     others |= await _pushed(owner, project, first, mark)
-    first |= await _reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
+    first |= await reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
     others |= {"emoji": "heart"}
     task = await owner.made(f"{project}/entities", {"type": "task", "name": mark})
     team = (await owner.made("/api/teams", {"name": mark}))["id"]
@@ -111,7 +111,7 @@ async def _past(owner: Person, scene: str, mark: str) -> dict[str, str]:
     return {"snapshotId": snapshot["id"], "branchId": branch["id"]}
 
 
-async def _reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
+async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
     """A thread with its comment, and a suggestion."""
     anchor = {"quote": mark}
     thread = await owner.made(f"{scene}/threads", {"anchor": anchor, "body": mark})

@@ -173,6 +173,7 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("GET", branch, None, "scene.read"),
         ("DELETE", branch, None, "scene.branch"),
         ("POST", f"{branch}/merge", {"nonsense": 1}, "scene.merge"),
+        ("GET", f"{scene}/authorship", None, "scene.read"),
         ("GET", f"{scene}/threads", None, "scene.read"),
         ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
         ("GET", f"{scene}/suggestions", None, "scene.read"),

@@ -88,7 +88,7 @@ async def test_contents_in_rows_become_blobs(
     told = {each["id"]: each for each in json.loads(report.read_text())}
     assert "must not have the segments" in told[bad[0][0]]["reason"]
     assert "checksum" in told[bad[1][0]]["reason"]
-    assert "something else already" in told[bad[2][0]]["reason"]
+    assert "another file already" in told[bad[2][0]]["reason"]
     for path, content in {**good, mine: b"# A note"}.items():
         found = await desk.vault.store.paths.read(desk.project_id, path, None)
         assert found.sha256 == hashlib.sha256(content).hexdigest()

@@ -195,6 +195,11 @@ class Suggestions:
                 await self._write(question, actor)
             except _MeanwhileTouched:
                 continue
+            except errors.Conflict:
+                # Another replica may have decided just so meanwhile: then the words are changed.
+                row = await self._there(question.id, actor)
+                if row["status"] != _DECIDED[decision]:
+                    raise
             return
         raise errors.Unavailable("People are writing at this place; try again in a moment.")
 
