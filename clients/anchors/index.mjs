@@ -6,7 +6,7 @@ import * as Y from 'yjs'
  * @typedef {{type?: Id | null, tname?: string | null, item?: Id | null, assoc?: number}} Position a relative position of
  *   Yjs as JSON
  * @typedef {{yjs: {start: Position, end: Position} | null}} Anchor what the server takes, and part of what it answers
- * @typedef {{id: string, anchor: Anchor & {id?: string}}} Thread anything with an anchor: a comment, a suggestion
+ * @typedef {{id: string, anchor: Anchor & {id?: string, seq?: number}}} Thread anything with an anchor: a comment, a suggestion
  * @typedef {{state: any, from?: number, to?: number}} InProseMirror a state of ProseMirror or Tiptap; positions in its
  *   document, or those of its selection
  * @typedef {{editor: any, range?: any}} InSlate an editor of slate-yjs; a range, or its selection
@@ -147,13 +147,19 @@ const rangeOn = (surface, { yjs }) => {
 export const rangeOf = (anchor, place) => rangeOn(surfaceOf(place), anchor)
 
 /**
- * Return `threads` with the anchor that a message `anchor.moved` brings.
+ * Return `threads` with the anchors of a message `anchor.moved`, except where they know newer ones.
  * @param {Thread[]} threads
- * @param {{anchor: Anchor & {id: string}}} message
+ * @param {{seq: number, anchors: Array<Anchor & {id: string}>}} message
  * @returns {Thread[]}
  */
-export const moved = (threads, { anchor }) =>
-  threads.map((thread) => thread.anchor.id === anchor.id ? { ...thread, anchor } : thread)
+export const moved = (threads, { seq, anchors }) => {
+  const news = new Map(anchors.map((anchor) => [anchor.id, { ...anchor, seq }]))
+  return threads.map((thread) => {
+    const known = thread.anchor
+    const found = news.get(known.id)
+    return found && seq >= (known.seq ?? 0) ? { ...thread, anchor: { ...known, ...found } } : thread
+  })
+}
 
 const THREADS = 'scriptorium-threads'
 

@@ -23,6 +23,7 @@ from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
 from services.collab.purging.consumer import Purges
 from services.collab.purging.worker import Eraser
+from services.collab.review.authorship.serving import serve_authorship
 from services.collab.review.room import Room as Review
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
@@ -99,6 +100,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         commits=commits,
         pause_s=settings.session_pause_s,
     )
+    serve_authorship(broker, pool=pool, store=store, scenes=scenes, workers=content_workers)
     # Not with the workers that joins wait for.
     snapshots = Snapshots(pool, store, scenes, editors, workers=content_workers, settings=settings)
     snapshots.serve(broker)

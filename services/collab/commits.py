@@ -41,8 +41,10 @@ class Commits:
         self._announce = announce
         self._update_bytes_max = update_bytes_max
 
-    async def commit(self, document: UUID, actor: Actor, update: bytes) -> int:
-        """Wait until *update* is durable; returns its seq.
+    async def commit(
+        self, document: UUID, actor: Actor, update: bytes, *, run_id: UUID | None = None
+    ) -> int:
+        """Wait until *update* is durable; returns its seq. *run_id* is the run that made it.
 
         Raises:
             TooLarge: The edit is larger than one may be.
@@ -56,13 +58,22 @@ class Commits:
 
         batch = Batch()
         batch.add(document.bytes, actor.user_id.bytes, API_CONNECTION, update)
+        if run_id is not None:
+            batch.run_ids = {0: run_id}
         self._journal.submit(batch, done)
         return await durable
 
     async def commit_within(
-        self, connection: Connection, actor: Actor, edits: Sequence[tuple[UUID, bytes]]
+        self,
+        connection: Connection,
+        actor: Actor,
+        edits: Sequence[tuple[UUID, bytes]],
+        *,
+        run_id: UUID | None = None,
     ) -> list[Row]:
         """Append *edits*, each of another document, within the caller's transaction.
+
+        *run_id* is the run that made them.
 
         Call `announce` with the rows once it is committed.
 
@@ -74,6 +85,8 @@ class Commits:
         batch = Batch()
         for document, update in edits:
             batch.add(document.bytes, actor.user_id.bytes, API_CONNECTION, update)
+        if run_id is not None:
+            batch.run_ids = dict.fromkeys(range(len(batch)), run_id)
         heads = await self._store.heads(batch.scenes, within=connection)
         seqs = [head + 1 for head in heads]
         await self._store.append([batch], seqs, within=connection)

@@ -17,6 +17,8 @@ class Batch:
     connections: list[int] = field(default_factory=list[int])
     updates: list[bytes] = field(default_factory=list[bytes])
     size_bytes: int = 0
+    run_ids: dict[int, UUID] | None = None
+    """The runs that made edits, by position; few batches have any."""
 
     def add(self, scene: bytes, author: bytes, connection: int, update: bytes) -> None:
         """Append one edit; *connection* is gateway << 32 | tag, as a signed number."""

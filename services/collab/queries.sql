@@ -3,6 +3,11 @@
 INSERT INTO scene_versions (scene_id, seq, yjs_update, client_id, created_by, checksum)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::uuid[], $6::bigint[]);
 
+-- name: append_runs
+-- The runs that made some of these updates, in the same transaction.
+INSERT INTO row_runs (scene_id, seq, run_id)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]);
+
 -- name: heads
 -- How far each log reaches, in the order asked; 0 for an empty one.
 SELECT coalesce((

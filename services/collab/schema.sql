@@ -256,6 +256,16 @@ CREATE TABLE public.anchors (
     CONSTRAINT anchors_status_check CHECK ((status = ANY (ARRAY['exact'::text, 'recovered'::text, 'orphaned'::text])))
 );
 
+CREATE TABLE public.authorship (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    from_seq bigint NOT NULL,
+    part bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT authorship_check CHECK (((from_seq >= 1) AND (from_seq <= seq)))
+);
+ALTER TABLE ONLY public.authorship ALTER COLUMN part SET STORAGE EXTERNAL;
+
 CREATE TABLE public.branch_merges (
     id uuid NOT NULL,
     branch_id uuid NOT NULL,
@@ -543,6 +553,13 @@ CREATE TABLE public.restorations (
     CONSTRAINT restorations_seq_check CHECK ((seq > 0))
 );
 
+CREATE TABLE public.row_runs (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    run_id uuid NOT NULL,
+    CONSTRAINT row_runs_seq_check CHECK ((seq > 0))
+);
+
 CREATE TABLE public.scene_snapshot_metadata (
     snapshot_id uuid NOT NULL,
     scene_id uuid NOT NULL,
@@ -731,6 +748,9 @@ ALTER TABLE ONLY public.anchors
 ALTER TABLE ONLY public.anchors
     ADD CONSTRAINT anchors_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.authorship
+    ADD CONSTRAINT authorship_pkey PRIMARY KEY (scene_id, seq);
+
 ALTER TABLE ONLY public.branch_merges
     ADD CONSTRAINT branch_merges_pkey PRIMARY KEY (id);
 
@@ -799,6 +819,9 @@ ALTER TABLE ONLY public.repairs
 
 ALTER TABLE ONLY public.restorations
     ADD CONSTRAINT restorations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.row_runs
+    ADD CONSTRAINT row_runs_pkey PRIMARY KEY (scene_id, seq);
 
 ALTER TABLE ONLY public.scene_snapshot_metadata
     ADD CONSTRAINT scene_snapshot_metadata_pkey PRIMARY KEY (snapshot_id);
@@ -959,6 +982,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.anchored_scenes TO collab;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.anchors TO collab;
 
+GRANT SELECT,INSERT ON TABLE public.authorship TO collab;
+
 GRANT SELECT,INSERT ON TABLE public.branch_merges TO collab;
 
 GRANT UPDATE(seq) ON TABLE public.branch_merges TO collab;
@@ -1034,6 +1059,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.repairs TO collab;
 GRANT SELECT,INSERT ON TABLE public.restorations TO collab;
 
 GRANT UPDATE(seq) ON TABLE public.restorations TO collab;
+
+GRANT SELECT,INSERT ON TABLE public.row_runs TO collab;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.scene_snapshot_metadata TO collab;
 

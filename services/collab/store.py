@@ -41,6 +41,9 @@ ZSTD_BYTES_MAX = 1 << 20
 SEQ_MAX = (1 << 63) - 1
 
 
+type _Columns = tuple[list[UUID], list[int], list[bytes], list[int], list[UUID], list[int]]
+"""Edits as `_COLUMNS` names them."""
+
 type PoolConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
@@ -88,7 +91,7 @@ class Store:
             asyncpg.PostgresError, OSError: The outcome is unknown; appending again is harmless.
         """
         updates = [update for batch in batches for update in batch.updates]
-        columns = (
+        columns: _Columns = (
             [uuid_of(scene) for batch in batches for scene in batch.scenes],
             seqs,
             updates,
@@ -96,23 +99,20 @@ class Store:
             [uuid_of(author) for batch in batches for author in batch.authors],
             [checksum(update) for update in updates],
         )
+        run_ids = _run_ids(batches)
         if within is not None:
             try:
-                await within.execute(SQL.append, *columns)
+                await _append(within, columns, run_ids)
             except asyncpg.UniqueViolationError as error:
                 raise Fenced from error
             return
         writer = await self._writing()
         try:
-            if len(updates) < COPY_ROWS_MIN:
-                await writer.execute(SQL.append, *columns, timeout=APPEND_TIMEOUT_S)
+            if not run_ids:
+                await _insert(writer, columns)
             else:
-                await writer.copy_records_to_table(
-                    "scene_versions",
-                    records=zip(*columns, strict=True),
-                    columns=_COLUMNS,
-                    timeout=APPEND_TIMEOUT_S,
-                )
+                async with writer.transaction():
+                    await _append(writer, columns, run_ids)
         except asyncpg.UniqueViolationError as error:
             raise Fenced from error
         except Exception:
@@ -213,3 +213,34 @@ class Store:
     async def try_lock(scene: UUID, *, within: Connection) -> bool:
         """Take the roll-up lock of a scene for this transaction; false if somebody has it."""
         return await try_lock(within, LockKey.ROLLUP, scene)
+
+
+async def _append(connection: Connection, columns: _Columns, run_ids: dict[int, UUID]) -> None:
+    """Append edits, and the runs that made them, within a transaction."""
+    await _insert(connection, columns)
+    if run_ids:
+        scenes, seqs = ([column[at] for at in run_ids] for column in columns[:2])
+        await connection.execute(SQL.append_runs, scenes, seqs, list(run_ids.values()))
+
+
+async def _insert(writer: Connection, columns: _Columns) -> None:
+    if len(columns[1]) < COPY_ROWS_MIN:
+        await writer.execute(SQL.append, *columns, timeout=APPEND_TIMEOUT_S)
+        return
+    await writer.copy_records_to_table(
+        "scene_versions",
+        records=zip(*columns, strict=True),
+        columns=_COLUMNS,
+        timeout=APPEND_TIMEOUT_S,
+    )
+
+
+def _run_ids(batches: Sequence[Batch]) -> dict[int, UUID]:
+    """Return the runs of edits by their position over all *batches*."""
+    found: dict[int, UUID] = {}
+    start = 0
+    for batch in batches:
+        if batch.run_ids:
+            found |= {start + at: run_id for at, run_id in batch.run_ids.items()}
+        start += len(batch)
+    return found

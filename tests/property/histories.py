@@ -41,19 +41,24 @@ def rows_of(history: list[Edit]) -> list[bytes]:
 
     Causal, as the log is: nobody builds on what is not in it yet.
     """
-    rows: list[bytes] = []
+    return [row for _, row in authored_rows(history)]
+
+
+def authored_rows(history: list[Edit]) -> list[tuple[Edit, bytes]]:
+    """The updates of a history, as `rows_of` gives them, with the edits that made them."""
+    rows: list[tuple[Edit, bytes]] = []
     docs: list[Doc[Any]] = [Doc(client_id=number + 1) for number in range(8)]
     for edit in history:
         doc = docs[edit.author]
         if edit.kind == "sync":
-            for row in rows:
+            for _, row in rows:
                 doc.apply_update(row)
             continue
         before = doc.get_state()
         change(doc.get("content", type=Text), edit)
         update = doc.get_update(before)
         if update != b"\x00\x00":
-            rows.append(update)
+            rows.append((edit, update))
     return rows
 
 

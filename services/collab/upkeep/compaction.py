@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from libs.tasks import Pace, passed
+from services.collab.review.authorship.reading import AuthorKeeper
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.store import Head, Store
 from services.collab.upkeep import metrics
@@ -72,6 +73,7 @@ class Compactor:
         scenes: Scenes,
         replay: Replay,
         findings: Findings,
+        authors: AuthorKeeper,
         policy: Policy,
     ) -> None:
         """Wire the parts."""
@@ -80,6 +82,7 @@ class Compactor:
         self._scenes = scenes
         self._replay = replay
         self._findings = findings
+        self._authors = authors
         self._policy = policy
         self._one = asyncio.Lock()
 
@@ -220,8 +223,14 @@ class Compactor:
             at = await self._upkeep.mark(scene, seq, at, CHUNK_ROWS)
             passed("compaction.marking")
             await pace.rest()
+        await self.keep_authors(scene, seq, from_seq, pace)
         passed("compaction.marked")
         await self._upkeep.end_marking(scene, seq)
+
+    async def keep_authors(self, scene: UUID, seq: int, from_seq: int, pace: Pace) -> None:
+        """Keep the authors of a compaction; without that, none of its originals is pruned."""
+        await self._authors.keep(scene, (from_seq, seq), pace)
+        passed("compaction.authors")
 
     async def sound(self, scene: UUID, seq: int) -> bytes | None:
         """The compacted row at *seq*, or None; one that is damaged is reported and quarantined."""

@@ -122,7 +122,7 @@ SELECT coalesce((SELECT seq - 1 FROM young), $3) AS upto,
 
 -- name: prune
 -- The oldest $4 originals of $2 to $3 go; the ledger counts them in the same breath. Quarantined
--- rows stay.
+-- rows stay, and all do while their authors are not kept.
 WITH chunk AS (
     SELECT seq FROM scene_versions AS row
     WHERE scene_id = $1 AND seq BETWEEN $2 AND $3 AND NOT is_compacted
@@ -130,6 +130,7 @@ WITH chunk AS (
             SELECT FROM quarantined_updates AS bad
             WHERE bad.scene_id = $1 AND bad.seq = row.seq AND NOT bad.is_compacted
         )
+        AND EXISTS (SELECT FROM authorship WHERE scene_id = $1 AND seq = $5)
     ORDER BY seq LIMIT $4
 ), gone AS (
     DELETE FROM scene_versions AS row USING chunk

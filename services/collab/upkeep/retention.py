@@ -46,6 +46,8 @@ class Retention:
                 if first > upto or not await self.prove(scene, entry, pace):
                     break
                 passed("prune.proved")
+                # They are kept already, unless this compaction is older than what keeps them.
+                await self._compactor.keep_authors(scene, entry.seq, entry.from_seq, pace)
                 while first:
                     gone = await self._upkeep.prune(scene, entry.seq, first, upto, CHUNK_ROWS)
                     if not gone.rows:

@@ -6,6 +6,8 @@ from libs.bus import serve
 from libs.contracts.collab.upkeep import COMPACT, INSPECT, REPAIR, SCENES, VERIFY
 from libs.postgres import AdvisoryLocks, Pool
 from libs.tasks import PeriodicTask, TaskPositions
+from services.collab.review.authorship.reading import AuthorKeeper
+from services.collab.review.authorship.store import AuthorStore
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -44,6 +46,7 @@ class Parts:
             scenes=scenes,
             replay=replay,
             findings=self.findings,
+            authors=AuthorKeeper(AuthorStore(pool), workers),
             policy=policy,
         )
         self.retention = Retention(self.upkeep, replay, self.compactor, policy)

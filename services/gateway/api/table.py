@@ -9,6 +9,7 @@ from services.gateway.accounts.identity import Identities
 from services.gateway.api import (
     aggregates,
     audit,
+    authorship,
     blobs,
     branches,
     bundles,
@@ -85,7 +86,7 @@ def all_routes(context: Context, parts: Parts) -> list[AnyRoute]:
         *TeamRoutes(context.teams, context.authority).routes(),
         *asking(members.TEAM_ENDPOINTS, audit.ENDPOINTS, tree.ENDPOINTS),
         *ContentRoutes(caller, context.editors).routes(),
-        *asking(editors.ENDPOINTS, history.ENDPOINTS),
+        *asking(editors.ENDPOINTS, history.ENDPOINTS, authorship.ENDPOINTS),
         *ReplayRoutes(caller).routes(),
         *asking(named_snapshots.ENDPOINTS, branches.ENDPOINTS),
         *asking(threads.ENDPOINTS, suggestions.ENDPOINTS),

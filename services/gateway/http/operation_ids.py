@@ -84,6 +84,7 @@ GIVEN: dict[str, str] = {
     "PUT /api/scenes/{id}/content": "putSceneContent",
     "POST /api/scenes/{id}/editor": "convertScene",
     "GET /api/scenes/{id}/history": "listSceneSessions",
+    "GET /api/scenes/{id}/authorship": "listSceneAuthors",
     "GET /api/scenes/{id}/diff": "compareSceneVersions",
     "POST /api/scenes/{id}/restore-version": "restoreSceneVersion",
     "GET /api/scenes/{id}/replay": "replayScene",

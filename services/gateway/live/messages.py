@@ -139,9 +139,9 @@ MODELS: Mapping[str, type[ClientMessage]] = {
     "presence.update": PresenceUpdate,
     "editor.update": EditorUpdate,
 }
-NOT_OFFERED = frozenset({"suggestion.new", "cost.update"})
+NOT_OFFERED = frozenset({"cost.update"})
 """Events of the specification whose features are not offered yet."""
-OVER_HTTP = frozenset({"comment.new"})
+OVER_HTTP = frozenset({"comment.new", "suggestion.new"})
 """Events that only the server sends; what they tell of is made over HTTP."""
 
 

@@ -129,16 +129,18 @@ const draws = async (scene) => {
   await scene.remotely((other) => other.type(other.text().length, ' Gone.'))
   assert.equal(drawn('one'), 'dreary night')
 
-  threads = moved(threads, { anchor: { id: 'anchor of one', ...scene.select('dreary night') } })
+  threads = moved(threads, { seq: 7, anchors: [{ id: 'anchor of one', ...scene.select('dreary night') }] })
   showThreads(writer.view, threads)
   assert.equal(scene.words(threads[0].anchor), 'dreary night')
   assert.equal(drawn('one'), 'dreary night')
   await scene.remotely((other) => other.retype(other.text().indexOf('rain')))
   assert.equal(drawn('three'), '', 'another person ended its ids: the server has to say where it is')
-  threads = moved(threads, { anchor: { id: 'anchor of three', ...scene.select('rain') } })
+  threads = moved(threads, { seq: 8, anchors: [{ id: 'anchor of three', ...scene.select('rain') }] })
   showThreads(writer.view, threads)
   assert.deepEqual([drawn('one'), drawn('three')], ['dreary night', 'rain'])
-  showThreads(writer.view, moved(threads, { anchor: { id: 'anchor of one', yjs: null } }))
+  const gone = { id: 'anchor of one', status: 'orphaned', yjs: null }
+  assert.deepEqual(moved(threads, { seq: 6, anchors: [gone] }), threads, 'a message that is older than what is known')
+  showThreads(writer.view, moved(threads, { seq: 9, anchors: [gone] }))
   assert.deepEqual([drawn('one'), drawn('three')], ['', 'rain'])
 }
 

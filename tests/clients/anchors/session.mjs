@@ -15,8 +15,8 @@ const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 const json = (position) => JSON.parse(JSON.stringify(position))
 
 /**
- * Documents with the same updates have their text in another order: Yjs 13.6.33 can do that when somebody undoes beside
- * somebody who writes. What is true about such a session depends on who reads it.
+ * Documents with the same updates show their text in another order: Yjs 13.6.33 can do that after undo (yjs#794). What is true
+ * about such a session depends on who reads it.
  */
 export class Diverged extends Error {}
 

@@ -153,6 +153,15 @@ async def _reviewed(owner: Pool, scene: UUID) -> None:
         anchor,
     )
     await owner.execute(
+        "INSERT INTO suggestions (id, project_id, scene_id, anchor_id, kind, base, text, "
+        "created_by, updated_by) "
+        "VALUES ($1, $2, $3, $4, 'replace', 'words', 'secret', $2, $2)",
+        uuid4(),
+        PROJECT,
+        scene,
+        anchor,
+    )
+    await owner.execute(
         "INSERT INTO comments (id, project_id, scene_id, thread_id, number, body, created_by, "
         "updated_by) VALUES ($1, $2, $3, $4, 1, 'secret', $2, $2)",
         comment,
@@ -225,6 +234,8 @@ async def _derived(owner: Pool, log_id: UUID) -> None:
             "VALUES (gen_random_uuid(), $1, 'yjs', 1, repeat('0', 64), 1, 1)"
         ),
         "INSERT INTO snapshot_checks (scene_id) VALUES ($1)",
+        "INSERT INTO authorship (scene_id, seq, from_seq, part) VALUES ($1, 1, 1, '')",
+        "INSERT INTO row_runs (scene_id, seq, run_id) VALUES ($1, 1, $1)",
     ):
         await owner.execute(statement, log_id)
 

@@ -212,7 +212,9 @@ class Suggestions:
                     await self._require_untouched(connection, row["scene_id"], state, plan)
                     edits = [(row["scene_id"], plan.edit.update)]
                     if plan.edit.update != EMPTY:
-                        written = await self._commits.commit_within(connection, actor, edits)
+                        written = await self._commits.commit_within(
+                            connection, actor, edits, run_id=row["run_id"]
+                        )
                     seq = written[0].seq if written else state.upto
                     await self._settle(connection, question, actor, seq, plan)
                     passed("suggestion.stored")

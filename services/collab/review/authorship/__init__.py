@@ -1,0 +1,1 @@
+"""Authorship: by whom, in which run and when each span of a text was written, from the log."""

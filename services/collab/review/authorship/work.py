@@ -1,0 +1,73 @@
+"""Authorship's heavy work, as functions for `workers` to run in other processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from libs.contracts.editors import SceneEditor
+from services.collab.review.authorship.parts import (
+    Origins,
+    Part,
+    coalesced,
+    packed,
+    part_of,
+    unpacked,
+)
+from services.collab.review.authorship.places import characters
+from services.collab.review.authorship.spans import (
+    Bounds,
+    Span,
+    earliest,
+    placed,
+    rebased,
+    spans_of,
+)
+
+read = part_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is known of the edits of a document: columns, and kept parts as they are stored."""
+
+    own: Sequence[Part | bytes]
+    """Of its own log, the oldest first."""
+    others: Sequence[Part | bytes] = field(default_factory=list[Part | bytes])
+    """Of documents whose edits came into this one at once: merged branches, a branch's scene."""
+    born_seq: int | None = None
+    """The version as which a branch took its scene in; None for a scene."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which spans are asked for."""
+
+    first: int
+    count: int
+
+
+def keep(parts: Sequence[Part]) -> bytes:
+    """Return what is kept of a stretch of a log."""
+    return packed(coalesced(parts))
+
+
+def tell(
+    state: bytes, sources: Sources, bounds: Bounds, editor: SceneEditor | None, page: Slice
+) -> tuple[list[Span], bool]:
+    """Return a page of the spans of *state* in offsets of its text, and whether more follow.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    origins = Origins.of(_opened(sources.own))
+    if sources.others:
+        origins = rebased(origins, earliest(_opened(sources.others)), sources.born_seq)
+    runs, offsets = characters(state, editor)
+    spans = placed(spans_of(runs, origins, bounds), offsets)
+    end = page.first + page.count
+    return spans[page.first : end], end < len(spans)
+
+
+def _opened(parts: Sequence[Part | bytes]) -> list[Part]:
+    """Return *parts* as columns; what is damaged tells nothing."""
+    opened = [unpacked(part) if isinstance(part, bytes) else part for part in parts]
+    return [part for part in opened if part is not None]
