@@ -26,8 +26,8 @@ from nats.js.api import (
 )
 from nats.js.errors import BadRequestError, NotFoundError
 
-from libs.contracts.streams import BUCKETS, EVENTS, STREAMS, Bucket, Stream
-from libs.contracts.subjects import FACTS, SUBSCRIBER
+from libs.contracts.streams import BUCKETS, COLLAB, EVENTS, STREAMS, Bucket, Stream
+from libs.contracts.subjects import FACTS, REVIEW_FACTS, SUBSCRIBER
 
 SUBSCRIBER_ACK_WAIT_S = 10.0
 SUBSCRIBER_ACKS_PENDING_MAX = 1_000
@@ -83,15 +83,30 @@ async def declare(
 
 
 async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: str) -> None:
-    """Create the consumer of a subscriber; an existing pull consumer stays as it is."""
+    """Create the consumers of a subscriber; an existing pull consumer stays as it is.
+
+    A subscriber of all events hears what collab announces beside them, too, by a consumer of the
+    same name.
+    """
+    if not subject.startswith(f"{FACTS}.collab."):
+        await _declare_consumer(jetstream, EVENTS, name, subject)
+    if subject == _SUBSCRIBERS[SUBSCRIBER]:
+        subject = REVIEW_FACTS
+    if subject.startswith(f"{FACTS}.collab."):
+        await _declare_consumer(jetstream, COLLAB, name, subject)
+
+
+async def _declare_consumer(
+    jetstream: JetStreamContext, stream: Stream, name: str, subject: str
+) -> None:
     try:
-        info = await jetstream.consumer_info(EVENTS.name, name)
+        info = await jetstream.consumer_info(stream.name, name)
     except NotFoundError:
         pass
     else:
         if not info.config.deliver_subject:
             return
-        await jetstream.delete_consumer(EVENTS.name, name)
+        await jetstream.delete_consumer(stream.name, name)
     config = ConsumerConfig(
         name=name,
         durable_name=name,
@@ -101,7 +116,7 @@ async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: s
         max_ack_pending=SUBSCRIBER_ACKS_PENDING_MAX,
         max_deliver=-1,
     )
-    await jetstream.add_consumer(EVENTS.name, config)
+    await jetstream.add_consumer(stream.name, config)
 
 
 def subscribers_of(listed: str) -> dict[str, str]:

@@ -197,13 +197,14 @@ def subscriber_permissions(name: str) -> Permissions:
     read, so that it could let the server send messages to any subject. `libs.bus.declare` makes one
     for it, which is pulled from.
     """
+    streams = ("EVENTS", "COLLAB")
     return Permissions(
         publish=(
             "$JS.API.INFO",
-            "$JS.API.STREAM.INFO.EVENTS",
-            f"$JS.API.CONSUMER.INFO.EVENTS.{name}",
-            f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{name}",
-            f"$JS.ACK.EVENTS.{name}.>",
+            *(f"$JS.API.STREAM.INFO.{stream}" for stream in streams),
+            *(f"$JS.API.CONSUMER.INFO.{stream}.{name}" for stream in streams),
+            *(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}" for stream in streams),
+            *(f"$JS.ACK.{stream}.{name}.>" for stream in streams),
             f"dlq.{name}.>",
             # Answers to a replay of its dead letters.
             "_INBOX_operator.>",

@@ -51,8 +51,8 @@ async def test_one_room(play: Scenario):
     """What one writes the other reads, both ways, and only who asks for it hears of the disk."""
     result = await play("ws", part="together")
 
-    assert result["ready"] == ["presence", "crdt", "schema", "acks"]
-    assert result["readyUnasked"] == ["presence", "crdt", "schema"]
+    assert result["ready"] == ["presence", "crdt", "schema", "comments", "acks"]
+    assert result["readyUnasked"] == ["presence", "crdt", "schema", "comments"]
     assert not result["firstSync"]["isIncremental"]
     assert result["firstSync"]["update"] == "AAA="
     assert result["firstSync"]["stateVector"] == "AA=="

@@ -1,11 +1,13 @@
 """What happens in threads is told: on /ws, by server-sent events, and on JetStream."""
 
 import asyncio
+import json
 
 import nats
 import pytest
 
 from libs.contracts.collab.facts import FACTS
+from libs.contracts.streams import COLLAB
 from tests.contracts.discussion import all_of_it, kept
 from tests.gateway.following import Follower, following, refused
 from tests.gateway.review.sockets import listening
@@ -163,6 +165,21 @@ class TestStream:
         assert [body for _, body in found] == follower.events
         kinds = [".".join(subject.split(".")[3:5]) for subject, _ in found]
         assert kinds == expected
+
+    async def test_a_system_inside_pulls_it_as_it_pulls_events(self, stack: Stack, talk: Talk):
+        """By a consumer of its own name that is made for it; it can make none."""
+        user = "subscriber"
+        client = await nats.connect(stack.nats_url(user), inbox_prefix=f"_INBOX_{user}".encode())
+        try:
+            pulling = await client.jetstream().pull_subscribe_bind(user, COLLAB.name)
+            thread = await talk.thread(talk.percy)
+            seen: set[str] = set()
+            while thread["comments"][0]["id"] not in seen:
+                for message in await pulling.fetch(50, timeout=20):
+                    seen.add(json.loads(message.data)["event"]["aggregateId"])
+                    await message.ack()
+        finally:
+            await client.close()
 
 
 class TestMovedAnchors:
