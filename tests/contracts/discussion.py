@@ -16,7 +16,7 @@ async def discussed(stack: Stack) -> list[Json]:
     """Talk about a scene, then delete its words; returns what the stream has of it, in order."""
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
-        expected = await all_of_it(talk)
+        expected = await all_of_it(talk) + await all_suggested(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -41,15 +41,6 @@ async def all_of_it(talk: Talk) -> list[str]:
     await done(talk.mary, "POST", f"{path}/reopen")
     await done(talk.mary, "PUT", f"{path}/anchor", {"anchor": {"quote": "commencement"}})
     await done(talk.percy, "DELETE", path)
-    for kind, text, decisions in (
-        ("replace", "No catastrophe", ("accept", "revert")),
-        ("insert", " at all", ("reject",)),
-        ("delete", "", ("withdraw",)),
-    ):
-        suggested = {"anchor": {"quote": "no disaster"}, "kind": kind, "text": text}
-        made = await talk.mary.made(talk.threads.replace("threads", "suggestions"), suggested)
-        for decision in decisions:
-            await done(talk.mary, "POST", f"/api/suggestions/{made['id']}/{decision}")
     return [
         "thread.created",
         "comment.created",
@@ -62,6 +53,21 @@ async def all_of_it(talk: Talk) -> list[str]:
         "thread.reopened",
         "thread.anchor_changed",
         "thread.deleted",
+    ]
+
+
+async def all_suggested(talk: Talk) -> list[str]:
+    """Suggest changes and decide about them; returns the types of what is announced of them."""
+    for kind, text, decisions in (
+        ("replace", "No catastrophe", ("accept", "revert")),
+        ("insert", " at all", ("reject",)),
+        ("delete", "", ("withdraw",)),
+    ):
+        suggested = {"anchor": {"quote": "no disaster"}, "kind": kind, "text": text}
+        made = await talk.mary.made(talk.threads.replace("threads", "suggestions"), suggested)
+        for decision in decisions:
+            await done(talk.mary, "POST", f"/api/suggestions/{made['id']}/{decision}")
+    return [
         "suggestion.created",
         "suggestion.accepted",
         "suggestion.reverted",
