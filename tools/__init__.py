@@ -1,1 +1,1 @@
-"""What runs and inspects the product from outside: the launcher, the command line, the schema."""
+"""Tools that run and inspect the product from outside: launcher, command line, schema."""

@@ -1,4 +1,4 @@
-"""Who acts, as the gateway established it."""
+"""The actor of a request, as the gateway established it."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -12,7 +12,7 @@ VOUCHED_MAX = 50
 
 
 class Role(StrEnum):
-    """What a member may do in a project; the gateway's matrix says what that is."""
+    """The role of a member in a project; the gateway's matrix lists its permissions."""
 
     OWNER = "OWNER"
     MAINTAINER = "MAINTAINER"
@@ -26,8 +26,8 @@ class Actor(Wire):
     Services trust the gateway for the permission and repeat `project_id` in every query, so
     that no mistake in a route can reach another project's rows.
 
-    `vouched` are the teams of other people whom the request names, as far as somebody asked
-    (PEOPLE_UNKNOWN): the gateway knows who is in which team, events what a team is to a project.
+    `vouched` are the teams of other people whom the request names, as far as a service asked
+    (PEOPLE_UNKNOWN): the gateway knows the members of teams, events the roles of teams in projects.
     """
 
     user_id: UUID

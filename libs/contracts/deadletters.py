@@ -12,7 +12,7 @@ DELIVERIES = "scriptorium-deliveries"
 
 CAUSE_CHARS_MAX = 500
 TAKEN = b"ok"
-"""What a consumer answers to a replay that it took."""
+"""A consumer's answer to a replay that it processed."""
 
 
 @dataclass(frozen=True, slots=True)

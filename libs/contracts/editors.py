@@ -1,9 +1,9 @@
-"""The editors that scenes are written with, and what their schemas allow.
+"""The editors with which scenes are written, and their schemas.
 
-A project, a book or a scene names its editor; the nearest name counts. A name is one of
-`BuiltIn`, or that of a definition which a team gave to its project. What an editor refuses it
-deletes, with the words in it, so everything that a server writes must be acceptable to the editor
-of the scene.
+A project, a book or a scene names its editor; the nearest name counts. A name is one of `BuiltIn`,
+or the name of a definition that a team gave to its project. An editor deletes nodes that it
+refuses, with the words in them, so everything that a server writes must be acceptable to the
+editor of the scene.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -91,7 +91,7 @@ class MarkSpec(Wire):
 
 
 class ElementRule(Wire):
-    """What a Slate element may hold: text, blocks, or only the elements named."""
+    """The allowed content of a Slate element: text, blocks, or only the named elements."""
 
     holds: Literal["text", "blocks", "nothing"] = "text"
     only: tuple[Word, ...] = ()
@@ -121,9 +121,9 @@ class EditorDefinition(Wire):
     """An editor as data.
 
     `root` names the shared type that the editor shows: a Y.XmlFragment for `prosemirror`, a
-    Y.XmlText for `slate`, a Y.Text for `text`. `version` is what clients declare to the schema
-    gate; a scene of this editor is written only by those that declare it or a newer one. Null keeps
-    nobody out. Every name that a definition uses must be one that it defines.
+    Y.XmlText for `slate`, a Y.Text for `text`. `version` is for the schema gate: only clients that
+    declare this version or a newer one may write a scene of this editor. Null admits every client.
+    A definition may use only names that it defines.
     """
 
     kind: Literal["prosemirror", "slate", "text"]
@@ -231,7 +231,7 @@ class EditorInUse(Wire):
     """The editor of a scene by its name; of a team's own also which definition that is, and when.
 
     `definition_version` is the version of the definition as an aggregate. A name that is neither
-    built in nor that of a definition leads to nothing: it counts as no editor.
+    built in nor the name of a definition counts as no editor.
     """
 
     name: str

@@ -12,7 +12,7 @@ ChapterId = NewType("ChapterId", UUID)
 SceneId = NewType("SceneId", UUID)
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
-"""One user action: the bundle its events share, and what makes its retry harmless."""
+"""One user action: the bundle that its events share, and the key that makes a retry harmless."""
 
 
 def new_id() -> UUID:

@@ -1,10 +1,10 @@
-"""What may stand in a name: of a file, a path, a title, a person, a thing.
+"""The characters that a name may have: of a file, a path, a title, a person, a thing.
 
-Names are what people have. Joiners (U+200C, U+200D) belong to Persian, Hindi and to emoji of
-several people; soft hyphens come along with copied titles; characters that are younger than our
-tables of Unicode are on every telephone. Two sorts are refused: what breaks a line, a terminal or a
-header (control characters and line separators), and what deceives a reader (the overrides,
-embeddings and isolates of direction, with which `a<U+202E>gpj.exe` looks like `aexe.jpg`).
+Joiners (U+200C, U+200D) belong to Persian, Hindi and to emoji of several people; soft hyphens are
+part of copied titles; every telephone has characters that are newer than the server's tables of
+Unicode. Two sorts are refused: characters that break a line, a terminal or a header (control
+characters and line separators), and characters that deceive a reader (overrides, embeddings and
+isolates of direction, with which `a<U+202E>gpj.exe` looks like `aexe.jpg`).
 """
 
 import re
@@ -13,8 +13,7 @@ import unicodedata
 _REFUSED = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 
 PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
-"""What a name is, in the words that pydantic and JSON Schema understand. Neither lets half of a
-surrogate pair through."""
+"""The pattern of a name, for pydantic and JSON Schema. Both refuse half of a surrogate pair."""
 
 REFUSED = re.compile(f"[{_REFUSED}]")
 """One character that may be in no name."""

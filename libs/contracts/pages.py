@@ -11,7 +11,7 @@ PAGE_ITEMS_MAX = 500
 PAGE_ITEMS_DEFAULT = 50
 
 Cursor = Annotated[str, StringConstraints(max_length=CURSOR_CHARS_MAX)]
-"""Where a list goes on: `next_cursor` of the page before."""
+"""The position from which a list continues: `next_cursor` of the previous page."""
 PageLimit = Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)]
 """How many items a page has at most."""
 

@@ -1,4 +1,4 @@
-"""Questions and commands as data: one `Method` names a subject, what is asked, what is answered."""
+"""Queries and commands as data: one `Method` names a subject, its request and its answer."""
 
 from dataclasses import dataclass
 
@@ -18,5 +18,5 @@ class Method[Q: Wire, A: Wire]:
 
     @property
     def subject(self) -> str:
-        """Where it is asked: `rpc.<service>.<name>`."""
+        """The subject of its requests: `rpc.<service>.<name>`."""
         return f"rpc.{self.service}.{self.name}"

@@ -50,6 +50,14 @@ BLOBS = Stream(
     age_s_max=30 * DAY_S,
     bytes_max=1 << 30,
 )
+COLLAB = Stream(
+    # What happens in the review, beside the log of events.
+    name="COLLAB",
+    subjects=("scriptorium.v1.collab.>",),
+    age_s_max=30 * DAY_S,
+    bytes_max=1 << 30,
+    atomic=True,
+)
 DEAD_LETTERS = Stream(
     name="DEAD_LETTERS", subjects=("dlq.>",), age_s_max=90 * DAY_S, bytes_max=1 << 30
 )
@@ -66,5 +74,5 @@ LIMITS = Stream(
 )
 PERMISSIONS = Bucket(name="permissions", ttl_s=300, bytes_max=64 << 20)
 
-STREAMS = (EVENTS, BLOBS, DEAD_LETTERS, LIMITS)
+STREAMS = (EVENTS, BLOBS, COLLAB, DEAD_LETTERS, LIMITS)
 BUCKETS = (PERMISSIONS,)

@@ -8,6 +8,8 @@ FACTS = "scriptorium.v1"
 DEAD_LETTERS = "dlq"
 
 
+REVIEW_FACTS = f"{FACTS}.collab.>"
+"""All that is announced of threads and anchors."""
 SCENES_PURGED = f"{FACTS}.events.scene.purged.>"
 PURGES_CONSUMER = "collab-purges"
 """The durable consumer by which collab hears of them."""
@@ -19,7 +21,7 @@ def fact(service: str, aggregate: str, action: str, project_id: UUID) -> str:
 
 
 def replay(consumer: str) -> str:
-    """Where a dead letter is given to its consumer once more, and to nobody else."""
+    """Return the subject on which a dead letter is sent once more, to its consumer alone."""
     return f"replay.{consumer}"
 
 
@@ -66,13 +68,13 @@ def awareness(scene_id: UUID) -> str:
 
 
 def inbox(service: str) -> str:
-    """Prefix of a service's reply inboxes; nobody else may listen there."""
+    """Return the prefix of a service's reply inboxes, to which only that service may subscribe."""
     return f"_INBOX_{service}"
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What one service's NATS user may publish and subscribe; all else is refused."""
+    """The subjects to which a NATS user may publish and subscribe; others are refused."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
@@ -112,10 +114,13 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "live.scene.>",
             "live.beat",
             "scriptorium.v1.events.>",
+            "scriptorium.v1.collab.>",
         ),
     ),
     "collab": Permissions(
         publish=(
+            "scriptorium.v1.collab.>",
+            "$JS.API.STREAM.INFO.COLLAB",
             "live.scene.*.log",
             "live.ack.*",
             "live.reply.>",
@@ -185,9 +190,9 @@ SUBSCRIBER = "subscriber"
 
 
 def subscriber_permissions(name: str) -> Permissions:
-    """What a system may do that consumes events with the durable consumer *name*.
+    """Return the permissions of a system that consumes events with the durable consumer *name*.
 
-    It can neither see nor stop another's consumer, and buries what it gives up under its own name.
+    It can neither see nor stop another's consumer, and its dead letters are under its own name.
     It makes no consumer: where one delivers is in the body of the request, which permissions do not
     read, so that it could let the server send messages to any subject. `libs.bus.declare` makes one
     for it, which is pulled from.
@@ -200,7 +205,7 @@ def subscriber_permissions(name: str) -> Permissions:
             f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{name}",
             f"$JS.ACK.EVENTS.{name}.>",
             f"dlq.{name}.>",
-            # Answers to a replay of what it buried.
+            # Answers to a replay of its dead letters.
             "_INBOX_operator.>",
         ),
         subscribe=(f"{inbox(name)}.>", f"replay.{name}"),
@@ -222,5 +227,5 @@ OPERATOR_PERMISSIONS = Permissions(
     ),
     subscribe=("_INBOX_operator.>",),
 )
-"""May ask every service everything and deal with dead letters, one at a time; can neither write nor
-read another stream, and sees nothing of what people write to each other."""
+"""The operator may send every request and handle dead letters, one at a time, but can neither write
+nor read another stream, and sees no edits of people."""

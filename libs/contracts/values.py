@@ -16,16 +16,16 @@ TEXT_CHARS_MAX = 10_000
 NOTE_CHARS_MAX = 2_000
 PROMPT_CHARS_MAX = 20_000
 OBJECT_BYTES_MAX = 28 * 1024
-"""Of a free JSON object, as compact UTF-8 with each number in its shortest form."""
+"""Size of a free JSON object, as compact UTF-8 with each number in its shortest form."""
 OBJECT_WRITTEN_BYTES_MAX = 64 * 1024
 """The same with whole numbers written out, as they are stored: `1e300` has 301 digits there."""
 OBJECT_DEPTH_MAX = 10
 VALUE_DEPTH_MAX = 100
-"""Of any JSON value that a request carries, before it is known what for."""
+"""Depth of any JSON value in a request, checked before its meaning is known."""
 BLOB_BYTES_MAX = 5 << 30
-"""Of one blob."""
+"""Size of one blob."""
 YEARS = (1000, 9000)
-"""Which years a time may be of; PostgreSQL and every client can hold these in any time zone."""
+"""First and last year of a time; PostgreSQL and every client can hold these in any time zone."""
 
 _WITH_EXPONENT_FROM = 1e16
 """Python writes floats from here on with an exponent."""
@@ -47,7 +47,7 @@ KnownName = Annotated[
         pattern=r"^[^\x00-\x1f\x7f]*$",
     ),
 ]
-"""A name in what is shown and copied: overrides of direction may stand in older ones."""
+"""A name in answers and copies: older names may have overrides of direction."""
 
 
 NormalName = Annotated[Name, AfterValidator(names.normal)]
@@ -63,9 +63,9 @@ Statement = Annotated[
 ]
 Prompt = Annotated[str, StringConstraints(max_length=PROMPT_CHARS_MAX, pattern=_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""Of the plain bytes of a blob, in hexadecimal."""
+"""The SHA-256 of the plain bytes of a blob, in hexadecimal."""
 Size = Annotated[int, Field(ge=0, le=BLOB_BYTES_MAX)]
-"""Of a blob, in bytes."""
+"""The size of a blob, in bytes."""
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 Confidence = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 """How sure something is: from 0, not at all, to 1."""

@@ -32,10 +32,10 @@ class Wire(BaseModel):
 
 
 class Sparse(Wire):
-    """A message that keeps what was left out apart from what is null."""
+    """A message that distinguishes absent members from null."""
 
     def to_wire(self) -> bytes:
-        """Encode as compact JSON, without what was not given."""
+        """Encode as compact JSON, without absent members."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 

@@ -52,7 +52,7 @@ class AppError(Exception):
 
 
 class Internal(AppError):
-    """Something failed inside; the trace id finds it in the logs."""
+    """The server failed; search its logs for the trace id."""
 
 
 class Unauthenticated(AppError):
@@ -62,7 +62,7 @@ class Unauthenticated(AppError):
 
 
 class RefreshReused(Unauthenticated):
-    """This refresh token was already spent; every session of its family is now closed."""
+    """This refresh token was already used, so all its sessions are closed. Log in again."""
 
     code = "REFRESH_TOKEN_REUSED"
 
@@ -74,7 +74,7 @@ class Forbidden(AppError):
 
 
 class NotFound(AppError):
-    """It does not exist, or you may not see it."""
+    """The requested thing does not exist, or you may not see it."""
 
     code = "NOT_FOUND"
 
@@ -86,13 +86,13 @@ class AnchorNotFound(NotFound):
 
 
 class Gone(AppError):
-    """It existed and is no longer available."""
+    """The requested thing existed and is no longer available."""
 
     code = "GONE"
 
 
 class BlobUnavailable(Gone):
-    """The bytes of this blob are gone for ever; what is known of it is given."""
+    """The bytes of this blob were deleted; the answer has its metadata."""
 
     code = "BLOB_UNAVAILABLE"
 
@@ -104,25 +104,25 @@ class Invalid(AppError):
 
 
 class Unknown(Invalid):
-    """It names an aggregate, a field or a type that is not known here."""
+    """The request names an aggregate, a field or a type that this server does not know."""
 
     code = "UNKNOWN_NAME"
 
 
 class PackageDamaged(Invalid):
-    """This is not a whole export of a project."""
+    """The file is not a complete export of a project."""
 
     code = "PACKAGE_DAMAGED"
 
 
 class PeopleUnknown(Invalid):
-    """Somebody who is named here is not a member of this project."""
+    """A person who is named here is not a member of this project."""
 
     code = "PEOPLE_UNKNOWN"
 
 
 class Unsupported(AppError):
-    """This format is not known here."""
+    """This server does not support the format."""
 
     code = "UNSUPPORTED_FORMAT"
 
@@ -134,19 +134,19 @@ class IdempotencyKeyReused(AppError):
 
 
 class RecentSnapshot(AppError):
-    """A recent snapshot exists; force=true makes another."""
+    """A recent snapshot exists; send force=true to take another."""
 
     code = "RECENT_SNAPSHOT"
 
 
 class Conflict(AppError):
-    """Someone else changed the same thing; both values are given."""
+    """Another person changed the same thing; the answer has both values."""
 
     code = "CONFLICT"
 
 
 class ConcurrencyConflict(Conflict):
-    """The aggregate moved on while this command ran."""
+    """The aggregate was changed while this command ran; read it again and retry."""
 
     code = "CONCURRENCY_CONFLICT"
 
@@ -158,25 +158,25 @@ class AnchorAmbiguous(Conflict):
 
 
 class SlugTaken(Conflict):
-    """Another one already has this slug."""
+    """Another thing of this kind already has the slug; choose another slug."""
 
     code = "SLUG_TAKEN"
 
 
 class AlreadyExists(Conflict):
-    """The project has one like this already."""
+    """The project already has such a thing."""
 
     code = "ALREADY_EXISTS"
 
 
 class RelationCycle(Conflict):
-    """Something would contain itself, directly or through others."""
+    """A thing would contain itself, directly or through others."""
 
     code = "RELATION_CYCLE"
 
 
 class EmailTaken(Conflict):
-    """This email address already has an account."""
+    """An account with this email address already exists."""
 
     code = "EMAIL_TAKEN"
 
@@ -194,7 +194,7 @@ class ProjectArchived(AppError):
 
 
 class SchemaOutdated(Conflict):
-    """The scene needs a newer editor schema than this client declared; it may read, not write."""
+    """The scene needs a newer editor schema than this client declared, which may only read."""
 
     code = "SCHEMA_OUTDATED"
 
@@ -206,25 +206,25 @@ class SchemaLowered(Conflict):
 
 
 class NotJoined(Conflict):
-    """Join the scene first."""
+    """This socket has not joined the scene; join it first."""
 
     code = "NOT_JOINED"
 
 
 class NothingWritten(Conflict):
-    """Nothing was written in this scene yet."""
+    """This scene has no text yet."""
 
     code = "NOTHING_WRITTEN"
 
 
 class NameTaken(Conflict):
-    """This scene has one of that name already."""
+    """The name is taken in this scene; choose another one."""
 
     code = "NAME_TAKEN"
 
 
 class LimitReached(Conflict):
-    """There are as many of these as there may be."""
+    """The number of such things has reached its limit; delete or end one first."""
 
     code = "LIMIT_REACHED"
 
@@ -236,7 +236,7 @@ class BranchConflict(Conflict):
 
 
 class BranchClosed(Conflict):
-    """This branch is closed: it can be read, and no longer be written or merged."""
+    """This branch is closed: it can be read, but no longer written or merged."""
 
     code = "BRANCH_CLOSED"
 
@@ -248,19 +248,19 @@ class PreconditionFailed(AppError):
 
 
 class PreconditionRequired(AppError):
-    """State the version you mean, by If-Match or baseVersion."""
+    """The request needs the version that it changes, in If-Match or baseVersion."""
 
     code = "PRECONDITION_REQUIRED"
 
 
 class TooLarge(AppError):
-    """It is larger than the limit."""
+    """The content is larger than the limit."""
 
     code = "TOO_LARGE"
 
 
 class QuotaExceeded(AppError):
-    """The project keeps as many bytes as it may."""
+    """The quota of the project is used up."""
 
     code = "QUOTA_EXCEEDED"
 
@@ -278,13 +278,13 @@ class RangeNotSatisfiable(AppError):
 
 
 class BlobDamaged(AppError):
-    """The stored bytes of this blob are damaged; uploading them again mends it."""
+    """The stored bytes of this blob are damaged; upload them again to repair it."""
 
     code = "BLOB_DAMAGED"
 
 
 class UploadUnfinished(AppError):
-    """All bytes of this upload are here and it is being finished; ask again."""
+    """All bytes of this upload have arrived and it is being finished; ask again."""
 
     code = "UPLOAD_UNFINISHED"
 
@@ -296,19 +296,19 @@ class RateLimited(AppError):
 
 
 class NotOffered(AppError):
-    """This is not offered here yet."""
+    """This server does not offer this feature yet."""
 
     code = "UNSUPPORTED"
 
 
 class Unavailable(AppError):
-    """A part that this needs is unreachable; nothing was changed, try again."""
+    """A part of the server cannot be reached; nothing was changed. Try again."""
 
     code = "UNAVAILABLE"
 
 
 class DeadlineExceeded(Unavailable):
-    """The answer did not come in time; the command may or may not have happened."""
+    """The answer did not come in time; the command may or may not have been executed."""
 
     code = "DEADLINE_EXCEEDED"
 

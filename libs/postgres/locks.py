@@ -32,6 +32,8 @@ class LockKey(Enum):
     """A snapshot of a scene is being taken; the name is the scene's id."""
     BRANCH_MERGE = 7105
     """A branch is being merged; the name is the branch's id."""
+    THREADS = 7107
+    """The threads of a scene are counted; the name is the scene's id."""
     UPLOAD = 7106
     """An upload is being put together; the name is the upload's id."""
     CONTAINMENT = 6111
@@ -61,7 +63,7 @@ class LockKey(Enum):
 
 
 async def try_lock(connection: Connection, key: LockKey, name: object = "") -> bool:
-    """Take a lock until the transaction ends; returns False when somebody else has it."""
+    """Take a lock until the transaction ends; return False when another holder has it."""
     query, arguments = key.call("pg_try_advisory_xact_lock", name)
     return bool(await connection.fetchval(query, *arguments))
 
@@ -73,7 +75,7 @@ async def wait_for_lock(connection: Connection, key: LockKey, name: object = "")
 
 
 async def try_session_lock(connection: Connection, key: LockKey, name: object = "") -> bool:
-    """Take a lock until it is unlocked or the connection ends; False when somebody else has it."""
+    """Take a lock until it is unlocked or the connection ends; False when another holder has it."""
     query, arguments = key.call("pg_try_advisory_lock", name)
     return bool(await connection.fetchval(query, *arguments))
 
@@ -135,7 +137,7 @@ class AdvisoryLocks:
             try:
                 return await try_session_lock(self._connection, *lock)
             except UNREACHABLE:
-                # What was held on it is lost; those who held it do no harm.
+                # Locks of the lost connection are lost; their holders do no harm.
                 await self._end_connection()
         self._connection = await self._pool.acquire()
         return await try_session_lock(self._connection, *lock)
@@ -146,7 +148,7 @@ class AdvisoryLocks:
             if not self._held:
                 await self._end_connection()
             elif self._connection is not None:
-                # A broken connection has let go of it already.
+                # The server has released the locks of a broken connection already.
                 with suppress(*UNREACHABLE):
                     await unlock(self._connection, *lock)
 

@@ -44,7 +44,7 @@ UNREACHABLE = (
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Return whether *error*, or what caused it, is that the database's disk has no space left.
+    """Return whether *error* or its cause says that the database's disk has no space left.
 
     Services translate every failure in `UNREACHABLE` to `errors.Unavailable`. The doors where an
     error leaves a service (`libs.bus.rpc`, the gateway's routes, the listener for bytes) ask this,
@@ -82,7 +82,7 @@ async def _keep(_connection: Any) -> None:
     """Nothing: asyncpg has ended the transaction and listeners, and we leave no session state.
 
     Its own default sends a query each time a connection goes back to the pool, which would double
-    the round trips of a commit. Who takes a session-level lock releases it.
+    the round trips of a commit. The holder of a session-level lock releases it.
     """
 
 

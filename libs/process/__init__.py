@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 
 GC_OBJECTS = 20_000
 """Made since the last collection, less those freed, before Python looks for cycles again. Its own
-2,000 cost a quarter of the processor time of a bundle: what a request makes lives until its end,
-so that a collection in the middle finds nothing, again and again. What cycles hold is some MB."""
+2,000 cost a quarter of the processor time of a bundle: the objects of a request live until its end,
+so that a collection in the middle finds nothing, again and again. Cycles hold some MB."""
 
 
 FOR_EVER = timedelta(days=365_000)
-"""A span whose end nobody lives to see, and that PostgreSQL can still add to a date."""
+"""A span of a thousand years, which PostgreSQL can still add to a date."""
 
 
 class ProcessSettings(BaseSettings):
@@ -102,7 +102,7 @@ def load[S: ProcessSettings](settings: type[S]) -> S:
 
 
 def settled() -> None:
-    """Call when a process has started: what it holds now is left out of garbage collection.
+    """Leave the present objects out of garbage collection; call it when a process has started.
 
     A full collection would otherwise visit every module and route again and again, and stop the
     event loop for tens of milliseconds each time. From now on it looks after GC_OBJECTS.

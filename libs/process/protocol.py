@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what is read before anybody is known.
+"""HTTP/1.1 as uvicorn speaks it, with limits on the bytes that are read before authentication.
 
 uvicorn and llhttp bound neither the length of a request's head nor the time that it takes, and
 put a header that comes in pieces together again with each piece.
@@ -10,13 +10,13 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES_MAX = 64 * 1024
-"""Of a request line and all headers together."""
+"""Size of a request line and all headers together."""
 UPGRADE_BYTES_MAX = 15 * 1024
 """The same of a request for a WebSocket: picows takes a little more and cuts off what is longer."""
 HEADERS_MAX = 200
-"""Of one request."""
+"""Headers of one request."""
 HEAD_WAIT_S = 10.0
-"""From the connection, or the first byte of a later request, to the end of the request's head."""
+"""Time from the connection, or the first byte of a later request, to the end of its head."""
 LINGER_S = 1.0
 """Time in which a refused client may go on sending before its connection ends."""
 FEED_BYTES = 16 * 1024
@@ -38,9 +38,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Some of this head has come."""
         self._refused = False
         self._parsed_bytes = 0
-        """Of this head, as far as the parser has handed its parts over."""
+        """Bytes of this head whose parts the parser has handed over."""
         self._fed_bytes = 0
-        """Of this head, in the pieces since the one that it began in."""
+        """Bytes of this head in the pieces since the one in which it began."""
         self._too_slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,12 +136,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_head()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
-            # An answer to this request would be taken for the rest of that one's.
+            # The client would take an answer to this request for the rest of the previous answer.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        # Nothing is said to a client that has asked nothing: it would take it for the answer to
-        # what it is just sending.
+        # A client that has sent no request gets no answer: it would take it for the answer to the
+        # request that it is just sending.
         if self._begun or status != 408:
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

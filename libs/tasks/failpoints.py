@@ -6,7 +6,7 @@ import signal
 CRASH = "SCRIPTORIUM_CRASH_AT"
 """Name of a step, such as `collection.settled`. Unset, as always but in tests, nothing dies."""
 STOP = "SCRIPTORIUM_STOP_AT"
-"""Name of a step at which to freeze until somebody sends SIGCONT."""
+"""Name of a step at which to freeze until SIGCONT is sent."""
 
 
 def passed(step: str) -> None:

@@ -1,4 +1,4 @@
-"""Background work takes a share of the time, so that nobody waits for it."""
+"""Limits background work to a share of the time, so that requests do not wait for it."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ class Pace:
         self._started = time.monotonic()
 
     def begin(self) -> None:
-        """A part begins now; what went before was not work."""
+        """Begin a part; the time before it was not work."""
         self._started = time.monotonic()
 
     async def rest(self) -> None:

@@ -25,7 +25,7 @@ SQL = load_queries("libs.tasks")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """When a pass of a task began and ended, and what the last one that ended did."""
+    """The begin and end of a pass of a task, and the report of the last finished pass."""
 
     name: str
     begun_at: datetime
@@ -56,7 +56,7 @@ class TaskPositions:
         await self._pool.execute(SQL.keep_position, name, position)
 
     async def end(self, name: str, report: Mapping[str, Any]) -> None:
-        """Remember that the pass has ended, and what it did."""
+        """Record the end of the pass, and its report."""
         await self._pool.execute(SQL.end_pass, name, dict(report))
 
     async def all(self) -> list[Position]:

@@ -1,4 +1,4 @@
-"""How a long step says that its task is alive: the task is that of the coroutine that runs."""
+"""Signs of life from a long step, for the task to which the running coroutine belongs."""
 
 from contextvars import ContextVar
 from typing import Protocol

@@ -1,7 +1,7 @@
 """A task: a name, an interval or a trigger, a share of the time, and one step.
 
 A step that fails is tried again, later each time up to a limit; no failure ends the task or its
-process. What matters is seen from outside: a task has *stalled* when nothing succeeded for longer
+process. A task has *stalled*, as its metrics show, when nothing succeeded for longer
 than its pause and its patience together, be it because it hangs, because it fails again and
 again, or because it is dead.
 """
@@ -63,7 +63,7 @@ class PeriodicTask:
 
         Args:
             name: Label of its metrics, and of its lock and position if it is shared.
-            step: What to do; it returns something true when there is more to do now.
+            step: The work; it returns something true when there is more to do now.
             interval_s: Pause when there is nothing more to do; `wake` ends it early.
             duty: Share of the time that steps take at most; asked anew after each step.
             rest_s_max: Longest rest that *duty* asks for.

@@ -64,7 +64,7 @@ def inject() -> dict[str, str]:
 
 
 def inject_trace() -> dict[str, str]:
-    """Return the same without baggage: what is announced leads to things of its own."""
+    """Return the headers of the trace without baggage, because an announcement is a new cause."""
     headers: dict[str, str] = {}
     _TRACE_ALONE.inject(headers)
     return headers
@@ -76,7 +76,7 @@ def remote_context(headers: dict[str, str] | None) -> Context:
 
 
 def outside_context(headers: dict[str, str]) -> Context:
-    """Return the context that somebody outside sent; of its baggage only what is known here."""
+    """Return the context that an external caller sent, with only the known part of its baggage."""
     carried = remote_context(headers)
     cause = _uuid(baggage.get_baggage(CAUSATION, carried))
     carried = baggage.clear(carried)
@@ -102,7 +102,7 @@ def server_span(tracer: Tracer, name: str, carried: Context) -> Generator[Span]:
 
 
 def _uuid(said: object) -> UUID | None:
-    # W3C lets properties follow a value, which OpenTelemetry takes for a part of it.
+    # W3C lets properties follow a value, which OpenTelemetry takes for a part of the value.
     try:
         return UUID(said.partition(";")[0].strip()) if isinstance(said, str) else None
     except ValueError:

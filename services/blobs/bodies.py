@@ -36,7 +36,7 @@ class Source:
                 break
             self._left -= len(chunk)
             if self._left < 0:
-                raise errors.ContentMismatch("More bytes came than were declared.")
+                raise errors.ContentMismatch("The body has more bytes than were declared.")
             gathered += chunk
         self._kept = bytes(gathered[wanted:])
         return bytes(gathered[:wanted])

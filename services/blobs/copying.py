@@ -1,4 +1,4 @@
-"""Copies between projects: what one keeps is read, verified, and stored as the other's own."""
+"""Copies between projects: a blob is read, verified, and stored as the other project's own."""
 
 import asyncio
 from contextlib import aclosing, suppress
@@ -13,7 +13,7 @@ from services.blobs.store import Store, require_bytes
 from services.blobs.uploads import Uploads
 
 COPIES_MAX = 4
-"""Of a replica at once; others wait, so that people's uploads hardly notice."""
+"""Copies that a replica makes at once; others wait, so that uploads are hardly slowed down."""
 UPLOAD_LIFE_S = 86_400.0
 
 

@@ -1,8 +1,8 @@
-"""The last step of an upload: what arrived is read again, verified, and becomes a blob.
+"""The last step of an upload: its bytes are read again, verified, and become a blob.
 
-Whoever sent the last byte waits for it. When nobody does any more, because a connection broke or a
-process died, it is done all the same; and what can never be a blob is refused once and for all.
-Until either has happened nobody is told that all is there.
+The client that sent the last byte waits for it. If the connection breaks or a process dies, the
+step is done all the same; an upload that can never be a blob is refused for good. Until either has
+happened, no answer says that all bytes have arrived.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ WAITING_MAX = 1_000
 WAIT_S_MAX = 540.0
 """How long a request waits for its upload. The work goes on without it."""
 LOOK_INTERVAL_S = 2.0
-"""How often uploads are looked for that nobody waits for."""
+"""Interval of the search for uploads without a waiting client."""
 BATCH_UPLOADS = 50
 OTHERS_POLL_S = 0.5
-"""How often it is looked what became of an upload that another replica finishes."""
+"""Interval of the check of an upload that another replica finishes."""
 RETRY_AFTER_S = 2
-DAMAGED = "What was stored of this upload is damaged; send it anew."
+DAMAGED = "The stored bytes of this upload are damaged. Begin a new upload."
 _FINAL = (errors.ContentMismatch, errors.TooLarge, errors.QuotaExceeded, errors.BlobDamaged)
-"""What no later try can change."""
+"""Errors that no later try can change."""
 
 
 class Finishing:
@@ -57,7 +57,7 @@ class Finishing:
         self._locks = locks
         self._turns = asyncio.Semaphore(FINISHING_MAX)
         self._tasks: dict[UUID, asyncio.Task[Upload]] = {}
-        # What nobody waits for is finished all the same.
+        # Uploads without a waiting client are finished, too.
         self.task = PeriodicTask("finish_uploads", self._resume, interval_s=LOOK_INTERVAL_S)
 
     async def _resume(self) -> None:
@@ -65,7 +65,7 @@ class Finishing:
         metrics.unfinished.set(await self._store.uploads.count_received())
 
     async def resume(self) -> int:
-        """Begin with what is due and has arrived; returns how many uploads that were."""
+        """Begin to finish complete uploads that are due; return their number."""
         room = min(BATCH_UPLOADS, WAITING_MAX - len(self._tasks))
         if room <= 0:
             return 0
@@ -77,9 +77,9 @@ class Finishing:
     async def finish(
         self, project_id: UUID, upload_id: UUID, *, wait_s: float = WAIT_S_MAX
     ) -> Upload:
-        """Verify what arrived of an upload and make it a blob.
+        """Verify the bytes of an upload and make them a blob.
 
-        It goes on when the caller does not wait; whoever asks again waits for the same work.
+        The work continues when the caller stops waiting; a later caller waits for the same work.
 
         Raises:
             errors.Conflict: Not all is there yet; `offset` says how much.
@@ -218,6 +218,6 @@ def _count(upload: Upload, stored: Stored, took_s: float) -> None:
 
 
 def _heard(task: asyncio.Task[Upload]) -> None:
-    """Take note of a failure that nobody waited for."""
+    """Log a failure for which no client waits."""
     if not task.cancelled() and (error := task.exception()):
         log.info("upload not finished", reason=getattr(error, "code", type(error).__name__))

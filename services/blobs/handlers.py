@@ -61,10 +61,10 @@ class Handlers:
     ) -> None:
         """Answer from *store*; an upload may take *life_s*; *on_read* hears what is read.
 
-        *recheck* looks again at a blob that was found damaged, for whoever wants to read it.
+        *recheck* verifies a quarantined blob again when a client wants to read it.
 
-        For at most *direct_s* somebody is sent to storage itself: so long an object outlives its
-        blob, or a move to another tier.
+        An address of storage itself is valid for at most *direct_s*, because an object outlives its
+        blob, or a move to another tier, by that time.
         """
         self._store = store
         self._storages = storages
@@ -161,7 +161,7 @@ class Handlers:
         return await self._store.usage(actor.scope())
 
     async def set_quota(self, wanted: blobs.SetQuota, actor: Actor) -> blobs.Usage:
-        """Set what a project may keep. The gateway lets nobody ask this."""
+        """Set the quota of a project. The gateway does not forward this request."""
         if actor.project_id is not None:
             raise errors.Forbidden
         await self._store.set_quota(wanted.project_id, wanted.quota_bytes)

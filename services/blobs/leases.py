@@ -22,10 +22,10 @@ RENEW_INTERVAL_S = LEASE_S / 4
 async def leased(
     store: Store, project_id: UUID, reason: str, *, tier: str = "hot"
 ) -> AsyncGenerator[str]:
-    """A fresh key, renewed meanwhile; what is under it is deleted if nothing comes of it.
+    """Lease a new key and renew the lease; without a commit the object under it is deleted.
 
     Raises:
-        errors.Unavailable: The key is somebody else's, or the database is away.
+        errors.Unavailable: Another writer has the key, or the database cannot be reached.
     """
     uploads, key = store.uploads, new_key(project_id)
     await uploads.lease(project_id, key, reason, tier)
@@ -36,7 +36,7 @@ async def leased(
         # It may have been committed: the lease tells, when it is over.
         raise
     except Taken:
-        # The object under this key is somebody else's: forget the key, but delete nothing.
+        # The object under this key belongs to another writer: forget the key, delete nothing.
         log.error("key of an object is taken", key=key)  # noqa: TRY400 (that says it all)
         await uploads.let_be(project_id, key)
         raise errors.Unavailable("Storing this failed; try again.") from None

@@ -3,10 +3,10 @@
     PUT   all bytes of an upload                                     -> 200 Upload
     PATCH the next bytes from `Upload-Offset`                        -> 200 Upload
     GET   a blob or a range of it                                    -> 200, 206, 304, 416
-    HEAD  what GET tells of all of it                                -> 200, 304
+    HEAD  the headers of GET for the whole blob                      -> 200, 304
 
 Failures are `{"code", "detail", "data"}`, as on the bus; a 202 says that the blob is on its way
-from the cold tier, and when to come again. What fails behind the first byte ends the connection.
+from the cold tier, and when to retry. A failure after the first byte ends the connection.
 """
 
 from contextlib import aclosing
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 PATH = "/bytes"
 TRANSFERS_MAX = 256
-"""Of a process at once; each holds a few frames."""
+"""Transfers of a process at once; each holds a few frames."""
 _METHODS = {"PUT": Op.PUT, "PATCH": Op.PATCH, "GET": Op.GET, "HEAD": Op.GET}
 
 
@@ -67,7 +67,7 @@ class Listener:
             await request.drop_rest()
             await answer.fail(errors.StorageFull() if is_full(failure) else failure)
         except (ConnectionError, TimeoutError):
-            # The client is gone, or as good as: there is nobody to tell.
+            # The client is gone or stalled, so no answer can be sent.
             log.info("transfer broken off", op=op)
         except Exception as error:
             if is_full(error):
@@ -82,7 +82,7 @@ class Listener:
     async def _move(self, op: Op, request: "Request", answer: "Answer") -> None:
         grant = await self._tickets.read(request.ticket())
         if grant.op is not op:
-            raise errors.Forbidden("This ticket is for something else.")
+            raise errors.Forbidden("This ticket is for another operation.")
         if op is Op.GET:
             await self._get(grant, request, answer)
             return

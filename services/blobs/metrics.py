@@ -17,7 +17,7 @@ deduplicated_bytes = Counter(
 )
 sent_bytes = Counter("scriptorium_blobs_sent_bytes_total", "Plain bytes that were read.")
 damage = Counter(
-    "scriptorium_blobs_damage_total", "Stored bytes that were not what was stored.", ["reason"]
+    "scriptorium_blobs_damage_total", "Stored frames or blobs found damaged.", ["reason"]
 )
 for _reason in ("short", "digest", "codec", "content", "missing", "piece"):
     damage.labels(_reason)

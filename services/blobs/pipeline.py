@@ -35,7 +35,9 @@ class Declared:
             errors.TooLarge: It is more than a blob may have.
         """
         if self.size is not None and size > self.size:
-            raise errors.ContentMismatch("More bytes came than were declared.", size=self.size)
+            raise errors.ContentMismatch(
+                "The body has more bytes than were declared.", size=self.size
+            )
         if size > BLOB_BYTES_MAX:
             raise errors.TooLarge(limitBytes=BLOB_BYTES_MAX)
 
@@ -43,7 +45,7 @@ class Declared:
         """Compare all that came.
 
         Raises:
-            errors.ContentMismatch: It is not what was declared.
+            errors.ContentMismatch: Size or checksum differs from the declared one.
         """
         if self.size not in {None, size}:
             raise errors.ContentMismatch(
@@ -61,7 +63,8 @@ async def store(
     """Store all *chunks* under *key*; nothing is visible there when this raises.
 
     Raises:
-        errors.ContentMismatch, errors.TooLarge: What came is not what was declared, or too much.
+        errors.ContentMismatch, errors.TooLarge: The body differs from its declaration, or is too
+            large.
         errors.StorageFull, errors.Unavailable: It cannot be stored now.
     """
     intake = _Intake(storage, key, declared)

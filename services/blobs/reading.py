@@ -17,7 +17,7 @@ from services.blobs.threads import blocking
 log = structlog.get_logger(__name__)
 
 READ_AGAIN_MAX = 1
-"""A frame that is not what was stored is read once more: buses err, too."""
+"""A damaged frame is read once more, because the transfer may have failed."""
 
 RETURN_S = 60
 """Seconds after which a client asks again for a blob that is coming back from the cold tier."""
@@ -41,7 +41,7 @@ class Reading:
         the blob aside and ends this.
 
         Raises:
-            errors.BlobDamaged: The stored bytes are not what was stored.
+            errors.BlobDamaged: The stored bytes are damaged.
             errors.Unavailable: Storage or database is away.
         """
         whole = hashlib.sha256() if length == blob["size"] else None
@@ -62,7 +62,7 @@ class Reading:
             yield part
 
     async def verify(self, blob: Row) -> bool:
-        """Read all of *blob*; returns whether it is what was stored. Damage is noted."""
+        """Read all of *blob*; return whether it is intact. Damage is recorded."""
         try:
             async for _ in self.frames(blob, 0, blob["size"]):
                 pass
@@ -90,7 +90,7 @@ class Reading:
                     plain = await blocking(_read, reader, frame, blob["codec"], expected, whole)
                     tries = 0
                     if whole and number == about.last and whole.hexdigest() != blob["sha256"]:
-                        # Each frame is what its digest says, and together they are another blob.
+                        # Each frame has its digest, and together they are another blob.
                         raise await self._damaged(blob, number, "content")
                     number += 1
                     yield plain
@@ -105,8 +105,8 @@ class Reading:
         """Set the blob aside; returns what to tell. A blob that was replaced meanwhile is not.
 
         Raises:
-            errors.Unavailable: The storage is not the one that this database knows: what it says of
-                a blob means nothing.
+            errors.Unavailable: The storage is not the one that this database knows, so its answer
+                about a blob means nothing.
         """
         await blocking(self._storages[blob["tier"]].check)
         if await self._store.put_damage(blob, frame=frame, reason=reason):

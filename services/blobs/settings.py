@@ -12,8 +12,8 @@ class Settings(UpkeepSettings):
     """Settings of the blobs service."""
 
     storage_url: str = Field(
-        description="Where bytes are: file:///folder, or s3://bucket/prefix?endpoint=...&region=..."
-        " It must be nobody else's: objects that this database does not know are deleted in time.",
+        description="The storage: file:///folder, or s3://bucket/prefix?endpoint=...&region=..."
+        " Do not share it: the service deletes objects that this database does not know.",
     )
     s3_access_key: str | None = Field(
         default=None, description="None lets boto3 look where it always does."
@@ -23,7 +23,7 @@ class Settings(UpkeepSettings):
     bytes_port: int = Field(description="Port of the listener for bytes; not public.")
     bytes_url: str = Field(description="Where gateways reach that listener.")
     quota_bytes: int | None = Field(
-        default=50 << 30, ge=0, description="What a project may keep; none for as much as fits."
+        default=50 << 30, ge=0, description="Quota of a project, bytes; empty for no quota."
     )
     upload_life_s: int = Field(
         default=86_400, ge=60, description="How long an upload may take from its beginning."
@@ -37,7 +37,7 @@ class Settings(UpkeepSettings):
 
     @property
     def credentials(self) -> Credentials:
-        """Of the storage."""
+        """The credentials for the storage."""
         secret = self.s3_secret_key.get_secret_value() if self.s3_secret_key else None
         return Credentials(self.s3_access_key, secret)
 

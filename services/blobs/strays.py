@@ -20,12 +20,12 @@ from services.blobs.threads import blocking
 log = structlog.get_logger(__name__)
 
 INTERVAL_S = 7 * 86_400.0
-"""From the end of one walk to the next one."""
+"""Pause between two walks."""
 LOOK_INTERVAL_S = 600.0
 AGE = timedelta(days=1)
-"""Of an object that may be a stray; younger ones may be on their way to a row."""
+"""Least age of a stray; the row of a younger object may not be written yet."""
 KEPT_S = 30 * 86_400.0
-"""A stray is deleted so long after it was found: somebody may want the other database back."""
+"""Time until a stray is deleted: an operator may still recover the database that has its row."""
 PAGE_OBJECTS = 1000
 DUTY = 0.1
 """Share of the time that a walk takes."""

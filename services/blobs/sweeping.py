@@ -16,7 +16,7 @@ INTERVAL_S = 5.0
 BATCH_KEYS = 100
 """Deleted together, while their rows are held."""
 BATCHES_MAX = 100
-"""Of one round."""
+"""Batches of one round."""
 EXPIRE_BATCH = 50
 OUTBOX_KEPT_DAYS = 7
 FORGET_INTERVAL_S = 3600.0
@@ -27,7 +27,7 @@ class Sweeper:
     """Any number may sweep at once."""
 
     def __init__(self, store: Store, storages: Storages) -> None:
-        """Sweep *storages* of what *store* doomed."""
+        """Delete from *storages* the objects that *store* doomed."""
         self._store = store
         self._storages = storages
 

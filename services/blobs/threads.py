@@ -1,4 +1,4 @@
-"""Worker threads for what blocks: storage, hashing, compression."""
+"""Worker threads for blocking work: storage, hashing, compression."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 THREADS_MAX = 16
-"""Of a process; more transfers than this take turns, one frame at a time."""
+"""Worker threads of a process; more transfers than this take turns, one frame at a time."""
 
 _pool = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="blobs")
 

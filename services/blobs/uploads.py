@@ -66,7 +66,7 @@ class Uploads:
         Raises:
             errors.Conflict: The upload is at another offset; `offset` says which.
             errors.Invalid: It has another size, or that many bytes are there already.
-            errors.ContentMismatch: More bytes came than were declared.
+            errors.ContentMismatch: The body has more bytes than were declared.
             errors.AppError: As `put`, and as `Finishing.finish`.
         """
         row, told = await self._store.uploads.find(project_id, upload_id)
@@ -82,7 +82,7 @@ class Uploads:
             while not source.ended:
                 told = await self._take_piece(row, told.offset, source) or told
         else:
-            # What comes behind the end of an upload that is done was never declared.
+            # Bytes behind the end of a finished upload were never declared.
             await Source(body, 0).next(1)
         if told.is_received and told.blob is None:
             passed("upload.received")
@@ -148,7 +148,7 @@ async def _require_same(body: AsyncIterator[bytes], blob: Blob) -> None:
     Raises:
         errors.Conflict: They are other ones.
     """
-    other = errors.Conflict("This upload was done with other bytes.")
+    other = errors.Conflict("This upload has ended with other bytes.")
     source, whole = Source(body, blob.size), hashlib.sha256()
     try:
         while part := await source.next(FRAME_BYTES):

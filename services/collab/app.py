@@ -6,7 +6,6 @@ from uuid import UUID
 
 from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
 from libs.contracts.actor import Actor
-from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
 from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
@@ -19,18 +18,13 @@ from services.collab.commits import Commits
 from services.collab.content import ContentHandlers
 from services.collab.copying.handlers import CopyHandlers
 from services.collab.editors import SceneEditors
-from services.collab.history.past import Past
-from services.collab.history.records import Records
 from services.collab.history.serving import serve_history
 from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
 from services.collab.purging.consumer import Purges
 from services.collab.purging.worker import Eraser
-from services.collab.review.anchors.anchors import Anchors
-from services.collab.review.anchors.follower import AnchorFollower
-from services.collab.review.anchors.handlers import AnchorHandlers
-from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.authorship.serving import serve_authorship
+from services.collab.review.room import Room as Review
 from services.collab.rollups import Rollups
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
@@ -73,7 +67,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         settings=settings,
     )
     content_workers = Workers(settings.content_workers, niceness=CONTENT_NICENESS)
-    commits = Commits(live.journal, update_bytes_max=settings.update_bytes_max)
+    commits = Commits(
+        live.journal, store, live.announce, update_bytes_max=settings.update_bytes_max
+    )
     content = ContentHandlers(
         store=store,
         scenes=scenes,
@@ -124,20 +120,18 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     live.observers.append(counter.committed)
     snapshots.snapshots.on_import = counter.imported
-    records = Records(pool)
-    anchor_store = AnchorStore(pool)
-    anchors = Anchors(
-        anchor_store,
-        records,
-        Past(records, store, scenes, content_workers),
+    review = Review(
+        pool,
+        client,
+        store,
         scenes,
-        content_workers,
+        editors,
+        commits=commits,
+        workers=content_workers,
+        settings=settings,
     )
-    follower = AnchorFollower(anchors, anchor_store, duty=settings.anchors_duty)
-    live.observers.append(follower.committed)
-    anchoring = AnchorHandlers(pool, anchors)
-    serve(broker, CREATE_ANCHORS, anchoring.create)
-    serve(broker, READ_ANCHORS, anchoring.read)
+    review.serve(broker)
+    live.observers.append(review.follower.committed)
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),
@@ -156,8 +150,9 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             # Edits are its work: when it fails, the process ends.
             journal = tasks.create_task(live.journal.run(), name="journal")
+            relaying = tasks.create_task(review.relay.run(), name="relay")
             runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
-            runner.start(follower.task, follower.walk)
+            runner.start(*review.tasks())
             await live.subscribe()
             await broker.start()
             await synced(client)
@@ -171,6 +166,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             await live.drain(within_s=DRAIN_WAIT_S)
             close_ops()
             journal.cancel()
+            relaying.cancel()
     finally:
         await runner.stop()
         await broker.stop()

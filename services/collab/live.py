@@ -75,7 +75,7 @@ class Live:
         self._rollups = rollups
         self._workers = workers
         self._settings = settings
-        self.journal = Journal(store, self._announce)
+        self.journal = Journal(store, self.announce)
         self.observers: list[Callable[[dict[bytes, SceneRun]], None]] = [rollups.committed]
         """Told what each flush added, after it was announced; they take no time and never raise."""
         self._batches: OrderedDict[str, _LastBatch] = OrderedDict()
@@ -211,7 +211,7 @@ class Live:
             _refused.labels(_REASONS[reason]).inc()
         return batch, list(refusals.items())
 
-    async def _announce(self, runs: dict[bytes, SceneRun]) -> None:
+    async def announce(self, runs: dict[bytes, SceneRun]) -> None:
         """Publish each scene's run as one merged update; if that cannot be, one by one."""
         for scene, run in runs.items():
             try:

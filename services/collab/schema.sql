@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0032_authorship.
+-- The schema of the collab database after migration 0033_suggestions.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -42,8 +42,27 @@ BEGIN
     IF NOT EXISTS (SELECT FROM purged_scenes WHERE log_id = log) THEN
         RAISE EXCEPTION 'scene % was not purged', log;
     END IF;
-    DELETE FROM anchors WHERE scene_id = log;
+    -- The row with the greatest position stays, so that no other fact ever gets that position.
+    DELETE FROM outbox WHERE payload -> 'data' ->> 'sceneId' = log::text
+        AND position IS DISTINCT FROM (SELECT max(position) FROM outbox);
     GET DIAGNOSTICS gone = ROW_COUNT;
+    UPDATE outbox SET payload = '{}', published_at = coalesce(published_at, now())
+    WHERE payload -> 'data' ->> 'sceneId' = log::text;
+    DELETE FROM notifications WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM comments WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM threads WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM suggestions WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
+    DELETE FROM anchors WHERE scene_id = log;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    gone := gone + more;
     DELETE FROM anchored_scenes WHERE scene_id = log;
     GET DIAGNOSTICS more = ROW_COUNT;
     gone := gone + more;
@@ -285,6 +304,32 @@ CREATE TABLE public.branches (
 );
 ALTER TABLE ONLY public.branches ALTER COLUMN base SET STORAGE EXTERNAL;
 
+CREATE TABLE public.comments (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    number integer NOT NULL,
+    body text NOT NULL,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    edited_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    deleted_by uuid,
+    CONSTRAINT comments_body_check CHECK ((length(body) <= 10000)),
+    CONSTRAINT comments_check CHECK (((deleted_at IS NULL) = (deleted_by IS NULL))),
+    CONSTRAINT comments_check1 CHECK (((deleted_at IS NOT NULL) = (body = ''::text))),
+    CONSTRAINT comments_check2 CHECK (((deleted_at IS NULL) OR (meta = '{}'::jsonb))),
+    CONSTRAINT comments_check3 CHECK ((updated_at >= created_at)),
+    CONSTRAINT comments_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT comments_number_check CHECK (((number >= 1) AND (number <= 1000))),
+    CONSTRAINT comments_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE public.compactions (
     scene_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -345,6 +390,11 @@ CREATE TABLE public.imported_scenes (
 );
 ALTER TABLE ONLY public.imported_scenes ALTER COLUMN content_blocks SET STORAGE EXTERNAL;
 
+CREATE TABLE public.mentions (
+    comment_id uuid NOT NULL,
+    person_id uuid NOT NULL
+);
+
 CREATE TABLE public.migrated_scenes (
     scene_id uuid NOT NULL,
     content_blocks bytea NOT NULL,
@@ -383,6 +433,44 @@ CREATE TABLE public.named_snapshots (
     CONSTRAINT named_snapshots_version_check CHECK ((version > 0))
 );
 ALTER TABLE ONLY public.named_snapshots ALTER COLUMN state SET STORAGE EXTERNAL;
+
+CREATE TABLE public.notifications (
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    actor_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    thread_id uuid,
+    comment_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    read_at timestamp with time zone,
+    CONSTRAINT notifications_check CHECK ((actor_id <> person_id)),
+    CONSTRAINT notifications_check1 CHECK ((read_at >= created_at)),
+    CONSTRAINT notifications_check2 CHECK (((kind = ANY (ARRAY['mention'::text, 'reply'::text])) = (comment_id IS NOT NULL))),
+    CONSTRAINT notifications_check3 CHECK (((kind = 'decision'::text) = (thread_id IS NULL))),
+    CONSTRAINT notifications_kind_check CHECK ((kind = ANY (ARRAY['mention'::text, 'reply'::text, 'decision'::text, 'resolved'::text])))
+);
+
+CREATE TABLE public.outbox (
+    seq bigint NOT NULL,
+    "position" bigint,
+    event_id uuid NOT NULL,
+    subject text NOT NULL,
+    payload json NOT NULL,
+    headers json NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_at timestamp with time zone
+);
+
+ALTER TABLE public.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.persistence_counts (
     single boolean DEFAULT true NOT NULL,
@@ -425,6 +513,14 @@ CREATE TABLE public.quarantined_updates (
     found_at timestamp with time zone DEFAULT now() NOT NULL,
     is_compacted boolean DEFAULT false NOT NULL,
     CONSTRAINT quarantined_updates_reason_check CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000)))
+);
+
+CREATE TABLE public.reactions (
+    comment_id uuid NOT NULL,
+    emoji text NOT NULL COLLATE pg_catalog."C",
+    person_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reactions_emoji_check CHECK (((length(emoji) >= 1) AND (length(emoji) <= 32)))
 );
 
 CREATE TABLE public.repairs (
@@ -548,6 +644,47 @@ CREATE TABLE public.snapshot_checks (
     CONSTRAINT snapshot_checks_severity_check CHECK ((severity = ANY (ARRAY['MINOR'::text, 'MODERATE'::text, 'CRITICAL'::text])))
 );
 
+CREATE TABLE public.suggestions (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    anchor_id uuid NOT NULL,
+    status text DEFAULT 'OPEN'::text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    base text NOT NULL,
+    text text NOT NULL,
+    side text DEFAULT 'after'::text NOT NULL COLLATE pg_catalog."C",
+    note text,
+    run_id uuid,
+    applied_seq bigint,
+    applied jsonb,
+    reverted_seq bigint,
+    decided_at timestamp with time zone,
+    decided_by uuid,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    CONSTRAINT suggestions_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
+    CONSTRAINT suggestions_applied_seq_check CHECK ((applied_seq > 0)),
+    CONSTRAINT suggestions_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
+    CONSTRAINT suggestions_check CHECK ((reverted_seq > applied_seq)),
+    CONSTRAINT suggestions_check1 CHECK (((kind = 'delete'::text) = (text = ''::text))),
+    CONSTRAINT suggestions_check2 CHECK (((status = 'OPEN'::text) = (decided_at IS NULL))),
+    CONSTRAINT suggestions_check3 CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
+    CONSTRAINT suggestions_check4 CHECK (((status = ANY (ARRAY['ACCEPTED'::text, 'REVERTED'::text])) = (applied_seq IS NOT NULL))),
+    CONSTRAINT suggestions_check5 CHECK (((applied IS NULL) = (applied_seq IS NULL))),
+    CONSTRAINT suggestions_check6 CHECK (((status = 'REVERTED'::text) = (reverted_seq IS NOT NULL))),
+    CONSTRAINT suggestions_check7 CHECK ((updated_at >= created_at)),
+    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT suggestions_note_check CHECK ((length(note) <= 2000)),
+    CONSTRAINT suggestions_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
+    CONSTRAINT suggestions_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'WITHDRAWN'::text, 'REVERTED'::text]))),
+    CONSTRAINT suggestions_text_check CHECK ((length(text) <= 20000)),
+    CONSTRAINT suggestions_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE public.sweeps (
     name text NOT NULL,
     after_scene uuid NOT NULL,
@@ -563,6 +700,31 @@ CREATE TABLE public.task_positions (
     report jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT task_positions_name_check CHECK ((name ~ '^[a-z_]{1,40}$'::text)),
     CONSTRAINT task_positions_report_check CHECK ((jsonb_typeof(report) = 'object'::text))
+);
+
+CREATE TABLE public.threads (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    anchor_id uuid NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C",
+    version bigint DEFAULT 1 NOT NULL,
+    comment_count integer DEFAULT 0 NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_by uuid,
+    CONSTRAINT threads_check CHECK (((state = 'resolved'::text) = (resolved_at IS NOT NULL))),
+    CONSTRAINT threads_check1 CHECK (((resolved_at IS NULL) = (resolved_by IS NULL))),
+    CONSTRAINT threads_check2 CHECK (((deleted_at IS NULL) = (deleted_by IS NULL))),
+    CONSTRAINT threads_check3 CHECK ((updated_at >= created_at)),
+    CONSTRAINT threads_comment_count_check CHECK (((comment_count >= 0) AND (comment_count <= 1000))),
+    CONSTRAINT threads_state_check CHECK ((state = ANY (ARRAY['open'::text, 'resolved'::text]))),
+    CONSTRAINT threads_version_check CHECK ((version > 0))
 );
 
 CREATE TABLE public.word_counts (
@@ -581,6 +743,9 @@ ALTER TABLE ONLY public.anchored_scenes
     ADD CONSTRAINT anchored_scenes_pkey PRIMARY KEY (scene_id);
 
 ALTER TABLE ONLY public.anchors
+    ADD CONSTRAINT anchors_of_scene UNIQUE (project_id, scene_id, id);
+
+ALTER TABLE ONLY public.anchors
     ADD CONSTRAINT anchors_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.authorship
@@ -591,6 +756,15 @@ ALTER TABLE ONLY public.branch_merges
 
 ALTER TABLE ONLY public.branches
     ADD CONSTRAINT branches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.comments
+    ADD CONSTRAINT comments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.comments
+    ADD CONSTRAINT comments_project_id_scene_id_id_key UNIQUE (project_id, scene_id, id);
+
+ALTER TABLE ONLY public.comments
+    ADD CONSTRAINT comments_thread_id_number_key UNIQUE (thread_id, number);
 
 ALTER TABLE ONLY public.compactions
     ADD CONSTRAINT compactions_pkey PRIMARY KEY (scene_id, seq);
@@ -604,6 +778,9 @@ ALTER TABLE ONLY public.editing_sessions
 ALTER TABLE ONLY public.imported_scenes
     ADD CONSTRAINT imported_scenes_pkey PRIMARY KEY (scene_id);
 
+ALTER TABLE ONLY public.mentions
+    ADD CONSTRAINT mentions_pkey PRIMARY KEY (comment_id, person_id);
+
 ALTER TABLE ONLY public.migrated_scenes
     ADD CONSTRAINT migrated_scenes_pkey PRIMARY KEY (scene_id);
 
@@ -612,6 +789,15 @@ ALTER TABLE ONLY public.named_snapshots
 
 ALTER TABLE ONLY public.named_snapshots
     ADD CONSTRAINT named_snapshots_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_event_id_key UNIQUE (event_id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY public.persistence_counts
     ADD CONSTRAINT persistence_counts_pkey PRIMARY KEY (single);
@@ -624,6 +810,9 @@ ALTER TABLE ONLY public.purged_scenes
 
 ALTER TABLE ONLY public.quarantined_updates
     ADD CONSTRAINT quarantined_updates_pkey PRIMARY KEY (scene_id, seq, is_compacted);
+
+ALTER TABLE ONLY public.reactions
+    ADD CONSTRAINT reactions_pkey PRIMARY KEY (comment_id, emoji, person_id);
 
 ALTER TABLE ONLY public.repairs
     ADD CONSTRAINT repairs_pkey PRIMARY KEY (repair_id);
@@ -649,11 +838,29 @@ ALTER TABLE ONLY public.schema_migrations
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_pkey PRIMARY KEY (scene_id);
 
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_anchor_id_key UNIQUE (anchor_id);
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_project_id_scene_id_id_key UNIQUE (project_id, scene_id, id);
+
 ALTER TABLE ONLY public.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.task_positions
     ADD CONSTRAINT task_positions_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.threads
+    ADD CONSTRAINT threads_anchor_id_key UNIQUE (anchor_id);
+
+ALTER TABLE ONLY public.threads
+    ADD CONSTRAINT threads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.threads
+    ADD CONSTRAINT threads_project_id_scene_id_id_key UNIQUE (project_id, scene_id, id);
 
 ALTER TABLE ONLY public.word_counts
     ADD CONSTRAINT word_counts_pkey PRIMARY KEY (scene_id);
@@ -666,7 +873,33 @@ CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name
 
 CREATE INDEX branches_of_scene ON public.branches USING btree (scene_id, created_at);
 
+CREATE INDEX comments_by_scene ON public.comments USING btree (scene_id, created_by);
+
 CREATE INDEX compactions_created ON public.compactions USING btree (created_at);
+
+CREATE INDEX notifications_by_age ON public.notifications USING btree (created_at);
+
+CREATE INDEX notifications_by_scene ON public.notifications USING btree (scene_id);
+
+CREATE INDEX notifications_by_thread ON public.notifications USING btree (thread_id);
+
+CREATE INDEX notifications_newest ON public.notifications USING btree (person_id, created_at DESC, id DESC);
+
+CREATE UNIQUE INDEX notifications_of_comment ON public.notifications USING btree (comment_id, person_id);
+
+CREATE INDEX notifications_unread ON public.notifications USING btree (person_id, project_id) WHERE (read_at IS NULL);
+
+CREATE INDEX outbox_by_age ON public.outbox USING btree (created_at);
+
+CREATE INDEX outbox_by_project ON public.outbox USING btree (split_part(subject, '.'::text, 6), "position") WHERE ("position" IS NOT NULL);
+
+CREATE INDEX outbox_by_scene ON public.outbox USING btree ((((payload -> 'data'::text) ->> 'sceneId'::text)));
+
+CREATE UNIQUE INDEX outbox_placed ON public.outbox USING btree ("position") WHERE ("position" IS NOT NULL);
+
+CREATE INDEX outbox_to_announce ON public.outbox USING btree ("position") WHERE ((published_at IS NULL) AND ("position" IS NOT NULL));
+
+CREATE INDEX outbox_unplaced ON public.outbox USING btree (seq) WHERE ("position" IS NULL);
 
 CREATE INDEX purged_scenes_open ON public.purged_scenes USING btree (marked_at) WHERE (erased_at IS NULL);
 
@@ -690,6 +923,12 @@ CREATE INDEX snapshot_checks_oldest ON public.snapshot_checks USING btree (check
 
 CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btree (scene_id, created_at DESC);
 
+CREATE INDEX suggestions_newest ON public.suggestions USING btree (scene_id, created_at DESC, id DESC);
+
+CREATE INDEX suggestions_open ON public.suggestions USING btree (scene_id) WHERE (status = 'OPEN'::text);
+
+CREATE INDEX threads_newest ON public.threads USING btree (scene_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+
 CREATE INDEX word_counts_by_told_at ON public.word_counts USING btree (told_at);
 
 CREATE TRIGGER release BEFORE DELETE ON public.quarantined_updates FOR EACH ROW WHEN ((NOT old.is_compacted)) EXECUTE FUNCTION public.refuse_rewriting();
@@ -701,14 +940,35 @@ CREATE TRIGGER rewriting BEFORE UPDATE OF yjs_update, checksum ON public.scene_v
 ALTER TABLE ONLY public.branch_merges
     ADD CONSTRAINT branch_merges_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES public.branches(id);
 
+ALTER TABLE ONLY public.comments
+    ADD CONSTRAINT comments_project_id_scene_id_thread_id_fkey FOREIGN KEY (project_id, scene_id, thread_id) REFERENCES public.threads(project_id, scene_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mentions
+    ADD CONSTRAINT mentions_comment_id_fkey FOREIGN KEY (comment_id) REFERENCES public.comments(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_project_id_scene_id_comment_id_fkey FOREIGN KEY (project_id, scene_id, comment_id) REFERENCES public.comments(project_id, scene_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_project_id_scene_id_thread_id_fkey FOREIGN KEY (project_id, scene_id, thread_id) REFERENCES public.threads(project_id, scene_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.quarantined_updates
     ADD CONSTRAINT quarantined_updates_scene_id_seq_is_compacted_fkey FOREIGN KEY (scene_id, seq, is_compacted) REFERENCES public.scene_versions(scene_id, seq, is_compacted);
+
+ALTER TABLE ONLY public.reactions
+    ADD CONSTRAINT reactions_comment_id_fkey FOREIGN KEY (comment_id) REFERENCES public.comments(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.scene_snapshot_metadata
     ADD CONSTRAINT scene_snapshot_metadata_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
+
+ALTER TABLE ONLY public.threads
+    ADD CONSTRAINT threads_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO collab;
@@ -748,6 +1008,8 @@ GRANT UPDATE(merged_by) ON TABLE public.branches TO collab;
 
 GRANT UPDATE(merged_seq) ON TABLE public.branches TO collab;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.comments TO collab;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.compactions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.docs TO collab;
@@ -755,6 +1017,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.docs TO collab;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.editing_sessions TO collab;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.imported_scenes TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.mentions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.migrated_scenes TO collab;
 
@@ -770,6 +1034,10 @@ GRANT UPDATE(updated_by) ON TABLE public.named_snapshots TO collab;
 
 GRANT UPDATE(updated_at) ON TABLE public.named_snapshots TO collab;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notifications TO collab;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO collab;
+
 GRANT SELECT,UPDATE ON TABLE public.persistence_counts TO collab;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.persistence_minutes TO collab;
@@ -783,6 +1051,8 @@ GRANT UPDATE(swept_at) ON TABLE public.purged_scenes TO collab;
 GRANT UPDATE(erased_rows) ON TABLE public.purged_scenes TO collab;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.quarantined_updates TO collab;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.reactions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.repairs TO collab;
 
@@ -806,8 +1076,12 @@ GRANT UPDATE(checksum) ON TABLE public.scene_versions TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.snapshot_checks TO collab;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.suggestions TO collab;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.task_positions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.threads TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.word_counts TO collab;

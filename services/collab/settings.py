@@ -77,10 +77,12 @@ class CollabSettings(ProcessSettings):
         default=0.02, gt=0, le=1, description="Share of the time that these checks may take."
     )
     postgres_connections_max: int = Field(
-        default=8,
+        default=9,
         ge=8,
         le=500,
-        description="Connections of this replica; commits keep one, upkeep takes up to six.",
+        description=(
+            "Connections of this replica; commits keep one, the relay one, upkeep takes up to six."
+        ),
     )
     cache_bytes_max: int = Field(
         default=64 << 20,

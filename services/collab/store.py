@@ -70,13 +70,21 @@ class Store:
         """Raise unless the database answers."""
         await self._pool.execute(SQL.ping)
 
-    async def heads(self, scenes: Sequence[bytes]) -> list[int]:
+    async def heads(
+        self, scenes: Sequence[bytes], *, within: Connection | None = None
+    ) -> list[int]:
         """Return the newest seq of each scene, 0 for an empty log."""
-        rows = await self._pool.fetch(SQL.heads, [uuid_of(scene) for scene in scenes])
+        rows = await (within or self._pool).fetch(SQL.heads, [uuid_of(scene) for scene in scenes])
         return [row["head"] for row in rows]
 
-    async def append(self, batches: Sequence[Batch], seqs: list[int]) -> None:
-        """Commit the edits of *batches* under *seqs*, all or none.
+    async def append(
+        self,
+        batches: Sequence[Batch],
+        seqs: list[int],
+        *,
+        within: Connection | None = None,
+    ) -> None:
+        """Commit the edits of *batches* under *seqs*, all or none; or append them *within*.
 
         Raises:
             Fenced: A seq is taken.
@@ -92,16 +100,19 @@ class Store:
             [checksum(update) for update in updates],
         )
         run_ids = _run_ids(batches)
+        if within is not None:
+            try:
+                await _append(within, columns, run_ids)
+            except asyncpg.UniqueViolationError as error:
+                raise Fenced from error
+            return
         writer = await self._writing()
         try:
             if not run_ids:
                 await _insert(writer, columns)
             else:
                 async with writer.transaction():
-                    await _insert(writer, columns)
-                    scenes = [columns[0][at] for at in run_ids]
-                    places = [seqs[at] for at in run_ids]
-                    await writer.execute(SQL.append_runs, scenes, places, list(run_ids.values()))
+                    await _append(writer, columns, run_ids)
         except asyncpg.UniqueViolationError as error:
             raise Fenced from error
         except Exception:
@@ -204,7 +215,15 @@ class Store:
         return await try_lock(within, LockKey.ROLLUP, scene)
 
 
-async def _insert(writer: PoolConnection, columns: _Columns) -> None:
+async def _append(connection: Connection, columns: _Columns, run_ids: dict[int, UUID]) -> None:
+    """Append edits, and the runs that made them, within a transaction."""
+    await _insert(connection, columns)
+    if run_ids:
+        scenes, seqs = ([column[at] for at in run_ids] for column in columns[:2])
+        await connection.execute(SQL.append_runs, scenes, seqs, list(run_ids.values()))
+
+
+async def _insert(writer: Connection, columns: _Columns) -> None:
     if len(columns[1]) < COPY_ROWS_MIN:
         await writer.execute(SQL.append, *columns, timeout=APPEND_TIMEOUT_S)
         return

@@ -12,6 +12,7 @@ from libs.contracts.events import (
     integrity,
     lifecycle,
     manuscript,
+    people,
     story,
     sync,
     teams,
@@ -53,7 +54,7 @@ from services.events.workspaces.worker import JobWorker
 
 
 def serve_resources(broker: NatsBroker, store: Store, pool: Pool) -> None:
-    """Answer requests about aggregates, members, grants and files, and what blobs asks."""
+    """Answer requests about aggregates, members, grants and files, and requests of blobs."""
     commands, reads, members = CommandHandlers(store), ReadHandlers(store), MemberHandlers(store)
     serve(broker, manuscript.CREATE, commands.create)
     serve(broker, manuscript.CHANGE, commands.change)
@@ -72,6 +73,7 @@ def serve_resources(broker: NatsBroker, store: Store, pool: Pool) -> None:
     serve(broker, story.KNOWLEDGE_AT, story_bible.knowledge_at)
     serve(broker, manuscript.LIST_MEMBERS, members.list)
     serve(broker, manuscript.READ_MEMBER, members.read)
+    serve(broker, people.REQUIRE_PEOPLE, members.require)
     serve(broker, manuscript.PUT_MEMBER, members.put)
     serve(broker, manuscript.REMOVE_MEMBER, members.remove)
     grants = GrantHandlers(store)

@@ -12,7 +12,7 @@ class Settings(ProcessSettings):
 
     staged_kept_s: PositiveFloat = Field(
         default=86_400.0,
-        description="How long a job may be silent before what it staged is dropped.",
+        description="How long a job may be silent before its staged parts are dropped.",
     )
 
     archive_after_days: int | None = Field(
@@ -23,12 +23,12 @@ class Settings(ProcessSettings):
     events_kept_days: int | None = Field(
         default=None,
         ge=30,
-        description="Age from which events are forgotten; empty for never. What they made stays.",
+        description="Age from which events are forgotten; empty for never. Their effects stay.",
     )
     deleted_kept_days: int | None = Field(
         default=30,
         ge=1,
-        description="How long what is deleted can be restored before it is purged; empty for ever.",
+        description="How long deleted things can be restored before the purge; empty for ever.",
     )
 
     @property

@@ -5,16 +5,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.contracts.normal import first_of_each, keep
+from tests.contracts.discussion import discussed
+from tests.contracts.normal import GOLDEN_OF_COLLAB, first_of_each, keep
 from tests.contracts.story import told
 from tests.support.stack import real_stack
 
 
 async def main() -> None:
-    """Live the story on a stack of its own, and keep what is new."""
+    """Live the stories on stacks of their own, and keep what is new."""
     with tempfile.TemporaryDirectory() as folder:
         async with real_stack(Path(folder), replicas={"events": 1}) as stack:
             written = keep(first_of_each(await told(stack)))
+    with tempfile.TemporaryDirectory() as folder:
+        async with real_stack(Path(folder)) as stack:
+            said = first_of_each(await discussed(stack))
+            written += keep(said, GOLDEN_OF_COLLAB)
     sys.stdout.write("".join(f"{path.name}\n" for path in written) or "nothing new\n")
 
 

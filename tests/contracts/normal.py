@@ -10,6 +10,7 @@ from services.events.catalogue.types import VERSION
 type Json = dict[str, Any]
 
 GOLDEN = Path(__file__).parent / "golden"
+GOLDEN_OF_COLLAB = GOLDEN / "collab"
 MOMENT = "2026-01-01T00:00:00.000000Z"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
@@ -24,7 +25,9 @@ def normal(message: Json) -> Json:
         at = numbers.setdefault(found.group(), len(numbers) + 1)
         return f"00000000-0000-7000-8000-{at:012d}"
 
-    event = message["event"] | {"correlationId": "0" * 32}
+    event = message["event"]
+    if "correlationId" in event:
+        event |= {"correlationId": "0" * 32}
     text = json.dumps({"position": 1, "event": event}, ensure_ascii=False)
     text = _TIME.sub(MOMENT, _CHECKSUM.sub("0" * 64, _UUID.sub(number, text)))
     return json.loads(text)
@@ -38,10 +41,10 @@ def first_of_each(messages: list[Json]) -> dict[str, Json]:
     return dict(sorted(found.items()))
 
 
-def golden() -> dict[str, list[Json]]:
+def golden(folder: Path = GOLDEN) -> dict[str, list[Json]]:
     """Return the kept messages of each event type, the oldest first."""
     found: dict[str, list[Json]] = {}
-    for path in sorted(GOLDEN.glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         said = json.loads(path.read_text())
         found.setdefault(said["event"]["eventType"], []).append(said)
     return found
@@ -56,15 +59,15 @@ def shape(value: Any) -> Any:
             return None
 
 
-def keep(messages: dict[str, Json]) -> list[Path]:
+def keep(messages: dict[str, Json], folder: Path = GOLDEN) -> list[Path]:
     """Write a golden file for each message whose like is not kept; never touches one that is."""
-    known, written = golden(), list[Path]()
+    known, written = golden(folder), list[Path]()
     for name, message in messages.items():
         before = known.get(name, [])
         if any(shape(each) == shape(message) for each in before):
             continue
         again = f".{len(before) + 1}" if before else ""
-        path = GOLDEN / f"{name}.v{VERSION}{again}.json"
+        path = folder / f"{name}.v{VERSION}{again}.json"
         path.write_text(json.dumps(message, indent=1, ensure_ascii=False) + "\n")
         written.append(path)
     return written

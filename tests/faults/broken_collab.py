@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from libs.postgres import Connection
 from libs.process import load, run
 from services.collab import app, live
 from services.collab.journal import Journal
@@ -23,7 +24,13 @@ HASTE_S = 0.3
 class Forgetful(Store):
     """Stores nine of ten edits."""
 
-    async def append(self, batches: Sequence[Batch], seqs: list[int]) -> None:
+    async def append(
+        self,
+        batches: Sequence[Batch],
+        seqs: list[int],
+        *,
+        within: Connection | None = None,
+    ) -> None:
         kept = Batch()
         kept_seqs: list[int] = []
         edits = (edit for batch in batches for edit in _edits(batch))
@@ -32,7 +39,7 @@ class Forgetful(Store):
                 kept.add(scene, author, connection, update)
                 kept_seqs.append(seq)
         if kept_seqs:
-            await super().append([kept], kept_seqs)
+            await super().append([kept], kept_seqs, within=within)
 
 
 class Hasty(Journal):

@@ -69,6 +69,8 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     others = await _bytes(owner, project, f"/api/entities/{first['entities']}", mark)
     others |= await _past(owner, f"/api/scenes/{first['scenes']}", mark)
     others |= await _pushed(owner, project, first, mark)
+    first |= await _reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
+    others |= {"emoji": "heart"}
     task = await owner.made(f"{project}/entities", {"type": "task", "name": mark})
     team = (await owner.made("/api/teams", {"name": mark}))["id"]
     granted = await owner.ask("PUT", f"{project}/teams/{team}", json={"role": "READER"})
@@ -107,6 +109,16 @@ async def _past(owner: Person, scene: str, mark: str) -> dict[str, str]:
     snapshot = await owner.made(f"{scene}/snapshots", {"name": mark})
     branch = await owner.made(f"{scene}/branches", {"name": mark})
     return {"snapshotId": snapshot["id"], "branchId": branch["id"]}
+
+
+async def _reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
+    """A thread with its comment, and a suggestion."""
+    anchor = {"quote": mark}
+    thread = await owner.made(f"{scene}/threads", {"anchor": anchor, "body": mark})
+    suggested = {"anchor": anchor, "kind": "replace", "text": mark}
+    suggestion = await owner.made(f"{scene}/suggestions", suggested)
+    comment = thread["comments"][0]["id"]
+    return {"threads": thread["id"], "comments": comment, "suggestions": suggestion["id"]}
 
 
 async def _pushed(

@@ -19,6 +19,7 @@ from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.accounts.teams import TeamStore
 from services.gateway.streams import Streams, stream, streams, tail
+from services.gateway.streams.position import StreamPosition
 from services.gateway.streams.rights import action_of
 from tests.gateway.following import Follower, announced
 from tests.gateway.support import Manuscript, Person
@@ -43,7 +44,10 @@ class Inside:
 
     async def open(self, after: int | None = None, *, wanted: bool = True) -> AsyncGenerator[bytes]:
         return await self.streams.open(
-            self.identity, self.access, after=after, wanted=lambda _: wanted
+            self.identity,
+            self.access,
+            after=None if after is None else StreamPosition(after),
+            wanted=lambda _: wanted,
         )
 
 

@@ -173,6 +173,10 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("GET", branch, None, "scene.read"),
         ("DELETE", branch, None, "scene.branch"),
         ("POST", f"{branch}/merge", {"nonsense": 1}, "scene.merge"),
+        ("GET", f"{scene}/threads", None, "scene.read"),
+        ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
+        ("GET", f"{scene}/suggestions", None, "scene.read"),
+        ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
     ]
 
 
@@ -227,7 +231,8 @@ class TestRoutes:
             covered.add((method, shape))
 
         elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
-        elsewhere += ("/files/",)
+        # The last two are in tests/gateway/review.
+        elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:

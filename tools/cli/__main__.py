@@ -31,10 +31,10 @@ app.command()(down.down)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(demo.demo)
-add_group(app, "collab", "The text of scenes: look, check, compact, snapshot, mend.")
-add_group(app, "migrate", "Bring over what an older system kept.")
-add_group(app, "events", "The event log: read, verify, mend, export, rebuild from it.")
-add_group(app, "blobs", "Files: what is kept and why, is it whole, let it go.")
+add_group(app, "collab", "The text of scenes: inspect, verify, repair, compact, snapshot.")
+add_group(app, "migrate", "Migrate the data of an older system.")
+add_group(app, "events", "The event log: read, verify, repair, export, rebuild from it.")
+add_group(app, "blobs", "Files: inspect, verify, repair, collect, archive.")
 add_group(app, "dlq", "Dead letters: facts that a consumer gave up; replay or drop them.")
 
 
@@ -54,11 +54,11 @@ def scriptorium(
     """A writing room on this machine: start it, look at it, stop it.
 
     \b
-    scriptorium up                  start everything; ready when it says so
-    scriptorium status              what runs, and how it is doing
-    scriptorium logs collab-1 -f    what one part says
-    scriptorium down                stop what runs in the background
-    scriptorium backup, restore     keep it safe; bring back any moment
+    scriptorium up                  start everything; prints "ready" when it is
+    scriptorium status              show the parts and their state
+    scriptorium logs collab-1 -f    follow the log of one part
+    scriptorium down                stop the stack in the background
+    scriptorium backup, restore     back up; restore any moment
 
     All data is kept in one folder, ./.scriptorium unless --data-dir names another.
     """  # noqa: D301 (typer's mark for a paragraph that keeps its lines)

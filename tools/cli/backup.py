@@ -20,7 +20,7 @@ def backup(
         typer.Option(
             metavar="N",
             min=1,
-            help="Remove all but the newest N back-ups, and what of the log none of them needs.",
+            help="Remove all but the newest N back-ups, and the log that none of them needs.",
         ),
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,

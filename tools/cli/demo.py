@@ -36,7 +36,7 @@ def demo(
     \b
     scriptorium demo --speed 0
     """  # noqa: D301
-    # All of it is heavy, and only wanted here.
+    # These modules are heavy, and needed only here.
     from tools.cli.tour.api import TourEnded  # noqa: PLC0415
 
     try:

@@ -40,7 +40,7 @@ async def _serve(stack: Stack) -> None:
 
     def stop() -> None:
         if asked.is_set():
-            # Asked twice: somebody is in a hurry. Whatever was acknowledged is on disk.
+            # A second signal asks for haste. Everything acknowledged is on disk.
             for part in stack.parts:
                 stack.kill(part)
         asked.set()

@@ -1,4 +1,4 @@
-"""`scriptorium logs`: what one part says."""
+"""`scriptorium logs`: the log of one part."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""`scriptorium status`: what runs, and how it is doing."""
+"""`scriptorium status`: the parts and their state."""
 
 import asyncio
 

@@ -1,11 +1,11 @@
-"""An archive of back-ups: whose it is, how segments of the log get in and out, what may go.
+"""An archive of back-ups: its stack, its segments of the log, and their removal.
 
     ARCHIVE/archive.json      the PostgreSQL system identifier of the one stack that it belongs to
     ARCHIVE/wal/NAME.gz       every finished WAL segment, put there by PostgreSQL itself
     ARCHIVE/base/TIME/        one back-up; TIME is when it was finished, in UTC
         postgres/             the whole cluster, checked file by file when it was made
-        stack.json keys/      passwords and signing keys of that moment: nobody opens it without
-        settings.env          what the operator had set, if anything
+        stack.json keys/      passwords and signing keys of that moment, needed to open it
+        settings.env          the settings of the operator, if any
     ARCHIVE/secrets           leads to the newest back-up
 
 Segments without `.gz`, and clusters directly in TIME with their secrets in ARCHIVE/secrets, are of
@@ -78,7 +78,7 @@ def bases(archive: Path) -> list[Base]:
 
 
 def number_of(segment: str) -> int:
-    """Return the place of a segment in the log, whatever its timeline."""
+    """Return the place of a segment in the log, on any timeline."""
     return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
 
 
@@ -104,7 +104,7 @@ def system_identifier(cluster: Path) -> str:
 
 
 def claim(archive: Path, identifier: str) -> None:
-    """Make *archive* that of the cluster *identifier*, or see that it is.
+    """Assign *archive* to the cluster *identifier*, or check that it belongs to it.
 
     Raises:
         ArchiveOfAnother: It belongs to another.
@@ -132,7 +132,7 @@ def _owner(archive: Path) -> str | None:
             return str(json.loads(path.read_text())["systemIdentifier"])
         except (ValueError, KeyError, TypeError):
             raise DirectoryUnusable(f"{path} is damaged") from None
-    # An archive of an earlier release says it only in what it holds.
+    # In an archive of an earlier release only the back-ups and segments show it.
     for base in reversed(bases(archive)):
         return system_identifier(base.cluster)
     for segment in sorted(segments(archive / "wal")):

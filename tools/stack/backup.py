@@ -1,8 +1,8 @@
 """A back-up of a running stack; `archive` tells what it consists of, `restore` how it comes back.
 
 A moment can be recovered when a back-up was finished before it and the log up to it is in the
-archive: what a lost machine takes along is what was committed in the last ARCHIVE_TIMEOUT_S. The
-log is there while the stack runs with `archive`.
+archive: the loss of a machine loses the commits of the last ARCHIVE_TIMEOUT_S. The log is kept
+while the stack runs with `archive`.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ async def back_up(data_dir: Path, archive: Path, say: Say, *, keep: int | None =
     """Copy the cluster of the stack that runs on *data_dir*; returns the finished back-up.
 
     It stays usable meanwhile, and the copy is checked against its manifest before it counts. With
-    *keep*, older back-ups than so many are removed then, and what of the log none of them needs.
-    When the stack does not keep its log in *archive*, *say* is told what that costs.
+    *keep*, older back-ups than so many are removed then, and the log that none of them needs. When
+    the stack does not keep its log in *archive*, *say* gets a warning.
 
     Raises:
         DirectoryUnusable: No stack runs there, or the archive cannot be written.
         ArchiveOfAnother: It belongs to another stack.
-        PartFailed: The copy could not be made, or is not what the server sent.
+        PartFailed: The copy could not be made, or differs from the data that the server sent.
     """
     if owner_of(data_dir) is None:
-        raise DirectoryUnusable(f"no scriptorium runs on {data_dir}; a back-up is made of one")
+        raise DirectoryUnusable(f"no scriptorium runs on {data_dir}; start it to back it up")
     state = read_state(data_dir)
     archives.claim(archive, archives.system_identifier(data_dir / "postgres"))
     try:

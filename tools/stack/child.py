@@ -74,11 +74,11 @@ def arguments(identity: Identity, death_signal: int = signal.SIGKILL) -> dict[st
 
 
 def _become_nobody() -> None:
-    """Change the user, and keep of root's powers only that of passing through closed folders.
+    """Change the user, and keep only root's power to pass through closed folders.
 
     A change of user takes all powers away, and access(2), which PostgreSQL asks about its own
     program, heeds none of another user than root: unless the secure bit is set. The start of a
-    program takes away those that are not ambient. What a container denies to root is not kept.
+    program takes away those that are not ambient. A power that a container denies is not kept.
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -122,7 +122,7 @@ def identity_for(data: Path, trial: Sequence[str]) -> Identity:
     """As whom to run PostgreSQL on *data*; *trial* is a command that only has to succeed.
 
     Raises:
-        StackError: Nobody else than root may run it here.
+        StackError: Only root may run it here.
     """
     if os.geteuid() != 0:
         return Identity.OWN
@@ -139,8 +139,8 @@ def identity_for(data: Path, trial: Sequence[str]) -> Identity:
             )
             return identity
     raise StackError(
-        f"PostgreSQL does not run as root, and nobody else may run {trial[0]} here; "
-        "start as another user, or move this folder to where all users may look"
+        f"PostgreSQL does not run as root, and no other user may run {trial[0]} here; "
+        "start as another user, or move this folder to a place that all users may read"
     )
 
 

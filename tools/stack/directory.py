@@ -50,7 +50,7 @@ class Directory:
             DirectoryLocked: Another launcher runs here.
             OtherVersion: Another release wrote it.
             DiskFull: Less than DISK_FREE_BYTES_MIN is free.
-            DirectoryUnusable: It cannot be written, or holds somebody else's files.
+            DirectoryUnusable: It cannot be written, or holds other files.
         """
         if any(character < " " for character in str(path)):
             raise DirectoryUnusable(f"{str(path)!r} has a line break in it; choose another name")
@@ -98,7 +98,7 @@ class Directory:
         return self.path / "logs" / f"{part}.log"
 
     def save(self) -> None:
-        """Write stack.json so that a crash leaves the old or the new one, never half of it."""
+        """Write stack.json so that a crash leaves the old or the new file, never a part."""
         state = {"version": VERSION, "ports": self._ports, "passwords": self._passwords}
         write_private(self.path / "stack.json", json.dumps(state, indent=2))
 

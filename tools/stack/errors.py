@@ -58,7 +58,7 @@ class ArchiveOfAnother(DirectoryUnusable):
 
 
 class PortTaken(StackError):
-    """A port that this stack must listen on belongs to somebody else."""
+    """Another program listens on a port of this stack."""
 
 
 class NothingToRestore(StackError):
@@ -70,7 +70,7 @@ class PartFailed(StackError):
 
     Args:
         part: Its name, such as `collab-1`.
-        reason: What it did, to follow the name: "ended with exit code 1".
+        reason: The event, in words that follow the name: "ended with exit code 1".
         log: File with all that it wrote.
         last_lines: The end of that file.
     """

@@ -1,7 +1,7 @@
 """Log files that stay small while their programs run.
 
-A program holds its log open for as long as it lives, so the file is never moved away: what is in
-it is copied to `<part>.log.1`, and it is emptied where it is. All programs append to their logs, so
+A program holds its log open for as long as it lives, so the file is never moved: its content is
+copied to `<part>.log.1`, and the file is emptied in place. All programs append to their logs, so
 they go on at the beginning of the empty file. A line that is written between the end of the copy
 and the emptying, which is microseconds later, is lost.
 """
@@ -23,7 +23,7 @@ def bound(log: Path) -> None:
     """Put a log that is too large aside.
 
     On a full disk there is no room for a copy: then its lines are given up, because they would
-    fill every byte that somebody frees.
+    fill every byte that becomes free.
     """
     with suppress(FileNotFoundError):
         if log.stat().st_size <= LOG_BYTES_MAX:
@@ -37,7 +37,7 @@ def bound(log: Path) -> None:
 
 
 def bound_all(folder: Path) -> None:
-    """Put every log in *folder* aside that is too large; what cannot be is tried again later."""
+    """Put every log in *folder* aside that is too large; a failure is tried again later."""
     for log in folder.glob("*.log"):
         with suppress(OSError):
             bound(log)

@@ -141,7 +141,7 @@ async def _problems(monitor: int) -> list[dict[str, Any]]:
 
 
 def _quoted(path: Path) -> str:
-    """Return *path* as a string of the configuration language, whatever bytes are in it."""
+    """Return *path*, which may contain any bytes, as a string of the configuration language."""
     plain = {ord(" "), *range(ord("!"), ord("~") + 1)} - set(b'"\\')
     shown = (chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(path))
     return f'"{"".join(shown)}"'

@@ -257,7 +257,7 @@ class Part:
             await self._tell_when_ready(process)
 
     async def _end_when_sick(self, process: asyncio.subprocess.Process) -> None:
-        """End a part that stays sick; whoever tends it brings it back."""
+        """End a part that stays sick; its supervisor starts it again."""
         if self.spec.sick is None:
             return
         times, why = 0, ""

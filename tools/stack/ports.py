@@ -14,7 +14,7 @@ CHOICE_FIRST = 20_000
 CHOICE_LAST = 32_767
 PORT_LAST = 65_535
 RANGE_VARIABLE = "SCRIPTORIUM_PORTS"
-"""`first-last`: where to choose instead. Who starts several systems at once gives each its own."""
+"""`first-last`: the range to choose from. Give several systems on one machine a range each."""
 CHOICE_TRIES_MAX = 1_000
 FREE_WAIT_S_MAX = 5.0
 _FREE_PAUSE_S = 0.05
@@ -24,7 +24,7 @@ _CLIENT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 def choose_port(taken: set[int]) -> int:
     """Choose a port that is free now and not in *taken*.
 
-    A port from the kernel's own range (what bind 0 gives) may, while its server restarts, become
+    A port from the kernel's own range (as for bind 0) may, while its server restarts, become
     the local end of a client that keeps reconnecting to it, which then talks to itself and keeps
     the server out. So choose below that range.
 
@@ -58,7 +58,7 @@ async def require_free(part: str, host: str, port: int, *, wait_s: float = 0.0) 
     """Return when *part* may listen on *port*; parts of a killed launcher need a moment to end.
 
     Raises:
-        PortTaken: Somebody else still listens after *wait_s*.
+        PortTaken: Another program still listens after *wait_s*.
         StackError: The address is not ours to listen on.
     """
     deadline = asyncio.get_running_loop().time() + wait_s

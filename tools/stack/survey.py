@@ -54,7 +54,7 @@ async def _is_ready(part: runfile.Running) -> bool:
 
 
 def memory_bytes(pid: int, *, alone: bool = False) -> int:
-    """Memory of a process and its descendants, or of it *alone*; 0 when it is gone."""
+    """Return the memory of a process with its descendants, or *alone*; 0 when it is gone."""
     total = 0
     try:
         process = psutil.Process(pid)

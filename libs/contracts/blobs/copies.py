@@ -1,4 +1,4 @@
-"""What events asks of blobs for copies of projects: bytes of one project become another's, too.
+"""Requests of events to blobs for copies of projects: bytes are copied to another project.
 
 Blobs are a project's own, so a copy of a project needs copies of its bytes. They are read and
 stored within blobs and never cross the bus. Events answers for it that who asked may read the one
@@ -34,9 +34,9 @@ class Copied(Wire):
 
 
 class ReleaseBlobs(Wire):
-    """Nothing refers to what the actor's project keeps any more: only the grace period is left.
+    """End all references of the actor's project: its blobs are deleted after the grace period.
 
-    What is referred to after all stays: events is asked before anything goes.
+    A blob that still has a reference stays: events is asked before a deletion.
     """
 
 

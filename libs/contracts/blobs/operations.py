@@ -1,7 +1,7 @@
-"""What an operator may ask about blobs: collection, damage, the cold tier, quotas, older systems.
+"""Requests of operators to blobs: collection, damage, the cold tier, quotas, older systems.
 
-Without a project a question is about all of them. Sizes are bytes of plain content unless they say
-`stored`.
+A request without a project is about all projects. Sizes are bytes of plain content unless their
+name says `stored`.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ By = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Fate(StrEnum):
-    """What a collection does about a blob."""
+    """The decision of a collection on a blob."""
 
     CONDEMN = "condemn"
     """Nothing refers to it and its retention is over; the grace period begins."""
@@ -46,7 +46,7 @@ class Tally(Wire):
 
 
 class Finding(Wire):
-    """One blob, what becomes of it, and why."""
+    """One blob, the decision on it, and the reason."""
 
     project_id: UUID
     sha256: Sha256
@@ -65,7 +65,7 @@ class Collect(Wire):
 
 
 class Collection(Wire):
-    """What was or would be done. `busy`: another replica is collecting, nothing was done."""
+    """The result of a collection or dry run. `busy`: another replica collects; nothing was done."""
 
     dry_run: bool
     busy: bool = False
@@ -85,7 +85,7 @@ class Undelete(Wire):
 
 
 class Reference(Wire):
-    """What refers to a blob: a path by its name, a thing of another service by its id."""
+    """A reference to a blob: from a path by its name, from a thing of another service by its id."""
 
     source: str
     source_id: UUID
@@ -94,7 +94,7 @@ class Reference(Wire):
 
 
 class OpenClaim(Wire):
-    """Somebody was about to refer to the blob, and it is not settled whether they did."""
+    """A claim on a blob that is not settled: a command may have used it for a reference."""
 
     claim_id: UUID
     source: str
@@ -172,7 +172,7 @@ class Verify(Wire):
 
 
 class Flaw(Wire):
-    """A blob whose bytes are not what they should be; it is in quarantine now."""
+    """A blob with damaged bytes, which is quarantined now."""
 
     project_id: UUID
     sha256: Sha256
@@ -180,9 +180,9 @@ class Flaw(Wire):
 
 
 class Verified(Wire):
-    """What was read; go on after `after`, None at the end.
+    """The result of one step of a verification; continue after `after`, None at the end.
 
-    `flaws` are all blobs in quarantine that were met, `mended` counts those that came out of it.
+    `flaws` are all quarantined blobs that were read, `mended` counts those that left quarantine.
     """
 
     blobs: int
@@ -213,14 +213,14 @@ class Archive(Wire):
 
 
 class Reconcile(Wire):
-    """Compare what we know of a project's files with what events says, and set it right."""
+    """Compare a project's references with the files that events knows, and correct them."""
 
     project_id: UUID
     dry_run: bool = False
 
 
 class Reconciled(Wire):
-    """What was or would be set right; `missing` are files whose bytes we do not have."""
+    """The corrections of a reconciliation or dry run; `missing` are files without stored bytes."""
 
     files: int
     begun: int
@@ -229,7 +229,7 @@ class Reconciled(Wire):
 
 
 class Task(Wire):
-    """A pass over all blobs; `ended_at` is empty while it is under way, `report` the last one's."""
+    """A pass over all blobs; `ended_at` is empty meanwhile, and `report` is of the last pass."""
 
     name: str
     begun_at: datetime
@@ -242,7 +242,7 @@ class AskStatus(Wire):
 
 
 class Status(Wire):
-    """Figures over all projects. `stored_bytes` is what storage holds of blobs."""
+    """Figures over all projects. `stored_bytes` is the size of all blobs in storage."""
 
     blobs: dict[str, Tally]
     stored_bytes: int
@@ -253,7 +253,7 @@ class Status(Wire):
 
 
 class ImportOutcome(StrEnum):
-    """What became of one row of an older system."""
+    """The outcome for one row of an older system."""
 
     MIGRATED = "migrated"
     READY = "ready"
@@ -290,7 +290,7 @@ class Import(Wire):
 
 
 class Imported(Wire):
-    """What became of it."""
+    """The outcome for one row."""
 
     id: UUID
     outcome: ImportOutcome

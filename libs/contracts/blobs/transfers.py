@@ -1,6 +1,6 @@
-"""What may be asked of blobs: uploads, downloads, claims. Bytes go over HTTP, by tickets.
+"""Requests to blobs: uploads, downloads, claims. Bytes are sent over HTTP, with tickets.
 
-Every question acts in the actor's project; a SHA-256 is 64 hexadecimal digits in lower case, sizes
+Every request acts in the actor's project; a SHA-256 is 64 hexadecimal digits in lower case, sizes
 are bytes of the plain content.
 """
 
@@ -24,12 +24,12 @@ URL_TTL_S_MAX = 7 * 86_400
 """How long a presigned URL is good for."""
 
 METADATA_CHARS_MAX = 8_192
-"""Of what the creation of an upload says of it."""
+"""Length of the metadata with which an upload is created."""
 
 CHECKSUM_ALGORITHMS = ("sha256", "sha1", "md5")
-"""Of single requests of a resumable upload; that of a blob is SHA-256."""
+"""Algorithms for single requests of a resumable upload; the checksum of a blob is SHA-256."""
 CHECKED_BYTES_MAX = 8 << 20
-"""Of one such request: it is one piece, which is kept whole or not at all."""
+"""Size of a request with a checksum, which is kept as a whole or not at all."""
 
 CLAIM_LIFE_S_MAX = 7 * 86_400
 """A claim older than this, by the time in its id, is refused without a record."""
@@ -40,7 +40,7 @@ UrlTtl = Annotated[int, Field(ge=URL_TTL_S_MIN, le=URL_TTL_S_MAX)]
 
 
 class AssetType(StrEnum):
-    """What a blob is for; each has its own retention."""
+    """The purpose of a blob; each has its own retention."""
 
     LOGO = "logo"
     SCRIPT = "script"
@@ -49,19 +49,19 @@ class AssetType(StrEnum):
 
 
 class BlobState(StrEnum):
-    """Where a blob is in its life."""
+    """The state of a blob in its life cycle."""
 
     LIVE = "live"
     CONDEMNED = "condemned"
-    """Nothing refers to it; it is deleted after the grace period unless somebody comes back."""
+    """It has no reference, and is deleted after the grace period unless it gets a new one."""
     ARCHIVED = "archived"
-    """In the cold tier; it comes back when asked for."""
+    """Its bytes are in the cold tier; a read starts their return."""
     RESTORING = "restoring"
-    """On its way back from the cold tier."""
+    """Its bytes are on their way back from the cold tier."""
     COLLECTED = "collected"
-    """Its bytes are gone for ever; this is what is known of it."""
+    """Its bytes are deleted; the metadata remains."""
     QUARANTINED = "quarantined"
-    """Its bytes were found damaged; uploading them again, or finding them sound, mends it."""
+    """Its bytes are damaged; it is repaired when they are uploaded again or read back intact."""
 
 
 class Codec(StrEnum):
@@ -72,7 +72,7 @@ class Codec(StrEnum):
 
 
 class Blob(Wire):
-    """What is known of a blob, bytes or not."""
+    """The metadata of a blob, whether its bytes are stored or not."""
 
     sha256: Sha256
     size: Size
@@ -80,7 +80,7 @@ class Blob(Wire):
     codec: Codec
     level: int | None
     media_type: str
-    """Sniffed from its first bytes; what the uploader declared when those say nothing."""
+    """The type that the first bytes prove, or else the declared one."""
     asset_type: AssetType
     state: BlobState
     created_at: datetime
@@ -106,7 +106,7 @@ class Upload(Wire):
     resumable: bool = True
     """Whether its bytes come in pieces, rather than all at once to an address."""
     metadata: str | None = None
-    """What the creation said in `Upload-Metadata`, as it said it."""
+    """The `Upload-Metadata` of the creation, unchanged."""
 
     @property
     def is_received(self) -> bool:
@@ -174,7 +174,7 @@ class CompleteUpload(Wire):
 
 
 class StatBlob(Wire):
-    """What is known of a blob of the project."""
+    """Return the metadata of a blob of the project."""
 
     sha256: Sha256
 
@@ -234,7 +234,7 @@ class Usage(Wire):
 
 
 class BlobPath(Wire):
-    """A logical path and what it points at now; `sha256` None when it was deleted."""
+    """A logical path and the blob at which it points now; `sha256` is None after a deletion."""
 
     path: str
     version: int
@@ -248,11 +248,11 @@ class BlobPath(Wire):
 
 
 Path = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(names.normal)]
-"""In the normal form in which paths are compared: some file systems write accents apart."""
+"""A path in normal form (NFC), because some file systems write accents as separate characters."""
 
 
 class PutPath(Wire):
-    """Point a path at a blob; `base_version` 0 for a new path, None for whatever there is."""
+    """Point a path at a blob; `base_version` 0 demands a new path, None accepts any version."""
 
     path: Path
     sha256: Sha256
@@ -270,7 +270,7 @@ class DeletePath(Wire):
 
 
 class ReadPath(Wire):
-    """What a path points at; with `version` what it pointed at then."""
+    """Return the blob at which a path points, or pointed in `version`."""
 
     path: Path
     version: int | None = None
@@ -301,7 +301,7 @@ class PathHistory(Wire):
 
 
 class SetQuota(Wire):
-    """How much a project may keep; None for what every project may. Operators ask it."""
+    """Set the quota of a project; None for the default. Only operators may send it."""
 
     project_id: UUID
     quota_bytes: Annotated[int, Field(ge=0)] | None

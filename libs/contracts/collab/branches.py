@@ -1,4 +1,4 @@
-"""What may be asked of collab about branches of a scene.
+"""Requests to collab about branches of a scene.
 
 A branch is a Yjs document of its own in the log: rows with its id where a scene's have the
 scene's. It begins with the scene's own Yjs history, so merging it back is a Yjs merge.
@@ -23,7 +23,7 @@ CONFLICTS_SHOWN_MAX = 100
 
 
 class BranchState(StrEnum):
-    """Where a branch stands; all are readable, and all but closed ones writable."""
+    """The state of a branch; all are readable, and all but closed ones writable."""
 
     OPEN = "open"
     MERGED = "merged"
@@ -64,10 +64,10 @@ class CreateBranch(Enveloped, BranchCreate):
 
 
 class MergeStrategy(StrEnum):
-    """What happens where both sides changed the same block.
+    """The treatment of a block that both sides changed.
 
     `merge` keeps both sides' words, and an edited block rather than its deletion; `ours` keeps
-    the scene's block, `theirs` the branch's. What is not in conflict is merged with each.
+    the scene's block, `theirs` the branch's. Changes without conflict are merged in any case.
     """
 
     MERGE = "merge"
@@ -112,7 +112,7 @@ class BlockConflict(Wire):
 
 
 class Merged(Wire):
-    """What a merge did, or with `dry_run` would do; `conflicts` were decided by the strategy."""
+    """The result of a merge or dry run; `conflicts` were decided by the strategy."""
 
     branch: Branch
     seq: int

@@ -1,4 +1,4 @@
-"""What may be asked of collab about the text of a scene."""
+"""Requests to collab about the text of a scene."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -28,10 +28,10 @@ class ReadContent(ForEditor):
 
 
 class Content(Wire):
-    """The text, and where in the log it stands.
+    """The text, and its position in the log.
 
-    `body` is UTF-8 for text and one Yjs update (v1) for yjs; `state_vector` is what to send back
-    as the base of an edit made from this text.
+    `body` is UTF-8 for text and one Yjs update (v1) for yjs; send `state_vector` back as the base
+    of an edit that is made from this text.
     """
 
     seq: int
@@ -42,9 +42,9 @@ class Content(Wire):
 class WriteContent(ForEditor):
     """Make the scene read `body`, by the smallest edit.
 
-    With `base_state_vector` the edit is the difference from that older state and merges with what
-    was written since; without it, from the state of now. With `expected_seqs` the log of the scene
-    must stand at one of them, else PreconditionFailed and nothing is written.
+    With `base_state_vector` the edit is the difference from that older state and merges with later
+    edits; without it, from the present state. With `expected_seqs` the log of the scene must be at
+    one of them; otherwise nothing is written and PreconditionFailed is raised.
     """
 
     scene_id: UUID

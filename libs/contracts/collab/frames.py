@@ -49,7 +49,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class SyncAnswer:
-    """What a joining client needs: everything up to `head` that it lacks, and what we have.
+    """The answer to a joining client: the edits up to `head` that it lacks, and collab's state.
 
     `deletions` is an update without structs: all deletions we know, which a client's own answer
     will repeat.
@@ -169,7 +169,7 @@ def read_reply(data: bytes) -> tuple[int, int, int, bytes]:
 
 
 def sync_request(number: int, scene: bytes, state_vector: bytes) -> bytes:
-    """Ask for what a client with *state_vector* lacks."""
+    """Request the edits that a client with *state_vector* lacks."""
     return _SYNC.pack(VERSION, number, scene) + state_vector
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of collab about the past of a scene.
+"""Requests to collab about the past of a scene.
 
 A point in time is written as `at`: an RFC 3339 time, `seq:<number>` (a version of the log),
 `snapshot:<id>` (a named snapshot), or nothing for now. A document is a scene or, by its own id, a
@@ -69,7 +69,7 @@ class Sessions(Wire):
 
 
 class DiffFormat(StrEnum):
-    """In what a difference is told."""
+    """The format of a difference."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -77,7 +77,7 @@ class DiffFormat(StrEnum):
 
 
 class Compare(ForEditor):
-    """What changed between two points of a document."""
+    """Compare a document at two points in time."""
 
     document_id: UUID
     scene_id: UUID
@@ -87,7 +87,7 @@ class Compare(ForEditor):
 
 
 class Compared(Wire):
-    """The changes, as JSON values (`services.collab.history.compare` says of what form).
+    """The changes, as JSON values in the form of `services.collab.history.compare`.
 
     `attributed` tells whether authors are known; one run may have several where only the
     session is known, as after compaction.
@@ -125,7 +125,7 @@ class Restored(Wire):
 
 
 class ReplayStep(StrEnum):
-    """What one frame of a replay holds, when it is not a number of versions."""
+    """The content of one frame of a replay, when it is not a number of versions."""
 
     SESSION = "session"
 

@@ -1,4 +1,4 @@
-"""What may be asked of collab about moving scenes of an older system into the update log."""
+"""Requests to collab about migrating scenes of an older system into the update log."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from libs.contracts.wire import Wire
 
 
 class MigrationOutcome(StrEnum):
-    """What became of one scene."""
+    """The outcome for one scene."""
 
     MIGRATED = "migrated"
     READY = "ready"
@@ -30,8 +30,8 @@ class MigrateScene(ForEditor):
     """Write the blocks of a scene that has no log as the first update of its log.
 
     With `dry_run` everything but the writing is done, on `blocks` if they are given: those that
-    would be taken in first. With `verify_only` nothing is converted: scenes that were migrated are
-    compared with what they were migrated from.
+    would be imported first. With `verify_only` nothing is converted: migrated scenes are compared
+    with the blocks from which they were migrated.
     """
 
     scene_id: UUID
@@ -41,7 +41,7 @@ class MigrateScene(ForEditor):
 
 
 class SceneMigration(Wire):
-    """What became of it; `reason` says why it was skipped or failed."""
+    """The outcome for a scene; `reason` says why it was skipped or failed."""
 
     scene_id: UUID
     outcome: MigrationOutcome

@@ -1,7 +1,7 @@
-"""What may be asked of collab about snapshots, divergence and the health of persistence.
+"""Requests to collab about snapshots, divergence and the health of persistence.
 
-What clients see of it has names that were fixed long ago, in snake_case: `Fixed` keeps them, on
-the bus as in the answers of the gateway.
+The members that clients see have fixed names in snake_case: `Fixed` keeps them, on the bus as in
+the answers of the gateway.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ SNAPSHOTS_MAX = 1_000
 
 
 class SnapshotSource(StrEnum):
-    """Where the content of a snapshot came from."""
+    """The origin of a snapshot's content."""
 
     YJS = "yjs"
     MANUAL = "manual"
@@ -41,7 +41,7 @@ class Freshness(StrEnum):
 
 
 class SceneState(StrEnum):
-    """Where a scene is in its life."""
+    """The state of a scene in its life cycle."""
 
     CREATED = "CREATED"
     YJS_INITIAL = "YJS_INITIAL"
@@ -87,10 +87,10 @@ class TakeSnapshot(SnapshotRequest):
 
 
 class Validation(Fixed):
-    """What a validated snapshot found.
+    """The result of a validated snapshot.
 
-    `diverged`: the snapshot that was replaced did not say what the log said at its place.
-    `checksum_match`: the new one, read back, does. `passed`: both are well.
+    `diverged`: the replaced snapshot differed from the log at its seq. `checksum_match`: the new
+    snapshot, read back, equals the log. `passed`: neither is flawed.
     """
 
     passed: bool
@@ -121,7 +121,7 @@ class PutSnapshot(Wire):
 
 
 class AskSnapshots(Wire):
-    """What snapshots a scene has had, at most `limit` of them."""
+    """List the snapshots that a scene has had, at most `limit` of them."""
 
     scene_id: UUID
     limit: Annotated[int, Field(ge=1, le=SNAPSHOTS_MAX)] = 20
@@ -156,7 +156,7 @@ class ReadScenes(Wire):
 
 
 class Fallback(StrEnum):
-    """Why blocks are not what was asked for."""
+    """The reason why an answer does not hold the requested blocks."""
 
     UNREADABLE = "unreadable"
     """The log cannot be read at present: these are the snapshot's."""
@@ -194,7 +194,7 @@ class CheckDivergence(Wire):
 
 
 class DivergenceReport(Fixed):
-    """What comparing a snapshot with the log found.
+    """The result of comparing a snapshot with the log.
 
     `compared` is false when there was nothing to compare: no snapshot, one that is not derived
     from Yjs, or a log that cannot give the state at the snapshot's place any more.
@@ -245,7 +245,7 @@ class DivergenceHealth(Fixed):
 
 
 class CompactionHealth(Fixed):
-    """What compaction did so far; `last_run` is null before the first."""
+    """Figures of compaction; `last_run` is null before the first run."""
 
     last_run: datetime | None
     scenes_compacted: int | None
@@ -261,7 +261,7 @@ class HealthStatus(StrEnum):
 
 
 class PersistenceHealth(Fixed):
-    """All of it."""
+    """The health of all parts of persistence."""
 
     status: HealthStatus
     yjs_persistence: YjsHealth

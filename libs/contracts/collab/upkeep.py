@@ -1,4 +1,4 @@
-"""What an operator may ask collab about what is stored of a scene, and have done about it."""
+"""Requests of operators to collab: inspect, verify, repair and compact a stored scene."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ UPKEEP_DEADLINE_S = 600.0
 
 
 class AboutScene(Wire):
-    """Which scene."""
+    """A request about one scene."""
 
     scene_id: UUID
 
@@ -30,7 +30,7 @@ class StoredHead(Wire):
 
 
 class StoredCompaction(Wire):
-    """One compacted row and what it replaced."""
+    """One compacted row and the range that it replaced."""
 
     seq: int
     from_seq: int
@@ -54,7 +54,7 @@ class QuarantinedRow(Wire):
 
 
 class DamageRecord(Wire):
-    """Damage that was found and what became of it: an audit record."""
+    """Damage and its repair: an audit record."""
 
     repair_id: UUID
     found_at: datetime
@@ -68,7 +68,7 @@ class DamageRecord(Wire):
 
 
 class SceneInspection(Wire):
-    """What is stored of a scene. Sizes are bytes; seqs are 0 where there is nothing."""
+    """Everything that is stored of a scene. Sizes are bytes; seqs are 0 where there is nothing."""
 
     scene_id: UUID
     rows: int
@@ -93,7 +93,7 @@ class Damage(Wire):
 
 
 class SceneVerification(Wire):
-    """What a check found; nothing was checked when `busy`: somebody else worked on the scene."""
+    """The result of a check; `busy`: another operation worked on the scene, nothing was checked."""
 
     scene_id: UUID
     rows: int
@@ -102,7 +102,7 @@ class SceneVerification(Wire):
 
 
 class SceneRepair(Wire):
-    """What a check found, and the audit records of what was done about it, the newest first."""
+    """The result of a check, and the audit records of the repairs, the newest first."""
 
     scene_id: UUID
     damage: list[Damage]
@@ -118,7 +118,7 @@ class CompactScene(Wire):
 
 
 class CompactedScene(Wire):
-    """What came of it: `compacted not_due busy waiting damaged differs late`; sizes are bytes."""
+    """The outcome: `compacted not_due busy waiting damaged differs late`; sizes are bytes."""
 
     scene_id: UUID
     outcome: str

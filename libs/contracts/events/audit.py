@@ -1,4 +1,4 @@
-"""The audit trail: who did what in a project, and when; and how much happened, by the hour."""
+"""The audit trail: the changes in a project with person and time, and their number by the hour."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}\.[a-z]
 
 
 class AuditFilter(Wire):
-    """Which events: all that is given must hold. `until` is not included."""
+    """A filter for events: every given member must match. `until` is not included."""
 
     user_id: UUID | None = None
     aggregate_type: AggregateType | None = None
@@ -46,13 +46,13 @@ class ListAudit(Enveloped, AuditFilter):
 
 
 class AuditLine(Wire):
-    """One event: who did what to which thing, and when.
+    """One event: the person, the time, the thing and the change.
 
-    `subject_id` is whom a `member` or a `team_grant` is about: the person, the team.
-    `deed` is `changed` with a `field`, or what happened (`created`, `moved`, `deleted`). `name` is
-    what the thing is called now, or was when it went. What came into being has all its first values
-    in `new_value`, what is gone for good its last in `old_value`. An event that does not continue
-    its log is quarantined: where it lies is told, nothing that it says, and no `deed`.
+    `subject_id` is the person of a `member`, or the team of a `team_grant`. `deed` is `changed`
+    with a `field`, or another action (`created`, `moved`, `deleted`). `name` is the name of the
+    thing now, or its last one. A created thing has all its first values in `new_value`, a purged
+    thing its last ones in `old_value`. An event that does not continue its log is quarantined: its
+    line has its position, but neither its content nor a `deed`.
     """
 
     id: UUID

@@ -1,6 +1,6 @@
 """Bundles: the operations of one user action or one job, committed or refused as one.
 
-An operation names an aggregate and what to do with it; `set` changes one field. The server records
+An operation names an aggregate and an action; `set` changes one field. The server records
 the old value of each. `may` holds the permissions of the actor, as the gateway decided them
 (`<kind>.<deed>`): the service refuses an operation that needs another.
 """
@@ -22,11 +22,11 @@ from libs.contracts.values import Instant, JsonValue
 from libs.contracts.wire import Sparse, Wire
 
 OPERATIONS_MAX = 10_000
-"""Of one bundle, or staged for one job."""
+"""Operations of one bundle, or staged for one job."""
 OPERATIONS_WARNED = 1_000
 """A bundle above this is committed with a warning: it is slow to review and to undo."""
 BUNDLE_BYTES_MAX = 6 << 20
-"""Of a bundle's request; a message on the bus may have 8 MiB."""
+"""Size of a bundle's request; a message on the bus may have 8 MiB."""
 COMMIT_DEADLINE_S = 30.0
 """How long a bundle of OPERATIONS_MAX may take on a busy machine."""
 LABEL_CHARS_MAX = 200
@@ -52,13 +52,13 @@ Path = Annotated[str, StringConstraints(min_length=1, max_length=PATH_CHARS_MAX)
 Place = Annotated[int, Field(ge=0, le=INDEX_MAX)]
 
 PLACE = "place"
-"""What a conflict, a resolution or a cherry-pick calls the parent and index of an aggregate."""
+"""The name for parent and index of an aggregate in conflicts, resolutions and cherry-picks."""
 DELETED = "deleted"
-"""What they call whether an aggregate is deleted; `created` turns it false."""
+"""Their name for the state of being deleted, which `created` sets to false."""
 
 
 class BundleType(StrEnum):
-    """What sort of action a bundle is."""
+    """The sort of action for which a bundle stands."""
 
     USER_EDIT = "user_edit"
     JOB_OUTPUT = "job_output"
@@ -74,7 +74,7 @@ class Target(Wire):
 
 
 class OneOperation(Wire):
-    """What all operations have.
+    """The members of every operation.
 
     `expected_version` is the version before the bundle; another one is CONCURRENCY_CONFLICT.
     """
@@ -154,7 +154,7 @@ class Bundle(Wire):
 
 
 class Committed(Wire):
-    """What a bundle became: null when there was nothing to change.
+    """A committed bundle; its id is null when there was nothing to change.
 
     `versions` holds the version of each aggregate after it, by id.
     """
@@ -171,7 +171,7 @@ class Bundles(Page[Bundle]):
 class BundleOperation(Wire):
     """One operation in words that a person understands.
 
-    `what` is such as "Chapter 3: title"; `name` is what the aggregate is called now.
+    `what` is such as "Chapter 3: title"; `name` is the present name of the aggregate.
     """
 
     what: str
@@ -201,7 +201,7 @@ class FieldRef(Wire):
 
 
 class Resolution(Wire):
-    """What to do about one field in conflict: the undo's value, what is there, or another."""
+    """The decision on one field in conflict: the undo's value, the present value, or another."""
 
     aggregate: Target
     field: Path
@@ -278,7 +278,7 @@ class CherryPick(BundlePick, Undo):
 
 
 class WhereBundle(Wire):
-    """Where does this bundle belong?"""
+    """Return the project of a bundle."""
 
     bundle_id: UUID
 
@@ -304,7 +304,7 @@ class Stage(JobPart):
 
 
 class Staged(Wire):
-    """What a job has staged so far."""
+    """The parts that a job has staged so far."""
 
     job_id: UUID
     status: Literal["open", "committed", "abandoned"]
@@ -313,7 +313,7 @@ class Staged(Wire):
 
 
 class JobCommit(Sparse):
-    """How many parts there are, and what to call the bundle."""
+    """Commit a staged job: the number of its parts, and the type and label of the bundle."""
 
     parts: int = Field(ge=1, le=PARTS_MAX)
     type: BundleType = BundleType.JOB_OUTPUT

@@ -1,4 +1,4 @@
-"""What is true in a story and how it is told: facts, guides, and what an author asks AI with."""
+"""Canon of a story, and instructions for AI: facts, style guides, context rules, presets."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -33,7 +33,7 @@ class RevealState(StrEnum):
 
 
 class Provenance(Wire):
-    """Where a fact was found: the scene, the place in its text, how surely, and the words."""
+    """The source of a fact: the scene, the place in its text, the certainty, and the words."""
 
     scene_id: UUID | None = None
     anchor_id: UUID | None = None
@@ -78,7 +78,7 @@ class CanonFactPatch(Wire):
 
 
 class CanonFactFilter(Wire):
-    """Which facts: all that is given must hold."""
+    """A filter for facts: every given member must match."""
 
     entity_id: UUID | None = None
     reveal_state: RevealState | None = None
@@ -113,10 +113,10 @@ InputTokens = Annotated[int, Field(strict=True, ge=1, le=INPUT_TOKENS_MAX)]
 
 
 class ContextRule(Resource):
-    """What a model is given to read before it writes.
+    """A selection of the material that a model reads before it writes.
 
-    `structure` is the outline, `kb` the entities and canon, `rag_k` how many retrieved passages;
-    all of it within `max_input_tokens`.
+    `structure` selects the outline, `kb` the entities and canon, `rag_k` the number of retrieved
+    passages; all together have at most `max_input_tokens`.
     """
 
     project_id: UUID
@@ -179,7 +179,7 @@ class PersonaPatch(Wire):
 
 
 class PromptPreset(Resource):
-    """A request to a model, ready to be used again; `constraints` are what its tool understands."""
+    """A reusable request to a model; `constraints` are in the terms of its tool."""
 
     project_id: UUID
     name: str
@@ -213,7 +213,7 @@ class PromptPresetPatch(Wire):
 
 
 class NameFilter(Wire):
-    """Which: all that is given must hold. Names are compared without regard to case."""
+    """A filter: every given member must match. Names are compared without regard to case."""
 
     name: Name | None = None
     name_prefix: Name | None = None
@@ -221,7 +221,7 @@ class NameFilter(Wire):
 
 
 class SceneFilter(Wire):
-    """Which scenes: all that is given must hold."""
+    """A filter for scenes: every given member must match."""
 
     status: SceneStatus | None = None
     pov: Pov | None = None

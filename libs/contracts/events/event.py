@@ -2,14 +2,14 @@
 
 Names are `{aggregate}.{action}` in the past tense. The generic actions of every aggregate are
 `created`, `<field>_changed`, `moved`, `deleted` and `restored`. Links between things (relations,
-taggings, appearances) do not last: they are `removed`, with what they were. Members and
+taggings, appearances) do not last: they are `removed`, with their last values. Members and
 team grants have `added`, `role_changed` and `removed`. A project is also `archived` and
 `unarchived`. A field of a component carries its name: `entity.task_status_changed`. An
-entity's file comes and goes whole: `file_uploaded` and `file_deleted` have `url`, `path`, `size`,
-`type`, `checksum` and `preview` of what came or went, and say in `from` which file was there
-before, or null; what came also has its `claimId`. The last event of all is `purged`: it stands for
-everything before it, which the log no longer holds; its data are how many `events` those were and
-the `checksum` of the last of them.
+entity's file changes as a whole: `file_uploaded` and `file_deleted` have `url`, `path`, `size`,
+`type`, `checksum` and `preview` of the file, and in `from` the previous file, or null; an uploaded
+file also has its `claimId`. The last event of all is `purged`: it stands for all earlier events,
+which the log no longer holds; its data are the number of these `events` and the `checksum` of the
+last one.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ that what was accepted can be changed, copied, exported and imported; a test com
 
 
 class Source(StrEnum):
-    """What caused an event."""
+    """The cause of an event."""
 
     API = "api"
     AUTOMATION = "automation"

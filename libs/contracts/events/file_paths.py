@@ -1,4 +1,4 @@
-"""Where the file of an entity belongs among its owner's, and what it is called there."""
+"""The logical path of an entity's file among its owner's files."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from libs.contracts.events.files import StoredFile
 from libs.contracts.events.world import EntityType, FileType
 
 NAME_BYTES_MAX = 200
-"""Of a file's name in a path; longer ones are cut before their ending."""
+"""Length of a file's name in a path; longer names are cut before their ending."""
 ENDING_CHARS_MAX = 16
 NAMELESS = "file"
 
@@ -29,15 +29,15 @@ def stored_file(
     """Return the file that an entity has.
 
     Args:
-        project_id: Where.
-        entity_id: Whose it is.
-        entity_type: What that is.
-        owner_id: Who made the entity: in their folder the file is.
-        sha256: Its bytes.
-        size: How many.
-        sort: What it is to people.
-        name: What its uploader calls it; a text without a name is called after its entity.
-        preview: Its first words, when it is a text.
+        project_id: The project of the entity.
+        entity_id: The entity of the file.
+        entity_type: The type of the entity.
+        owner_id: The creator of the entity, in whose folder the file is.
+        sha256: The SHA-256 of the file.
+        size: The size of the file, in bytes.
+        sort: The type of the file.
+        name: The name from the upload; a text without a name is named after its entity.
+        preview: The first words of a text.
     """
     folder = _FOLDERS.get(entity_type)
     if name is None and sort is FileType.MARKDOWN:
@@ -63,7 +63,7 @@ def name_in(path: str, entity_id: UUID) -> str | None:
 
 
 def segment(file_name: str | None) -> str:
-    """Return a file's name as the last part of a path; what a path may not hold becomes `_`."""
+    """Return a file's name as the last part of a path; forbidden characters become `_`."""
     text = names.normal(file_name or NAMELESS)
     safe = names.cleaned(text, "_").replace("/", "_").replace("\\", "_").strip()
     if not safe.strip(". "):

@@ -1,4 +1,4 @@
-"""What may be asked of events about the files of entities.
+"""Requests to events about the files of entities.
 
 The bytes are a blob. A file is set by these commands only, never by a change of fields, a bundle,
 an undo or a peer: each carries a claim on its blob (`libs.contracts.blobs`), which events records
@@ -12,10 +12,10 @@ from pydantic import StringConstraints
 
 from libs.contracts import names
 from libs.contracts.events.manuscript import Create, Document
-from libs.contracts.events.resources import Expected
 from libs.contracts.events.world import PREVIEW_CHARS_MAX, FileType
 from libs.contracts.rpc import Method
 from libs.contracts.values import Sha256, Size
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 PATH_CHARS_MAX = 1024
@@ -45,7 +45,7 @@ class StoredFile(Wire):
 
 
 class FileDeleted(Wire):
-    """What the event says of the file that an entity no longer has, beside `from`."""
+    """The data of the event about the file that an entity no longer has, beside `from`."""
 
     path: str
     url: str | None
@@ -56,7 +56,7 @@ class FileDeleted(Wire):
 
 
 class FileUploaded(FileDeleted):
-    """What the event says of the file that an entity has from now on, beside `from`.
+    """The data of the event about the new file of an entity, beside `from`.
 
     `claim_id` is the claim on the blob, which is used with it.
     """

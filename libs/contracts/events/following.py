@@ -37,7 +37,7 @@ class Followed(Wire):
 
 
 class Describe(Wire):
-    """What events are there?"""
+    """Describe all types of events."""
 
 
 class Described(Wire):

@@ -1,4 +1,4 @@
-"""What an operator may ask of the events service about its log."""
+"""Requests of operators to the events service about its log."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -47,7 +47,7 @@ class Walk(Wire):
 
 
 class Verified(Wire):
-    """What one step of a verification covered; `after` is null when it was the last.
+    """The result of one step of a verification; `after` is null in the last one.
 
     `events_all` and `aggregates_all` say how much there is on the first step, and are 0 later;
     `lost_heads`, on the last, how many aggregates have events that no walk comes to, because the
@@ -76,7 +76,7 @@ class Exported(Wire):
 
 
 class Inspect(Wire):
-    """One aggregate's story, by its id or by that of one of its events."""
+    """Return one aggregate's history, by its id or by the id of one of its events."""
 
     id: UUID
     limit: int = Field(default=200, ge=1, le=SEARCH_EVENTS_MAX)
@@ -91,7 +91,7 @@ class Chapter(Wire):
 
 
 class Story(Wire):
-    """The newest events of an aggregate, the oldest of them first, and what they fold into."""
+    """The newest events of an aggregate, in ascending order, and the state that they fold into."""
 
     aggregate_id: UUID
     aggregate_type: str
@@ -121,7 +121,7 @@ class Found(Wire):
 
 
 class Quarantined(Wire):
-    """An event that was set aside, and what was decided about it."""
+    """A quarantined event, and the decision about it."""
 
     project_id: UUID
     aggregate_id: UUID
@@ -137,7 +137,7 @@ class Quarantined(Wire):
 
 
 class ListQuarantine(Wire):
-    """What is set aside; decided ones too when *all* is set."""
+    """List quarantined events; with *all* also those about which was decided."""
 
     project_id: UUID | None = None
     all: bool = False

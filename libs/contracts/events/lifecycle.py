@@ -1,4 +1,4 @@
-"""What may be asked of the events service about the end of things: archive and purge."""
+"""Requests to the events service about the end of things: archive and purge."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.events.manuscript import Document
-from libs.contracts.events.resources import Expected, Kind
+from libs.contracts.events.resources import Kind
 from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 DUE_ITEMS_MAX = 500
@@ -23,10 +24,11 @@ class SetArchived(Wire):
 
 
 class PurgeState(StrEnum):
-    """How far a purge has come.
+    """The progress of a purge.
 
-    What goes is found (`gathering`), taken away from the bottom up (`burying`), and its log and all
-    copies of that are erased (`erasing`). A purge that `failed` can be asked for again and goes on.
+    The things are collected (`gathering`), removed from the bottom up (`burying`), and their log
+    with all its copies is erased (`erasing`). A purge that `failed` continues when it is ordered
+    again.
     """
 
     GATHERING = "gathering"
@@ -79,17 +81,17 @@ class ReadPurge(Wire):
 
 
 class ListPurges(Wire):
-    """What was purged and is being purged, the newest first; for operators."""
+    """List the purges, the newest first; for operators."""
 
     project_id: UUID | None = None
     limit: int = Field(default=50, ge=1, le=DUE_ITEMS_MAX)
 
 
 class PurgeDue(Wire):
-    """Order the purge of what was deleted so long ago, or only tell what that is; for operators.
+    """Order the purge of things that were deleted long ago, or only list them; for operators.
 
-    With `project_id` only what belongs to that project, itself included. `older_than_days` may be
-    0, which is everything that is deleted.
+    `project_id` restricts it to things of that project, itself included. `older_than_days` may be
+    0, which means all deleted things.
     """
 
     dry_run: bool
@@ -99,7 +101,7 @@ class PurgeDue(Wire):
 
 
 class DueThing(Wire):
-    """Something that is deleted: what goes with it is counted when it is gathered."""
+    """A deleted thing; the things below it are counted when they are gathered."""
 
     project_id: UUID
     kind: str
@@ -109,7 +111,7 @@ class DueThing(Wire):
 
 
 class DueThings(Wire):
-    """What is due, the longest deleted first; `more` tells that there is more of it."""
+    """The things that are due, the longest deleted first; `more`: further ones are due."""
 
     items: list[DueThing]
     more: bool

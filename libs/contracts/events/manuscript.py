@@ -1,4 +1,4 @@
-"""What may be asked of the events service about projects, members, books, chapters, scenes.
+"""Requests to the events service about projects, members, books, chapters, scenes.
 
 One set of requests serves every aggregate: `kind` says which, and `fields` hold its own members
 under their snake_case names, validated by the caller against `resources` and again by the service.
@@ -11,9 +11,10 @@ from pydantic import Field
 
 from libs.contracts.actor import Role
 from libs.contracts.editors import EditorDefinition, EditorInUse
-from libs.contracts.events.resources import Expected, Index, Kind, Member, Scene
+from libs.contracts.events.resources import Index, Kind, Member, Scene
 from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 SCENES_MAX = 500
@@ -44,7 +45,7 @@ class ListBookScenes(Wire):
 
 
 class BookScene(Wire):
-    """A scene, and where it stands in its book: how many come before, and what follows it."""
+    """A scene and its position in its book: the number of earlier scenes, and the next one."""
 
     scene: Scene
     place: int
@@ -59,12 +60,12 @@ class BookScenes(Wire):
 
 
 class Standing(Wire):
-    """Where a thing belongs and what a person is there.
+    """The project of a thing, and the role of a person there.
 
     `project_id` is null when the thing does not exist; `role` is null for a stranger.
     `schema_version` is the editor schema that a scene needs, by itself or by its editor; null when
-    neither names one. `editor` is what a scene is written with. `archived` says that its project
-    can only be read.
+    neither names one. `editor` is the editor of a scene. `archived` says that its project can only
+    be read.
     """
 
     project_id: UUID | None = None
@@ -97,7 +98,7 @@ class Read(Wire):
 
 
 class List(Wire):
-    """List the aggregates under a parent, in their order; projects: those of the actor.
+    """List the aggregates under a parent in their order, or the projects of the actor.
 
     `parent_kind` names another parent than the usual one, such as the scene whose appearances are
     asked for. `filters` and `sort` (`name`, or `-name` for descending) are those that the kind
@@ -132,9 +133,9 @@ class Change(Wire):
 
 
 class Remove(Wire):
-    """Delete softly, to be restored until it is purged; what does not last is gone at once.
+    """Delete a thing softly, restorable until it is purged; a link is removed at once.
 
-    The answer about what is gone holds its last state, and nothing to a retry.
+    The answer about a removed link holds its last state, and is empty for a retry.
     """
 
     kind: Kind
@@ -152,7 +153,7 @@ class Restore(Wire):
 
 
 class MoveTo(Wire):
-    """Where to put it: an index, and if given another parent of the same project."""
+    """The new place of a thing: an index and, if given, another parent of the same project."""
 
     parent_id: UUID | None = None
     index: Index
@@ -187,7 +188,7 @@ class PutMember(MemberPut):
     command_id: UUID
     user_id: UUID
     expected_version: Expected = None
-    """Of their membership, which must be there then."""
+    """The expected version of their membership, which must then exist."""
 
 
 class RemoveMember(Wire):
@@ -205,9 +206,9 @@ class ReadMember(Wire):
 
 
 class Authorize(Wire):
-    """Where does this thing belong, and what is this person there?
+    """Return the project of a thing, and the role of a person there.
 
-    The strongest role counts: the person's own, or that of one of the teams named.
+    The strongest role counts: the person's own, or the role of one of the named teams.
     """
 
     user_id: UUID
@@ -217,10 +218,10 @@ class Authorize(Wire):
 
 
 class EditorsOfScenes(Wire):
-    """With which editors are these scenes, of any projects, written?
+    """Return the editors of these scenes, of any projects.
 
-    With `definitions` the answer holds those of teams too, and SCENES_WITH_DEFINITIONS_MAX scenes
-    may be asked for at once.
+    With `definitions` the answer also holds the definitions of teams' editors, for at most
+    SCENES_WITH_DEFINITIONS_MAX scenes at once.
     """
 
     scene_ids: Annotated[list[UUID], Field(max_length=SCENES_MAX)]

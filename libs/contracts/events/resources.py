@@ -20,26 +20,12 @@ _TEXT = r"^[^\x00]*$"
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
-type Expected = int | tuple[int, ...] | None
-"""The version that a thing must have, or several of which it must have one; None for any.
-
-Services of earlier releases know one version only: several are refused by them, and one is sent as
-it always was.
-"""
-
 SchemaVersion = Annotated[int, Field(strict=True, ge=1, le=SCHEMA_VERSION_MAX)]
-"""Which editor schema a text is written in; a newer one has a larger number."""
-
-
-def is_expected(version: int, expected: Expected) -> bool:
-    """Return whether a version is one that a thing may have."""
-    if isinstance(expected, tuple):
-        return version in expected
-    return expected in (None, version)
+"""The version of the editor schema of a text; a newer one has a larger number."""
 
 
 class BookKind(StrEnum):
-    """What a book is; a screenplay is also called a script."""
+    """The kind of a book; a screenplay is also called a script."""
 
     NOVEL = "novel"
     SCREENPLAY = "screenplay"
@@ -55,7 +41,7 @@ class SceneStatus(StrEnum):
 
 
 class Pov(StrEnum):
-    """Whose eyes the scene is told through."""
+    """The point of view of a scene."""
 
     FIRST = "FIRST"
     SECOND = "SECOND"
@@ -86,7 +72,7 @@ PovIn = Annotated[Pov, BeforeValidator(_pov)]
 
 
 class Resource(Wire):
-    """What every aggregate answers with, besides its own fields."""
+    """The members of every aggregate, besides its own fields."""
 
     id: UUID
     version: int
@@ -101,8 +87,7 @@ class Resource(Wire):
 class Project(Resource):
     """An isolated workspace; `role` is the reader's own. An archived one can only be read.
 
-    `editor` is what its scenes are written with, unless their book or they themselves name another
-    one.
+    `editor` is the editor of its scenes, unless their book or they themselves name another one.
     """
 
     name: str
@@ -146,8 +131,8 @@ class Scene(Resource):
     """The unit of live editing; its text lives in collab.
 
     Editors that declare a schema older than `schema_version`, or none, may read and not write.
-    `editor` is what the scene is written with; null stands for the editor of its book, or else of
-    its project.
+    `editor` is the editor of the scene; null stands for the editor of its book, or else of its
+    project.
     """
 
     project_id: UUID

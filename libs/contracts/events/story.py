@@ -1,4 +1,4 @@
-"""Questions that a story bible answers: where somebody is, and who knows what when."""
+"""Questions to the story bible: appearances of an entity, and knowledge at the end of a scene."""
 
 from uuid import UUID
 
@@ -36,7 +36,7 @@ class SceneAppearances(Page[SceneAppearance]):
 
 
 class AppearancesOf(Wire):
-    """In which scenes is this entity, if asked in one role only?"""
+    """List the scenes in which an entity appears, or appears in one role."""
 
     entity_id: UUID
     cursor: Cursor | None = None
@@ -67,7 +67,7 @@ class Knowledge(Page[KnownFact]):
 
 
 class KnowledgeAt(Wire):
-    """What is known at the end of this scene; with an entity, what that character knows."""
+    """List the facts that are known at the end of a scene, or that a character knows then."""
 
     scene_id: UUID
     cursor: Cursor | None = None

@@ -1,8 +1,8 @@
-"""Sync: what offline peers push and pull, in checkpoints.
+"""Sync of offline peers, which push and pull changes in checkpoints.
 
 A peer pushes its operations in a session, in checkpoints numbered from 1; each is applied whole or
-not at all, and once. What conflicts is not an error but part of the answer, kept until somebody
-decides. A pull gives the project's events in commit order.
+not at all, and once. A conflict is not an error but part of the answer, and is kept until a person
+decides. A pull returns the project's events in commit order.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ from libs.contracts.values import JsonValue
 from libs.contracts.wire import Sparse, Wire
 
 CHECKPOINT_OPERATIONS_MAX = 100
-"""Of a push, and events of a pull."""
+"""Operations of a push, and events of a pull."""
 CHECKPOINT_MAX = 1_000_000
 """Checkpoints of one session."""
 CONFLICTS_PAGE_MAX = 500
@@ -48,18 +48,18 @@ class SyncPush(Wire):
 class Push(SyncPush, Sparse):
     """Apply a checkpoint.
 
-    The `id` of an operation becomes that of its event; a `set` says by `oldValue` or `baseVersion`
-    what the peer had seen. The checksum is of `operations` as they were sent.
+    The `id` of an operation becomes the id of its event; a `set` names by `oldValue` or
+    `baseVersion` the state that the peer had seen. The checksum is of `operations` as sent.
     """
 
     may: frozenset[str]
 
 
 class OperationResult(Wire):
-    """What became of one operation.
+    """The result of one operation.
 
-    `known`: it was pushed before. `conflict`: it was not applied; `conflict_id` is under which it
-    waits.
+    `known`: it was pushed before. `conflict`: it was not applied and waits for a decision under
+    `conflict_id`.
     """
 
     id: UUID
@@ -68,7 +68,7 @@ class OperationResult(Wire):
 
 
 class Pushed(Wire):
-    """What became of a checkpoint.
+    """The result of a checkpoint.
 
     `applied` now, or `repeated`: applied before, answered the same (without results when that was
     long ago), or `expected`: not applied, because another one comes first, `last_checkpoint` + 1.
@@ -84,7 +84,7 @@ class Pushed(Wire):
 
 
 class Resume(Wire):
-    """Which checkpoint of a session came last?"""
+    """Return the last checkpoint of a session."""
 
     session_id: UUID
 
@@ -105,8 +105,8 @@ class Pull(Wire):
 class Pulled(Wire):
     """Up to CHECKPOINT_OPERATIONS_MAX events in commit order.
 
-    `next` is what to pull after; `more` says that there is more by now. `checksum` is the SHA-256
-    of the lines `<position> <checksum of the event>`, each ended by a line feed.
+    `next` is the `after` of the next pull; `more` says that more events exist. `checksum` is the
+    SHA-256 of the lines `<position> <checksum of the event>`, each ended by a line feed.
     """
 
     items: list[Announcement]
@@ -116,9 +116,9 @@ class Pulled(Wire):
 
 
 class KeptConflict(Wire):
-    """An operation that was not applied, with both sides, and what was decided.
+    """An operation that was not applied, with both sides, and the decision.
 
-    `bundle_id` is what resolving it changed; null when that was nothing.
+    `bundle_id` is the bundle of the decision; null when nothing had to change.
     """
 
     id: UUID
@@ -152,7 +152,7 @@ class SyncResolve(Sparse):
 
 
 class Resolve(SyncResolve):
-    """Decide a conflict: the peer's operation, what is there, or another value for the field."""
+    """Decide a conflict: the peer's operation, the present value, or another value."""
 
     command_id: UUID
     conflict_id: UUID

@@ -46,7 +46,7 @@ class Editor(Resource):
 
 
 class EditorCreate(Wire):
-    """A new editor. No other editor of the project may have its name, in whatever case."""
+    """A new editor. Its name is unique in the project, without regard to case."""
 
     name: OwnName
     definition: Definition
@@ -64,7 +64,7 @@ class EditorPatch(Wire):
 
 
 class EditorFilter(Wire):
-    """Which editors: all that is given must hold."""
+    """A filter for editors: every given member must match."""
 
     name: Name | None = None
     name_prefix: Name | None = None

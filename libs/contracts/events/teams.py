@@ -1,7 +1,7 @@
-"""What teams may do in projects: asked of events, where a grant is part of the project.
+"""Roles of teams in projects, which events keeps, because a grant is part of the project.
 
-Who is in which team is the gateway's to know; it names a person's teams when it asks what the
-person may do.
+The gateway keeps the members of teams, and names a person's teams when it asks for the person's
+role.
 """
 
 from typing import Annotated
@@ -11,15 +11,16 @@ from pydantic import AfterValidator
 
 from libs.contracts.actor import Role
 from libs.contracts.events.manuscript import Done
-from libs.contracts.events.resources import Expected, Resource
+from libs.contracts.events.resources import Resource
 from libs.contracts.pages import Page
 from libs.contracts.rpc import Method
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 
 GRANTS_MAX = 100
 """Teams that have a role in one project."""
 TEAMS_ACCEPTED_MAX = 100
-"""Teams that one person has made or accepted; named in each question about what they may do."""
+"""Teams that one person has made or accepted; named in each request for the person's role."""
 TEAMS_UNASKED_MAX = 100
 """Teams that others brought one person into and that open something to them before they accept;
 named likewise. Further ones wait to be accepted."""
@@ -32,7 +33,7 @@ def _below_owner(role: Role) -> Role:
 
 
 TeamRole = Annotated[Role, AfterValidator(_below_owner)]
-"""What a team may be in a project: owners are people, so that one of them always answers for it."""
+"""The role of a team in a project; OWNERs are people, so that a person is always responsible."""
 
 
 class TeamGrant(Resource):
@@ -59,7 +60,7 @@ class PutGrant(TeamGrantPut):
     command_id: UUID
     team_id: UUID
     expected_version: Expected = None
-    """Of its grant, which must be there then."""
+    """The expected version of its grant, which must then exist."""
 
 
 class RemoveGrant(Wire):

@@ -27,17 +27,17 @@ PAGE_BYTES = 256 * 1024
 PAGE_BYTES_MAX = 1 << 20
 """The longest line, and so the longest page but for one line, uncompressed."""
 TEXT_BYTES_MAX = 5 << 20
-"""The text of one scene, compressed: what a message on the bus has room for."""
+"""The text of one scene, compressed, so that it fits into a message on the bus."""
 LIBRARY_FILES_BYTES_MAX = 256 << 20
-"""Of the files of things copied at once between a project and a library; somebody waits for it."""
+"""All files of one copy between a project and a library, because a person waits for it."""
 THINGS_MAX = 1_000
-"""Copied at once between a project and a library, with all that they refer to."""
+"""Things that one request copies between a project and a library, with all that they refer to."""
 JOBS_OPEN_MAX = 10
 """Jobs of one person that have not ended."""
 PACKAGES_OPEN_MAX = 20
 """Packages that one person has open: exports, uploads, and jobs under way."""
 TEMPLATES_MAX = 100
-"""Of one person."""
+"""Templates of one person."""
 TAKE_DEADLINE_S = 30.0
 """How long it may take to read the state of a project of AGGREGATES_MAX."""
 
@@ -45,7 +45,7 @@ LIBRARY_KINDS = (
     "entity", "tag", "relation", "tagging", "style_guide", "context_rule", "persona",
     "prompt_preset", "editor_definition",
 )  # fmt: skip
-"""What can be copied to a library and back; with two entities goes what connects them."""
+"""Kinds that can be copied to a library and back; links are copied with both their entities."""
 
 type LibraryKind = Literal[
     "entity", "tag", "style_guide", "context_rule", "persona", "prompt_preset", "editor_definition"
@@ -56,12 +56,12 @@ type PageNumber = Annotated[int, Field(ge=0, le=AGGREGATES_MAX)]
 
 
 class Job(Wire):
-    """A job as who started it sees it.
+    """A job as its creator sees it.
 
-    `done` of `total` scenes, and then files, have gone through the present step. `project_id` and
-    `template_id` say what it makes, which is there when it is `done`, without `missing_files`
-    whose bytes could not be had. A `failed` one left nothing; `error` has the members `code` and
-    `detail`, and says where.
+    `done` of `total` scenes, and then files, have gone through the present step. `project_id` or
+    `template_id` is the result, which exists when the job is `done`, without `missing_files` whose
+    bytes are not available. A `failed` job leaves nothing behind; `error` has the members `code`
+    and `detail`, and names the place.
     """
 
     id: UUID
@@ -120,7 +120,7 @@ class StartImport(ProjectCopy):
 
 
 class ReadJob(Wire):
-    """How is it going?"""
+    """Return the state of a job."""
 
     job_id: UUID
 
@@ -161,10 +161,10 @@ class OneTemplate(Wire):
 
 
 class Head(Wire):
-    """What a package says of itself: its format, the project's name and editor, how many of a kind.
+    """The head of a package: its format, the project's name and editor, the number of each kind.
 
-    Things are numbered from 1 on in the order of `kinds`, so these counts tell which number is of
-    which kind.
+    Things are numbered from 1 in the order of `kinds`, so that these counts give the kind of each
+    number.
     """
 
     format: str
@@ -224,10 +224,10 @@ class ReadPage(Wire):
 
 
 class PackagePage(Wire):
-    """Lines of JSON, and what is elsewhere.
+    """A page of a package: lines of JSON, and their texts and files.
 
-    `scenes` are the ids under which the texts of scenes on this page are, by number, `files` the
-    sizes of the bytes that its things have, by SHA-256.
+    `scenes` are the ids under which the texts of its scenes are stored, by number; `files` are the
+    sizes of the files of its things, by SHA-256.
     """
 
     body: Base64Bytes
@@ -249,9 +249,9 @@ class TakeText(Wire):
 
 
 class Text(Wire):
-    """zstd of one Yjs update of `size` bytes; nothing, and size 0, when nobody wrote anything.
+    """zstd of one Yjs update of `size` bytes; empty, and size 0, when the scene has no text.
 
-    `markdown`, zstd of it, is empty where a message has no room for both.
+    `markdown`, compressed likewise, is empty where a message has no room for both.
     """
 
     packed: Base64Bytes
@@ -260,7 +260,7 @@ class Text(Wire):
 
 
 class PlantText(Wire):
-    """Make a text that of a scene nobody wrote in; with `check` only see whether it could be."""
+    """Store a text as that of an empty scene; with `check` only find out whether it is possible."""
 
     scene_id: UUID
     packed: Base64Bytes
@@ -297,7 +297,7 @@ type Things = Annotated[list[Thing], Field(min_length=1, max_length=THINGS_MAX)]
 
 
 class OpenLibrary(Wire):
-    """Which project is the actor's library? It is made when they have none."""
+    """Return the project that is the actor's library; create it when there is none."""
 
 
 class Library(Wire):
@@ -307,7 +307,7 @@ class Library(Wire):
 
 
 class Chosen(Wire):
-    """The things to copy; what they refer to comes along, and what connects them."""
+    """The things to copy; things to which they refer, and links between them, are copied, too."""
 
     things: Things
 

@@ -1,4 +1,4 @@
-"""Entities and what connects them: the story bible and the working material of a project.
+"""Entities and the links between them: the story bible and the working material of a project.
 
 An entity's `task` and `story` are components: objects that only entities of certain types have.
 A change of an entity lays the members that it names over what is there (as in RFC 7396).
@@ -21,7 +21,7 @@ PRIORITY_MAX = 3
 
 
 class EntityType(StrEnum):
-    """What an entity is: the first five are of the story bible, the others working material."""
+    """The type of an entity: the first five belong to the story bible, the others to the work."""
 
     CHARACTER = "character"
     LOCATION = "location"
@@ -58,7 +58,7 @@ class TaskStatus(StrEnum):
 
 
 class FileType(StrEnum):
-    """What sort of file an entity's content is."""
+    """The type of an entity's file."""
 
     MARKDOWN = "markdown"
     PDF = "pdf"
@@ -69,7 +69,7 @@ class FileType(StrEnum):
 
 
 class RelationType(StrEnum):
-    """What an entity is to another."""
+    """The relation of one entity to another."""
 
     CONTAINS = "contains"
     RELATES_TO = "relates_to"
@@ -101,7 +101,7 @@ Priority = Annotated[int, Field(strict=True, ge=0, le=PRIORITY_MAX)]
 
 
 class TaskFields(Wire):
-    """What a task adds to an entity; the assignee is a member of the project."""
+    """The fields of a task; the assignee is a member of the project."""
 
     status: TaskStatus = TaskStatus.TODO
     due_date: Moment | None = None
@@ -116,7 +116,7 @@ class Task(TaskFields):
 
 
 class StoryFields(Wire):
-    """What the story bible adds to an entity: its role in the story, what it wants and becomes."""
+    """The story fields of an entity: its role in the story, its goal and its arc."""
 
     role: KnownName | None = None
     arc: Text | None = None
@@ -126,7 +126,7 @@ class StoryFields(Wire):
 
 
 class FileReference(Wire):
-    """Where an entity's content is; set when a file was stored for it."""
+    """The file of an entity; set when a file was stored for it."""
 
     path: str | None
     url: str | None
@@ -181,7 +181,10 @@ class EntityPatch(Wire):
 
 
 class EntityFilter(Wire):
-    """Which entities: all that is given must hold. Names are compared without regard to case."""
+    """A filter for entities: every given member must match.
+
+    Names are compared without regard to case.
+    """
 
     type: EntityType | None = None
     tag_id: UUID | None = None
@@ -198,7 +201,7 @@ class EntityFilter(Wire):
 
 
 class Relation(Resource):
-    """What one entity is to another of the same project: `source` `type` `target`."""
+    """The relation of one entity to another of the same project: `source` `type` `target`."""
 
     project_id: UUID
     source_entity_id: UUID
@@ -223,7 +226,7 @@ class RelationPatch(Wire):
 
 
 class RelationFilter(Wire):
-    """Which relations: all that is given must hold."""
+    """A filter for relations: every given member must match."""
 
     type: RelationType | None = None
     source_entity_id: UUID | None = None
@@ -254,11 +257,11 @@ class TagPatch(Wire):
 
 
 class TagFilter(Wire):
-    """Which tags: all that is given must hold."""
+    """A filter for tags: every given member must match."""
 
     name: Name | None = None
     name_prefix: Name | None = None
-    entity_id: UUID | None = Field(None, description="Those of this entity.")
+    entity_id: UUID | None = Field(None, description="Only tags of this entity.")
 
 
 class Tagging(Resource):
@@ -277,7 +280,7 @@ class TaggingCreate(Wire):
 
 
 class TaggingFilter(Wire):
-    """Which taggings: all that is given must hold."""
+    """A filter for taggings: every given member must match."""
 
     entity_id: UUID | None = None
     tag_id: UUID | None = None
@@ -313,7 +316,7 @@ class AppearancePatch(Wire):
 
 
 class AppearanceFilter(Wire):
-    """Which appearances: all that is given must hold."""
+    """A filter for appearances: every given member must match."""
 
     scene_id: UUID | None = None
     entity_id: UUID | None = None

@@ -1,1 +1,1 @@
-"""The end of bytes: what nothing refers to is condemned, waits, is looked at again, and goes."""
+"""Collection: unreferenced blobs are condemned, wait, are checked again, and are deleted."""

@@ -1,4 +1,4 @@
-"""What events says about files becomes references; what it says again or late changes nothing."""
+"""Facts of events about files become references; a repeated or late fact changes nothing."""
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
@@ -122,7 +122,7 @@ class Following:
             await self._database.transact(work)
 
     async def reconcile(self, question: Reconcile, _: Actor) -> Reconciled:
-        """Compare a project's references with what events says, and set them right.
+        """Compare a project's references with the files that events knows, and correct them.
 
         Raises:
             errors.Unavailable: Events is away; nothing was changed.
@@ -130,7 +130,7 @@ class Following:
         project_id = question.project_id
         told = {each.entity_id: each for each in await self._ask(project_id)}
         known = await self._known(project_id)
-        # What we know and events does not: it ended, or it began after we asked.
+        # References that events does not know: they ended, or began after the request.
         gone = [entity_id for entity_id in known if entity_id not in told]
         again = {each.entity_id for each in await self._ask(project_id)} if gone else set[UUID]()
         ended = [entity_id for entity_id in gone if entity_id not in again]
@@ -146,7 +146,7 @@ class Following:
     async def _set_right(
         self, project_id: UUID, told: Sequence[EntityFile], ended: dict[UUID, int]
     ) -> None:
-        """Versions begin anew: after a recovery events may be younger than what we heard of it."""
+        """Versions begin anew: after a recovery, those of events may be below the known ones."""
 
         async def work(connection: Connection) -> None:
             for entity_id, version in ended.items():
@@ -229,7 +229,7 @@ class Following:
 
 
 async def _name(connection: Connection, project_id: UUID, user_id: UUID, file: EntityFile) -> None:
-    """Let the path of an entity's file, and no other, be a name of it."""
+    """Make the path of an entity's file its only name."""
     await end_of_entity(connection, project_id, user_id, file.entity_id, file.path)
     if file.path is None:
         return

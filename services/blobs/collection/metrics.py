@@ -1,4 +1,4 @@
-"""What collection counts."""
+"""Metrics of collection."""
 
 from prometheus_client import Counter, Gauge
 

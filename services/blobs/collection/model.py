@@ -37,16 +37,16 @@ class Policy:
     """How long what nothing refers to is kept."""
 
     retention: Mapping[AssetType, timedelta]
-    """From the end of the last reference to condemnation."""
+    """Time from the end of the last reference to condemnation."""
     grace: timedelta
-    """From condemnation to the end."""
+    """Time from condemnation to deletion."""
     claim_window: timedelta
-    """A claim younger than this is not asked about: somebody is just about to use it."""
+    """Events is not asked about a younger claim, because a command is just about to use it."""
     reading: timedelta
-    """From the end of a blob to that of its object: answers that were begun can finish."""
+    """Time between the deletions of a blob and of its object, so that downloads can end."""
 
     def longest(self, asset_types: Sequence[AssetType]) -> AssetType:
-        """Return the one of *asset_types* that is kept longest: what is many things goes by it."""
+        """Return the one of *asset_types* that is kept longest, which decides for a blob."""
         return max(asset_types, key=self.retention.__getitem__)
 
 
@@ -61,12 +61,12 @@ class Candidate:
     since: datetime
     """When its last reference ended; of a condemned one, when it was condemned."""
     used_as: Sequence[AssetType] = ()
-    """What it is besides its first uploader's asset type."""
+    """Its asset types besides that of its first upload."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a collection did, in bounded memory."""
+    """The report of a collection, in bounded memory."""
 
     dry_run: bool
     items_max: int
@@ -75,7 +75,7 @@ class Report:
     items: list[Finding] = field(default_factory=list[Finding])
 
     def note(self, fate: Fate, blob: Candidate, why: str) -> None:
-        """Count *blob*, and tell of it if there is room."""
+        """Count *blob*, and list it if there is room."""
         known = self.tallies.get(fate, Tally())
         self.tallies[fate] = Tally(blobs=known.blobs + 1, bytes_=known.bytes_ + blob.size)
         if len(self.items) < self.items_max:

@@ -1,6 +1,6 @@
 """One collection: mark, condemn, settle, ask, look again, let go. See decisions 70 and 73.
 
-Whoever cannot be asked stops it: an error here means that nothing more is collected.
+If events or the database cannot be asked, the collection stops: an error ends it.
 """
 
 import asyncio
@@ -67,10 +67,10 @@ class Collector:
         dry_run: bool = False,
         items_max: int = 0,
     ) -> Collection:
-        """Collect from the beginning, as an operator asked.
+        """Collect from the beginning, on the request of an operator.
 
         Raises:
-            errors.Unavailable: Events is away; what was done until then stays done.
+            errors.Unavailable: Events cannot be reached; finished steps stay done.
         """
         report, started = Report(dry_run, items_max), time.monotonic()
         async with self._positions.turn(TASK) as mine:
@@ -106,10 +106,10 @@ class Collector:
         return place
 
     async def let_go(self, report: Report, pace: Pace, project_id: UUID | None = None) -> None:
-        """Collect what was condemned long enough ago and is still not wanted.
+        """Delete blobs whose grace period is over and that still have no reference.
 
         Raises:
-            errors.Unavailable: Events is away; what was done until then stays done.
+            errors.Unavailable: Events cannot be reached; finished steps stay done.
         """
         after = EARLIEST
         while True:
@@ -129,7 +129,7 @@ class Collector:
         if not report.dry_run:
             await self._settle(project_id, sha256s)
             passed("collection.settled")
-        # After the settlement: what a claim was used for is in the answer.
+        # After the settlement, so that the answer contains the entity that used a claim.
         files = await self._files(project_id, sha256s)
         named = {each.sha256 for each in files}
         if not report.dry_run:
@@ -165,7 +165,7 @@ class Collector:
             elif blob.sha256 in kept:
                 report.note(Fate.RESCUE, blob, "something refers to it")
             else:
-                report.note(Fate.WAIT, blob, "somebody is about to refer to it, or just did")
+                report.note(Fate.WAIT, blob, "a claim on it is open: it may get a reference")
 
     async def _settle(self, project_id: UUID, sha256s: list[str]) -> None:
         """Have every old claim on these decided, once and for all."""

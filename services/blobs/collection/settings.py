@@ -1,4 +1,4 @@
-"""What an operator may set about how long bytes are kept."""
+"""Settings of retention, verification and the cold tier."""
 
 from datetime import timedelta
 
@@ -33,11 +33,11 @@ class UpkeepSettings(ProcessSettings):
     )
     claim_window_s: NonNegativeFloat = Field(
         default=3_600.0,
-        description="How long nobody asks what became of a claim.",
+        description="Age from which the outcome of a claim is asked for.",
     )
     readers_wait_s: NonNegativeFloat = Field(
         default=3_600.0,
-        description="How long the object of a deleted blob stays for who is reading it.",
+        description="How long the object of a deleted blob stays, so that downloads can end.",
     )
     collection_interval_s: PositiveFloat = Field(
         default=3_600.0, description="From the end of a collection to the beginning of the next."
@@ -70,7 +70,7 @@ class UpkeepSettings(ProcessSettings):
     )
 
     def policy(self) -> Policy:
-        """Return when bytes may go."""
+        """Return when bytes may be deleted."""
         kept = {
             AssetType.LOGO: self.retention_logo_s,
             AssetType.SCRIPT: self.retention_script_s,

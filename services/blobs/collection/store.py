@@ -1,4 +1,4 @@
-"""The SQL of collection; what changes something looks again under its locks."""
+"""The SQL of collection; every change checks its conditions again under its locks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ class CollectionStore:
         return due, rows[-1]["looked_at"], Place(last["project_id"], last["sha256"])
 
     async def condemn(self, found: Sequence[Candidate]) -> list[Candidate]:
-        """Condemn those of *found* that are still due; who is busy with one keeps it."""
+        """Condemn those of *found* that are still due, except locked ones."""
 
         async def work(connection: Connection) -> list[Candidate]:
             ours = await connection.fetch(
@@ -128,7 +128,7 @@ class CollectionStore:
     async def collect(
         self, project_id: UUID, found: Sequence[Candidate]
     ) -> tuple[set[str], set[str]]:
-        """Look for the last time and let go; returns what went, and what was rescued instead."""
+        """Check for the last time and delete; return the deleted and the rescued blobs."""
 
         async def work(connection: Connection) -> tuple[set[str], set[str]]:
             ours = [

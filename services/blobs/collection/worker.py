@@ -17,7 +17,7 @@ POLL_S_MAX = 30.0
 """A replica asks at least so often whether a collection is due."""
 MEASURE_INTERVAL_S = 30.0
 CLAIMS_KEPT = timedelta(days=30)
-"""Settled ones, for who wonders."""
+"""Time for which settled claims can be inspected."""
 FORGET_ROWS = 5_000
 
 
@@ -53,12 +53,12 @@ class Worker:
         try:
             return await self._go_on(Place.at(position))
         except Exception:
-            # Fail closed: nobody is asked, nothing goes. The next turn begins where this ended.
+            # Fail closed: without an answer nothing is deleted. The next turn continues here.
             metrics.rounds.labels("stopped").inc()
             raise
 
     async def _go_on(self, after: Place) -> str | None:
-        """Mark some more blobs; when all are, let go of what was condemned, and end."""
+        """Mark some more blobs; when all are marked, delete the condemned ones, and end."""
         report, pace = Report(dry_run=False, items_max=0), Pace(self._duty)
         place = await self._collector.mark(report, pace, after)
         if place is None:

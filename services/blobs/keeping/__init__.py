@@ -1,1 +1,1 @@
-"""Bytes that stay: verified again and again, and moved to the cold tier when nobody reads them."""
+"""Stored bytes: verified periodically, and moved to the cold tier when they are not read."""

@@ -1,7 +1,7 @@
-"""The cold tier: a second storage, to which blobs that nobody reads go, and from which they come.
+"""The cold tier: a second storage for blobs that are not read, from which a read restores them.
 
 A move copies the stored frames under a new key, verified on the way, and then changes the row. The
-old object stays a while for those who are reading it.
+old object stays for a while, so that downloads can end.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ PAGE_BLOBS = 1_000
 RETURNS_MAX = 20
 """Brought back in one go, before others are looked for."""
 POLL_S = 2.0
-"""How soon a blob that somebody waits for begins to come back."""
+"""Interval of the search for blobs that a client waits for."""
 INTERVAL_S = 3600.0
 
 
@@ -70,7 +70,7 @@ class Archiver:
         await self.bring_back()
 
     async def bring_back(self) -> int:
-        """Restore what somebody waits for; returns how many came back."""
+        """Restore the blobs that clients wait for; return their number."""
         count = 0
         async with self._positions.turn(RETURNS) as mine:
             if not mine:
@@ -82,7 +82,7 @@ class Archiver:
         return count
 
     async def _archive_idle(self, position: str) -> str | None:
-        """Archive what nobody has read for long among the next blobs."""
+        """Archive those of the next blobs that were not read for long."""
         after = Place.at(position)
         rows = await self._pool.fetch(
             SQL.idle, after.project_id, after.sha256, PAGE_BLOBS, self._after, self._bytes_min
@@ -198,7 +198,7 @@ _MOVES = {HOT: {"restoring"}, COLD: {"live"}}
 
 
 def _pass_on(reader: Reader, writer: Writer, frame: Row) -> bool:
-    """Copy one stored frame; False when it is not what was stored."""
+    """Copy one stored frame; return False when its digest is wrong."""
     stored = reader.read(frame["length"])
     if hashlib.sha256(stored).digest() != frame["digest"]:
         return False

@@ -1,4 +1,4 @@
-"""What is measured of bytes that stay."""
+"""Metrics of stored bytes."""
 
 from prometheus_client import Counter, Gauge
 
@@ -26,7 +26,7 @@ kept_bytes = Gauge("scriptorium_blobs_kept_bytes", "Plain content of all blobs t
 kept_stored_bytes = Gauge("scriptorium_blobs_kept_stored_bytes", "The same as it is stored.")
 kept = Gauge("scriptorium_blobs_kept", "Blobs that have bytes.")
 archived = Gauge("scriptorium_blobs_archived", "Blobs in the cold tier.")
-archived_bytes = Gauge("scriptorium_blobs_archived_stored_bytes", "What they take there.")
+archived_bytes = Gauge("scriptorium_blobs_archived_stored_bytes", "Their stored size there.")
 referenced_bytes = Gauge(
     "scriptorium_blobs_referenced_bytes",
     "Plain content once for each reference; an entity's file and its path are one.",

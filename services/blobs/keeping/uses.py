@@ -9,7 +9,7 @@ SQL = load_queries("services.blobs.keeping")
 
 WRITE_INTERVAL_S = 60.0
 NOTED_MAX = 50_000
-"""Blobs; what is read beyond is noted the next minute. A crash forgets a minute, harmlessly."""
+"""Blobs; further reads are noted in the next minute. A crash loses a minute, harmlessly."""
 
 
 class Uses:
@@ -22,7 +22,7 @@ class Uses:
         self.task = PeriodicTask("note_reads", self.write, interval_s=WRITE_INTERVAL_S)
 
     def note(self, project_id: UUID, sha256: str) -> None:
-        """Somebody reads this blob."""
+        """Note a read of this blob."""
         if len(self._read) < NOTED_MAX:
             self._read.add((project_id, sha256))
 

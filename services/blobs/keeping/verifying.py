@@ -1,7 +1,7 @@
 """The verifier: reads everything that is stored, slowly, again and again, and compares it.
 
-What is in quarantine is looked at more often: an object that was away may be back, and one that is
-what was stored comes out by itself.
+Quarantined blobs are checked more often: a missing object may be back, and an intact blob leaves
+quarantine by itself.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ once when it is no larger."""
 RECHECK_BLOBS = 100
 """Looked for in one go; one that has the right size is read whole."""
 _LOOKED_AT = frozenset({"live", "condemned"})
-"""What is archived is compared when it comes back, or when an operator asks."""
+"""States that are verified; an archived blob is verified when it returns, or for an operator."""
 _HERE = _LOOKED_AT | {"archived", "quarantined"}
 
 
@@ -81,7 +81,7 @@ class Verifier:
         )
 
     def tasks(self) -> list[PeriodicTask]:
-        """Return what a replica does in the background; what cannot be read now is read later."""
+        """Return the background tasks; an object that cannot be read now is read later."""
         return [self.task, self._rechecking]
 
     async def _verify(self, position: str) -> str | None:
@@ -105,9 +105,9 @@ class Verifier:
             await self.recheck()
 
     async def recheck(self) -> int:
-        """Look again at what is in quarantine, as far as it is due; returns how much was mended.
+        """Check quarantined blobs that are due again; return the number of repaired ones.
 
-        Only what has its size again is read: damage that stays costs one look at a time.
+        Only an object of the right size is read, so that lasting damage costs one request each.
         """
         mended = 0
         rows = await self._pool.fetch(SQL.take_quarantined, RECHECK_INTERVAL, RECHECK_BLOBS)
@@ -166,7 +166,7 @@ class Verifier:
             return Flaw(
                 project_id=blob["project_id"],
                 sha256=blob["sha256"],
-                reason="its bytes are not what was stored; it is in quarantine",
+                reason="its bytes are damaged; it is in quarantine",
             )
         if blob["state"] == BlobState.QUARANTINED and await self._store.mend(blob):
             where = {"project_id": str(blob["project_id"]), "sha256": blob["sha256"]}

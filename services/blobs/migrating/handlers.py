@@ -1,7 +1,7 @@
-"""Serves the migration of contents: one row at a time, again as often as anybody likes.
+"""Serves the migration of contents: one row at a time, repeatable at any time.
 
-The id of a row is that of its upload: killed in between, the next attempt finds what the first one
-did. A path is pointed at the blob only where nothing was.
+The id of a row is also the id of its upload, so that an attempt after a kill finds the work of the
+first one. A path is pointed at the blob only where no path was.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 SQL = load_queries("services.blobs.migrating")
 
 PART_BYTES = 1 << 20
-"""Of a row, read at a time."""
+"""Part of a row that is read at a time."""
 LIFE_S = 86_400.0
 
 
@@ -52,7 +52,7 @@ class Imports:
         return Page(ids=[row["id"] for row in rows], total=total)
 
     async def migrate(self, question: Import, _: Actor) -> Imported:
-        """Migrate or verify one row; what is wrong with the row is its outcome.
+        """Migrate or verify one row; a flaw of the row is its outcome.
 
         Raises:
             errors.NotFound: There is no such row.
@@ -96,12 +96,12 @@ class Imports:
             return "is larger than a blob may be"
         whole = await self._digest(row)
         if row["sha256"] not in {None, whole}:
-            return "is not what its checksum says"
+            return "differs from its checksum"
         try:
             path = await self._store.paths.read(row["project_id"], names.normal(row["path"]), None)
         except errors.NotFound:
             return ""
-        return "" if path.sha256 == whole else "its path points at something else already"
+        return "" if path.sha256 == whole else "its path points at another file already"
 
     async def _migrate(self, row: Row) -> Imported:
         project_id, user_id = row["project_id"], row["user_id"]
@@ -149,7 +149,7 @@ class Imports:
         return _told(row, ImportOutcome.VERIFIED)
 
     async def _differs(self, project_id: UUID, sha256: str) -> str:
-        """Why the blob is not what it should be; empty when it is."""
+        """Return the flaw of the blob; empty when it has none."""
         blob = await self._store.blob(project_id, sha256)
         if blob["key"] is None:
             return "its blob was collected"

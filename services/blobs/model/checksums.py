@@ -11,7 +11,7 @@ from libs.contracts.blobs.transfers import CHECKED_BYTES_MAX, CHECKSUM_ALGORITHM
 
 
 class Checksum:
-    """A checksum that is compared with what came."""
+    """A checksum that is compared with the received bytes."""
 
     def __init__(self, header: str) -> None:
         """Read `Upload-Checksum`: an algorithm and base64.

@@ -12,9 +12,9 @@ import zstandard
 from libs.contracts.blobs.transfers import Codec
 
 FRAME_BYTES = 1 << 20
-"""Of plain content in a frame."""
+"""Plain content of a frame."""
 STORED_BYTES_MAX = FRAME_BYTES + FRAME_BYTES // 128 + 1024
-"""Of a stored frame: what zstd makes of noise."""
+"""Size of a stored frame: zstd enlarges noise."""
 LEVEL = 3
 COMPRESS_BYTES_MIN = 128
 """Less is stored as it is."""
@@ -23,7 +23,7 @@ COMPRESS_RATIO_MAX = 0.9
 
 
 class Damaged(Exception):
-    """A stored frame is not what was stored; `reason` is a reason of the quarantine."""
+    """A stored frame is damaged; `reason` is a reason of the quarantine."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason."""
@@ -42,7 +42,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The frames that hold a range, first to last, and what to leave out of the outer ones."""
+    """The frames that hold a range, first to last, and the bytes to skip in the outer ones."""
 
     first: int
     last: int
@@ -73,7 +73,7 @@ def decode(stored: bytes, frame: Frame, codec: Codec, plain_length: int) -> byte
     The declared size is compared with the expected one first: nothing can grow beyond it.
 
     Raises:
-        Damaged: It is not what was stored.
+        Damaged: The frame differs from its length, codec or digest.
     """
     if len(stored) != frame.length:
         raise Damaged("short")

@@ -1,4 +1,4 @@
-"""Types of content: what its first bytes say, and what a browser may be shown."""
+"""Media types: detection by the first bytes, and the types that a browser may display."""
 
 import codecs
 import re
@@ -29,7 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks; that of UTF-32 begins like one of UTF-16."""
+"""Byte order marks; the mark of UTF-32 begins like one of UTF-16."""
 UNKNOWN = "unknown"
 """Instead of a charset, where none is sure."""
 SINGLE_BYTE = "windows-1252"
@@ -62,7 +62,7 @@ _FAMILIES = (
         "application/x-ole-storage",
     },
 )
-"""Types with the same signature: which it is, is known to who declares it."""
+"""Types with the same signature, among which the declared type decides."""
 _SOME_TEXT = ("application/", "message/", "model/")
 INLINE = frozenset(
     {
@@ -92,8 +92,8 @@ _SIGNED = (INLINE | {"application/zip", "application/gzip", OCTETS}) - {
 def sniff(head: bytes, declared: str | None) -> str:
     """Return the type of content that begins with *head*.
 
-    Its bytes decide; what was *declared* refines them (a zip may be a docx, text may be Markdown)
-    and is believed when they do not speak against it.
+    Its bytes decide; the *declared* type refines them (a zip may be a docx, text may be Markdown)
+    and is believed when they do not contradict it.
     """
     head = head[:HEAD_BYTES]
     said = _normal(declared)
@@ -107,7 +107,7 @@ def sniff(head: bytes, declared: str | None) -> str:
     if encoding := encoding_of(head):
         if _may_be_text(said):
             return said
-        # Of a single-byte encoding there is nothing to tell it by but who says that it is text.
+        # Only the declared type shows that a single-byte encoding is text.
         return OCTETS if encoding == SINGLE_BYTE else "text/plain"
     return OCTETS if _says_text(said) or said in _SIGNED or said == "image/svg+xml" else said
 
@@ -132,9 +132,9 @@ def is_inline(media_type: str) -> bool:
 
 
 def charset_of(head: bytes, media_type: str) -> str | None:
-    """Return in what a text that begins with *head* is written, None when that is UTF-8.
+    """Return the charset of a text that begins with *head*, None when it is UTF-8.
 
-    UNKNOWN is what browsers are better at guessing than we are.
+    UNKNOWN leaves the guess to the browser.
     """
     if not media_type.startswith("text/"):
         return None

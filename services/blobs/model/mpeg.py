@@ -15,7 +15,7 @@ _BITRATES = {
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Samples a second by the two bits of the version."""
 _LAYERS = {1: 3, 2: 2}
-"""By their two bits. Layer I is left out: nobody writes it, and UTF-16 begins like it."""
+"""By their two bits. Layer I is left out, because it is not in use and UTF-16 begins like it."""
 _SAME = 0xFFFE0C00
 """The bits that all frames of a stream have in common."""
 

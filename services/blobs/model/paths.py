@@ -42,10 +42,11 @@ def require_prefix(prefix: str) -> None:
 
 
 def require_file_name(name: str | None) -> None:
-    """Accept a name for a file; a folder is no part of it.
+    """Accept a name for a file, without a folder.
 
     Raises:
-        errors.Invalid: It has slashes, or what no name may have (`libs.contracts.names`).
+        errors.Invalid: It has slashes, or characters that no name may have
+            (`libs.contracts.names`).
     """
     if name is not None and (
         name in {".", ".."} or "/" in name or "\\" in name or not names.is_allowed(name)

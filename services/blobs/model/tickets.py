@@ -1,4 +1,4 @@
-"""Tickets: what may be done to what until when, signed.
+"""Signed tickets: an operation, its blob or upload, and an expiry.
 
 `<base64url of JSON>.<base64url of HMAC-SHA256>`; good in a URL as it is.
 """

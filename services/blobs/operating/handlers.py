@@ -1,4 +1,4 @@
-"""Answers operators: what is kept and why, is it whole, collect, bring back."""
+"""Serves operators: inspect, verify, collect and restore blobs."""
 
 from dataclasses import asdict
 
@@ -22,7 +22,7 @@ from services.blobs.store import Row, Store, blob_of
 SQL = load_queries("services.blobs.operating")
 
 DUTY_ASKED = 0.5
-"""Somebody waits for the answer, and so may uploads, a little."""
+"""An operator waits for the answer, so uploads may be slowed down a little."""
 LINES_MAX = 50
 """References, claims and deeds told of one blob."""
 STEP_BLOBS = 50
@@ -79,7 +79,7 @@ class Operations:
             if row["state"] == BlobState.COLLECTED:
                 raise errors.BlobUnavailable
             if row["state"] != BlobState.CONDEMNED:
-                raise errors.Conflict(f"It is {row['state']}, not condemned.")
+                raise errors.Conflict(f"The blob is {row['state']}, not condemned.")
             why = f"{question.by}: {question.reason}"
             await rescue(connection, project_id, [sha256], why)
             kept = await connection.fetchrow(SQL.lock_blob, project_id, sha256)
@@ -130,7 +130,7 @@ class Operations:
         """
         if question.sha256 is not None:
             if question.project_id is None:
-                raise errors.Invalid("Name the blob's project, too.")
+                raise errors.Invalid("The request names a blob without its project; name both.")
             blob = await self._store.blob(question.project_id, question.sha256)
             flaw = await self._verifier.check(blob)
             return c.Verified(
@@ -166,7 +166,7 @@ class Operations:
         """
         blob = await self._store.blob(question.project_id, question.sha256)
         if blob["state"] not in {BlobState.QUARANTINED, BlobState.COLLECTED}:
-            raise errors.Conflict(f"It is {blob['state']}: nothing is to be mended.")
+            raise errors.Conflict(f"The blob is {blob['state']} and needs no repair.")
         await self._pool.execute(
             SQL.put_audit,
             new_id(),

@@ -1,9 +1,9 @@
 """Storage of bytes: objects under keys that are used once.
 
-Every method of a storage blocks: call it in a worker thread (`services.blobs.threads`). It need not
-overwrite, rename or compare; whoever can put, get, head, list and delete can be one. Where it can
-do more, a key that is taken stays with whoever took it. What the database says decides which
-objects are anything.
+Every method of a storage blocks: call it in a worker thread (`services.blobs.threads`). A storage
+must support put, get, head, list and delete; it need not overwrite, rename or compare. Where it
+supports conditional writes, an existing object is never overwritten. Only the database decides
+which objects belong to a blob.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ class Missing(Exception):
 
 
 class Taken(Exception):
-    """This key is somebody else's: an object under it stays as it is.
+    """Another writer has this key: an object under it stays as it is.
 
-    Keys are drawn at random and used once, so this never happens; and should it, nothing is lost.
-    S3 servers without conditional writes cannot tell, and overwrite.
+    Keys are random and used once, so that this should never happen; if it does, nothing is lost.
+    S3 servers without conditional writes cannot detect it, and overwrite.
     """
 
 
@@ -66,7 +66,7 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the storage."""
         ...
 
 
@@ -99,7 +99,7 @@ class Storage(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects, and what writers that died left of them; those that are not there, too.
+        """Delete objects and remains of dead writers; a missing object is no error.
 
         Raises:
             errors.Unavailable: Some may be there still.
@@ -130,7 +130,7 @@ class Storage(Protocol):
         """Leave a mark, in place of the one that was here; makes the folder of a new storage.
 
         Raises:
-            errors.Unavailable: The storage cannot be reached, or lets nobody write.
+            errors.Unavailable: The storage cannot be reached, or is read-only.
         """
         ...
 
@@ -144,7 +144,7 @@ class Storage(Protocol):
 
 
 class Credentials(NamedTuple):
-    """Of an S3 account; None each to let boto3 find them."""
+    """The credentials of an S3 account; None for both lets boto3 find them."""
 
     access_key: str | None
     secret_key: str | None

@@ -2,7 +2,7 @@
 
 `<project>/<two digits>/<name>`; while it is written `<name>.part`. Opened step by step from the
 root, without following symbolic links, so that nothing outside can be reached. The root itself is
-opened anew each time: what is mounted there may have gone, or come, since the last time.
+opened anew each time, because a folder may have been mounted or unmounted since the last time.
 """
 
 import errno
@@ -58,7 +58,7 @@ class LocalStorage:
             return None
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects and what is left of unfinished ones."""
+        """Delete objects and the remains of unfinished ones."""
         for key in keys:
             with suppress(Missing), _told(), self._folder(key) as (folder, name):
                 for each in (name + PART, name):
@@ -136,7 +136,7 @@ class LocalStorage:
         """Open the root.
 
         Raises:
-            errors.Unavailable: It is not there: that says nothing of what is in it.
+            errors.Unavailable: It does not exist, which says nothing about its objects.
         """
         try:
             root = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -237,7 +237,7 @@ class _Writer:
                 self._make_visible()
                 os.fsync(self._folder)
         except Missing:
-            # Somebody took us for dead and cleaned up.
+            # Another process considered this writer dead and deleted its file.
             raise errors.Unavailable("Storing this took too long; try again.") from None
         self._close()
 
@@ -248,7 +248,7 @@ class _Writer:
         self._close()
 
     def _make_visible(self) -> None:
-        """Unlike a new name, a link takes nobody's place."""
+        """Make the object visible by a link, which replaces no file, unlike a rename."""
         part, name, here = self._name + PART, self._name, self._folder
         try:
             os.link(part, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)

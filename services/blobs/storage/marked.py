@@ -1,8 +1,8 @@
 """A storage that is used only while it carries the mark that the database knows.
 
 A folder that is not mounted is an empty folder, and a bucket of another installation has none of
-our objects. Without the mark neither could be told from a storage that lost everything: whatever
-was looked for would count as damaged, and what is written would be lost when the right one is back.
+our objects. Without the mark neither could be told from a storage that lost everything: every blob
+that is read would count as damaged, and new objects would be lost when the right storage is back.
 """
 
 import time
@@ -21,7 +21,7 @@ TRUST_S = 5.0
 
 
 class Marked:
-    """One tier. It can be used when somebody has told which mark to expect."""
+    """One tier, which can be used after its expected mark was set."""
 
     def __init__(self, tier: str, storage: Storage, *, trust_s: float = 0.0) -> None:
         """Use *storage*; before writing its mark is looked at, at most every *trust_s*."""

@@ -41,12 +41,12 @@ CONNECTIONS_MAX = 32
 CONNECT_WAIT_S = 5
 READ_WAIT_S = 60
 TRIES_MAX = 4
-"""Of one request; boto3 waits longer from one to the next."""
+"""Tries of one request; boto3 waits longer before each."""
 DELETE_KEYS_MAX = 1000
 
 
 class S3Storage:
-    """A bucket, or what is below a prefix of one."""
+    """A bucket, or the objects below a prefix."""
 
     def __init__(self, place: Place, credentials: Credentials) -> None:
         """Keep objects in *place*. Nothing is asked yet."""
@@ -198,7 +198,7 @@ class S3Storage:
         return self._prefix + key
 
     def _known_conditions(self) -> Conditions:
-        """Return what the server heeds; it is asked by whoever writes first."""
+        """Return the conditions that the server respects; the first write tests them."""
         with self._asking:
             if self._conditions is None:
                 self._conditions = find_conditions(self._client, self._bucket, self._prefix)

@@ -1,7 +1,7 @@
 """The meaning of the answers of an S3 server.
 
-That an object is not there is believed only of a server that says so in the words of S3: a proxy in
-front of it, or a server without the bucket, answers 404, too, and knows nothing of our objects.
+An object counts as missing only when the server says so in the words of S3: a proxy in front of the
+server, or a server without the bucket, answers 404, too, and knows nothing of our objects.
 """
 
 from collections.abc import Generator, Mapping
@@ -99,9 +99,9 @@ def _noticing_untold() -> Generator[None]:
 
 @contextmanager
 def gone_is_away() -> Generator[None]:
-    """Say of what should be there, and is not, that it cannot be used.
+    """Raise Unavailable for an upload that should exist and is missing.
 
-    Somebody took a writer for dead and cleaned up behind it.
+    Another process considered this writer dead and deleted its upload.
     """
     try:
         yield

@@ -2,7 +2,7 @@
 
 `If-None-Match: *` has a server refuse to overwrite. Some heed it for whole objects and not for
 those that are put together from parts, some refuse the header, some ignore it without a word. So
-each is tried on an object of ours, which stays: whoever asks later needs one request less.
+each is tried on an object of ours, which stays, so that a later test needs one request less.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NAME = "conditional-writes"
-"""Of the object that is written for it; as it is no key, nothing of ours lists or deletes it."""
+"""The name of the test object; because it is not a key, the service never lists or deletes it."""
 _REFUSED = {409, 412}
-"""412: there is an object. 409: somebody else is writing it at this moment."""
+"""412: the object exists. 409: another writer is writing it at this moment."""
 _NOT_KNOWN = {400, 405, 501}
 _ASKED = {"IfNoneMatch": "*"}
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 PART_BYTES = 8 << 20
-"""An object beyond this goes up in parts of it; S3 takes 10,000 parts."""
+"""A larger object is sent in parts of this size; S3 accepts 10,000 parts."""
 MARK = "attempt"
 """Metadata that tells whose object it is."""
 

@@ -78,9 +78,9 @@ async def commit(
 async def rescue(
     connection: Connection, row: Row, user_id: UUID, used_as: str | None = None
 ) -> Row:
-    """Somebody wants a blob, whose row is locked: it is kept from now on. Returns it so.
+    """Keep a blob, whose row is locked, because a request refers to it; return its new row.
 
-    The asset type that they use it as counts for how long.
+    Its asset type in that request counts for the retention.
     """
     project_id, sha256 = row["project_id"], row["sha256"]
     kept = await connection.fetchrow(SQL.touch_blob, project_id, sha256, used_as)
@@ -91,7 +91,7 @@ async def rescue(
 
 
 async def finish(connection: Connection, upload: Row, blob: Row, *, deduplicated: bool) -> Upload:
-    """Say what an open upload became; what was kept for it goes."""
+    """Record the blob that an open upload became, and delete the pieces of the upload."""
     where = upload["id"], upload["project_id"]
     row = await connection.fetchrow(
         SQL.finish_upload, *where, blob["sha256"], blob["size"], deduplicated, UPLOAD_KEPT_S

@@ -1,4 +1,4 @@
-"""Running work in the database of blobs, and what its absence means."""
+"""Running work in the database of blobs, and the errors when it cannot be reached."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from libs.telemetry import inject_trace
 SQL = load_queries("services.blobs")
 
 TRIES_MAX = 5
-"""Of a transaction that met another one."""
+"""Tries of a transaction that conflicts with another one."""
 
 
 class TryAgain(Exception):

@@ -1,4 +1,4 @@
-"""Logical paths in the database: what each points at, and its history."""
+"""Logical paths in the database: the blob of each, and its history."""
 
 from uuid import UUID
 
@@ -116,7 +116,7 @@ async def point(
 
     Raises:
         errors.AppError: As `PathStore.put`.
-        TryAgain: Somebody made it at this moment.
+        TryAgain: Another request created the path at this moment.
     """
     where = project_id, wanted.path
     old = await connection.fetchrow(SQL.lock_path, *where)
@@ -124,7 +124,9 @@ async def point(
         # A path refers to its blob from its first moment, so that is locked first.
         await _hold(connection, project_id, user_id, wanted, None)
         if wanted.base_version not in {None, 0}:
-            raise errors.ConcurrencyConflict("The path is new.", version=0)
+            raise errors.ConcurrencyConflict(
+                "The path does not exist, so its version is 0.", version=0
+            )
         row = await connection.fetchrow(SQL.add_path, *where, new_id(), wanted.sha256, entity_id)
         if row is None:
             raise TryAgain

@@ -8,14 +8,14 @@ from libs.postgres import Connection
 from services.blobs.store.database import SQL, Row
 
 OPEN_UPLOADS_MAX = 1000
-"""Of a project at once."""
+"""Open uploads of a project."""
 
 
 class Quotas:
     """The quotas of all projects.
 
-    Bytes that a project keeps cost it nothing, also when it is full: they may be told again, rescue
-    what is condemned, and mend what is damaged.
+    Bytes that a project keeps count once, also when it is full: it may send them again, rescue a
+    condemned blob with them, and repair a damaged one.
     """
 
     def __init__(self, quota_bytes: int | None) -> None:
@@ -33,7 +33,11 @@ class Quotas:
         """
         room = await self._room(connection, project_id)
         if room["uploads"] >= OPEN_UPLOADS_MAX:
-            raise errors.LimitReached("Too many uploads are open.", limit=OPEN_UPLOADS_MAX)
+            raise errors.LimitReached(
+                f"The project has {OPEN_UPLOADS_MAX:,} open uploads, the most that it may have."
+                " Finish or delete one.",
+                limit=OPEN_UPLOADS_MAX,
+            )
         size = wanted.size or 0
         if wanted.sha256 is not None:
             kept = await _is_kept(connection, project_id, wanted.sha256, wanted.size)

@@ -74,7 +74,7 @@ class Store:
             await connection.execute(SQL.put_claim, claim.claim_id, project_id, *wanted, user_id)
             row = await connection.fetchrow(SQL.claim, claim.claim_id, project_id)
             if row is None or (row["sha256"], row["source"], row["source_id"]) != wanted:
-                raise errors.Conflict("This claim is for something else.")
+                raise errors.Conflict("This claim is for another blob or thing.")
             if row["settled_at"] is not None and not row["used"]:
                 raise errors.Conflict("This claim was refused; draw another id.")
             kept = await rescue(connection, blob, user_id)
@@ -97,7 +97,7 @@ class Store:
         )
 
     async def set_quota(self, project_id: UUID, quota_bytes: int | None) -> None:
-        """Set what a project may keep; None for what every project may."""
+        """Set the quota of a project; None for the default."""
 
         async def work(connection: Connection) -> None:
             await connection.execute(SQL.set_quota, project_id, quota_bytes)

@@ -21,12 +21,12 @@ from services.blobs.store.database import SQL, Database, Row
 from services.blobs.store.quotas import Quotas
 
 PIECES_MAX = 10_000
-"""Of an upload; clients that send tiny pieces are refused before they cost more than they bring."""
+"""Pieces of an upload, which limits the cost of tiny pieces."""
 LATE_S = 3600.0
 """Time after the end of a direct upload in which its bytes may still arrive in storage."""
 AGAIN_S_MIN, AGAIN_S_MAX = 10.0, 600.0
-"""From the last byte of an upload to the first try to finish it that nobody asked for; each time
-twice as long, up to the second."""
+"""From the last byte of an upload to the first background try to finish it; the pause doubles each
+time, up to the second figure."""
 LEASE_S = 120.0
 """Time for which a lease of a key lasts without a renewal."""
 
@@ -77,7 +77,7 @@ class UploadStore:
                     wanted.metadata,
                 )
                 if row is None:
-                    # Somebody was first just now.
+                    # Another request was first at this moment.
                     row = await connection.fetchrow(SQL.lock_upload, *where)
                 if row is not None and direct_key is not None and row["direct_key"] == direct_key:
                     # An object that a client writes is never a blob's own object.
@@ -108,7 +108,7 @@ class UploadStore:
 
         Raises:
             errors.NotFound: There is none, or it was too long ago.
-            errors.Gone: What arrived of it was refused for good; `refusal` says why.
+            errors.Gone: The upload was refused for good; `refusal` says why.
         """
         row = _require_open(await self._database.row(SQL.upload, upload_id, project_id))
         blob = None
@@ -117,7 +117,7 @@ class UploadStore:
         return row, upload_of(row, blob)
 
     async def cancel(self, project_id: UUID, user_id: UUID, upload_id: UUID) -> None:
-        """Forget an upload of *user_id*; what arrived of it is deleted."""
+        """Delete an upload of *user_id*, with its bytes."""
 
         async def work(connection: Connection) -> None:
             row = await connection.fetchrow(SQL.lock_upload, upload_id, project_id)
@@ -143,7 +143,7 @@ class UploadStore:
                 return await commit(connection, row, stored, quota_bytes=self._quota_bytes)
             await doom(connection, project_id, stored.key, "duplicate")
             if row["blob_sha256"] != stored.sha256:
-                raise errors.Conflict("This upload was done with other bytes.")
+                raise errors.Conflict("This upload has ended with other bytes.")
             return await self._told(connection, row)
 
         return await self._database.transact(work)
@@ -164,7 +164,10 @@ class UploadStore:
             row = require_offset(await connection.fetchrow(SQL.lock_upload, *where), start)
             pieces = await connection.fetchval(SQL.count_pieces, *where)
             if pieces >= PIECES_MAX:
-                raise errors.LimitReached("Send larger pieces.", limit=PIECES_MAX)
+                raise errors.LimitReached(
+                    f"An upload has at most {PIECES_MAX:,} pieces. Begin it anew with larger ones.",
+                    limit=PIECES_MAX,
+                )
             await self._quotas.require_piece(connection, row, length)
             if not await connection.fetchval(SQL.release, key, project_id):
                 raise errors.Unavailable("Storing this took too long; try again.")
@@ -183,7 +186,7 @@ class UploadStore:
         Raises:
             errors.NotFound, errors.Gone: It is over.
             errors.Conflict: Its offset is another one; `offset` says which.
-            errors.Invalid: Another size was told before, or more bytes are there.
+            errors.Invalid: Another size was declared before, or more bytes were received.
             errors.TooLarge, errors.QuotaExceeded: That is too much.
         """
 
@@ -193,10 +196,10 @@ class UploadStore:
             if row["size"] == size:
                 return row
             if row["size"] is not None:
-                raise _wrong_length("is not what was told before")
+                raise _wrong_length("differs from the declared one")
             require_offset(row, start)
             if size < row["offset"]:
-                raise _wrong_length("is less than what is there")
+                raise _wrong_length("is less than the bytes received")
             if size > BLOB_BYTES_MAX:
                 raise errors.TooLarge(limitBytes=BLOB_BYTES_MAX)
             await self._quotas.require_piece(connection, row, size - row["offset"])
@@ -208,7 +211,7 @@ class UploadStore:
         return row, upload_of(row, None)
 
     async def refuse(self, project_id: UUID, upload_id: UUID, refusal: errors.AppError) -> None:
-        """Give an upload up for good; what arrived of it is deleted. Nothing if it is over."""
+        """Refuse an upload for good and delete its bytes; do nothing if it has ended."""
 
         async def work(connection: Connection) -> None:
             where = upload_id, project_id

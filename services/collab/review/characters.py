@@ -186,6 +186,18 @@ class CharacterDocument:
         item = self._find(ident)
         return item is not None and item.kind == structs.STRING and _visible(item)
 
+    def stands(self, ident: Id) -> bool:
+        """Whether *ident*, deleted or not, is in an element that is not deleted itself."""
+        item = self._find(ident)
+        if item is None or item.parent is None or item.kind == structs.GC:
+            return False
+        branch: Branch | None = item.parent
+        while branch is not None and branch.item is not None:
+            if branch.item.deleted:
+                return False
+            branch = branch.item.parent
+        return branch is not None
+
     def around(self, ident: Id) -> tuple[Id | None, list[Id]]:
         """Return the id right after *ident* in its sequence, shown or not, and its elements' ids.
 

@@ -125,7 +125,7 @@ async def apply_steps(
 async def apply_reversal(
     tx: Transaction, steps: Sequence[Step], project_id: UUID, *, vouched: Vouched | None = None
 ) -> None:
-    """Do all steps of a reversal, which nobody sent as operations, or report their conflicts.
+    """Do all steps of a reversal, which no client sent as operations, or report their conflicts.
 
     Args:
         tx: The transaction; its context is that of the bundle.
@@ -135,7 +135,7 @@ async def apply_reversal(
 
     Raises:
         errors.PeopleUnknown: As `apply_steps`.
-        errors.Conflict: With `conflicts`, whatever their reason: the bundle to reverse exists.
+        errors.Conflict: With `conflicts` of any reason: the bundle to reverse exists.
     """
     outcome = await apply_steps(
         tx, steps, project_id, partly=True, until_conflict=True, vouched=vouched

@@ -99,7 +99,7 @@ def conflict_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> 
 def reversal_error(conflicts: Sequence[StepConflict], shown: ConflictReport) -> errors.AppError:
     """Return the error that refuses a reversal.
 
-    Its steps have no numbers, because nobody sent them, and a missing aggregate is a conflict.
+    Its steps have no numbers, because no client sent them, and a missing aggregate is a conflict.
     """
     for bundle in shown:
         for each in bundle["fields"]:

@@ -1,6 +1,6 @@
 """The output of a job: staged in parts, then committed as one bundle or dropped.
 
-Staged operations are outside the log and its projections, so nobody sees them. The commit is one
+Staged operations are outside the log and its projections, so no reader sees them. The commit is one
 transaction that makes the bundle, ends the job and drops the staged operations. A repeated commit
 gets the same answer.
 """

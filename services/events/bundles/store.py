@@ -313,7 +313,7 @@ async def whole_bundle(reader: Reader, bundle: Bundle) -> list[Event]:
     """Return the events of a bundle, in order, to act upon.
 
     Raises:
-        errors.Conflict: An event is damaged or lost, and nobody has decided about it.
+        errors.Conflict: An event is damaged or lost, and no operator has decided about it.
     """
     events = await events_of_bundle(reader, bundle)
     # A damaged row may have named this bundle; its recovered event then names another.

@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.contracts.subjects import FACTS
-from services.events.catalogue.schemas import announcement
+from services.events.catalogue.schemas import ENVELOPES, announcement
 from services.events.catalogue.types import EventType, Schema
 
 VERSION = "1.0.0"
 _DESCRIPTION = """\
-The domain events of a project: immutable facts, each a delta of one aggregate.
+The domain events of a project: immutable facts, each a delta of one aggregate; and what happens to
+the threads and anchors of its scenes, which collab announces beside the log of events.
 
-Two ways to hear them carry the same messages. Systems inside consume the JetStream stream `EVENTS`
-with a durable consumer: at least once, in order within each aggregate; `Nats-Msg-Id` repeats
-with a repetition. Clients outside follow one project as server-sent events, in commit order; the
-id of each message is its position, and `Last-Event-ID` goes on behind it at any replica.
+Two ways to hear them carry the same messages. Systems inside consume the JetStream streams `EVENTS`
+and `COLLAB` with a durable consumer: at least once, in order within each aggregate; `Nats-Msg-Id`
+repeats with a repetition. Clients outside follow one project as server-sent events, in the commit
+order of each of the two; the id of each message is a place in both, and `Last-Event-ID` goes on
+behind it at any replica.
 
 Members that you do not know may appear in any object, and values in any enumeration: ignore them.
 Nothing else about a type ever changes.
@@ -35,7 +37,9 @@ def asyncapi(types: Sequence[EventType]) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": {
-            "bus": _server("4222", "nats", "JetStream, stream `EVENTS`; for systems inside."),
+            "bus": _server(
+                "4222", "nats", "JetStream, streams `EVENTS` and `COLLAB`; for systems inside."
+            ),
             "public": _server("8300", "https", "The public port; with a bearer token."),
         },
         "channels": channels,
@@ -45,7 +49,9 @@ def asyncapi(types: Sequence[EventType]) -> dict[str, Any]:
         },
         "components": {
             "messages": {each.name: _message(each) for each in types},
-            "schemas": {"Announcement": announcement()},
+            "schemas": {
+                model.__name__: announcement(service) for service, model in ENVELOPES.items()
+            },
         },
     }
 
@@ -62,7 +68,7 @@ def _server(port: str, protocol: str, description: str) -> dict[str, Any]:
 def _subjects(kind: str, types: Sequence[EventType]) -> dict[str, Any]:
     own = [each for each in types if each.aggregate == kind]
     return {
-        "address": f"{FACTS}.events.{kind}.{{action}}.{{projectId}}",
+        "address": f"{FACTS}.{own[0].service}.{kind}.{{action}}.{{projectId}}",
         "servers": [_ref("servers", "bus")],
         "parameters": {
             "action": {"enum": [each.action for each in own]},
@@ -75,7 +81,7 @@ def _subjects(kind: str, types: Sequence[EventType]) -> dict[str, Any]:
 def _stream(types: Sequence[EventType]) -> dict[str, Any]:
     return {
         "address": "/api/projects/{projectId}/events",
-        "description": "Server-sent events; `data` is the message, `id` its position.",
+        "description": "Server-sent events; `data` is the message, `id` a place to go on from.",
         "servers": [_ref("servers", "public")],
         "parameters": {"projectId": {"description": "The project to follow."}},
         "messages": _messages(types),
@@ -98,7 +104,7 @@ def _message(spec: EventType) -> dict[str, Any]:
         "summary": spec.description,
         "payload": {
             "allOf": [
-                _ref("components/schemas", "Announcement"),
+                _ref("components/schemas", ENVELOPES[spec.service].__name__),
                 {"type": "object", "properties": {"event": {"properties": narrowed}}, **marks},
             ]
         },

@@ -7,7 +7,7 @@ from pathlib import Path
 from services.events.catalogue.asyncapi import asyncapi
 from services.events.catalogue.compatibility import breaking
 from services.events.catalogue.schemas import document, file_name
-from services.events.catalogue.types import EventType, event_types
+from services.events.catalogue.types import EventType, announced_types
 
 DOCS = Path(__file__).parents[3] / "docs"
 ASYNCAPI = "asyncapi.json"
@@ -16,7 +16,7 @@ SCHEMAS = "schemas"
 
 def wanted(types: Sequence[EventType] | None = None) -> dict[str, str]:
     """Return the wanted text of each file, by its path in the folder of documents."""
-    types = event_types() if types is None else types
+    types = announced_types() if types is None else types
     found = {f"{SCHEMAS}/{file_name(each.name)}": _text(document(each)) for each in types}
     return {ASYNCAPI: _text(asyncapi(types)), **found}
 

@@ -5,7 +5,7 @@ from functools import cache
 from libs.contracts.actor import Actor
 from libs.contracts.events.following import Describe, Described
 from services.events.catalogue.asyncapi import asyncapi
-from services.events.catalogue.types import event_types
+from services.events.catalogue.types import announced_types
 
 
 async def describe(_: Describe, __: Actor) -> Described:
@@ -15,5 +15,5 @@ async def describe(_: Describe, __: Actor) -> Described:
 
 @cache
 def _described() -> Described:
-    types = event_types()
+    types = announced_types()
     return Described(types=[each.name for each in types], asyncapi=asyncapi(types))

@@ -1,8 +1,11 @@
 """JSON Schemas (draft 2020-12) of the messages to subscribers, one for each event type."""
 
+from collections.abc import Mapping
 from functools import cache
 
+from libs.contracts.collab.facts import ReviewAnnouncement
 from libs.contracts.events.event import Announcement
+from libs.contracts.wire import Wire
 from services.events.catalogue.types import VERSION, EventType, Schema, inlined
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -14,15 +17,20 @@ def file_name(name: str) -> str:
     return f"{name}.v{VERSION}.json"
 
 
+ENVELOPES: Mapping[str, type[Wire]] = {"events": Announcement, "collab": ReviewAnnouncement}
+"""The model that all messages of a service share."""
+
+
 @cache
-def announcement() -> Schema:
-    """Return the schema that all messages share; do not change it."""
-    return inlined(Announcement.model_json_schema(by_alias=True, mode="serialization"))
+def announcement(service: str = "events") -> Schema:
+    """Return the schema that all messages of a service share; do not change it."""
+    model = ENVELOPES[service]
+    return inlined(model.model_json_schema(by_alias=True, mode="serialization"))
 
 
 def message(spec: EventType) -> Schema:
     """Return the schema of a message that announces an event of a type."""
-    shared = announcement()
+    shared = announcement(spec.service)
     event = shared["properties"]["event"]
     properties = event["properties"] | {
         "aggregateType": {"const": spec.aggregate},

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from libs.contracts.collab.facts import FACTS
 from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, changeable_fields
@@ -41,6 +42,8 @@ class EventType:
     data: Schema
     historic: bool = False
     """Whether the type is promised, but no longer occurs."""
+    service: str = "events"
+    """The service that announces it."""
 
     @property
     def name(self) -> str:
@@ -54,12 +57,24 @@ def event_types(aggregates: Mapping[str, AggregateSpec] = AGGREGATES) -> list[Ev
     return sorted(found, key=lambda each: each.name)
 
 
+def announced_types() -> list[EventType]:
+    """Return every type that any service announces to those who follow a project, by name."""
+    return sorted([*event_types(), *_types_of_collab()], key=lambda each: each.name)
+
+
+def _types_of_collab() -> Iterator[EventType]:
+    for name, told in FACTS.items():
+        aggregate, _, action = name.partition(".")
+        whole = told.data.model_json_schema(by_alias=True, mode="serialization")
+        yield EventType(aggregate, action, told.description, inlined(whole), service="collab")
+
+
 def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
     def one(action: str, description: str, data: Schema) -> EventType:
         return EventType(spec.kind, action, description, data)
 
     thing = spec.kind.replace("_", " ")
-    purged = f"The {thing} is gone for ever, and so are its events before this one."
+    purged = f"The {thing} and its earlier events were erased."
     yield one(PURGED, purged, _object(_LAST))
     if spec.grants_access:
         # The events of a role always name the person or the team.
@@ -68,9 +83,10 @@ def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
         changed = who | {"from": whole["role"], "to": whole["role"]}
         yield one("added", f"A new {thing}.", _object(whole))
         yield one("role_changed", f"The {thing} got another role.", _object(changed))
-        yield one("removed", f"The {thing} is gone; this is what it was.", _object(whole))
+        removed = f"The {thing} was removed; the data are its last values."
+        yield one("removed", removed, _object(whole))
         return
-    yield one("created", f"A new {thing}, with all that it is at first.", _born(spec))
+    yield one("created", f"A new {thing}, with all its first values.", _born(spec))
     for name in spec.fields:
         if name not in spec.historic and name not in changeable_fields(spec):
             continue
@@ -80,7 +96,7 @@ def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
         data = _object({"from": value, "to": value})
         said = f"The {thing} got another {name.replace('_', ' ')}."
         if name in spec.historic:
-            said += f" Not said any more; see {_instead(spec, name)}."
+            said += f" No longer sent; see {_instead(spec, name)}."
         each = one(f"{name}{CHANGED}", said, data)
         yield replace(each, historic=name in spec.historic)
     for action, deed in spec.custom_events.items():
@@ -88,15 +104,15 @@ def _types_of(spec: AggregateSpec) -> Iterator[EventType]:
     if spec.parent and spec.ordered:
         place = _object(_PLACE)
         data = _object({"from": place, "to": place})
-        yield one("moved", f"The {thing} stands elsewhere, or its rank was respaced.", data)
+        yield one("moved", f"The {thing} was moved, or its rank was respaced.", data)
     if spec.archivable:
-        yield one("archived", f"The {thing} and what is below it can only be read.", _object({}))
+        yield one("archived", f"The {thing} and everything below it is read-only.", _object({}))
         yield one("unarchived", f"The {thing} can be written again.", _object({}))
     if spec.keeps_deleted:
-        yield one("deleted", f"The {thing} and what is below it are hidden.", _object({}))
-        yield one("restored", f"The {thing} is back where it was.", _object({}))
+        yield one("deleted", f"The {thing} and everything below it is hidden.", _object({}))
+        yield one("restored", f"The {thing} is visible again, at its old place.", _object({}))
     else:
-        yield one("removed", f"The {thing} is gone; this is what it was.", _born(spec))
+        yield one("removed", f"The {thing} was removed; the data are its last values.", _born(spec))
 
 
 def _born(spec: AggregateSpec) -> Schema:

@@ -12,7 +12,8 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.events.event import Source
 from libs.contracts.events.manuscript import Create, Document
-from libs.contracts.events.resources import Expected, Kind, is_expected
+from libs.contracts.events.resources import Kind
+from libs.contracts.versions import Expected, is_expected
 from libs.contracts.wire import Wire
 from libs.telemetry import causation
 from services.events.model.aggregate import AggregateSpec, Row

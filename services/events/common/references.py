@@ -87,14 +87,21 @@ async def project_people(
         return frozenset()
     pairs = [(user_id, team_id) for user_id, teams in vouched.items() for team_id in teams]
     rows = await reader.people(named, pairs)
-    unknown = sorted(str(each) for each in set(named) - rows - vouched.keys())
+    unknown = set(named) - rows - vouched.keys()
     if len(unknown) + len(vouched) > VOUCHED_MAX and unknown:
         raise field_refusal(
             field, f"names more than {VOUCHED_MAX} people who are not members themselves"
         )
     if unknown:
-        detail = "is not a member of this project"
-        raise errors.PeopleUnknown(
-            f"{field}: {detail}", errors=[{"field": field, "detail": detail}], userIds=unknown
-        )
+        raise unknown_people(field, unknown)
     return rows
+
+
+def unknown_people(field: str, people: Collection[UUID]) -> errors.PeopleUnknown:
+    """Return the refusal of people who are not known to be in the project."""
+    detail = "is not a member of this project"
+    return errors.PeopleUnknown(
+        f"{field}: {detail}",
+        errors=[{"field": field, "detail": detail}],
+        userIds=sorted(map(str, people)),
+    )

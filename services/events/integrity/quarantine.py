@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 _found = Counter(
     "scriptorium_events_quarantined_total",
-    "Events that were found corrupt, by what is wrong and who found it.",
+    "Events that were found corrupt, by flaw and finder.",
     ["flaw", "found_by"],
 )
 open_now = Gauge("scriptorium_events_quarantine_open", "Corrupt events that wait for a decision.")

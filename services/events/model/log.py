@@ -85,7 +85,7 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(each) for each in cast("list[Any]", value)]
         case float() if value.is_integer():
-            # By its shortest form, which is what jsonb reads, and not by its binary value.
+            # By its shortest form, as jsonb reads it, and not by its binary value.
             return int(Decimal(repr(value)))
         case _:
             return value
@@ -165,9 +165,9 @@ def chain_events(
     """Turn pending events into events that continue the chains of their aggregates.
 
     Args:
-        pending_events: What happened, in order.
+        pending_events: The events, in order.
         heads: The end of each aggregate's chain; an aggregate without one begins.
-        context: What the events have in common.
+        context: The command and actor of the events.
         at: The time of the events.
         ids: An id for each of them.
 

@@ -25,7 +25,7 @@ _KEY = re.compile(r"[0-9A-Za-z-]{1,1000}")
 
 
 def cursor_after(key: str) -> str:
-    """Return the cursor of what follows *key*."""
+    """Return the cursor of the page after *key*."""
     return base64.urlsafe_b64encode(json.dumps(["v1", key]).encode()).decode().rstrip("=")
 
 
@@ -49,7 +49,7 @@ def cursor_key(cursor: str | None) -> str | None:
 
 
 def cursor_at(sort: str, value: Any, row_id: UUID) -> str:
-    """Return the cursor of what follows a row in a list sorted by *sort*."""
+    """Return the cursor of the page after a row in a list sorted by *sort*."""
     plain = value.isoformat() if isinstance(value, datetime) else value
     words = json.dumps(["v2", sort, plain, str(row_id)], ensure_ascii=False)
     return base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")

@@ -55,7 +55,7 @@ class Part:
         return row[self.by] in self.of if self.table else True
 
     def initial(self, sent: Mapping[str, Any] | None, beside: Mapping[str, Any]) -> dict[str, Any]:
-        """Return its first values: what was *sent* for it with the fields *beside* it.
+        """Return its first values, from the fields *sent* for it and the fields *beside* it.
 
         Raises:
             errors.Invalid: Something was sent to an aggregate that does not have it.

@@ -83,8 +83,8 @@ async def _rebuild(
     _say(step="prove", done=0, all=1)
     await tables.make_keys(connection, schema)
     if do_swap:
-        # The archivist moves nothing and no purge takes away events until this is released: what a
-        # bundle folds into stays what it was.
+        # Until this is released, archiving moves no events and no purge erases any: the state that
+        # a bundle folds into stays the same.
         await wait_for_session_lock(connection, LockKey.PAST)
     try:
         async with connection.transaction(isolation="repeatable_read"):
@@ -142,7 +142,7 @@ def _flaws(folded: ReplayReport) -> list[dict[str, Any]]:
 
 
 def _say(**line: Any) -> None:
-    print(json.dumps(line, default=_plain), flush=True)  # noqa: T201 (what it is for)
+    print(json.dumps(line, default=_plain), flush=True)  # noqa: T201 (its purpose)
 
 
 def _plain(value: Any) -> str:

@@ -9,7 +9,7 @@ SQL = load_queries("services.events.rebuild")
 
 @dataclass(frozen=True, slots=True)
 class ProjectionTable:
-    """One table: its name, what identifies a row, and its columns."""
+    """One table: its name, the key of a row, and its columns."""
 
     name: str
     key: str

@@ -221,15 +221,15 @@ class CommandHandlers:
         """Carry out a command unless it was done before, and show the result.
 
         A command that was done before is noticed when it is recorded. It may also be refused
-        because of what it did the first time; therefore its first time is looked up after every
+        because of its own first effect; therefore its first outcome is looked up after every
         refusal.
 
         Args:
             question: The command.
             actor: The person who sends it.
             project_id: The project in which it acts.
-            act: What it does within a transaction.
-            decide: What it does to the row of its aggregate, when that may suffice.
+            act: Its effect within a transaction.
+            decide: Its effect on the row of its aggregate, when that may suffice.
         """
         spec = AGGREGATES[question.kind]
         require_project(spec, question.id, project_id)

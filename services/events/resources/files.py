@@ -166,7 +166,7 @@ async def _use(tx: Transaction, claim_id: UUID, project_id: UUID) -> None:
 
     Raises:
         errors.BlobUnavailable: The claim was refused in the meantime, or is too old.
-        errors.Invalid: The id is not that of a claim, or another command used the claim.
+        errors.Invalid: The id is not the id of a claim, or another command used the claim.
     """
     require_current(claim_id, at=datetime.now(UTC))
     if await record_file_claim(tx.connection, claim_id, project_id, "used"):

@@ -1,5 +1,7 @@
 """The members of a project and their roles; there is always an owner."""
 
+from uuid import UUID
+
 from libs import errors
 from libs.contracts.actor import Actor, Role
 from libs.contracts.events.manuscript import (
@@ -9,6 +11,7 @@ from libs.contracts.events.manuscript import (
     ReadMember,
     RemoveMember,
 )
+from libs.contracts.events.people import RequirePeople
 from libs.contracts.events.resources import Member
 from libs.contracts.ids import new_id
 from libs.contracts.pages import Page
@@ -18,6 +21,7 @@ from services.events.common.commands import (
     require_expected,
     require_visible,
 )
+from services.events.common.references import project_people, unknown_people
 from services.events.model.aggregate import Row
 from services.events.model.aggregates import MEMBER, PROJECT
 from services.events.model.listing import SortKey
@@ -54,6 +58,23 @@ class MemberHandlers:
             items=[_member(row) for row in page],
             next_cursor=cursor_at(order, end["created_at"], end["id"]) if end else None,
         )
+
+    async def require(self, question: RequirePeople, actor: Actor) -> Done:
+        """Return when people are in the project.
+
+        Raises:
+            errors.PeopleUnknown: Some are not, as far as their teams are given.
+        """
+        project_id, named, field = actor.scope(), set(question.user_ids), question.field
+
+        async def query_require(reader: Reader) -> frozenset[UUID]:
+            require_visible(await reader.row(PROJECT, project_id))
+            return await project_people(reader, named, actor.vouched, field=field)
+
+        strangers = named - await self._store.run_read(query_require, project_id=project_id)
+        if strangers:
+            raise unknown_people(field, strangers)
+        return Done()
 
     async def read(self, question: ReadMember, actor: Actor) -> Member:
         """Show a person's membership."""

@@ -163,7 +163,7 @@ class ReadHandlers:
         )
 
     async def editors_of_scenes(self, question: EditorsOfScenes, _: Actor) -> ScenesWithEditors:
-        """Tell what scenes are written with, whatever project they are in."""
+        """Return the editors of scenes, of any projects."""
         wanted, definitions = question.scene_ids, question.definitions
         if definitions and len(wanted) > SCENES_WITH_DEFINITIONS_MAX:
             raise field_refusal("sceneIds", f"are more than {SCENES_WITH_DEFINITIONS_MAX}")

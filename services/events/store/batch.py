@@ -1,4 +1,4 @@
-"""What one append writes, prepared before anything is sent to the database; pure."""
+"""The rows of one append, prepared before anything is sent to the database; pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from services.events.store.statements import kind_order, statement
 
 @dataclass(slots=True)
 class AggregateState:
-    """Where an aggregate stands within an action: the end of its chain, and its row if any."""
+    """The state of an aggregate within an action: the end of its chain, and its row if any."""
 
     head: ChainHead
     row: Row | None
@@ -62,10 +62,10 @@ class TableWrite:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The events of one append, and what follows from them for the projections.
+    """The events of one append, and their effects on the projections.
 
     Args:
-        pending_events: What happens, in order.
+        pending_events: The events, in order.
         written: The event of each.
         heads: The ends of the chains that they continue; all other chains begin with them.
         claim: The claim of the command, if it is made by this append.
@@ -95,10 +95,10 @@ def prepare_batch(
     """Return what *pending_events* write, and move *states* on to how they leave the aggregates.
 
     Args:
-        pending_events: What happens, in order.
+        pending_events: The events, in order.
         ids: The id of each event.
         states: The aggregates known to the action; an event of any other one begins it.
-        context: What the events have in common.
+        context: The command and actor of the events.
         claim: The claim of the command, if this append is to make it.
 
     Raises:

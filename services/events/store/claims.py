@@ -10,7 +10,7 @@ from services.events.store.statements import SQL
 
 @dataclass(frozen=True, slots=True)
 class CommandClaim:
-    """The identity of a command: its id, a digest of what it asks for, and what it is about."""
+    """The identity of a command: its id, a digest of its request, and its aggregate."""
 
     command_id: UUID
     digest: str

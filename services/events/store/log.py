@@ -229,8 +229,8 @@ async def events_after(
     The aggregates must be locked, so that no event is appended meanwhile.
 
     Raises:
-        errors.Conflict: An event was deleted by retention, or is damaged or lost and nobody has
-            decided about it: the changes of others are not known completely.
+        errors.Conflict: An event was deleted by retention, or is damaged or lost and no operator
+            has decided about it: the changes of others are not known completely.
     """
     rows = await connection.fetch(SQL.events_after, project_id, list(bases), list(bases.values()))
     ends = await heads_of(connection, bases)

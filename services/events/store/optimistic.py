@@ -40,7 +40,7 @@ class SingleChange:
         about: The kind of the aggregate.
         aggregate_id: Its id.
         claim: The claim of the command.
-        decide: What happens to the aggregate.
+        decide: The decision on the aggregate.
     """
 
     spec: AggregateSpec
@@ -51,7 +51,7 @@ class SingleChange:
 
 @dataclass(frozen=True, slots=True)
 class PreparedChange:
-    """A change that was decided upon: the row it leaves, and what is to be written, if anything."""
+    """A decided change: the row that it leaves, and the batch to write, if any."""
 
     row: Row
     claim: CommandClaim
@@ -66,7 +66,7 @@ async def prepare_change(
     Columns of the row that its view computes are as they were read; they do not depend on fields.
 
     Raises:
-        errors.AppError: Whatever `decide` raises.
+        errors.AppError: An error of `decide`.
         errors.TooLarge: The data of an event is above the limit.
     """
     key, spec = change.aggregate_id, change.spec

@@ -117,7 +117,7 @@ class Reader:
     async def knowledge_at(
         self, scene_id: UUID, *, entity_id: UUID | None, after: PageMark | None, limit: int
     ) -> list[Row]:
-        """Return the facts revealed up to a scene, in manuscript order, and who was present."""
+        """Return the facts revealed up to a scene in manuscript order, with the people present."""
         key, last_id = after or (None, None)
         rows = await self._connection.fetch(
             SQL.knowledge_at, self._project_id, scene_id, entity_id, key, last_id, limit

@@ -112,7 +112,7 @@ class BatchWriter:
 
         Args:
             connection: The connection of the transaction.
-            context: What the events have in common.
+            context: The command and actor of the events.
             by_id: Whether `look_up_by_id` was run in the transaction.
         """
         self._connection = connection
@@ -148,7 +148,7 @@ class BatchWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the connection free, whatever happened meanwhile."""
+        """Leave the connection free, also after an error."""
         if self._under_way:
             self._under_way.cancel()
             await asyncio.gather(self._under_way, return_exceptions=True)

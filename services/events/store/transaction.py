@@ -149,7 +149,7 @@ class Transaction(Reader):
         """Append, announce and project; an aggregate that was not locked is a new one.
 
         Args:
-            pending_events: What happens, in order.
+            pending_events: The events, in order.
             ids: The ids of the events; new ones when omitted.
 
         Raises:
@@ -189,7 +189,7 @@ class Transaction(Reader):
     def row_after(self, aggregate_id: UUID) -> Row | None:
         """Return the row of an aggregate that is locked as this action leaves it.
 
-        What its view computes is as it was at the lock; that does not depend on fields.
+        Columns that its view computes are as they were at the lock; they do not depend on fields.
         """
         return self._states[aggregate_id].row
 

@@ -49,6 +49,8 @@ def error_of(error: asyncpg.PostgresError) -> errors.AppError | None:
         case asyncpg.InvalidTextRepresentationError():
             return errors.Unknown()
         case asyncpg.ForeignKeyViolationError():
-            return errors.NotFound("Something that it refers to does not exist.", constraint=name)
+            return errors.NotFound(
+                "The request refers to a thing that does not exist.", constraint=name
+            )
         case _:
             return None

@@ -207,7 +207,7 @@ async def _note(tx: Transaction, ids: Sequence[UUID], project_id: UUID) -> set[U
     }
     if strange := await connection.fetch(SQL.strange_operations, project_id, list(ids)):
         number = ids.index(strange[0][0])
-        raise errors.IdempotencyKeyReused(f"operations.{number}.id is the id of something else.")
+        raise errors.IdempotencyKeyReused(f"operations.{number}.id is the id of another thing.")
     return fresh
 
 

@@ -32,7 +32,7 @@ async def adopt(owner_url: str, *, role: str, compress_after_days: int | None) -
             if not await connection.fetchval(SQL.installed):
                 return False
             async with connection.transaction():
-                # That of the migrations: adoption is one that depends on the server.
+                # The lock of the migrations: adoption is a migration that depends on the server.
                 await wait_for_lock(connection, LockKey.MIGRATION)
                 if await connection.fetchval(SQL.adopted):
                     return True

@@ -68,7 +68,7 @@ async def import_package(
             has no file.
 
     Raises:
-        errors.AppError: The state cannot be that of a project; the error says where.
+        errors.AppError: The state is not valid for a project; the error names the place.
         errors.Unavailable: A claim was refused in the meantime; claim the bytes again.
     """
     claims = claims or {}

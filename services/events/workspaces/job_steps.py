@@ -2,7 +2,7 @@
 
 reading    the state of the project at one moment, then its texts, are exported into a package
 checking   of an import: every text is valid, and the database accepts the whole state
-writing    the texts are imported under the ids of their future scenes, which nobody can read yet;
+writing    the texts are imported under the ids of their future scenes, which are not visible yet;
            the bytes of files are copied to the future project or the template
 finishing  the project with all its content, or the template, becomes visible
 """
@@ -131,7 +131,7 @@ class JobSteps:
         return missing
 
     async def _finish(self, job: JobRow, missing: frozenset[str]) -> None:
-        # New claims in each attempt: those of an attempt that died are never used.
+        # New claims in each attempt: claims of an attempt that died are never used.
         claims = await self._files.claim_all(
             self._pool,
             job["package_id"],

@@ -20,7 +20,7 @@ POLL_INTERVAL_S = 1.0
 """Interval of the search for jobs that another replica accepted or left unfinished."""
 DUE_AT_ONCE = 10
 JOB_PATIENCE_S = 1800.0
-"""A job that takes longer hangs, or has nobody who could know."""
+"""A job that takes longer hangs."""
 TRIES_MAX = 40
 """About half an hour with a service not available, or with processes dying at the same step."""
 TRY_DELAY_S_FIRST = 0.5
@@ -68,7 +68,7 @@ class JobWorker:
         """Carry out one due job; return whether there was one that no other replica holds."""
         for row in await self._pool.fetch(SQL.due_jobs, DUE_AT_ONCE):
             job_id: UUID = row["job_id"]
-            # Whoever holds a job and dies lets go of it at once.
+            # The lock of a replica that dies is released at once.
             async with self._locks.hold(LockKey.WORKSPACE_JOB, job_id) as ours:
                 if ours:
                     return await self._try(job_id)

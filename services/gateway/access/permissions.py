@@ -63,7 +63,11 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     **_each(_MANUSCRIPT, "read", _READER),
     **_each(_MANUSCRIPT, "create update delete reorder", _WRITER),
     **_each(_MANUSCRIPT, "restore", _MAINTAINER),
-    **_each(("scene",), "edit comment suggest snapshot", _WRITER),
+    **_each(("scene",), "edit suggest decide snapshot", _WRITER),
+    # A thread is beside the text and changes nothing of it.
+    "scene.comment": _READER,
+    # People may delete threads and comments of their own.
+    "scene.delete_any_comment": _MAINTAINER,
     **_each(("scene",), "restore_version branch merge", _WRITER),
     # Named snapshots: who made one may delete it, too.
     "scene.delete_any_snapshot": _MAINTAINER,

@@ -38,7 +38,7 @@ VALUE_CHARS_MAX = 60
 
 
 class AuditQuery(Query):
-    """Which part of the trail: all that is given must hold."""
+    """A filter for the trail: every given member must match."""
 
     user_id: UUID | None = None
     aggregate_type: AggregateType | None = None

@@ -1,12 +1,9 @@
 """A project's events, as a stream; and the document that describes them."""
 
-import re
 from typing import Annotated
 
 from pydantic import Field
 
-from libs import errors
-from libs.contracts.events.following import POSITION_MAX
 from services.gateway.access.limits import LimitClass
 from services.gateway.http.route import (
     EVENT_STREAM,
@@ -21,6 +18,7 @@ from services.gateway.http.route import (
 )
 from services.gateway.streams import Streams
 from services.gateway.streams.event_types import Catalogue
+from services.gateway.streams.position import position_of
 from services.gateway.streams.stream import STALL_S, STREAM_S_MAX
 
 TYPES_CHARS_MAX = 4000
@@ -29,7 +27,6 @@ END_WAIT_S = 60.0
 """A stream ends by itself; this is for one that does not."""
 
 _TAG = "Events"
-_POSITION = re.compile(r"-?[0-9]{1,19}")
 _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -71,7 +68,8 @@ class EventRoutes:
                 description=(
                     "Server-sent events in commit order, from now on; with `Last-Event-ID` from"
                     " behind that id, at whichever gateway, without a gap. `data` is"
-                    " `{position, event}` as `/api/asyncapi.json` describes it, `id` the position."
+                    " `{position, event}` as in `/api/asyncapi.json`, `id` a place to go on"
+                    " from; what happens in threads has positions of its own."
                     " A stream that ends can be gone on with; only 4xx is final. 410: the log has"
                     " no such position, or no longer; load what you show anew and follow from now."
                 ),
@@ -113,19 +111,3 @@ class EventRoutes:
     async def document(self, _: Call[NoBody]) -> Answer:
         """Answer with the AsyncAPI document."""
         return await self._catalogue.document()
-
-
-def position_of(given: str | None) -> int | None:
-    """Return the position that an event id stands for; None when none is given.
-
-    Raises:
-        Invalid: It is not an id of ours.
-    """
-    if not given:
-        return None
-    if not _POSITION.fullmatch(given) or abs(int(given)) > POSITION_MAX:
-        raise errors.Invalid(
-            "Last-Event-ID is not an id of this stream; without one you follow from now on.",
-            errors=[{"field": "lastEventId", "detail": "must be the id of an event"}],
-        )
-    return int(given)

@@ -8,9 +8,9 @@ from libs.bus import Caller
 from libs.contracts.blobs.transfers import OPEN_BLOB, Blob, OpenBlob
 from libs.contracts.events import manuscript
 from libs.contracts.events.files import ATTACH_FILE, DETACH_FILE, AttachFile, DetachFile
-from libs.contracts.events.resources import Expected, is_expected
 from libs.contracts.events.world import Entity, EntityType
 from libs.contracts.values import BLOB_BYTES_MAX, Sha256
+from libs.contracts.versions import Expected, is_expected
 from libs.contracts.wire import Wire
 from services.gateway.access.limits import LimitClass
 from services.gateway.api.blobs import (

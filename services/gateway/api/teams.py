@@ -8,9 +8,9 @@ from nats.js.errors import Error as StreamError
 from pydantic import BaseModel
 
 from libs import errors
-from libs.contracts.events.resources import Expected
 from libs.contracts.events.teams import TEAMS_UNASKED_MAX
 from libs.contracts.values import Name
+from libs.contracts.versions import Expected
 from libs.contracts.wire import Wire
 from services.gateway.access.authority import Authority
 from services.gateway.access.limits import LimitClass

@@ -161,7 +161,7 @@ class Uploading:
         begun = await self._find(call)
         upload = begun.upload
         if size is not None and upload.size not in (None, size):
-            raise words.refused("Upload-Length", "is not what was told before")
+            raise words.refused("Upload-Length", "differs from the declared one")
         if offset != upload.offset:
             raise errors.Conflict("The upload is at another offset.", offset=upload.offset)
         if begun.ticket is not None:
@@ -219,7 +219,7 @@ class Uploading:
         if size is not None and size > BLOB_BYTES_MAX:
             raise errors.TooLarge(limitBytes=BLOB_BYTES_MAX)
         if size is not None and size < offset:
-            raise words.refused("Upload-Length", "is less than what is there")
+            raise words.refused("Upload-Length", "is less than the bytes received")
         left = None if size is None else size - offset
         if left is not None:
             _require_no_more(call, left)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from libs import errors
 from libs.contracts.editors import ForEditor
 from libs.contracts.events.manuscript import Document
-from libs.contracts.events.resources import Expected
+from libs.contracts.versions import Expected
 from services.gateway.access import permissions
 from services.gateway.http import etags
 from services.gateway.http.endpoint import Context, Endpoint

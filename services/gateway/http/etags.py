@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.events.resources import Expected, Resource
+from libs.contracts.events.resources import Resource
+from libs.contracts.versions import Expected
 
 HEADER_CHARS_MAX = 64 * 1024
 """Of one that lists tags; what comes after that is not read."""

@@ -20,6 +20,7 @@ from services.gateway.access.limits import Limits, caller_of, client_address
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.live.authorizer import Authorizer
 from services.gateway.live.json_socket import JsonSocket
+from services.gateway.live.review import ReviewListener
 from services.gateway.live.room_registry import RoomRegistry
 from services.gateway.live.scene_session import SceneSession
 from services.gateway.live.socket import (
@@ -55,6 +56,7 @@ class LiveGateway:
         settings: Settings,
     ) -> None:
         """Connect the parts; call `start` before the first socket is accepted."""
+        self._client = client
         self._settings = settings
         self._authority = authority
         self._limits = SocketLimits(limits, per_user_max=settings.sockets_per_person_max)
@@ -71,6 +73,7 @@ class LiveGateway:
     async def start(self) -> None:
         """Subscribe to collab, and start the background tasks."""
         await self.rooms.start()
+        await ReviewListener(self.rooms).listen(self._client)
         self._runner.start(
             *self.rooms.tasks(),
             PeriodicTask(

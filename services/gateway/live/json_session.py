@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from libs import errors
@@ -58,6 +58,10 @@ class JsonEncoder:
         if change.roster_changed:
             events.append(_presence_list(scene, change.all_states()))
         return events
+
+    def encode_scene_event(self, kind: str, fields: Mapping[str, Any]) -> Sequence[bytes]:
+        """Return the event as it is."""
+        return (encode_event(kind, **fields),)
 
 
 def _presence_list(scene: UUID, states: Sequence[tuple[int, bytes]]) -> bytes:

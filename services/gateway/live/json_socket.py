@@ -54,7 +54,7 @@ ERRORS_MAX = 50
 """Errors that a client may cause in a row."""
 ERRORS_FORGIVEN_PER_S = 2.0
 
-CAPABILITIES_ALWAYS = ("presence", "crdt", "schema")
+CAPABILITIES_ALWAYS = ("presence", "crdt", "schema", "comments")
 CAPABILITIES_ON_REQUEST = ("acks",)
 
 _errors = Counter("scriptorium_ws_errors_total", "Error events on /ws, by code.", ["code"])

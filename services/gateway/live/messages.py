@@ -139,8 +139,10 @@ MODELS: Mapping[str, type[ClientMessage]] = {
     "presence.update": PresenceUpdate,
     "editor.update": EditorUpdate,
 }
-NOT_OFFERED = frozenset({"comment.new", "suggestion.new", "cost.update"})
+NOT_OFFERED = frozenset({"suggestion.new", "cost.update"})
 """Events of the specification whose features are not offered yet."""
+OVER_HTTP = frozenset({"comment.new"})
+"""Events that only the server sends; what they tell of is made over HTTP."""
 
 
 class InvalidMessage(Exception):
@@ -192,6 +194,8 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 
 
 def _unknown_type(kind: object) -> errors.AppError:
+    if isinstance(kind, str) and kind in OVER_HTTP:
+        return errors.NotOffered(f"{kind} is what the server sends; comments are made over HTTP.")
     if isinstance(kind, str) and kind in NOT_OFFERED:
         return errors.NotOffered(f"{kind} is not offered here yet.")
     if isinstance(kind, str):

@@ -1,6 +1,8 @@
 """The rooms of this gateway: created on demand, synced at a bounded pace, closed when unused."""
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import nats.errors
 import structlog
@@ -60,6 +62,11 @@ class RoomRegistry:
                 on_reset=_end_sessions,
             )
         return room
+
+    def publish_scene_event(self, scene: UUID, kind: str, fields: dict[str, Any]) -> None:
+        """Send an event to the sessions in a scene; nobody has it open: nothing happens."""
+        if room := self._rooms.get(scene.bytes):
+            room.subscribers.publish_scene_event(kind, fields)
 
     async def sync_session(self, session: SceneSession, vector: bytes) -> None:
         """Send *session* what a client with *vector* lacks and subscribe it, or end it."""

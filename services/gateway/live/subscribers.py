@@ -5,9 +5,9 @@ collab wrote, and presence as awareness states. An encoder turns them into the m
 protocol, once for all the subscribers that read this protocol.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 
@@ -34,6 +34,10 @@ class Encoder(Protocol):
 
     def encode_presence(self, scene: UUID, change: PresenceChange) -> Sequence[bytes]:
         """Return the messages for a change of presence."""
+        ...
+
+    def encode_scene_event(self, kind: str, fields: Mapping[str, Any]) -> Sequence[bytes]:
+        """Return the messages for an event of the scene that is no edit and no presence."""
         ...
 
 
@@ -82,6 +86,13 @@ class Subscribers[S: Subscriber]:
             message = encoder.encode_edit(self._scene, frame)
             for tag, session in list(group.items()):
                 if tag != author:
+                    session.send(message)
+
+    def publish_scene_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Send an event to every session whose protocol has such events."""
+        for encoder, group in list(self._by_encoder.items()):
+            for message in encoder.encode_scene_event(kind, fields):
+                for session in list(group.values()):
                     session.send(message)
 
     def publish_presence(self, change: PresenceChange) -> None:

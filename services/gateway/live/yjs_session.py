@@ -1,8 +1,8 @@
 """A session over `/collab`: one scene, in the messages of y-protocols."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from libs import errors
@@ -48,6 +48,11 @@ class YjsEncoder:
         """Return a change of presence as one awareness message."""
         del scene
         return (awareness_message(change.awareness),)
+
+    def encode_scene_event(self, kind: str, fields: Mapping[str, Any]) -> Sequence[bytes]:
+        """Return nothing: the protocol has no such messages."""
+        del kind, fields
+        return ()
 
 
 class YjsSession(SceneSession):

@@ -10,7 +10,7 @@ from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.tail import Item
 
 # An aggregate's name in the permission matrix, where it has another one there.
-_IN_MATRIX = {"canon_fact": "canon"}
+_IN_MATRIX = {"canon_fact": "canon", "thread": "scene", "comment": "scene", "anchor": "scene"}
 
 
 def action_of(kind: str) -> permissions.Action:

@@ -1,14 +1,14 @@
 """Server-sent events as bytes (WHATWG HTML, 9.2). `id` is where a client goes on."""
 
 
-def message(position: int, data: bytes) -> bytes:
+def message(event_id: str, data: bytes) -> bytes:
     """Return an event; *data* is one line."""
-    return b"id: %d\ndata: %s\n\n" % (position, data)
+    return b"id: %s\ndata: %s\n\n" % (event_id.encode(), data)
 
 
-def mark(position: int) -> bytes:
+def mark(event_id: str) -> bytes:
     """Return what moves a client's `lastEventId` without an event."""
-    return b"id: %d\n\n" % position
+    return b"id: %s\n\n" % event_id.encode()
 
 
 def retry(milliseconds: int) -> bytes:

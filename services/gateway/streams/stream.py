@@ -1,8 +1,8 @@
-"""One follower: from a place in the log onwards, as fast as they read, as long as they may."""
+"""One follower: from their place onwards, as fast as they read, as long as they may."""
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -16,8 +16,10 @@ from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams import sse
+from services.gateway.streams.lane import RETRY_S, Batch, Lane
+from services.gateway.streams.position import StreamPosition
 from services.gateway.streams.rights import Rights
-from services.gateway.streams.tail import Item, Page, Tail
+from services.gateway.streams.tail import Tail
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +32,6 @@ STALL_S = 15.0
 """A client that takes longer is disconnected without an error message."""
 RECHECK_S = 30.0
 """Rights are looked at again this often, should a change have gone unheard."""
-RETRY_S = 0.5
 RETRY_MS = (500, 2500)
 """When a client should come back: not all of a gateway's at once."""
 CHUNK_BYTES_MAX = 256 * 1024
@@ -59,6 +60,8 @@ class Ending(StrEnum):
     RESTARTING = "restarting"
 
 
+_UNKNOWN = (errors.AppError, nats.errors.Error, nats.js.errors.Error, TimeoutError)
+
 _WORDS = {
     Ending.SLOW: "too slow; come back and go on where you were",
     Ending.DENIED: "you may no longer follow this project",
@@ -72,7 +75,7 @@ _WORDS = {
 
 
 class Stream:
-    """A follower's place in a project's log."""
+    """A follower of a project: the log of its events and, if wanted, the facts of collab."""
 
     def __init__(
         self,
@@ -89,26 +92,26 @@ class Stream:
         self._rights = Rights(identity, access, authority)
         self._wanted = wanted
         self._on_end = on_end
-        self._tail: Tail | None = None
-        self._cursor = 0
-        self._page: Page | None = None
+        self._lanes: list[Lane] = []
+        """That of events first: what it says about rights holds for the other one."""
         self._ending: Ending | None = None
         self._stirred = asyncio.Event()
 
-    async def begin(self, tail: Tail, after: int | None) -> None:
+    async def begin(self, tails: Sequence[Tail], after: StreamPosition | None) -> None:
         """Take a place behind *after*, or at the end.
 
         Raises:
-            NotFound, Gone, Unavailable: As for `Log.page`.
+            NotFound, Gone, Unavailable: As for `Source.page`.
         """
-        if tail.ended:
-            raise tail.ended
-        self._tail = tail
-        self._cursor = tail.head if after is None else after
-        if after is not None:
-            # Now, because later is too late for a status that says what is wrong with it.
-            self._page = await tail.log.page(after, heard=tail.head)
-        tail.followers.add(self)
+        lanes = [Lane(tail) for tail in tails]
+        for lane, position in zip(lanes, after or (None, None), strict=False):
+            if after and position is None:
+                await lane.begin_at_oldest()
+            else:
+                await lane.begin(position)
+        self._lanes = lanes
+        for lane in lanes:
+            lane.tail.followers.add(self)
 
     @property
     def identity(self) -> Identity:
@@ -131,8 +134,8 @@ class Stream:
 
     def release(self) -> None:
         """Give up the place."""
-        if self._tail:
-            self._tail.followers.discard(self)
+        for lane in self._lanes:
+            lane.tail.followers.discard(self)
         self._on_end(self)
 
     async def messages(self) -> AsyncGenerator[bytes]:
@@ -145,7 +148,7 @@ class Stream:
         recheck_at = now() + RECHECK_S
         try:
             yield b""
-            yield sse.retry(random.randint(*RETRY_MS)) + sse.mark(self._cursor)
+            yield sse.retry(random.randint(*RETRY_MS)) + sse.mark(self._place())
             heartbeat_at = now() + HEARTBEAT_S
             while self._ending is None:
                 self._stirred.clear()
@@ -156,7 +159,7 @@ class Stream:
                 if now() >= ends_at:
                     self.end(ending)
                 if not chunk and now() >= heartbeat_at:
-                    chunk = sse.comment("") + sse.mark(self._cursor)
+                    chunk = sse.comment("") + sse.mark(self._place())
                 if chunk:
                     began = now()
                     yield chunk
@@ -164,7 +167,8 @@ class Stream:
                     if now() - began > SLOW_S:
                         self.end(Ending.SLOW)
                 elif self._has_all():
-                    await self._wait(min(heartbeat_at, ends_at, recheck_at) - now())
+                    times = [lane.retry_at for lane in self._lanes if lane.is_delayed]
+                    await self._wait(min(heartbeat_at, ends_at, recheck_at, *times) - now())
             yield sse.comment(_WORDS[self._ending])
         finally:
             self.end(Ending.LEFT)
@@ -173,57 +177,67 @@ class Stream:
 
     async def _next(self) -> bytes:
         """Return what can be sent now."""
-        tail = self._tail
-        assert tail
         try:
             if self._rights.doubtful and not await self._rights.look():
                 self.end(Ending.PROJECT)
                 return b""
-            if self._page is None and self._cursor < tail.start:
-                self._page = await tail.log.page(self._cursor, heard=tail.head)
         except errors.Forbidden:
             self.end(Ending.DENIED)
-        except (errors.NotFound, errors.Gone) as error:
-            self._end_for(error)
-        except (errors.AppError, nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            return b""
+        except _UNKNOWN as error:
             # Not knowing is not a "no": what is there to send waits.
             log.warning("event stream waits", reason=type(error).__name__)
             await asyncio.sleep(RETRY_S)
+            return b""
+        return b"".join([await self._next_of(lane) for lane in self._lanes])
+
+    async def _next_of(self, lane: Lane) -> bytes:
+        """Return what can be sent now of one log; the others go on when it is away."""
+        if lane.is_delayed or self._rights.doubtful:
+            return b""
+        try:
+            batch = await lane.read()
+        except (errors.NotFound, errors.Gone) as error:
+            self._end_for(error)
+        except _UNKNOWN as error:
+            log.warning("event stream waits", reason=type(error).__name__)
+            lane.delay()
         else:
-            if self._ending is Ending.REVOKED:
-                return b""  # The client may no longer see the events that were read meanwhile.
-            if page := self._page:
-                self._page = None
-                return self._written(page.items, page.upto, live=False)
-            if tail.ended and self._cursor >= tail.head:
-                self._end_for(tail.ended)
-            return self._written(tail.after(self._cursor), tail.head, live=True)
+            if self._ending is not Ending.REVOKED:
+                return self._written(lane, batch)
+            # The client may no longer see the events that were read meanwhile.
         return b""
 
-    def _written(self, items: Iterable[Item], upto: int, *, live: bool) -> bytes:
-        """Return the messages of *items*, and move on behind them."""
+    def _written(self, lane: Lane, batch: Batch) -> bytes:
+        """Return the messages of a batch, and move on behind them."""
         parts: list[bytes] = []
-        size = 0
-        for item in items:
+        size, upto = 0, batch.upto
+        for item in batch.items:
             if self._rights.doubt_because_of(item):
                 # The client may not be allowed to see the events behind it.
                 upto = item.position - 1
                 break
             if self._wanted(item.type) and self._rights.include(item.kind):
-                parts.append(item.message)
-                size += len(item.message)
-                if live:
+                lane.cursor = max(lane.cursor, item.position)
+                parts.append(sse.message(self._place(), item.data))
+                size += len(item.data)
+                if batch.live:
                     _delay.observe(max(0.0, (datetime.now(UTC) - item.at).total_seconds()))
             if size >= CHUNK_BYTES_MAX:
                 upto = item.position
                 break
-        self._cursor = max(self._cursor, upto)
+        lane.cursor = max(lane.cursor, upto)
         _sent.inc(len(parts))
         return b"".join(parts)
 
+    def _place(self) -> str:
+        """Return the id of where the follower is."""
+        return str(StreamPosition(*(lane.cursor for lane in self._lanes)))
+
     def _has_all(self) -> bool:
-        assert self._tail
-        return not self._rights.doubtful and self._page is None and self._cursor >= self._tail.head
+        return not self._rights.doubtful and all(
+            lane.has_all or lane.is_delayed for lane in self._lanes
+        )
 
     def _end_for(self, error: errors.AppError) -> None:
         self.end(Ending.LOG if isinstance(error, errors.Gone) else Ending.PROJECT)

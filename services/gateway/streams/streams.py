@@ -12,11 +12,13 @@ from prometheus_client import Gauge
 
 from libs import errors
 from libs.bus import Caller
+from libs.contracts.collab.facts import FACTS
 from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
+from services.gateway.streams.position import StreamPosition
 from services.gateway.streams.stream import Ending, Stream
-from services.gateway.streams.tail import Log, Tail
+from services.gateway.streams.tail import EventLog, ReviewLog, Tail
 
 STREAMS_MAX = 2000
 PERSON_STREAMS_MAX = 20
@@ -25,6 +27,10 @@ DRAIN_WAIT_S = 2.0
 FULL_RETRY_S = 5
 
 _open = Gauge("scriptorium_event_streams_open", "Event streams that are open.")
+
+
+type _Key = tuple[type[EventLog | ReviewLog], UUID]
+"""Which log of which project."""
 
 
 class Streams:
@@ -38,7 +44,7 @@ class Streams:
         self._streams: set[Stream] = set()
         self._of_person: Counter[UUID] = Counter()
         self._of_project: Counter[UUID] = Counter()
-        self._tails: dict[UUID, asyncio.Task[Tail]] = {}
+        self._tails: dict[_Key, asyncio.Task[Tail]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._none_left = asyncio.Event()
@@ -48,7 +54,7 @@ class Streams:
         identity: Identity,
         access: Access,
         *,
-        after: int | None,
+        after: StreamPosition | None,
         wanted: Callable[[str], bool],
     ) -> AsyncGenerator[bytes]:
         """Return the events after a position (from now on without one) as server-sent events.
@@ -70,7 +76,11 @@ class Streams:
         stream = Stream(identity, access, self._authority, wanted=wanted, on_end=self._ended)
         self._began(stream)
         try:
-            await stream.begin(await self._tail(access.project_id), after)
+            tails = [await self._tail((EventLog, access.project_id))]
+            # Who wants nothing of it can do without it, and so does while collab is away.
+            if any(map(wanted, FACTS)):
+                tails.append(await self._tail((ReviewLog, access.project_id)))
+            await stream.begin(tails, after)
         except BaseException:
             stream.release()
             raise
@@ -147,30 +157,32 @@ class Streams:
         self._of_project -= Counter((stream.project_id,))
         _open.set(len(self._streams))
         if not self._of_project[stream.project_id]:
-            self._close(stream.project_id)
+            for source in (EventLog, ReviewLog):
+                self._close((source, stream.project_id))
         if not self._streams:
             self._none_left.set()
 
-    async def _tail(self, project_id: UUID) -> Tail:
-        """Return the project's tail, which is opened for whoever comes first."""
-        opening = self._tails.get(project_id)
+    async def _tail(self, key: _Key) -> Tail:
+        """Return the tail of one log of a project, which is opened for whoever comes first."""
+        opening = self._tails.get(key)
         if opening is None:
-            opening = asyncio.create_task(self._opened(project_id), name="tail is opened")
-            self._tails[project_id] = opening
+            opening = asyncio.create_task(self._opened(key), name="tail is opened")
+            self._tails[key] = opening
         # Others may wait for it, too.
         return await asyncio.shield(opening)
 
-    async def _opened(self, project_id: UUID) -> Tail:
-        tail = Tail(self._client, Log(self._caller, project_id), project_id)
+    async def _opened(self, key: _Key) -> Tail:
+        source, project_id = key
+        tail = Tail(self._client, source(self._caller, project_id))
         try:
             await tail.open()
         except BaseException:
-            self._tails.pop(project_id, None)
+            self._tails.pop(key, None)
             raise
         return tail
 
-    def _close(self, project_id: UUID) -> None:
-        opening = self._tails.pop(project_id, None)
+    def _close(self, key: _Key) -> None:
+        opening = self._tails.pop(key, None)
         if opening:
             closing = asyncio.create_task(_close(opening))
             self._closing.add(closing)

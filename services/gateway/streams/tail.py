@@ -1,4 +1,4 @@
-"""The newest events of one project, read from the log once for all who follow it here."""
+"""The newest of one log of a project, read once for all who follow it here."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts import subjects
 from libs.contracts.actor import Actor
+from libs.contracts.collab.facts import FOLLOW_FACTS, FollowFacts, ReviewAnnouncement
 from libs.contracts.events.event import Announcement
 from libs.contracts.events.following import FOLLOW, Follow
-from services.gateway.streams import sse
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +39,14 @@ _NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event as it is sent; `person` is whose membership it is about."""
+    """An event as it is sent, as one line; `person` is whose membership it is about."""
 
     position: int
     kind: str
     type: str
     person: UUID | None
     at: datetime
-    message: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +58,56 @@ class Page:
     more: bool
 
 
-class Log:
-    """A project's events, asked of the service that has them."""
+class Source(Protocol):
+    """A log of one project, asked of the service that has it."""
 
-    def __init__(self, caller: Caller, project_id: UUID) -> None:
-        """Ask over *caller*."""
-        self._caller = caller
-        self._actor = Actor(user_id=_NOBODY, project_id=project_id)
+    @property
+    def subject(self) -> str:
+        """Where is told that there is something new."""
+        ...
 
-    async def page(self, after: int | None, *, heard: int = 0) -> Page:
-        """Return the next events after a position; without one only where the log stands.
+    async def page(self, after: int | None, *, heard: int = 0, kept: bool = False) -> Page:
+        """Return what comes next after a position; without one only where the log stands.
+
+        With *kept*, a position before all that is kept stands for the first of it.
 
         Raises:
             NotFound: The project is deleted.
             Gone: The position is none of the log.
             Unavailable: That cannot be told now.
         """
+        ...
+
+
+class EventLog:
+    """A project's events."""
+
+    def __init__(self, caller: Caller, project_id: UUID) -> None:
+        """Ask over *caller*."""
+        self._caller = caller
+        self._actor = Actor(user_id=_NOBODY, project_id=project_id)
+        self.subject = f"{subjects.FACTS}.events.*.*.{project_id}"
+
+    async def page(self, after: int | None, *, heard: int = 0, kept: bool = False) -> Page:
+        """Return the next events. See `Source`; a position that is not kept is always refused."""
+        del kept
         answer = await self._caller.ask(FOLLOW, Follow(after=after, heard=heard), self._actor)
+        return Page([_item(each) for each in answer.items], answer.upto, answer.more)
+
+
+class ReviewLog:
+    """What happens to the threads and anchors of a project."""
+
+    def __init__(self, caller: Caller, project_id: UUID) -> None:
+        """Ask over *caller*."""
+        self._caller = caller
+        self._actor = Actor(user_id=_NOBODY, project_id=project_id)
+        self.subject = f"{subjects.FACTS}.collab.*.*.{project_id}"
+
+    async def page(self, after: int | None, *, heard: int = 0, kept: bool = False) -> Page:
+        """Return the next facts. See `Source`."""
+        question = FollowFacts(after=after, heard=heard, kept=kept)
+        answer = await self._caller.ask(FOLLOW_FACTS, question, self._actor)
         return Page([_item(each) for each in answer.items], answer.upto, answer.more)
 
 
@@ -88,16 +121,16 @@ class Follower(Protocol):
 class Tail:
     """Everything after `start` up to `head`; grows while anybody follows."""
 
-    def __init__(self, client: Client, source: Log, project_id: UUID) -> None:
+    def __init__(self, client: Client, source: Source) -> None:
         """Read from *source*, woken over *client*."""
-        self.log = source
+        self.source = source
         self.head = 0
         self.start = 0
         self.followers: set[Follower] = set()
         self.ended: errors.AppError | None = None
         """Why there will be no more: the project, or its positions, are gone."""
         self._client = client
-        self._subject = f"{subjects.FACTS}.events.*.*.{project_id}"
+        self._subject = source.subject
         self._items: deque[Item] = deque()
         self._bytes = 0
         self._heard = 0
@@ -109,7 +142,7 @@ class Tail:
         """Listen, and begin where the log stands now.
 
         Raises:
-            NotFound, Unavailable: As for `Log.page`.
+            NotFound, Unavailable: As for `Source.page`.
         """
         try:
             # Ahead of the question on the same connection: what comes after its answer is heard.
@@ -117,7 +150,7 @@ class Tail:
         except nats.errors.Error as error:
             raise errors.Unavailable from error
         try:
-            self.head = self.start = (await self.log.page(None)).upto
+            self.head = self.start = (await self.source.page(None)).upto
         except BaseException:
             await self.close()
             raise
@@ -159,7 +192,7 @@ class Tail:
         while True:
             self._woken.clear()
             try:
-                page = await self.log.page(self.head, heard=self._heard)
+                page = await self.source.page(self.head, heard=self._heard)
             except (errors.NotFound, errors.Gone) as error:
                 self.ended = error
                 self._stir()
@@ -179,10 +212,10 @@ class Tail:
     def _take(self, page: Page) -> None:
         for item in page.items:
             self._items.append(item)
-            self._bytes += len(item.message)
+            self._bytes += len(item.data)
         while self._bytes > TAIL_BYTES_MAX or len(self._items) > TAIL_EVENTS_MAX:
             oldest = self._items.popleft()
-            self._bytes -= len(oldest.message)
+            self._bytes -= len(oldest.data)
             self.start = oldest.position
         if page.upto > self.head:
             self.head = page.upto
@@ -193,7 +226,7 @@ class Tail:
             follower.stir()
 
 
-def _item(announced: Announcement) -> Item:
+def _item(announced: Announcement | ReviewAnnouncement) -> Item:
     event = announced.event
     person = event.data.get("userId") if event.aggregate_type == "member" else None
     return Item(
@@ -202,7 +235,7 @@ def _item(announced: Announcement) -> Item:
         type=event.event_type,
         person=_uuid(person),
         at=event.timestamp,
-        message=sse.message(announced.position, announced.to_wire()),
+        data=announced.to_wire(),
     )
 
 

@@ -168,7 +168,7 @@ async def test_an_edit_and_its_run_are_one_commit(stack: Stack, ada: Person) -> 
         """Nobody listens."""
 
     journal = Journal(store, announce)
-    commits = Commits(journal, update_bytes_max=1_000)
+    commits = Commits(journal, store, announce, update_bytes_max=1_000)
     running = asyncio.create_task(journal.run())
 
     async def commit(count: int) -> None:

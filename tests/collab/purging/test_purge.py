@@ -1,6 +1,7 @@
 """A purged scene leaves nothing in collab, whoever dies meanwhile; no other scene notices."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -123,8 +124,81 @@ async def furnished(desk: Desk) -> tuple[UUID, UUID]:
     )
     for log_id in (scene, branch):
         await _derived(owner, log_id)
+    await _reviewed(owner, scene)
     assert {name for name, rows in (await kept(desk, scene, branch)).items() if not rows} == set()
     return scene, branch
+
+
+async def _reviewed(owner: Pool, scene: UUID) -> None:
+    """A thread with a comment that somebody is told of, and what was announced of it."""
+    anchor, thread, comment, person = uuid4(), uuid4(), uuid4(), uuid4()
+    await owner.execute(
+        "INSERT INTO anchors (id, project_id, scene_id, status, quote, before, after, grams, "
+        "pieces, from_offset, seq, followed_seq, created_by) "
+        "VALUES ($1, $2, $3, 'orphaned', 'ice', '', '', '{}', '[]', 0, $4, $4, $2)",
+        anchor,
+        PROJECT,
+        scene,
+        ROWS,
+    )
+    await owner.execute(
+        "INSERT INTO anchored_scenes (scene_id, followed_seq) VALUES ($1, $2)", scene, ROWS
+    )
+    await owner.execute(
+        "INSERT INTO threads (id, project_id, scene_id, anchor_id, created_by, updated_by) "
+        "VALUES ($1, $2, $3, $4, $2, $2)",
+        thread,
+        PROJECT,
+        scene,
+        anchor,
+    )
+    await owner.execute(
+        "INSERT INTO suggestions (id, project_id, scene_id, anchor_id, kind, base, text, "
+        "created_by, updated_by) "
+        "VALUES ($1, $2, $3, $4, 'replace', 'words', 'secret', $2, $2)",
+        uuid4(),
+        PROJECT,
+        scene,
+        anchor,
+    )
+    await owner.execute(
+        "INSERT INTO comments (id, project_id, scene_id, thread_id, number, body, created_by, "
+        "updated_by) VALUES ($1, $2, $3, $4, 1, 'secret', $2, $2)",
+        comment,
+        PROJECT,
+        scene,
+        thread,
+    )
+    await owner.execute("INSERT INTO mentions VALUES ($1, $2)", comment, person)
+    await owner.execute("INSERT INTO reactions VALUES ($1, 'x', $2)", comment, person)
+    await owner.execute(
+        "INSERT INTO notifications (id, person_id, kind, actor_id, project_id, scene_id, "
+        "thread_id, comment_id) VALUES ($1, $2, 'mention', $3, $3, $4, $5, $6)",
+        uuid4(),
+        person,
+        PROJECT,
+        scene,
+        thread,
+        comment,
+    )
+    for _ in range(2):
+        await owner.execute(
+            "INSERT INTO outbox (event_id, subject, payload, headers) VALUES ($1, $2, $3, '{}')",
+            uuid4(),
+            subjects.fact("collab", "comment", "created", PROJECT),
+            json.dumps({"data": {"sceneId": str(scene), "body": "secret"}}),
+        )
+
+
+async def said(desk: Desk, scene: UUID) -> int:
+    """How many announced facts, mentions and reactions tell of a scene."""
+    return await desk.owner.fetchval(
+        """
+        SELECT (SELECT count(*) FROM outbox WHERE payload -> 'data' ->> 'sceneId' = $1::text)
+            + (SELECT count(*) FROM mentions) + (SELECT count(*) FROM reactions)
+        """,
+        str(scene),
+    )
 
 
 async def _derived(owner: Pool, log_id: UUID) -> None:
@@ -160,12 +234,6 @@ async def _derived(owner: Pool, log_id: UUID) -> None:
             "VALUES (gen_random_uuid(), $1, 'yjs', 1, repeat('0', 64), 1, 1)"
         ),
         "INSERT INTO snapshot_checks (scene_id) VALUES ($1)",
-        (
-            "INSERT INTO anchors (id, project_id, scene_id, status, quote, before, after, grams, "
-            "from_offset, seq, followed_seq, pieces, created_by) VALUES (gen_random_uuid(), $1, "
-            "$1, 'orphaned', 'words', '', '', '{}', 0, 1, 1, '[]', $1)"
-        ),
-        "INSERT INTO anchored_scenes (scene_id, followed_seq) VALUES ($1, 1)",
         "INSERT INTO authorship (scene_id, seq, from_seq, part) VALUES ($1, 1, 1, '')",
         "INSERT INTO row_runs (scene_id, seq, run_id) VALUES ($1, 1, $1)",
     ):
@@ -202,12 +270,14 @@ async def test_nothing_of_it_is_left(desk: Desk, bus: Client) -> None:
     scene, branch = await furnished(desk)
     neighbour, other = await furnished(desk)
     before = await kept(desk, neighbour, other)
+    assert (await said(desk, scene), await said(desk, neighbour)) == (6, 6)
 
     await tell(bus, scene)
     await until(lambda: erased(desk, scene, branch))
 
     assert set((await kept(desk, scene, branch)).values()) == {0}
     assert await kept(desk, neighbour, other) == before
+    assert (await said(desk, scene), await said(desk, neighbour)) == (2, 4)
 
 
 async def test_told_twice_it_is_erased_once(desk: Desk, bus: Client) -> None:

@@ -162,5 +162,5 @@ async def test_the_command_plans_asks_and_orders(
     assert "1 purges ordered" in order
     assert "done" in list_of
     assert "1 of 1 gone" in list_of
-    assert "nothing is due" in nothing
+    assert "no thing is due" in nothing
     assert (await world.standing(world.actor.user_id, "scene", scene["id"])).project_id is None

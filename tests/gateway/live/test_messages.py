@@ -26,7 +26,7 @@ FIELDS = st.sampled_from(
         *("cursor", "relative", "color", "ydocUpdateBase64", "capabilities", "schemaVersion"),
     ]
 )
-KINDS = st.sampled_from([*messages.MODELS, *messages.NOT_OFFERED, "nonsense"])
+KINDS = st.sampled_from([*messages.MODELS, *messages.NOT_OFFERED, *messages.OVER_HTTP, "nonsense"])
 
 
 def refusal(data: bytes) -> str:

@@ -1,7 +1,8 @@
 """One room, two protocols: a message is encoded once for each protocol, not for each reader."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from libs.contracts.ids import new_id
@@ -26,6 +27,10 @@ class CountingEncoder:
         del scene
         self.written["presence"] += 1
         return [self.name.encode() + change.awareness] * 2
+
+    def encode_scene_event(self, kind: str, fields: Mapping[str, Any]) -> Sequence[bytes]:
+        self.written["event"] += 1
+        return [f"{self.name}{kind}{fields}".encode()]
 
 
 class Reader:

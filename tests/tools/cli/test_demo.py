@@ -125,5 +125,5 @@ async def test_something_else_there_is_said(other_server: str):
     assert await demo(other_server) == (
         1,
         "",
-        f"scriptorium: what answers at {other_server} is not Scriptorium\n",
+        f"scriptorium: the server at {other_server} is not Scriptorium\n",
     )

@@ -40,7 +40,7 @@ def run(
     *,
     project: UUID | None = None,
 ) -> None:
-    """Open a line, ask, and close it; what is about one *project* needs one that there was.
+    """Open a line, ask, and close it; a question about one *project* needs one that existed.
 
     Raises:
         Refused: There never was such a project, or a service refused.
@@ -57,7 +57,7 @@ def run(
 
 
 async def require_known(open_line: Line, kind: Kind, thing: UUID) -> None:
-    """See that there is, or once was, such a thing; when nobody can tell, believe it.
+    """Return if such a thing exists or existed, or if no service can tell.
 
     Raises:
         Refused: There never was.
@@ -89,7 +89,7 @@ def sha256(given: str) -> str:
             " hexadecimal digits"
         )
     if set(digest) - set(string.hexdigits):
-        raise typer.BadParameter(f"{given!r} is no SHA-256: not all of it is hexadecimal digits")
+        raise typer.BadParameter(f"{given!r} is no SHA-256: it needs 64 hexadecimal digits")
     return digest
 
 

@@ -1,4 +1,4 @@
-"""`scriptorium blobs`: what is kept of files, why, whether it is whole, and letting it go."""
+"""`scriptorium blobs`: inspect, verify, repair, collect and archive the bytes of files."""
 
 import asyncio
 import getpass
@@ -27,7 +27,7 @@ SEND_WAIT_S = 900.0
 BYTES_MAX = 2**63 - 1
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
-blobs = typer.Typer(**STYLE, help="Files: what is kept and why, is it whole, let it go.")
+blobs = typer.Typer(**STYLE, help="Files: inspect, verify, repair, collect, archive.")
 
 Project = Annotated[UUID, typer.Argument(metavar="PROJECT")]
 Sha256 = Annotated[
@@ -49,9 +49,7 @@ def stat(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Show figures over everything, or all that is known of one blob: who refers to it, what was
-    done to it.
-    """  # noqa: D205 (one sentence)
+    """Show figures over all blobs, or one blob with its references and audit trail."""
     if (project is None) != (sha256 is None):
         raise typer.BadParameter("name a project and a SHA-256, or neither")
 
@@ -67,7 +65,7 @@ def stat(
 
 @blobs.command()
 def usage(project: Project, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None) -> None:
-    """Show how much a project keeps and may keep."""
+    """Show the usage and the quota of a project."""
 
     async def ask(line: Line) -> None:
         _used(await line.ask(b.READ_USAGE, b.ReadUsage(), project_id=project))
@@ -79,12 +77,12 @@ def usage(project: Project, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: Nats
 def quota(
     project: Project,
     size: Annotated[
-        str, typer.Argument(help="Bytes, or as in 500M, 20G; `default` for what all may keep.")
+        str, typer.Argument(help="Bytes, or as in 500M, 20G; `default` for the default quota.")
     ],
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Set how much a project may keep."""
+    """Set the quota of a project."""
     allowed = None if size == "default" else _bytes(size)
 
     async def ask(line: Line) -> None:
@@ -98,15 +96,15 @@ def quota(
 def collect(
     project: OnlyProject = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and why, and do nothing.")
+        bool, typer.Option("--dry-run", help="List each decision with its reason; change nothing.")
     ] = False,
     items: Annotated[
-        int, typer.Option("--items", "-n", min=0, max=c.ITEMS_MAX, help="Told one by one.")
+        int, typer.Option("--items", "-n", min=0, max=c.ITEMS_MAX, help="Blobs to list singly.")
     ] = 20,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Collect now what nothing refers to; exits with 1 when another collection is under way."""
+    """Collect unreferenced blobs now; exits with 1 when another collection is under way."""
 
     async def ask(line: Line) -> None:
         question = c.Collect(project_id=project, dry_run=dry_run, items=items)
@@ -145,7 +143,7 @@ def undelete(  # noqa: PLR0917 (each is an option with a name of its own)
 @blobs.command()
 def quarantine(
     project: OnlyProject = None,
-    all_: Annotated[bool, typer.Option("--all", help="What was mended, too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Repaired ones, too.")] = False,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
@@ -176,9 +174,9 @@ def verify(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Read everything that is stored and compare it; exits with 2 when something is damaged.
+    """Read all stored blobs and compare them; exits with 2 when one is damaged.
 
-    What is in quarantine is read, too: a blob that is sound again comes out, the others are told.
+    Quarantined blobs are read, too: an intact one leaves quarantine, the others are listed.
     """
     flaws: list[c.Flaw] = []
 
@@ -210,7 +208,7 @@ def recheck(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Read again what is in quarantine, and only that; exits with 2 when something stays there."""
+    """Read only quarantined blobs again; exits with 2 when one is still damaged."""
     flaws: list[c.Flaw] = []
 
     async def ask(line: Line) -> None:
@@ -285,9 +283,7 @@ def reconcile(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Compare what refers to a project's blobs with what events says; exits with 2 when bytes that
-    are referred to are not here.
-    """  # noqa: D205 (one sentence)
+    """Correct a project's references from the events service; exits with 2 on missing bytes."""
     missing: list[c.Flaw] = []
 
     async def ask(line: Line) -> None:
@@ -333,8 +329,8 @@ def _tell_flaws(flaws: list[c.Flaw]) -> None:
         say(f"! {each.project_id} {each.sha256}: {each.reason}")
     if flaws:
         say(
-            "uploading the same bytes again mends a blob, as does `scriptorium blobs mend` with a"
-            " file, or its object put back in storage"
+            "to repair a blob, upload the same bytes again, run `scriptorium blobs mend` with a"
+            " file, or put its object back into storage"
         )
         raise typer.Exit(2)
 
@@ -352,7 +348,7 @@ def size_of(count: int) -> str:
 def _bytes(text: str) -> int:
     number, unit = text.upper().rstrip("KMGT"), text.upper().lstrip("0123456789")
     if not (number.isascii() and number.isdigit()) or unit not in UNITS:
-        raise typer.BadParameter(f"{text!r} is no size; give bytes, or as in 500M, 20G")
+        raise typer.BadParameter(f"{text!r} is not a size; give bytes, or as in 500M, 20G")
     if (size := int(number) * UNITS[unit]) > BYTES_MAX:
         raise typer.BadParameter(f"{text!r} is more than any storage holds")
     return size

@@ -1,4 +1,4 @@
-"""`scriptorium collab`: what is stored of scenes, whether it is sound, and mending it."""
+"""`scriptorium collab`: inspect, verify, repair, compact and snapshot stored scenes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +22,9 @@ from tools.cli.say import say
 
 PAGE_SCENES = 500
 
-collab = typer.Typer(**STYLE, help="The text of scenes: look, check, compact, snapshot, mend.")
+collab = typer.Typer(
+    **STYLE, help="The text of scenes: inspect, verify, repair, compact, snapshot."
+)
 
 Scenes = Annotated[list[UUID] | None, typer.Argument(metavar="[SCENE]...", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All scenes that have text.")]
@@ -37,7 +39,7 @@ type Work = Callable[[Line, UUID], Awaitable[str]]
 
 @collab.command()
 def inspect(scene: UUID, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None) -> None:
-    """Show what is stored of a scene: log, head, compacted rows, snapshots, damage found so far."""
+    """Show a stored scene: log, head, compacted rows, snapshots, damage found so far."""
 
     async def ask() -> Found:
         async with line(data_dir, nats_url) as services:
@@ -62,9 +64,9 @@ def verify(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Read everything that is stored of scenes and compare it; exits with 1 if anything is wrong.
+    """Read everything that is stored of scenes and compare it; exits with 1 if it finds damage.
 
-    Damage is recorded and reported, and mended by `repair`.
+    Damage is recorded and reported; `repair` repairs it.
     """
 
     async def check(services: Line, scene: UUID) -> str:
@@ -76,7 +78,7 @@ def verify(
         if snapshot.diverged:
             wrong.append(f"snapshot: {snapshot.severity}, {snapshot.recommended_action}")
         if found.busy:
-            wrong.append("not checked: somebody works on it, try again")
+            wrong.append("not checked: another operation works on it; try again")
         return "; ".join(wrong)
 
     _each("checking", "sound", scenes, all_, data_dir, nats_url, check)
@@ -89,9 +91,9 @@ def repair(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Mend what can be mended from the log, and put apart what cannot; each is on record.
+    """Repair damage from the log, quarantine the rest, and record both.
 
-    Exits with 1 if something is left that a person should look at.
+    Exits with 1 if damage is left that needs a person.
     """
     left: list[UUID] = []
 
@@ -119,12 +121,12 @@ def compact(
     scenes: Scenes = None,
     all_: All = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what is neither old nor much.")
+        bool, typer.Option("--force", help="Also rows that are recent or few.")
     ] = False,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Compact the logs of scenes now, rather than when their time comes."""
+    """Compact the logs of scenes now, rather than when they are due."""
 
     async def work(services: Line, scene: UUID) -> str:
         question = upkeep.CompactScene(scene_id=scene, force=force)

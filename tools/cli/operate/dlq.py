@@ -29,14 +29,14 @@ SEQ_MAX = 2**63 - 1
 Seqs = Annotated[
     list[int], typer.Argument(min=1, max=SEQ_MAX, help="Numbers, as `list` shows them.")
 ]
-Consumer = Annotated[str | None, typer.Option(help="Only those of this consumer.")]
+Consumer = Annotated[str | None, typer.Option(help="Only letters of this consumer.")]
 
 
 @dlq.command("list")
 def list_(
     consumer: Consumer = None, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None
 ) -> None:
-    """List them, the oldest first: number, time, consumer, attempts, subject, cause."""
+    """List dead letters, the oldest first: number, time, consumer, attempts, subject, cause."""
 
     async def ask(line: Line) -> None:
         count = 0
@@ -51,7 +51,7 @@ def list_(
 
 @dlq.command()
 def show(seqs: Seqs, data_dir: DataDir = DATA_DIR_DEFAULT, nats_url: NatsUrl = None) -> None:
-    """Show some with what they say."""
+    """Show dead letters with their content."""
 
     async def ask(line: Line) -> None:
         for seq in seqs:
@@ -72,17 +72,17 @@ def replay(
         list[int] | None,
         typer.Argument(min=1, max=SEQ_MAX, help="Numbers, as `list` shows them."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every one there is.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     consumer: Consumer = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Give some to their consumer again; one that it takes is removed, one that fails stays.
+    """Send dead letters to their consumer again; processed ones are removed, failed ones stay.
 
-    Only that consumer hears it. It may have heard it before, and is made for that.
+    Only that consumer receives them; it tolerates repetitions.
     """
     if bool(seqs) == all_:
-        raise typer.BadParameter("name some, or give --all")
+        raise typer.BadParameter("give the numbers of dead letters, or --all")
     failed = 0
 
     async def ask(line: Line) -> None:
@@ -98,7 +98,7 @@ def replay(
             outcome = await _replay(line, letter)
             if outcome is None:
                 await _delete(line, letter.seq)
-                say(f"{letter.seq}  taken by {letter.consumer}")
+                say(f"{letter.seq}  processed by {letter.consumer}")
             else:
                 failed += 1
                 say(f"{letter.seq}  {outcome}")
@@ -115,7 +115,7 @@ def drop(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Remove some for good; their consumers will never have seen them."""
+    """Remove dead letters for good; their consumers never process them."""
 
     async def ask(line: Line) -> None:
         for seq in seqs:

@@ -24,7 +24,7 @@ from tools.stack.directory import owner_of, read_state
 from tools.stack.ports import LOOPBACK
 from tools.stack.services import ROOT
 
-events = typer.Typer(help="The event log: read, verify, mend, export, rebuild from it.", **STYLE)
+events = typer.Typer(help="The event log: read, verify, repair, export, rebuild from it.", **STYLE)
 events.add_typer(quarantine, name="quarantine")
 
 POLL_S = 0.5
@@ -43,11 +43,11 @@ OwnerUrl = Annotated[
 
 @events.command()
 def inspect(
-    id: Annotated[UUID, typer.Argument(help="Of a thing, or of one of its events.")],  # noqa: A002
+    id: Annotated[UUID, typer.Argument(help="Id of a thing, or of one of its events.")],  # noqa: A002
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Tell the story of one thing: its events in order, what is wrong, what they add up to."""
+    """Show the history of one thing: its events in order, their flaws, and the resulting state."""
 
     async def ask(open_line: Line) -> None:
         story = await open_line.ask(c.INSPECT, c.Inspect(id=id))
@@ -69,7 +69,9 @@ def inspect(
 def search(  # noqa: PLR0917 (each is an option with a name of its own)
     text: Annotated[str | None, typer.Argument(help="Words in the data, in any case.")] = None,
     project: Project = None,
-    person: Annotated[UUID | None, typer.Option(metavar="ID", help="Who did it.")] = None,
+    person: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Only changes by this person.")
+    ] = None,
     type: Annotated[  # noqa: A002
         str | None, typer.Option(help="Such as scene, or scene.title_changed.")
     ] = None,
@@ -99,7 +101,7 @@ def search(  # noqa: PLR0917 (each is an option with a name of its own)
         for each in found.events:
             say(f"{event_line(each)}  {each.aggregate_id}")
         if not found.events:
-            say("nothing found")
+            say("no event was found")
 
     run(data_dir, nats_url, ask, project=project)
 
@@ -132,9 +134,9 @@ def verify(
     for each in flawed:
         say(f"! {each.flaw}: version {each.version} of {each.aggregate_id} in {each.project_id}")
     if flawed:
-        say("they are in quarantine: scriptorium events quarantine list")
+        say("these events are in quarantine: scriptorium events quarantine list")
     if lost:
-        say(f"! {lost:,} things have events and no end of their chain; it is made anew by")
+        say(f"! {lost:,} things have events and no end of their chain; make it anew with")
         say("  scriptorium events rebuild --swap")
     if flawed or lost:
         raise typer.Exit(2)
@@ -147,7 +149,7 @@ def export(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Write everything as it is now, straight from the log: for when the tables are broken.
+    """Write the present state of all things from the log, for use when the tables are damaged.
 
     The file has one JSON object in each line, {"aggregateType", "row"}, without text, files and
     vectors, which other services keep.
@@ -177,19 +179,21 @@ def export(
 def purge(  # noqa: PLR0917 (each is an option with a name of its own)
     older_than: Annotated[
         int,
-        typer.Option("--older-than", metavar="DAYS", min=0, help="Deleted at least so long ago."),
+        typer.Option(
+            "--older-than", metavar="DAYS", min=0, help="Only things deleted at least so long ago."
+        ),
     ] = 30,
     project: Project = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be removed.")
+        bool, typer.Option("--dry-run", help="Only list the things that would be purged.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before.")] = False,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Remove for ever what was deleted long ago, with all below it and all its history.
+    """Purge things that were deleted long ago, with everything below them and all their history.
 
-    It is done in the background; `scriptorium events purges` tells how far it is.
+    The purge runs in the background; `scriptorium events purges` shows its progress.
     """
     plan = lifecycle.PurgeDue(dry_run=True, older_than_days=older_than, project_id=project)
 
@@ -198,10 +202,10 @@ def purge(  # noqa: PLR0917 (each is an option with a name of its own)
         for each in due.items:
             say(due_line(each))
         if not due.items:
-            say("nothing is due")
+            say("no thing is due")
             raise typer.Exit
-        more = " at once, and there is more" if due.more else ""
-        say(f"{len(due.items):,} things are due{more}; what is below them goes with them")
+        more = " in this step, and more after it" if due.more else ""
+        say(f"{len(due.items):,} things are due{more}; everything below them is purged, too")
 
     run(data_dir, nats_url, look, project=project)
     if dry_run:
@@ -225,7 +229,7 @@ def purges(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Show what was and what is being removed for ever, the newest first."""
+    """List the purges and their progress, the newest first."""
     question = lifecycle.ListPurges(project_id=project, limit=limit)
 
     async def ask(open_line: Line) -> None:
@@ -233,7 +237,7 @@ def purges(
         for each in found.items:
             say(purge_line(each))
         if not found.items:
-            say("nothing was purged")
+            say("there are no purges")
 
     run(data_dir, nats_url, ask, project=project)
 
@@ -246,9 +250,9 @@ def republish(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Announce once more what happened since a time, to refill an emptied stream.
+    """Announce all events since a time once more, to refill an emptied stream.
 
-    Every consumer hears it again, and is made for that.
+    Every consumer receives them again and tolerates repetitions.
     """
 
     async def ask(open_line: Line) -> None:
@@ -268,10 +272,11 @@ def republish(
 @events.command()
 def rebuild(
     into: Annotated[
-        str | None, typer.Option(metavar="SCHEMA", help="Keep the fresh tables there to look at.")
+        str | None,
+        typer.Option(metavar="SCHEMA", help="Keep the new tables in this schema for inspection."),
     ] = None,
     swap: Annotated[
-        bool, typer.Option("--swap", help="Put them in the place of the live ones.")
+        bool, typer.Option("--swap", help="Replace the live tables with the new ones.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Swap although events are flawed and left out.")
@@ -279,9 +284,9 @@ def rebuild(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     postgres_url: OwnerUrl = None,
 ) -> None:
-    """Replay the log into fresh tables and prove the live ones equal; exits with 3 if they differ.
+    """Replay the log into new tables and compare the live ones; exits with 3 if they differ.
 
-    People go on writing meanwhile; --swap holds them up for a moment.
+    Writing continues meanwhile; --swap interrupts it for a moment.
     """
     order = json.dumps({"into": into, "swap": swap, "force": force})
     url = postgres_url or _own_postgres(data_dir)

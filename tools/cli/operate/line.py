@@ -57,7 +57,7 @@ class Line:
         """Ask a service and wait for its answer; some questions are about one project.
 
         Raises:
-            Refused: It refused, or nobody answers.
+            Refused: The service refused, or does not answer.
         """
         actor = NOBODY.model_copy(update={"project_id": project_id})
         try:
@@ -86,7 +86,7 @@ async def line(data_dir: Path, nats_url: str | None) -> AsyncGenerator[Line]:
             )
     except (nats.errors.Error, OSError, ValueError) as error:
         said = str(error) or f"nothing answers within {CONNECT_WAIT_S} s"
-        raise Refused(f"no bus to be reached: {said}") from error
+        raise Refused(f"the bus cannot be reached: {said}") from error
     try:
         yield Line(client)
     finally:

@@ -51,12 +51,14 @@ migrate = typer.Typer(**STYLE)
 
 @migrate.callback()
 def describe() -> None:
-    """Bring over what an older system kept."""
+    """Migrate the data of an older system."""
 
 
 @migrate.command()
 def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
-    all_: Annotated[bool, typer.Option("--all", help="Every scene that came as blocks.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every scene that was imported as blocks.")
+    ] = False,
     script_id: Annotated[
         UUID | None, typer.Option(help="Only the scenes of this script (a book).")
     ] = None,
@@ -64,21 +66,21 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
         bool, typer.Option("--dry-run", help="Convert and compare, and write nothing.")
     ] = False,
     verify_only: Annotated[
-        bool, typer.Option("--verify-only", help="Compare what was migrated with what it was.")
+        bool, typer.Option("--verify-only", help="Compare migrated scenes with their blocks.")
     ] = False,
     given: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="FILE",
-            help='First take in the blocks in this file: {"scenes": [{"sceneUUID", "content": '
+            help='First import the blocks in this file: {"scenes": [{"sceneUUID", "content": '
             '{"blocks": []}}]}, as GET /api/scripts/{id}/scenes answers.',
         ),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", callback=new_file, help="Write what became of each scene, as JSON."
+            metavar="FILE", callback=new_file, help="Write the outcome for each scene, as JSON."
         ),
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
@@ -86,9 +88,9 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
 ) -> None:
     """Write scenes that exist as JSON blocks into the update log, each checked to read the same.
 
-    May be stopped and run again at any time: what is done is skipped. Exits with 1 when a scene
-    could not be migrated, or does not say what it said. What writes nothing is about all scenes
-    unless it names a script.
+    May be stopped and run again at any time: migrated scenes are skipped. Exits with 1 when a scene
+    could not be migrated, or reads differently. --dry-run and --verify-only concern all scenes
+    unless a script is named.
 
     \b
     scriptorium migrate rest-to-yjs --dry-run --from export.json
@@ -98,7 +100,7 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
     if dry_run and verify_only:
         raise typer.BadParameter("give either --dry-run or --verify-only")
     if verify_only and given:
-        raise typer.BadParameter("--verify-only compares with what was taken in; leave out --from")
+        raise typer.BadParameter("--verify-only compares with imported blocks; leave out --from")
     if (all_ and script_id) or not (all_ or script_id or dry_run or verify_only):
         raise typer.BadParameter("give either --all or --script-id")
     blocks = _read(given) if given else {}
@@ -121,25 +123,25 @@ def rest_to_yjs(  # noqa: PLR0917 (each is an option with a name of its own)
 @migrate.command()
 def content_to_blobs(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Look at every row, and write nothing.")
+        bool, typer.Option("--dry-run", help="Check every row, and write nothing.")
     ] = False,
     verify_only: Annotated[
-        bool, typer.Option("--verify-only", help="Compare what was migrated with its rows.")
+        bool, typer.Option("--verify-only", help="Compare migrated blobs with their rows.")
     ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", callback=new_file, help="Write what became of each row, as JSON."
+            metavar="FILE", callback=new_file, help="Write the outcome for each row, as JSON."
         ),
     ] = None,
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Make contents that an older system kept in rows blobs with paths, each read back.
+    """Turn contents that an older system kept in rows into blobs with paths, each read back.
 
-    Rows are loaded into `imported_contents` of the blobs database first; docs/blobs.md says how.
-    May be stopped and run again at any time: what is done is skipped. Exits with 1 when a row could
-    not be migrated, or its blob does not say what it said.
+    First load the rows into `imported_contents` of the blobs database; docs/blobs.md says how.
+    May be stopped and run again at any time: migrated rows are skipped. Exits with 1 when a row
+    could not be migrated, or its blob differs from it.
 
     \b
     scriptorium migrate content-to-blobs --dry-run
@@ -240,7 +242,7 @@ async def _run(
 
 
 async def _editor_of(services: Line, scene: UUID) -> SceneEditor | None:
-    """Return what a scene is written with; None when nobody named that."""
+    """Return the editor of a scene; None when it has none."""
     question = Authorize(user_id=NOBODY.user_id, kind="scene", id=scene)
     standing = await services.ask(AUTHORIZE, question)
     if standing.editor is None:

@@ -1,4 +1,4 @@
-"""`scriptorium events quarantine`: corrupt events, and what is to become of them."""
+"""`scriptorium events quarantine`: corrupt events, and the decisions about them."""
 
 import getpass
 import json
@@ -18,12 +18,12 @@ from tools.cli.operate.show import time_of
 from tools.cli.options import DATA_DIR_DEFAULT, DataDir
 from tools.cli.say import say
 
-quarantine = typer.Typer(help="Corrupt events: list them, look at one, mend or accept it.", **STYLE)
+quarantine = typer.Typer(help="Corrupt events: list, show, recover or accept them.", **STYLE)
 
 VERSION_MAX = 2**31 - 1
 
-Thing = Annotated[UUID, typer.Argument(help="The aggregate that the event is of.")]
-Version = Annotated[int, typer.Argument(min=1, max=VERSION_MAX, help="Which of its events.")]
+Thing = Annotated[UUID, typer.Argument(help="The aggregate of the event.")]
+Version = Annotated[int, typer.Argument(min=1, max=VERSION_MAX, help="The version of the event.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept on record with your name.")]
 By = Annotated[
     str, typer.Option("--by", default_factory=getpass.getuser, help="Your name on that record.")
@@ -39,7 +39,7 @@ def list_(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """List what is set aside, the oldest finding first."""
+    """List quarantined events, the oldest finding first."""
 
     async def ask(line: Line) -> None:
         found = await line.ask(c.QUARANTINE, c.ListQuarantine(project_id=project, all=all_))
@@ -58,7 +58,7 @@ def show(
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Show one: as it is stored, what stands in its place, and who decided so."""
+    """Show an event as it is stored, its replacement, and the decision."""
 
     async def ask(line: Line) -> None:
         question = c.ShowQuarantined(aggregate_id=aggregate, version=version)
@@ -86,9 +86,9 @@ def recover(  # noqa: PLR0917 (each is an option with a name of its own)
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Put the original, from a peer's copy or a back-up, in the place of a corrupt event.
+    """Replace a corrupt event by its original, from a peer's copy or a back-up.
 
-    It is taken only if its checksum fits the chain.
+    The original is accepted only if its checksum fits the chain.
     """
     question = c.Decide(
         aggregate_id=aggregate, version=version, originals=_originals(file), by=by, reason=reason
@@ -105,7 +105,7 @@ def accept(  # noqa: PLR0917 (each is an option with a name of its own)
     data_dir: DataDir = DATA_DIR_DEFAULT,
     nats_url: NatsUrl = None,
 ) -> None:
-    """Let a corrupt event count as it is stored, because nobody has the original."""
+    """Accept a corrupt event as it is stored, because its original is lost."""
     question = c.Decide(aggregate_id=aggregate, version=version, by=by, reason=reason)
     _decide(question, data_dir, nats_url)
 
@@ -123,7 +123,7 @@ def _originals(file: Path) -> list[Event]:
     except OSError as error:
         raise Refused(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Refused(f"{file} holds no event: it is no text") from error
+        raise Refused(f"{file} holds no event: it is not UTF-8 text") from error
     try:
         return [Event.model_validate_json(text)]
     except ValidationError:

@@ -18,7 +18,7 @@ def time_of(moment: datetime | None) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Return an event in one line: when, which, what, by whom."""
+    """Return an event in one line: time, position, change, person."""
     at = time_of(event.timestamp)
     what = f"v{event.version:<4} {event.event_type:28} {_change(event.data)}"
     return f"{at}  {what}  by {event.user_id}"
@@ -32,7 +32,7 @@ def due_line(due: DueThing) -> str:
 
 
 def purge_line(purge: PurgeProgress) -> str:
-    """Return a purge in one line: what, how far it is, and why."""
+    """Return a purge in one line: its thing, its progress, and its reason."""
     at = time_of(purge.requested_at)
     far = f"{purge.buried:,} of {purge.things:,} gone, {purge.erased:,} erased"
     mark = "! " if purge.failure and purge.finished_at is None else "  "

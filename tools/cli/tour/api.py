@@ -1,4 +1,4 @@
-"""Somebody with an account, over the public HTTP API."""
+"""A person with an account, over the public HTTP API."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Guest:
         """Make an account with a random address and password.
 
         Raises:
-            TourEnded: Nobody answers at *url*, or not as a gateway of ours does.
+            TourEnded: No server answers at *url*, or it is not a gateway.
         """
         email, password = f"{name.lower()}.{uuid4().hex[:8]}@example.org", uuid4().hex
         try:
@@ -46,7 +46,7 @@ class Guest:
         try:
             user_id, token = str(told["user"]["id"]), str(told["accessToken"])
         except (KeyError, TypeError):
-            raise TourEnded(f"what answers at {url} is not Scriptorium") from None
+            raise TourEnded(f"the server at {url} is not Scriptorium") from None
         http.headers["Authorization"] = f"Bearer {token}"
         return cls(user_id, name, email, password, token, http)
 
@@ -55,7 +55,7 @@ class Guest:
         return str(_ask(self.http, "POST", path, json=fields)["id"])
 
     def let_in(self, project_id: str, friend: Self, role: str) -> None:
-        """Give *friend* a role in a project of one's own."""
+        """Give *friend* a role in a project of this person."""
         path = f"/api/projects/{project_id}/members/{friend.id}"
         _ask(self.http, "PUT", path, json={"role": role})
 
@@ -74,7 +74,7 @@ def _ask(http: httpx.Client, method: str, path: str, *, json: dict[str, str]) ->
     try:
         return answer.json()
     except ValueError:
-        raise TourEnded(f"what answers at {_base(http)} is not Scriptorium") from None
+        raise TourEnded(f"the server at {_base(http)} is not Scriptorium") from None
 
 
 def _send(
@@ -85,7 +85,7 @@ def _send(
     json: dict[str, str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> httpx.Response:
-    # The same key each time: what was done already is not done twice.
+    # The same key each time, so that a request that was done already is not done twice.
     headers = {"Idempotency-Key": str(uuid4())} if method == "POST" else {}
     for _ in range(RETRIES_MAX):
         try:
@@ -104,7 +104,7 @@ def _send(
     if answer.is_success:
         return answer
     if answer.status_code < _SERVER_ERRORS and "problem" not in _media_type(answer):
-        raise TourEnded(f"what answers at {_base(http)} is not Scriptorium")
+        raise TourEnded(f"the server at {_base(http)} is not Scriptorium")
     raise TourEnded(f"{method} {path} was answered with {answer.status_code}: {_detail(answer)}")
 
 

@@ -67,7 +67,7 @@ def load(path: Path) -> Trace:
 
 @dataclass(slots=True)
 class Sent:
-    """An edit that was typed: what it says, and when it left."""
+    """A typed edit: its update, and the time when it was sent."""
 
     update: bytes
     clock: int
@@ -114,15 +114,15 @@ class Friend:
             await pace.step()
 
     async def until_arrived(self, other: "Friend") -> None:
-        """Return when all of the other's edits are here and all of one's own are durable."""
+        """Return when all of the other's edits have arrived and all own edits are durable."""
         await self._until_arrived(len(other.sent), other)
 
     def last_words(self, chars: int) -> str:
-        """Return the end of what the friend's replica reads."""
+        """Return the end of the text in the friend's replica."""
         return str(self.live.text)[-chars:] if self.live else ""
 
     def listen(self, other: "Friend") -> None:
-        """Look at what has arrived of the other's edits."""
+        """Record which of the other's edits have arrived."""
         now = time.perf_counter()
         assert self.live
         clock = self.live.clocks().get(other.client_id, 0)

@@ -17,7 +17,7 @@ from services.collab.review.anchors.model import (
     ids_in,
     pieces_of,
 )
-from services.collab.review.anchors.passage import Passage, Sameness
+from services.collab.review.anchors.passage import Passage, Sameness, long_stretches
 from services.collab.review.characters import Change, CharacterDocument, Ranges
 
 APART_CHARS_MAX = 32
@@ -26,6 +26,8 @@ EXACT_SHARE_MIN = 0.5
 """An anchor of whose characters less than this live is no longer called exact."""
 RETURN_CHARS_MIN = 8
 """A cut passage shorter than this is not known again without what stood around it."""
+RETURN_SHARE_MIN = 0.5
+"""Of cut words that come back in pieces: less of them is not enough."""
 RETURN_SIDE_CHARS = 16
 """Text on one side by which shorter passages are known again, where it is the only such place."""
 
@@ -234,10 +236,12 @@ def _return(anchor: Held, passage: Passage) -> bool:
     left: list[Cut] = []
     for cut in anchor.cuts:
         start = _place_of(cut, passage)
-        if start is None:
-            left.append(cut)
-        else:
+        if start is not None:
             found.update(start + at for span in cut.spans for at in range(*span))
+        elif pieces := _pieces_of(cut, passage):
+            found.update(pieces)
+        else:
+            left.append(cut)
     if not found:
         return False
     living = (passage.new_offset(ident) for ident in ids_in(anchor.pieces))
@@ -261,6 +265,20 @@ def _place_of(cut: Cut, passage: Passage) -> int | None:
             if any(first <= at and at + len(words) <= end for first, end in passage.came):
                 return at - cut.start
     return None
+
+
+def _pieces_of(cut: Cut, passage: Passage) -> list[int]:
+    """Return where characters of *cut* came back in pieces, if most of them did."""
+    new = "".join(passage.after[first:end] for first, end in passage.came)
+    places = [at for first, end in passage.came for at in range(first, end)]
+    wanted = {at for span in cut.spans for at in range(*span)}
+    found = [
+        places[k + at]
+        for i, k, size in long_stretches(cut.text, new)
+        for at in range(size)
+        if i + at in wanted
+    ]
+    return found if len(found) >= RETURN_SHARE_MIN * len(wanted) else []
 
 
 def _in_what_came(sought: str, offset: int, size: int, passage: Passage) -> Iterator[int]:

@@ -18,8 +18,8 @@ STRETCH_CHARS_MIN = 12
 """Shorter stretches that a deleted and an inserted text have in common may be chance."""
 REWRITTEN_SHARE_MIN = 0.5
 """A text that begins and ends as the deleted one, with this share of it, is that one rewritten."""
-ALIKE_SHARE_MIN = 0.9
-"""Texts that have this share of their characters in common are the same text, edited."""
+APART_CHARS_MAX = 200
+"""Between two stretches that moved together, at most so much new text is compared with the old."""
 
 
 class Sameness(IntEnum):
@@ -232,20 +232,63 @@ class Passage:
     def _moved_edited(
         self, gone: Sequence[tuple[int, int]], came: Sequence[tuple[int, int]]
     ) -> Iterator[Block]:
-        """The same where the text is not quite the same, as when it is laid out otherwise."""
+        """The same where the text is not quite the same, or in another order."""
         old = "".join(self.before[start:end] for start, end in gone)
         new = "".join(self.after[start:end] for start, end in came)
-        equal = list(_equal(old, new))
-        share = sum(size for _, _, size in equal) / max(len(old), len(new))
-        alike = share >= ALIKE_SHARE_MIN and len(old) >= STRETCH_CHARS_MIN
-        moved = alike and "".join(old.split()) == "".join(new.split())
+        moved = "".join(old.split()) == "".join(new.split())
         sameness = Sameness.PLACE if moved else Sameness.WORDS
-        for i, k, size in equal:
-            if size >= STRETCH_CHARS_MIN or alike:
-                yield from _laid(Block(i, k, size, sameness), gone, came)
+        for i, k, size in _between(list(long_stretches(old, new)), old, new):
+            yield from _laid(Block(i, k, size, sameness), gone, came)
 
     def _texts(self, gap: _Gap) -> tuple[str, str]:
         return self.before[gap.before : gap.before_end], self.after[gap.after : gap.after_end]
+
+
+def long_stretches(old: str, new: str) -> Iterator[tuple[int, int, int]]:
+    """Yield stretches of at least STRETCH_CHARS_MIN that both have, in the order of *old*.
+
+    Each begins with characters that are in *new* only once.
+    """
+    size = STRETCH_CHARS_MIN
+    places: dict[str, int] = {}
+    for at in range(len(new) - size + 1):
+        gram = new[at : at + size]
+        places[gram] = -1 if gram in places else at
+    taken = bytearray(len(new))
+    i = done = 0
+    while i <= len(old) - size:
+        k = places.get(old[i : i + size], -1)
+        if k < 0 or taken[k]:
+            i += 1
+            continue
+        start, begin = i, k
+        while start > done and begin > 0 and old[start - 1] == new[begin - 1]:
+            if taken[begin - 1]:
+                break
+            start, begin = start - 1, begin - 1
+        end, last = i + size, k + size
+        while end < len(old) and last < len(new) and old[end] == new[last] and not taken[last]:
+            end, last = end + 1, last + 1
+        taken[begin:last] = b"\1" * (last - begin)
+        yield start, begin, end - start
+        i = done = end
+
+
+def _between(
+    stretches: Sequence[tuple[int, int, int]], old: str, new: str
+) -> Iterator[tuple[int, int, int]]:
+    """Yield *stretches*, and what texts between two that follow each other have in common."""
+    before = (0, 0)
+    for i, k, size in [*stretches, (len(old), len(new), 0)]:
+        gone, came = old[before[0] : i], new[before[1] : k]
+        if gone and came and k >= before[1] and len(came) <= APART_CHARS_MAX:
+            equal = list(_equal(gone, came))
+            if sum(one[2] for one in equal) >= REWRITTEN_SHARE_MIN * max(len(gone), len(came)):
+                for at, there, length in equal:
+                    yield before[0] + at, before[1] + there, length
+        if size:
+            yield i, k, size
+        before = i + size, k + size
 
 
 def _laid(

@@ -25,6 +25,11 @@ class Draft:
     """The version it was made at."""
     id: UUID = field(default_factory=new_id)
 
+    @property
+    def quote(self) -> str:
+        """The words it stands on."""
+        return _escaped(self.stood.quote)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

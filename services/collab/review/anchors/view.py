@@ -6,7 +6,7 @@ scene that people look at again and again are resolved without reading it anew.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -21,7 +21,7 @@ from libs.contracts.collab.anchors import (
 )
 from libs.contracts.editors import SceneEditor
 from services.collab.formats.places import placed
-from services.collab.review.anchors.model import Piece
+from services.collab.review.anchors.model import Piece, ids_in
 from services.collab.review.characters import CharacterDocument, Run
 from services.collab.review.structs import Id, units, whole
 from services.collab.updates import BadUpdate
@@ -71,6 +71,16 @@ class Refused:
     places: list[Place]
 
 
+@dataclass(frozen=True, slots=True)
+class SceneAt:
+    """A scene at a version: its state, and the editor it is written with."""
+
+    scene: bytes
+    seq: int
+    state: bytes
+    editor: SceneEditor | None
+
+
 class View:
     """The text of a scene at one version."""
 
@@ -102,6 +112,25 @@ class View:
         if "".join(run.text for run in self._runs) != self._placed.characters:
             raise BadUpdate("the characters by their ids are not those of the document")
         self.size = size
+
+    @property
+    def document(self) -> CharacterDocument:
+        """The document; it must not be changed."""
+        return self._document
+
+    def between(self, first: Id, last: Id) -> list[Piece] | None:
+        """Return the characters from *first* to *last*; None if one is not shown."""
+        start, end = self._offset(first), self._offset(last)
+        if start is None or end is None or end < start:
+            return None
+        return list(self._pieces(start, end + 1))
+
+    def span_of(self, pieces: Iterable[Piece]) -> tuple[int, int] | None:
+        """Return from where to where in the text those of *pieces* stand that are shown."""
+        shown = [at for ident in ids_in(pieces) if (at := self._offset(ident)) is not None]
+        if not shown:
+            return None
+        return self._placed.place(min(shown)), self._placed.place(max(shown)) + 1
 
     @property
     def text(self) -> str:
@@ -249,7 +278,12 @@ def _occurrences(sought: str, text: str) -> Iterator[int]:
 _views: OrderedDict[tuple[bytes, int, str], View] = OrderedDict()
 
 
-def _view(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) -> View:
+def view_of(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) -> View:
+    """Return the view of a scene at a version, which this process may remember.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
     key = scene, seq, editor.model_dump_json() if editor else ""
     view = _views.get(key)
     if view is None:
@@ -274,7 +308,7 @@ def stand(
     Raises:
         BadUpdate: The state cannot be read.
     """
-    view = _view(scene, seq, state, editor)
+    view = view_of(scene, seq, state, editor)
     return [view.stand(AnchorTarget.model_validate_json(target)) for target in targets]
 
 
@@ -292,7 +326,7 @@ def resolve(
     Raises:
         BadUpdate: The state cannot be read.
     """
-    view = _view(scene, seq, state, editor)
+    view = view_of(scene, seq, state, editor)
     found: list[tuple[int, int] | None] = []
     for first, last, lives in ends:
         if first is None or last is None:

@@ -25,7 +25,7 @@ PROJECT = AggregateSpec(
 
 
 def slugs(name: str, project_id: UUID) -> Iterator[str]:
-    """Yield slugs for *name*, the plainest first; the last ones nobody else can have."""
+    """Yield slugs for *name*, the plainest first; the last ones are unique to the project."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "project"
     endings = (*map(str, range(2, SLUG_NUMBER_MAX + 1)), project_id.hex[-6:], project_id.hex)

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from libs import errors
-from libs.contracts.events.resources import Expected, is_expected
 from libs.contracts.events.teams import TEAMS_ACCEPTED_MAX, TEAMS_UNASKED_MAX
+from libs.contracts.versions import Expected, is_expected
 from libs.postgres import Connection, Pool, load_queries
 from services.gateway.accounts.teams.model import (
     TEAM_MEMBERS_MAX,

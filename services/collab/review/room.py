@@ -1,0 +1,98 @@
+"""All of the review in one place: anchors, threads, and what is announced of them."""
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs.bus import Relay, serve
+from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
+from libs.contracts.collab.facts import FOLLOW_FACTS
+from libs.contracts.collab.suggestions import (
+    CREATE_SUGGESTION,
+    DECIDE_SUGGESTION,
+    LIST_SUGGESTIONS,
+    READ_SUGGESTION,
+)
+from libs.contracts.streams import COLLAB
+from libs.postgres import Pool
+from libs.tasks import PeriodicTask
+from services.collab.commits import Commits
+from services.collab.editors import SceneEditors
+from services.collab.history.past import Past
+from services.collab.history.records import Records
+from services.collab.review.anchors.anchors import Anchors
+from services.collab.review.anchors.follower import AnchorFollower
+from services.collab.review.anchors.handlers import AnchorHandlers
+from services.collab.review.anchors.store import AnchorStore
+from services.collab.review.feed.feed import Feed
+from services.collab.review.moves import Moves
+from services.collab.review.suggestions.handlers import Suggestions
+from services.collab.review.threads.inbox import InboxHandlers
+from services.collab.review.threads.serving import serve_inbox, serve_threads
+from services.collab.review.threads.store import ThreadStore
+from services.collab.scenes import Scenes
+from services.collab.settings import CollabSettings
+from services.collab.store import Store
+from services.collab.workers import Workers
+
+
+class Room:
+    """Wires the review, and names its handlers and tasks."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: Client,
+        store: Store,
+        scenes: Scenes,
+        editors: SceneEditors,
+        *,
+        commits: Commits,
+        workers: Workers,
+        settings: CollabSettings,
+    ) -> None:
+        """Read documents in *workers*, and announce over *client*."""
+        self._pool = pool
+        records = Records(pool)
+        anchor_store = AnchorStore(pool)
+        past = Past(records, store, scenes, workers)
+        self.anchors = Anchors(anchor_store, records, past, scenes, workers)
+        self.follower = AnchorFollower(self.anchors, anchor_store, duty=settings.anchors_duty)
+        self._threads = ThreadStore(pool)
+        self._inbox = InboxHandlers(self._threads)
+        self._suggestions = Suggestions(
+            pool,
+            self.anchors,
+            records=records,
+            scenes=scenes,
+            commits=commits,
+            workers=workers,
+        )
+        self._feed = Feed(pool)
+        self._moves = Moves(pool, self.anchors, editors)
+        self.anchors.on_moved.append(self._moves.note)
+        self.relay = Relay(pool, client, service="collab", stream=COLLAB)
+        """Runs as long as the process does."""
+
+    def serve(self, broker: NatsBroker) -> None:
+        """Answer everything about the review."""
+        anchoring = AnchorHandlers(self._pool, self.anchors)
+        serve(broker, CREATE_ANCHORS, anchoring.create)
+        serve(broker, READ_ANCHORS, anchoring.read)
+        serve_threads(broker, self._threads, self.anchors)
+        serve_inbox(broker, self._inbox)
+        serve(broker, CREATE_SUGGESTION, self._suggestions.create)
+        serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
+        serve(broker, READ_SUGGESTION, self._suggestions.read)
+        serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
+        serve(broker, FOLLOW_FACTS, self._feed.follow)
+
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what a replica does in the background."""
+        followed = (self.follower.task, self.follower.walk)
+        return [
+            *followed,
+            self.relay.measuring,
+            self._feed.task,
+            self._moves.task,
+            self._inbox.task,
+        ]

@@ -1,0 +1,1 @@
+"""Suggestions: changes that somebody accepts, each by one edit, or rejects."""

@@ -1,0 +1,65 @@
+"""A thread in which all happens that can happen, on a real stack, and what was announced of it."""
+
+import json
+from typing import Any
+
+import httpx
+import nats
+
+from libs.contracts.streams import COLLAB
+from tests.gateway.review.support import Talk, done
+from tests.gateway.support import Json
+from tools.stack import Stack
+
+
+async def discussed(stack: Stack) -> list[Json]:
+    """Talk about a scene, then delete its words; returns what the stream has of it, in order."""
+    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
+        talk = await Talk.begin(http)
+        expected = await all_of_it(talk)
+        await talk.thread(talk.jane)
+        await talk.write("####")
+    client = await nats.connect(stack.nats_url("admin"))
+    try:
+        return [said for _, said in await kept(client, talk.project, len(expected) + 3)]
+    finally:
+        await client.close()
+
+
+async def all_of_it(talk: Talk) -> list[str]:
+    """Let everything happen in a thread; returns the types of what is announced, in order."""
+    thread = await talk.thread(talk.percy, "So?", mentions=[talk.mary.id])
+    path = f"/api/threads/{thread['id']}"
+    reply = await talk.reply(talk.jane, thread, "Yes.")
+    said = f"/api/comments/{reply['id']}"
+    await done(talk.jane, "PATCH", said, {"body": "No."})
+    await done(talk.mary, "PUT", f"{said}/reactions/👍")
+    await done(talk.mary, "DELETE", f"{said}/reactions/👍")
+    await done(talk.jane, "DELETE", said)
+    await done(talk.mary, "POST", f"{path}/resolve")
+    await done(talk.mary, "POST", f"{path}/resolve")
+    await done(talk.mary, "POST", f"{path}/reopen")
+    await done(talk.mary, "PUT", f"{path}/anchor", {"anchor": {"quote": "commencement"}})
+    await done(talk.percy, "DELETE", path)
+    return [
+        "thread.created",
+        "comment.created",
+        "comment.created",
+        "comment.changed",
+        "comment.reaction_added",
+        "comment.reaction_removed",
+        "comment.deleted",
+        "thread.resolved",
+        "thread.reopened",
+        "thread.anchor_changed",
+        "thread.deleted",
+    ]
+
+
+async def kept(client: Any, project: str, count: int) -> list[tuple[str, Any]]:
+    """The first messages that the stream keeps of a project, and their subjects."""
+    subscription = await client.jetstream().subscribe(
+        f"scriptorium.v1.collab.*.*.{project}", stream=COLLAB.name, ordered_consumer=True
+    )
+    messages = [await subscription.next_msg(timeout=20) for _ in range(count)]
+    return [(each.subject, json.loads(each.data)) for each in messages]
