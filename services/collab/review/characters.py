@@ -7,9 +7,10 @@ pycrdt does and shows the same text; tests compare both on real and random logs.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from services.collab.review import structs
 from services.collab.review.structs import DeleteSet, Id, Struct
@@ -18,6 +19,9 @@ MAX_CLOCK = 2**53
 _HALF = "\ufffd"
 _PENDING_MAX = 100_000
 """Structs that wait for others; more are not kept, as with a log that lost its beginning."""
+
+_DEAD_BETWEEN_MAX = 1_000
+"""Deleted items that are passed over to find what stands beside a text."""
 
 
 class Item:
@@ -237,6 +241,31 @@ class CharacterDocument:
                     yield run, Fate.GONE
             else:
                 yield run, Fate.KEPT
+
+    def stretches(self, ids: DeleteSet, *, shown: bool) -> Iterator[list[Run]]:
+        """Yield the text of *ids*, all *shown* or all deleted, as runs that stand side by side.
+
+        *ids* are the `came` or `gone` of the last change.
+        """
+        own: dict[Item, None] = {}
+        for client, ranges in ids.items():
+            items = self._items.get(client, [])
+            for first, end in ranges:
+                for at in range(max(self._index((client, first)), 0), len(items)):
+                    item = items[at]
+                    if item.clock >= end:
+                        break
+                    if item.kind == structs.STRING and (_visible(item) or not shown):
+                        own[item] = None
+        for item in own:
+            if _beside(item.left, own, "left") is not None:
+                continue
+            runs: list[Run] = []
+            part: Item | None = item
+            while part is not None:
+                runs.append(Run(part.client, part.clock, part.text))
+                part = _beside(part.right, own, "right")
+            yield runs
 
     def gap(self, ident: Id, *, after: bool = False) -> tuple[str, int] | None:
         """Return the root of *ident*, and how many characters it shows before that, or *after* it.
@@ -499,6 +528,17 @@ def _note(ranges: DeleteSet, item: Item) -> None:
         own[-1] = own[-1][0], end
     else:
         own.append((item.clock, end))
+
+
+def _beside(item: Item | None, own: Container[Item], side: Literal["left", "right"]) -> Item | None:
+    """Return the next of *own* from *item* on if nothing that is shown stands between."""
+    for _ in range(_DEAD_BETWEEN_MAX):
+        if item is None or item in own:
+            return item
+        if not item.deleted and item.kind != structs.FORMAT:
+            return None
+        item = item.left if side == "left" else item.right
+    return None
 
 
 def _visible(item: Item) -> bool:

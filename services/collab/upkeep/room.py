@@ -46,7 +46,7 @@ class Parts:
             scenes=scenes,
             replay=replay,
             findings=self.findings,
-            authors=AuthorKeeper(AuthorStore(pool), workers),
+            authors=AuthorKeeper(AuthorStore(pool), store, workers),
             policy=policy,
         )
         self.retention = Retention(self.upkeep, replay, self.compactor, policy)

@@ -4,6 +4,7 @@ Each edit writes characters that no other edit writes, so a character says which
 """
 
 import json
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -24,9 +25,9 @@ from services.collab.review.authorship.parts import (
     Part,
     coalesced,
     packed,
-    part_of,
     unpacked,
 )
+from services.collab.review.authorship.rows import Rows, part_of
 from services.collab.review.authorship.spans import Bounds, Span
 from services.collab.review.authorship.work import Slice, Sources
 from tests.bench.material import trace_rows
@@ -57,14 +58,23 @@ class Log:
 
     def part(self, first: int = 0, end: int | None = None) -> Part:
         """Rows *first* to *end* in columns."""
-        numbers = range(len(self.rows))[first:end]
-        return part_of(
-            self.rows[first:end],
-            [number + 1 for number in numbers],
-            [(number + 1) * STEP_MS for number in numbers],
-            self.authors[first:end],
+        return part_of([self.page(first, end)], self.rows[:first])
+
+    def page(self, first: int = 0, end: int | None = None) -> Rows:
+        """Rows *first* to *end* as the log is read."""
+        numbers, rows = range(len(self.rows))[first:end], self.rows[first:end]
+        return Rows(
+            b"".join(rows),
+            array("q", map(len, rows)),
+            array("q", (number + 1 for number in numbers)),
+            array("q", ((number + 1) * STEP_MS for number in numbers)),
+            array("q", self.authors[first:end]),
             [(person, None) for person in PEOPLE],
         )
+
+    def kept(self, first: int = 0, end: int | None = None, *before: bytes) -> bytes:
+        """What is kept of rows *first* to *end*, behind what was kept *before*."""
+        return work.keep([self.page(first, end)], self.rows[:first], before)
 
 
 def told(state: bytes, parts: Sequence[Part | bytes], seq: int = 1 << 40) -> list[Span]:
@@ -154,7 +164,7 @@ def test_what_is_kept_of_a_pruned_log_names_the_same_authors(
     cut = data.draw(st.integers(1, len(log.rows)))
     state, _ = updates.integrate(log.rows)
     text = str(document(state).get("content", type=Text))
-    kept = work.keep([log.part(0, cut)])
+    kept = log.kept(0, cut)
 
     spans = told(state, [kept, log.part(cut)])
 
@@ -176,6 +186,19 @@ def test_a_kept_part_that_was_damaged_tells_nothing() -> None:
     assert unpacked(kept) == Part()
     assert all(unpacked(kept[:at]) is None for at in range(len(kept)))
     assert unpacked(kept[:-1] + bytes([kept[-1] ^ 1])) is None
+
+
+def test_edits_that_are_far_apart_in_time_are_kept_apart() -> None:
+    """In either order: text that is written again is older than what stands before it."""
+    part = Part(people=[(PEOPLE[0], None)])
+    for at, time_s in enumerate((3_600, 3_900, 4_300, 60, 90)):
+        part.add((5, at, at + 1), at + 1, time_s * 1_000, 0)
+    kept = coalesced([part])
+    assert list(zip(kept.sizes, kept.times_ms, strict=True)) == [
+        (2, 3_900_000),
+        (1, 4_300_000),
+        (2, 90_000),
+    ]
 
 
 def test_a_row_that_comes_twice_is_of_its_first_author() -> None:
@@ -229,7 +252,7 @@ def test_a_snapshot_between_kept_edits_is_not_newer_than_itself() -> None:
     doc.observe(lambda event: rows.append(event.update))
     for word in ("one", "two", "three"):
         text += word
-    kept = work.keep([Log(rows, [0, 0, 0]).part()])
+    kept = Log(rows, [0, 0, 0]).kept()
     early = updates.merge(rows[:2])
 
     spans, _ = work.tell(early, Sources([kept]), Bounds(2, 2_000), None, ALL)
@@ -267,8 +290,8 @@ def test_a_merged_branch_names_those_who_wrote_in_it() -> None:
     late = Log([base, *[b"\0\0"] * 8, work_of_ben], [ada, *[cyd] * 8, cyd]).part()
     state = branch.get_update()
 
-    merged, _ = work.tell(state, Sources([late], [of_branch]), Bounds(10), None, ALL)
-    inside, _ = work.tell(state, Sources([of_branch], [late], 1), Bounds(2), None, ALL)
+    merged, _ = work.tell(state, Sources([late], [[of_branch]]), Bounds(10), None, ALL)
+    inside, _ = work.tell(state, Sources([of_branch], [[late]], 1), Bounds(2), None, ALL)
     alone, _ = work.tell(state, Sources([of_branch], [], 1), Bounds(2), None, ALL)
 
     assert [(one.start, one.end, one.by and one.by[0], one.seq) for one in merged] == [
@@ -293,7 +316,7 @@ def test_trees_of_several_editors() -> None:
         state, _ = updates.integrate(log.rows)
         text = shown(state)
         assert root == text.replace("\n", "")
-        kept = work.keep([log.part(0, len(log.rows) // 2)])
+        kept = log.kept(0, len(log.rows) // 2)
         goal = wanted(text, log, lambda character: edit_of(character) + 1)
         assert flat(told(state, [log.part()])) == goal
         spans = told(state, [kept, log.part(len(log.rows) // 2)])
@@ -413,7 +436,7 @@ def test_a_real_session_of_two_people() -> None:
     rows = trace_rows(20_000)
     log = Log(rows, [(number // 250) % 2 for number in range(len(rows))])
     state, _ = updates.integrate(rows)
-    slices = [work.keep([log.part(at, at + 2_500)]) for at in range(0, 15_000, 2_500)]
+    slices = [log.kept(at, at + 2_500) for at in range(0, 15_000, 2_500)]
 
     exact = told(state, [log.part()])
     spans = told(state, [*slices, log.part(15_000)])

@@ -9,12 +9,17 @@ from services.collab.nesting import after_struct, content_at
 from services.collab.review.structs import ANY, DELETED, GC, JSON, SKIP, STRING
 from services.collab.updates import BadUpdate
 
+REWRITTEN_CHARS_MIN = 12
+"""Shorter text that was deleted and written may be the same by chance."""
+
 type Clocks = tuple[int, int, int]
 """A client, the first of its clocks, and the one after the last."""
 
 
-def written(update: bytes) -> list[Clocks]:
-    """Return what *update* brings, without what it skips; deletions bring nothing.
+def written(update: bytes) -> tuple[list[Clocks], bool]:
+    """Return what *update* brings, without what it skips, and whether it deletes much, too.
+
+    Much is REWRITTEN_CHARS_MIN of both: it may be text that is written again.
 
     Raises:
         BadUpdate: It cannot be decoded.
@@ -36,9 +41,25 @@ def written(update: bytes) -> list[Clocks]:
                 clock, at = clock + size, end
             if first < clock:
                 found.append((client, first, clock))
+        came = sum(end - first for _, first, end in found)
+        rewrites = came >= REWRITTEN_CHARS_MIN and _deleted(update, at) >= REWRITTEN_CHARS_MIN
     except (Malformed, IndexError, UnicodeDecodeError) as error:
         raise BadUpdate(f"cannot be decoded: {error}") from error
-    return found
+    return found, rewrites
+
+
+def _deleted(update: bytes, at: int) -> int:
+    """Return how many clocks the delete set at *at* holds."""
+    clients, at = read_varuint(update, at)
+    deleted = 0
+    for _ in range(clients):
+        at = read_varuint(update, at)[1]
+        ranges, at = read_varuint(update, at)
+        for _ in range(ranges):
+            at = read_varuint(update, at)[1]
+            size, at = read_varuint(update, at)
+            deleted += size
+    return deleted
 
 
 def _extent(data: bytes, at: int) -> tuple[int, int]:

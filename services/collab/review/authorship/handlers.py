@@ -75,15 +75,15 @@ class AuthorshipHandlers:
     async def _sources(self, place: Place, found: Found) -> tuple[Sources, Bounds]:
         document, scene = place.document, place.scene
         own, fallback = await self._reader.history(document, found.seq)
-        others: list[Part | bytes] = []
+        others: list[list[Part | bytes]] = []
         upto, born_seq = found.seq, None
         if document != scene:
             upto, born_seq = await self._store.base_seq(document), 1
             parts, forgotten = await self._reader.history(scene, upto)
-            others += parts
+            others.append(parts)
             fallback = fallback or forgotten
         for branch, head in await self._store.merged_branches(scene, upto, document):
-            others += (await self._reader.history(branch, head))[0]
+            others.append((await self._reader.history(branch, head))[0])
         at = found.at or await self._records.time_of(document, found.seq)
         time_ms = (at - _EPOCH) // timedelta(milliseconds=1) if at else None
         return Sources(own, others, born_seq), Bounds(found.seq, time_ms, fallback)

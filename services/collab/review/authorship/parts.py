@@ -2,15 +2,15 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import zstandard
 
 from libs.contracts.collab.yprotocol import Malformed, read_varuint, varuint
-from services.collab.review.authorship.clocks import Clocks, written
-from services.collab.updates import BadUpdate
+from services.collab.review.authorship.clocks import Clocks
+from services.collab.review.authorship.rewriting import Copy
 
 KEPT_TIME_S = 600
 """What is kept beyond the log joins edits of one author within this time."""
@@ -40,6 +40,8 @@ class Part:
     authors: "array[int]" = field(default_factory=_column)
     """Positions in `people`."""
     people: list[By] = field(default_factory=list[By])
+    copies: dict[int, list[Copy]] = field(default_factory=dict[int, list[Copy]])
+    """What the edit of a stretch wrote again, by the position of the first stretch of the edit."""
 
     def __len__(self) -> int:
         """How many stretches there are."""
@@ -58,25 +60,6 @@ class Part:
     def columns(self) -> "tuple[array[int], ...]":
         """Return all columns, in the order in which they are kept."""
         return self.clients, self.firsts, self.sizes, self.seqs, self.times_ms, self.authors
-
-
-def part_of(
-    rows: Sequence[bytes],
-    seqs: Sequence[int],
-    times_ms: Sequence[int],
-    authors: Sequence[int],
-    people: Sequence[By],
-) -> Part:
-    """Read *rows* of a log; one that cannot be decoded is in no document and brings nothing."""
-    part = Part(people=list(people))
-    for row, seq, time_ms, author in zip(rows, seqs, times_ms, authors, strict=True):
-        try:
-            found = written(row)
-        except BadUpdate:
-            continue
-        for clocks in found:
-            part.add(clocks, seq, time_ms, author)
-    return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +123,45 @@ class Origins:
             origins.take(part)
         return origins
 
-    def take(self, part: Part) -> None:
-        """Take in what *part* brings that was not there before."""
+    def take(self, part: Part, before: "Origins | None" = None) -> None:
+        """Take in what *part* brings that was not there, with what it copied from *before*."""
         people = [self._person(by) for by in part.people]
         lanes, edits = self._lanes, self._edits
-        number = len(edits)
-        for client, first, size in zip(part.clients, part.firsts, part.sizes, strict=True):
-            lane = lanes.get(client)
-            if lane is None:
-                lane = lanes[client] = _Lane()
-            lane.add(first, first + size, number)
-            number += 1
+        began = len(edits)
         for mine, other in zip(edits.columns()[:5], part.columns()[:5], strict=True):
             mine.extend(other)
         edits.authors.extend(people[author] for author in part.authors)
+        copies = part.copies
+        columns = zip(part.clients, part.firsts, part.sizes, strict=True)
+        for at, (client, first, size) in enumerate(columns):
+            if copies and at in copies:
+                for copy in copies[at]:
+                    self._copy(copy, before)
+            lane = lanes.get(client)
+            if lane is None:
+                lane = lanes[client] = _Lane()
+            lane.add(first, first + size, began + at)
+
+    def _copy(self, copy: Copy, before: "Origins | None") -> None:
+        lane = self._lanes.setdefault(copy.client, _Lane())
+        shift = copy.clock - copy.old_clock
+        end = copy.old_clock + copy.size
+        for first, stop, number in [*self._numbers(copy.old_client, copy.old_clock, end)]:
+            if number is not None:
+                lane.add(first + shift, stop + shift, number)
+                continue
+            for begin, until, edit in before.pieces(copy.old_client, first, stop) if before else ():
+                if edit is not None:
+                    lane.add(begin + shift, until + shift, len(self._edits))
+                    clocks = copy.client, begin + shift, until + shift
+                    self._edits.add(clocks, edit.seq, edit.time_ms, self._person(edit.by))
 
     def pieces(self, client: int, first: int, end: int) -> Iterator[Piece]:
         """Yield whence *first* to *end* of *client* come, in order and without gaps."""
+        for begin, stop, number in self._numbers(client, first, end):
+            yield begin, stop, None if number is None else self._edit(number)
+
+    def _numbers(self, client: int, first: int, end: int) -> Iterator[tuple[int, int, int | None]]:
         lane = self._lanes.get(client)
         if lane is not None:
             at = bisect_right(lane.ends, first)
@@ -165,7 +170,7 @@ class Origins:
                     yield first, lane.firsts[at], None
                     first = lane.firsts[at]
                 stop = min(end, lane.ends[at])
-                yield first, stop, self._edit(lane.edits[at])
+                yield first, stop, lane.edits[at]
                 first, at = stop, at + 1
         if first < end:
             yield first, end, None
@@ -190,11 +195,19 @@ class Origins:
         return Edit(edits.seqs[number], edits.times_ms[number], by)
 
 
-def coalesced(parts: Iterable[Part], within_s: int = KEPT_TIME_S) -> Part:
-    """Return *parts* as one, with neighbouring clocks of one author joined within *within_s*."""
+def coalesced(
+    parts: Iterable[Part], before: Iterable[Part] = (), within_s: int = KEPT_TIME_S
+) -> Part:
+    """Return *parts* as one, with neighbouring clocks of one author joined within *within_s*.
+
+    What they copied from *before*, parts of the same log, is of its first author.
+    """
+    known, origins = Origins.of(before), Origins()
+    for part in parts:
+        origins.take(part, known)
     found, numbers = Part(), dict[By, int]()
     began_ms = 0
-    for clocks, edit in Origins.of(parts).stretches():
+    for clocks, edit in origins.stretches():
         client, first, end = clocks
         number = numbers.setdefault(edit.by, len(numbers))
         if (

@@ -21,5 +21,5 @@ def serve_authorship(
     """Answer who wrote what."""
     records, authors = Records(pool), AuthorStore(pool)
     past = Past(records, store, scenes, workers)
-    handlers = AuthorshipHandlers(records, past, authors, EditReader(authors, workers))
+    handlers = AuthorshipHandlers(records, past, authors, EditReader(authors, store, workers))
     serve(broker, READ_AUTHORSHIP, handlers.read)

@@ -1,10 +1,10 @@
 """Spans of a text by their authors. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.collab.review.authorship.clocks import Clocks
-from services.collab.review.authorship.parts import By, Edit, Origins, Part
+from services.collab.review.authorship.parts import By, Edit, Origins, Part, coalesced
 from services.collab.review.authorship.places import Offsets
 from services.collab.review.characters import Run
 
@@ -81,22 +81,31 @@ def placed(found: Iterable[Span], offsets: Offsets) -> list[Span]:
     return shown
 
 
-def earliest(parts: Iterable[Part]) -> Origins:
-    """Return the edits of several logs that brought each clock first in time."""
-    many = list(parts)
+def earliest(parts: Sequence[Part]) -> Origins:
+    """Return the edits of several logs, a part for each, that brought each clock first in time."""
     ordered = sorted(
         (time_ms, number, at)
-        for number, part in enumerate(many)
+        for number, part in enumerate(parts)
         for at, time_ms in enumerate(part.times_ms)
     )
     part, numbers = Part(), dict[By, int]()
     for _, number, at in ordered:
-        one = many[number]
+        one = parts[number]
         author = numbers.setdefault(one.people[one.authors[at]], len(numbers))
         clocks = one.clients[at], one.firsts[at], one.firsts[at] + one.sizes[at]
         part.add(clocks, one.seqs[at], one.times_ms[at], author)
     part.people = list(numbers)
     return Origins.of([part])
+
+
+def together(logs: Sequence[Sequence[Part]], born_seq: int | None) -> Origins:
+    """Return the edits of the first of *logs*, of which the others are a part; see `rebased`."""
+    resolved: list[Part] = []
+    for at, parts in enumerate(logs):
+        # Text that is written again in one of them may have been written first in another.
+        before = [part for other in (*logs[:at], *logs[at + 1 :]) for part in other]
+        resolved.append(coalesced(parts, before, within_s=0))
+    return rebased(Origins.of(resolved[:1]), earliest(resolved[1:]), born_seq)
 
 
 def rebased(own: Origins, others: Origins, born_seq: int | None) -> Origins:

@@ -1,25 +1,15 @@
 """Authors in PostgreSQL: those of the log's rows, and what is kept beyond them."""
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from libs.postgres import Pool, load_queries
 from services.collab.review.authorship.parts import By, Edit
 from services.collab.review.authorship.plan import Stretch
+from services.collab.review.authorship.rows import Rows
 
 SQL = load_queries("services.collab.review.authorship")
-
-
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """A page of the log, in columns."""
-
-    rows: list[bytes]
-    seqs: list[int]
-    times_ms: list[int]
-    authors: list[int]
-    people: list[By]
 
 
 class AuthorStore:
@@ -45,18 +35,20 @@ class AuthorStore:
         """The seq of the oldest original; None when there is none."""
         return await self._pool.fetchval(SQL.first_original, log)
 
-    async def edits(self, log: UUID, after: int, upto: int, rows_max: int) -> Edits:
+    async def edits(self, log: UUID, after: int, upto: int, rows_max: int) -> Rows:
         """Return at most *rows_max* originals after *after* up to *upto*."""
         found = await self._pool.fetch(SQL.edits, log, after, upto, rows_max)
         numbers: dict[By, int] = {}
         authors = [
             numbers.setdefault((row["created_by"], row["run_id"]), len(numbers)) for row in found
         ]
-        return Edits(
-            [row["body"] for row in found],
-            [row["seq"] for row in found],
-            [row["time_ms"] for row in found],
-            authors,
+        bodies: list[bytes] = [row["body"] for row in found]
+        return Rows(
+            b"".join(bodies),
+            array("q", map(len, bodies)),
+            array("q", (row["seq"] for row in found)),
+            array("q", (row["time_ms"] for row in found)),
+            array("q", authors),
             list(numbers),
         )
 

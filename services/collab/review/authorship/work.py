@@ -9,20 +9,17 @@ from services.collab.review.authorship.parts import (
     Part,
     coalesced,
     packed,
-    part_of,
     unpacked,
 )
 from services.collab.review.authorship.places import characters
+from services.collab.review.authorship.rows import Rows, part_of
 from services.collab.review.authorship.spans import (
     Bounds,
     Span,
-    earliest,
     placed,
-    rebased,
     spans_of,
+    together,
 )
-
-read = part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +28,8 @@ class Sources:
 
     own: Sequence[Part | bytes]
     """Of its own log, the oldest first."""
-    others: Sequence[Part | bytes] = field(default_factory=list[Part | bytes])
-    """Of documents whose edits came into this one at once: merged branches, a branch's scene."""
+    others: Sequence[Sequence[Part | bytes]] = field(default_factory=list[list[Part | bytes]])
+    """Of logs whose edits came into this one at once: merged branches, a branch's scene."""
     born_seq: int | None = None
     """The version as which a branch took its scene in; None for a scene."""
 
@@ -45,9 +42,14 @@ class Slice:
     count: int
 
 
-def keep(parts: Sequence[Part]) -> bytes:
-    """Return what is kept of a stretch of a log."""
-    return packed(coalesced(parts))
+def read(pages: Sequence[Rows], base: Sequence[bytes] | None) -> Part:
+    """Return the edits of *pages* of a log, which follow on *base*."""
+    return part_of(pages, base)
+
+
+def keep(pages: Sequence[Rows], base: Sequence[bytes] | None, before: Sequence[bytes]) -> bytes:
+    """Return what is kept of *pages* of a log, which follow on *base* and on the parts *before*."""
+    return packed(coalesced([part_of(pages, base)], _opened(before)))
 
 
 def tell(
@@ -58,9 +60,11 @@ def tell(
     Raises:
         BadUpdate: The state cannot be read.
     """
-    origins = Origins.of(_opened(sources.own))
     if sources.others:
-        origins = rebased(origins, earliest(_opened(sources.others)), sources.born_seq)
+        logs = [_opened(parts) for parts in (sources.own, *sources.others)]
+        origins = together(logs, sources.born_seq)
+    else:
+        origins = Origins.of(_opened(sources.own))
     runs, offsets = characters(state, editor)
     spans = placed(spans_of(runs, origins, bounds), offsets)
     end = page.first + page.count
