@@ -66,6 +66,7 @@ async def test_slow_disk(stack: BreakableStack, scenery: Scenery, note: Note):
         stack.slow_disk(0)
 
 
+@pytest.mark.long
 async def test_collab_killed_while_the_disk_is_slow(
     stack: BreakableStack, scenery: Scenery, note: Note
 ):

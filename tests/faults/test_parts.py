@@ -26,6 +26,7 @@ async def test_killed(part: str, stack: BreakableStack, scenery: Scenery, note: 
     nothing_lost(note(await account(scenery, fault)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", PARTS)
 async def test_frozen(part: str, stack: BreakableStack, scenery: Scenery, note: Note):
     """A part that is silent for a while and then goes on as if nothing had happened.
@@ -41,7 +42,7 @@ async def test_frozen(part: str, stack: BreakableStack, scenery: Scenery, note: 
     nothing_lost(note(await account(scenery, fault)))
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("frozen", marks=pytest.mark.long)])
 async def test_only_collab(how: str, stack: BreakableStack, scenery: Scenery, note: Note):
     """Without a survivor to turn to, gateways hold edits until collab is back."""
 
