@@ -38,6 +38,8 @@ class PlacedText:
     """Offsets among the characters at which a stretch begins, ascending; the first is 0."""
     places: list[int]
     """Where in the text each stretch begins."""
+    lens: str
+    """The name of the editor by whose rules the main root is read."""
 
     def place(self, offset: int) -> int:
         """Return where in the text the character *offset* stands, or would stand at the end."""
@@ -71,7 +73,8 @@ def placed(state: bytes, editor: SceneEditor | None = None) -> PlacedText:
     characters = "".join(_units(piece) for native in read.natives for piece in _pieces(native))
     hidden = int(len(marked) > len(text))  # a byte order mark, which the text does not show
     starts, places = _stretches(characters, text, marked[hidden:], hidden)
-    return PlacedText(text, [root.root for root in read.roots], characters, starts, places)
+    roots = [root.root for root in read.roots]
+    return PlacedText(text, roots, characters, starts, places, read.lens.name)
 
 
 def _marked(read: Document) -> Document:

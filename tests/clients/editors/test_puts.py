@@ -82,7 +82,7 @@ def _run(editors: RealEditors, editor: BuiltIn, form: ContentFormat, puts: int) 
     for seed in range(puts // PUTS_OF_A_SCENE):
         pick = Random(f"{editor} {form} {seed}")
         author = Author(pick)
-        state = _begun(author, named)
+        state = begun(author, named)
         for step in range(PUTS_OF_A_SCENE):
             place = f"{editor} {form} seed {seed} step {step}"
             sent = _changed(formats.render(state, form, named), form, author)
@@ -101,7 +101,7 @@ def _run(editors: RealEditors, editor: BuiltIn, form: ContentFormat, puts: int) 
     assert refused <= REFUSED_MAX * puts
 
 
-def _begun(author: Author, named: SceneEditor) -> bytes:
+def begun(author: Author, named: SceneEditor) -> bytes:
     """Return a scene with a random document, or lines of text where there is nothing but text."""
     if named.name == BuiltIn.PLAIN:
         body = "\n".join(f"line {number}w" for number in range(5)).encode()

@@ -133,6 +133,11 @@ class View:
         return self._placed.place(min(shown)), self._placed.place(max(shown)) + 1
 
     @property
+    def lens(self) -> str:
+        """The name of the editor by whose rules the scene is read."""
+        return self._placed.lens
+
+    @property
     def text(self) -> str:
         """What `format=text` shows, in code units."""
         return self._placed.text
@@ -166,7 +171,7 @@ class View:
         if start is None or end is None:
             reason = "The position names characters that this scene does not have."
             return Refused(ambiguous=False, reason=reason, places=[])
-        return self._on_characters(start, end)
+        return self.on_characters(start, end)
 
     def _by_quote(self, target: AnchorTarget) -> tuple[int, int] | Refused:
         quote = units(target.quote or "")
@@ -197,9 +202,10 @@ class View:
         return Place(start, end, whole(self.text[max(0, start - side) : end + side]))
 
     def _on_text(self, start: int, end: int) -> Stood | Refused:
-        return self._on_characters(self._placed.first_from(start), self._placed.first_from(end))
+        return self.on_characters(self._placed.first_from(start), self._placed.first_from(end))
 
-    def _on_characters(self, start: int, end: int) -> Stood | Refused:
+    def on_characters(self, start: int, end: int) -> Stood | Refused:
+        """Return an anchor on the characters from *start* to *end* of the document."""
         if end <= start:
             reason = "There are no characters of the text in this range."
             return Refused(ambiguous=False, reason=reason, places=[])

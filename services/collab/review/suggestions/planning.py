@@ -17,6 +17,9 @@ from services.collab.review.anchors.view import SceneAt, View, view_of
 from services.collab.review.edits import Edit, replacement
 from services.collab.review.structs import Id, units, whole
 
+_WITH_TEXT_NODES = frozenset({"lexical"})
+"""Editors whose text stands in nodes of its own, which must not be left empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -90,7 +93,7 @@ def revert(
     after = _place_for(view, living, inserted, deleted)
     if after is None and base:
         return Differs(None)
-    one_line = "\n" not in change.text and "\n" not in base
+    one_line = "\n" not in change.text and "\n" not in base and view.lens not in _WITH_TEXT_NODES
     if one_line:
         if after is None:
             return Plan(Edit(b"\0\0", [], [], []), precise=True)
@@ -130,7 +133,7 @@ def _place_for(
 
 
 def _is_one_line(view: View, pieces: Sequence[Piece], text: str) -> bool:
-    if "\n" in text:
+    if "\n" in text or view.lens in _WITH_TEXT_NODES:
         return False
     texts = {tuple(view.document.around((client, clock))[1]) for client, clock, _ in pieces}
     roots = {(view.document.gap((client, clock)) or ("", 0))[0] for client, clock, _ in pieces}
