@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0033_suggestions.
+-- The schema of the collab database after migration 0034_review_tables.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -34,10 +34,11 @@ $$;
 CREATE FUNCTION public.erase_review(log uuid) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
     gone bigint;
     more bigint;
+    known text;
 BEGIN
     IF NOT EXISTS (SELECT FROM purged_scenes WHERE log_id = log) THEN
         RAISE EXCEPTION 'scene % was not purged', log;
@@ -48,31 +49,13 @@ BEGIN
     GET DIAGNOSTICS gone = ROW_COUNT;
     UPDATE outbox SET payload = '{}', published_at = coalesce(published_at, now())
     WHERE payload -> 'data' ->> 'sceneId' = log::text;
-    DELETE FROM notifications WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM comments WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM threads WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM suggestions WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM anchors WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM anchored_scenes WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM authorship WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    gone := gone + more;
-    DELETE FROM row_runs WHERE scene_id = log;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    RETURN gone + more;
-END $$;
+    FOR known IN SELECT name FROM review_tables ORDER BY position, name LOOP
+        EXECUTE format('DELETE FROM public.%I WHERE scene_id = $1', known) USING log;
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+    END LOOP;
+    RETURN gone;
+END $_$;
 
 CREATE FUNCTION public.erase_scene(log uuid, rows_max integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -553,6 +536,11 @@ CREATE TABLE public.restorations (
     CONSTRAINT restorations_seq_check CHECK ((seq > 0))
 );
 
+CREATE TABLE public.review_tables (
+    name text NOT NULL COLLATE pg_catalog."C",
+    "position" smallint NOT NULL
+);
+
 CREATE TABLE public.row_runs (
     scene_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -819,6 +807,9 @@ ALTER TABLE ONLY public.repairs
 
 ALTER TABLE ONLY public.restorations
     ADD CONSTRAINT restorations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.review_tables
+    ADD CONSTRAINT review_tables_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.row_runs
     ADD CONSTRAINT row_runs_pkey PRIMARY KEY (scene_id, seq);
