@@ -31,10 +31,15 @@ async def test_a_server_that_hangs_makes_nobody_ready(
             return False
         return True
 
+    async def fails() -> bool:
+        return not await passes()
+
     await until(passes)
     server = server_of(stack)
     server.suspend()
     try:
+        # The signal only asks: a thread that runs may still answer what it has in hand.
+        await until(fails)
         for _ in range(3):
             assert not await passes()
     finally:
