@@ -107,7 +107,7 @@ async def test_damage_is_found_and_mended(stack: Stack, scenery: Scenery) -> Non
     scene, sound = await edited(scenery), await edited(scenery, 3)
     assert (await collab(stack, "compact", scene, "--force"))[0] == 0
     flip = "UPDATE scene_versions SET yjs_update = set_byte(yjs_update, 9, 255 - get_byte("
-    found = 0, "", ""
+    found = 0, ""
     while found[0] == 0:  # when the background verification was faster, it is mended already
         await sql(stack, flip + "yjs_update, 9)) WHERE scene_id = $1 AND is_compacted", scene)
         found = await collab(stack, "verify", scene, sound)
