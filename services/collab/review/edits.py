@@ -20,14 +20,27 @@ _ORIGIN, _RIGHT_ORIGIN, _STRING = 0x80, 0x40, 4
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A deletion of characters, an insertion, or both at once."""
+    """Deletions of characters, insertions, or both at once."""
 
     update: bytes
     inserted: list[Piece]
     """Ids of the new characters; none for a mere deletion."""
     deleted: list[Piece]
     touches: list[Id]
-    """The place of the insertion and the elements around it: without them it would be lost."""
+    """The places of insertions and the elements around them: without those they would be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Characters that go, all of one text, and text that comes right after the character `after`.
+
+    `after` is of the same text and may be one that goes. `text` has no line breaks; it takes the
+    marks of what is before it.
+    """
+
+    deleted: Sequence[Piece]
+    text: str
+    after: Id
 
 
 def replacement(
@@ -38,30 +51,49 @@ def replacement(
     after: Id,
     client: int,
 ) -> Edit:
-    """Delete characters and insert *text* right after the character *after*.
+    """Return the edit of a single `Replacement`; see `replacements`."""
+    return replacements(document, [Replacement(deleted, text, after)], client=client)[0]
+
+
+def replacements(
+    document: CharacterDocument, wanted: Sequence[Replacement], *, client: int
+) -> tuple[Edit, list[list[Piece]]]:
+    """Return one edit that makes all of *wanted*, and the ids of what each of them writes.
+
+    Texts that come after the same character stand there in the order of *wanted*.
 
     Args:
         document: The document as it is now.
-        deleted: Characters that go; all of one text.
-        text: What comes, without line breaks; it takes the marks of what is before it.
-        after: A character of the same text; it may be one that goes.
+        wanted: No character goes twice.
         client: The Yjs client that writes; it must not have written anything in this document.
 
     Raises:
-        KeyError: The document does not know *after*.
+        KeyError: The document does not know an `after`.
     """
-    right, elements = document.around(after)
+    structs_written: list[bytes] = []
+    written: list[list[Piece]] = []
+    touches: list[Id] = []
+    last_at: dict[Id, Id] = {}
+    clock = 0
+    for each in wanted:
+        right, elements = document.around(each.after)
+        touches += elements
+        written.append([])
+        if not each.text:
+            continue
+        touches.append(each.after)
+        structs_written.append(_insertion(last_at.get(each.after, each.after), right, each.text))
+        size = len(structs.units(each.text))
+        written[-1].append((client, clock, size))
+        clock += size
+        last_at[each.after] = client, clock - 1
+    deleted = [piece for each in wanted for piece in each.deleted]
     body = b"\0"
-    inserted: list[Piece] = []
-    if text:
-        body = _insertion(client, after, right, text)
-        inserted = [(client, 0, len(structs.units(text)))]
-    return Edit(
-        update=body + _deletion(deleted),
-        inserted=inserted,
-        deleted=list(deleted),
-        touches=[after, *elements] if text else elements,
-    )
+    if structs_written:
+        head = varuint(1) + varuint(len(structs_written)) + varuint(client) + varuint(0)
+        body = head + b"".join(structs_written)
+    inserted = [piece for own in written for piece in own]
+    return Edit(body + _deletion(deleted), inserted, deleted, touches), written
 
 
 def is_touched(edit: Edit, update: bytes) -> bool:
@@ -94,18 +126,10 @@ def _as_ranges(pieces: Iterable[Piece]) -> structs.DeleteSet:
     return found
 
 
-def _insertion(client: int, after: Id, right: Id | None, text: str) -> bytes:
-    info = _STRING | _ORIGIN | (_RIGHT_ORIGIN if right else 0)
+def _insertion(after: Id, right: Id | None, text: str) -> bytes:
     encoded = text.encode()
-    parts = [
-        varuint(1),  # clients
-        varuint(1),  # structs
-        varuint(client),
-        varuint(0),  # clock
-        bytes((info,)),
-        varuint(after[0]),
-        varuint(after[1]),
-    ]
+    parts = [bytes((_STRING | _ORIGIN | (_RIGHT_ORIGIN if right else 0),))]
+    parts += [varuint(after[0]), varuint(after[1])]
     if right:
         parts += [varuint(right[0]), varuint(right[1])]
     return b"".join([*parts, varuint(len(encoded)), encoded])

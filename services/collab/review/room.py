@@ -24,6 +24,7 @@ from services.collab.review.anchors.follower import AnchorFollower
 from services.collab.review.anchors.handlers import AnchorHandlers
 from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
+from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
@@ -59,14 +60,8 @@ class Room:
         self.follower = AnchorFollower(self.anchors, anchor_store, duty=settings.anchors_duty)
         self._threads = ThreadStore(pool)
         self._inbox = InboxHandlers(self._threads)
-        self._suggestions = Suggestions(
-            pool,
-            self.anchors,
-            records=records,
-            scenes=scenes,
-            commits=commits,
-            workers=workers,
-        )
+        writer = Writer(pool, records=records, scenes=scenes, commits=commits)
+        self._suggestions = Suggestions(pool, self.anchors, writer=writer, workers=workers)
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)

@@ -1,15 +1,14 @@
 """Accepted suggestions yield documents that the real editors keep as they are."""
 
 from random import Random
-from typing import Literal
 
 import pytest
 
 from libs.contracts.editors import BuiltIn, SceneEditor
-from services.collab import formats, updates
+from services.collab import updates
 from services.collab.review.anchors.view import SceneAt, Stood, View
+from services.collab.review.hunks.planning import Hunk, HunkKind, apply
 from services.collab.review.structs import whole
-from services.collab.review.suggestions.planning import Change, Plan, accept
 from tests.clients.editors.documents import Author
 from tests.clients.editors.opening import RealEditors
 from tests.clients.editors.test_puts import REAL, begun
@@ -25,26 +24,23 @@ def test_real_editors_keep_what_is_accepted(editor: BuiltIn) -> None:
             pick = Random(f"{editor} {seed}")
             state = begun(Author(pick), named)
             at = SceneAt(seed.to_bytes(16), 1, state, named)
-            change = suggested(View(state, named), pick)
-            try:
-                plan = accept(at, change, 2**40 + seed) if change else None
-            except formats.CannotHold:
-                continue
-            if isinstance(plan, Plan):
+            hunk = suggested(View(state, named), pick)
+            planned = apply(at, [hunk] if hunk else [], 2**40 + seed)
+            if hunk and not planned.differing:
                 opened += 1
-                result = updates.merge([state, plan.edit.update])
+                result = updates.merge([state, planned.plan.edit.update])
                 assert not editors.open(REAL[editor], result).changed, seed
     assert opened > SCENES // 2
 
 
-def suggested(view: View, pick: Random) -> Change | None:
-    """Return a change of a random stretch; None in a scene with next to no text."""
+def suggested(view: View, pick: Random) -> Hunk | None:
+    """Return a hunk on a random stretch; None in a scene with next to no text."""
     if view.size < 3:
         return None
     start = pick.randrange(view.size - 2)
     stood = view.on_characters(start, min(view.size, start + pick.randint(1, 12)))
     assert isinstance(stood, Stood)
-    kinds: tuple[Literal["replace", "insert", "delete"], ...] = ("replace", "insert", "delete")
+    kinds: tuple[HunkKind, ...] = ("replace", "insert", "delete")
     kind = pick.choice(kinds)
     text = "" if kind == "delete" else pick.choice(["new words", "two\nlines"])
-    return Change(stood.first, stood.last, whole(stood.quote), text, kind, "after")
+    return Hunk(stood.first, stood.last, whole(stood.quote), text, kind, "after")

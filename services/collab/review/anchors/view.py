@@ -147,7 +147,29 @@ class View:
         start, end = self._offset(first), self._offset(last)
         if start is None or end is None or end < start:
             return None
-        return self._placed.place(start), self._placed.place(end) + 1
+        # A last line end that an editor keeps is a character, and no part of the text.
+        return self._placed.place(start), min(self._placed.place(end) + 1, len(self.text))
+
+    def place_of(self, start: int) -> tuple[Id | None, str]:
+        """Return the character before a place of the text, and the text between: line ends, labels.
+
+        None at the beginning of the scene.
+        """
+        before = self._placed.first_from(start) - 1
+        if before < 0:
+            return None, whole(self.text[:start])
+        [(client, clock, _)] = self._pieces(before, before + 1)
+        return (client, clock), whole(self.text[self._placed.place(before) + 1 : start])
+
+    def start_at(self, before: Id | None, between: str) -> int | None:
+        """Return the place of the text that `place_of` described; None if it is not there now."""
+        end = 0
+        if before is not None:
+            offset = self._offset(before)
+            if offset is None:
+                return None
+            end = self._placed.place(offset) + 1
+        return end + len(units(between)) if self.text.startswith(units(between), end) else None
 
     def place_near(self, ident: Id) -> int:
         """Return where in the text a character stood; 0 where that is forgotten."""

@@ -1,8 +1,7 @@
 """Serves suggestions: made, listed, accepted once, rejected, withdrawn, reverted."""
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -30,44 +29,24 @@ from libs.contracts.versions import is_expected
 from libs.postgres import Connection, LockKey, Pool, load_queries
 from libs.postgres.locks import wait_for_lock
 from libs.postgres.pool import UNREACHABLE
-from libs.tasks import passed
-from services.collab.commits import Commits, Row
-from services.collab.formats import CannotHold
-from services.collab.history.records import Records
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.anchors.view import SceneAt
-from services.collab.review.edits import is_touched
 from services.collab.review.facts import fact, tell
-from services.collab.review.structs import Id
-from services.collab.review.suggestions import planning
-from services.collab.review.suggestions.planning import Change, Differs, Plan
+from services.collab.review.hunks import planning
+from services.collab.review.hunks.planning import Applied, Differs, Hunk, Planned
+from services.collab.review.hunks.writing import SceneEdit, Writer, Writing
 from services.collab.review.threads.cursors import cursor_after, place_of
-from services.collab.scenes import Scenes, SceneUnreadable, State
-from services.collab.store import Fenced
-from services.collab.updates import EMPTY, BadUpdate
+from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
 SQL = load_queries("services.collab.review.suggestions")
 
-TRIES_MAX = 5
-"""How often an edit is made anew because people write where it goes."""
-FENCED_MAX = 50
-"""How often a transaction is tried again because another edit of the scene came first."""
-MEANWHILE_ROWS_MAX = 500
-"""Edits that are looked through for whether they touch a suggestion; after more it is made anew."""
-
-_CLIENT_BITS = 53
-"""Clients of Yjs are numbers that JavaScript can hold exactly."""
 _DECIDED = {
     Decision.ACCEPT: SuggestionStatus.ACCEPTED,
     Decision.REJECT: SuggestionStatus.REJECTED,
     Decision.WITHDRAW: SuggestionStatus.WITHDRAWN,
     Decision.REVERT: SuggestionStatus.REVERTED,
 }
-
-
-class _MeanwhileTouched(Exception):
-    """Somebody wrote where the edit goes, after the state that it was made for."""
 
 
 class Suggestions:
@@ -78,17 +57,13 @@ class Suggestions:
         pool: Pool,
         anchors: Anchors,
         *,
-        records: Records,
-        scenes: Scenes,
-        commits: Commits,
+        writer: Writer,
         workers: Workers,
     ) -> None:
-        """Keep suggestions in *pool*, on *anchors*; edits are made in *workers*."""
+        """Keep suggestions in *pool*, on *anchors*; *writer* stores edits made in *workers*."""
         self._pool = pool
         self._anchors = anchors
-        self._records = records
-        self._scenes = scenes
-        self._commits = commits
+        self._writer = writer
         self._workers = workers
         self._deciding: dict[tuple[UUID, Decision], asyncio.Task[None]] = {}
 
@@ -190,47 +165,29 @@ class Suggestions:
                 )
                 await self._told(connection, decision, row, actor)
             return
-        for _ in range(TRIES_MAX):
-            try:
-                await self._write(question, actor)
-            except _MeanwhileTouched:
-                continue
-            except errors.Conflict:
-                # Another replica may have decided just so meanwhile: then the words are changed.
-                row = await self._there(question.id, actor)
-                if row["status"] != _DECIDED[decision]:
-                    raise
-            return
-        raise errors.Unavailable("People are writing at this place; try again in a moment.")
+        try:
+            await self._writer.write(actor, lambda: self._writing(question, actor))
+        except errors.Conflict:
+            # Another replica may have decided just so meanwhile: then the words are changed.
+            row = await self._there(question.id, actor)
+            if row["status"] != _DECIDED[decision]:
+                raise
 
-    async def _write(self, question: DecideSuggestion, actor: Actor) -> None:
-        """Make the edit of a decision and store both in one transaction."""
+    async def _writing(self, question: DecideSuggestion, actor: Actor) -> Writing:
+        """Return the edit of a decision, and how both are stored."""
         row = await self._there(question.id, actor)
-        state = await self._state(row["scene_id"])
-        plan = await self._plan(question, row, state, actor)
-        for _ in range(FENCED_MAX):
-            written: Sequence[Row] = ()
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    if await _locked(connection, question.id, actor, question.decision) is None:
-                        return
-                    await self._require_untouched(connection, row["scene_id"], state, plan)
-                    edits = [(row["scene_id"], plan.edit.update)]
-                    if plan.edit.update != EMPTY:
-                        written = await self._commits.commit_within(
-                            connection, actor, edits, run_id=row["run_id"]
-                        )
-                    seq = written[0].seq if written else state.upto
-                    await self._settle(connection, question, actor, seq, plan)
-                    passed("suggestion.stored")
-            except Fenced:
-                continue
-            except UNREACHABLE as error:
-                raise errors.DeadlineExceeded from error
-            passed("suggestion.committed")
-            await self._commits.announce(written)
-            return
-        raise errors.Unavailable("People are writing in this scene; try again in a moment.")
+        scene = row["scene_id"]
+        at = await self._writer.scene_at(scene, question.editor)
+        planned = await self._planned(question, row, at, actor)
+
+        async def begin(connection: Connection) -> bool:
+            return await _locked(connection, question.id, actor, question.decision) is not None
+
+        async def settle(connection: Connection, seqs: Mapping[UUID, int]) -> None:
+            await self._settle(connection, question, actor, seqs[scene], planned)
+
+        edits = [SceneEdit(scene, at.seq, planned.plan)]
+        return Writing("suggestion", edits, begin, settle, row["run_id"])
 
     async def _settle(
         self,
@@ -238,12 +195,13 @@ class Suggestions:
         question: DecideSuggestion,
         actor: Actor,
         seq: int,
-        plan: Plan,
+        planned: Planned,
     ) -> None:
         by = actor.user_id
         if question.decision is Decision.ACCEPT:
-            applied = {"inserted": plan.edit.inserted, "deleted": plan.edit.deleted}
-            done = await connection.fetchrow(SQL.accepted, question.id, by, seq, applied)
+            [applied] = planned.results
+            assert isinstance(applied, Applied)
+            done = await connection.fetchrow(SQL.accepted, question.id, by, seq, applied.as_json())
         else:
             done = await connection.fetchrow(SQL.reverted, question.id, by, seq)
         await self._told(connection, question.decision, done, actor)
@@ -254,57 +212,29 @@ class Suggestions:
         await tell(connection, _fact(_DECIDED[decision].lower(), row, actor))
         await connection.execute(SQL.notify, new_id(), row["id"], actor.user_id)
 
-    async def _require_untouched(
-        self, connection: Connection, scene: UUID, state: State, plan: Plan
-    ) -> None:
-        """Return when nothing that was written after *state* concerns the edit.
-
-        Raises:
-            _MeanwhileTouched: Something does, or may.
-        """
-        [head] = await self._commits.heads([scene.bytes], within=connection)
-        if head == state.upto:
-            return
-        if not plan.precise or head - state.upto > MEANWHILE_ROWS_MAX:
-            raise _MeanwhileTouched
-        rows, _ = await self._records.originals(scene, state.upto, head, MEANWHILE_ROWS_MAX)
-        if len(rows) < head - state.upto or any(
-            row.body is not None and is_touched(plan.edit, row.body) for row in rows
-        ):
-            raise _MeanwhileTouched
-
-    async def _plan(
-        self, question: DecideSuggestion, row: asyncpg.Record, state: State, actor: Actor
-    ) -> Plan:
-        scene, client = row["scene_id"], secrets.randbits(_CLIENT_BITS)
+    async def _planned(
+        self, question: DecideSuggestion, row: asyncpg.Record, at: SceneAt, actor: Actor
+    ) -> Planned:
         anchors = await self._anchors.read(
-            actor.scope(), scene, [row["anchor_id"]], question.editor
+            actor.scope(), row["scene_id"], [row["anchor_id"]], question.editor
         )
-        change = _change(row, anchors[row["anchor_id"]])
-        at = SceneAt(scene.bytes, state.upto, state.body, question.editor)
-        arguments: list[Any] = [at, change, client]
-        job: Callable[..., Plan | Differs] = planning.accept
-        if question.decision is Decision.REVERT:
-            job = planning.revert
-            applied = row["applied"]
-            arguments.append((_pieces(applied["inserted"]), _pieces(applied["deleted"])))
-        elif anchors[row["anchor_id"]].status == "orphaned":
-            raise _conflict(row, None)
+        anchor, applied = anchors[row["anchor_id"]], row["applied"]
+        change = row["base"], row["text"], row["kind"], row["side"]
+        client = planning.new_client()
         try:
-            found = await self._workers.run(job, *arguments)
-        except CannotHold as error:
-            raise errors.Conflict(error.reason, base=row["base"], proposed=row["text"]) from error
+            if question.decision is Decision.REVERT:
+                hunk, wrote = Hunk((0, 0), (0, 0), *change), Applied.from_json(applied)
+                planned = await self._workers.run(planning.revert, at, [hunk], [wrote], client)
+            elif anchor.status == "orphaned":
+                raise _conflict(row, Differs(None))
+            else:
+                hunks = [Hunk.at(anchor, *change)]
+                planned = await self._workers.run(planning.apply, at, hunks, client)
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error
-        if isinstance(found, Differs):
-            raise _conflict(row, found.now)
-        return found
-
-    async def _state(self, scene: UUID) -> State:
-        try:
-            return await self._scenes.state(scene.bytes)
-        except (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable) as error:
-            raise errors.Unavailable from error
+        for differs in planned.differing:
+            raise _conflict(row, differs)
+        return planned
 
     async def _shown(
         self, suggestion: UUID, actor: Actor, editor: SceneEditor | None
@@ -355,28 +285,13 @@ def _require_decidable(row: asyncpg.Record, decision: Decision) -> None:
         )
 
 
-def _conflict(row: asyncpg.Record, now: str | None) -> errors.Conflict:
+def _conflict(row: asyncpg.Record, differs: Differs) -> errors.Conflict:
     return errors.Conflict(
-        "The words are not those that the suggestion was made for.",
+        differs.reason or "The words are not those that the suggestion was made for.",
         base=row["base"],
-        now=now,
+        now=differs.now,
         proposed=row["text"],
     )
-
-
-def _change(row: asyncpg.Record, anchor: Anchor) -> Change:
-    first, last = (0, 0), (0, 0)
-    if anchor.yjs and anchor.yjs.start.item and anchor.yjs.end.item:
-        first, last = _id(anchor.yjs.start.item), _id(anchor.yjs.end.item)
-    return Change(first, last, row["base"], row["text"], row["kind"], row["side"])
-
-
-def _id(character: Any) -> Id:
-    return character.client, character.clock
-
-
-def _pieces(given: list[list[int]]) -> list[tuple[int, int, int]]:
-    return [(client, clock, size) for client, clock, size in given]
 
 
 def _suggestion(row: asyncpg.Record, anchor: Anchor) -> Suggestion:

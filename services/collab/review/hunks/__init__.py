@@ -1,0 +1,1 @@
+"""Changes of words at anchors, of which suggestions, patches and refactors are made."""
