@@ -28,8 +28,16 @@ from services.collab.review.structs import Id, units, whole
 SIDE_CHARS_MIN = 16
 """Text on one side by which words that came back are known to be where they were."""
 
+BESIDE_CHARS = 8
+"""Of what stands on each side of deleted words, remembered to put them back there."""
+BESIDE_CHARS_MIN = 4
+"""So much text on one side, but for a letter, tells that it is still beside deleted words."""
+
 _LOW_HALVES = frozenset(map(chr, range(0xDC00, 0xE000)))
 """Second halves of characters of two code units."""
+
+type Sides = tuple[list[Id], list[Id]]
+"""Characters before and after a place."""
 
 type Ends = tuple[Id, Id]
 """The first and the last character of an anchor."""
@@ -59,7 +67,8 @@ class Wrote:
     """What applying a hunk changed: `base`, whole words of its anchor, became `text`.
 
     Around them `head` and `tail` code units of the anchor's `words` stayed. `applied` is None where
-    the words read so already.
+    the words read so already. `beside` are the characters before and after what no anchor can
+    stand on, the nearest first.
     """
 
     kind: Literal["replace", "insert", "delete"]
@@ -69,17 +78,21 @@ class Wrote:
     head: int
     tail: int
     applied: Applied | None
+    beside: Sides = field(default_factory=lambda: ([], []))
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a column of a table holds it."""
         own = {name: getattr(self, name) for name in _WROTE_FIELDS}
-        return own | {"applied": self.applied.as_json() if self.applied else None}
+        applied = self.applied.as_json() if self.applied else None
+        return own | {"applied": applied, "beside": self.beside}
 
     @staticmethod
     def from_json(held: dict[str, Any]) -> "Wrote":
         """Return what `as_json` returned."""
         applied = Applied.from_json(held["applied"]) if held["applied"] else None
-        return Wrote(**{name: held[name] for name in _WROTE_FIELDS}, applied=applied)
+        before, after = ([(client, clock) for client, clock in side] for side in held["beside"])
+        own = {name: held[name] for name in _WROTE_FIELDS}
+        return Wrote(**own, applied=applied, beside=(before, after))
 
 
 _WROTE_FIELDS = ("kind", "base", "text", "words", "head", "tail")
@@ -156,9 +169,11 @@ def apply(
     for landing, (hunk, wrote), start in zip(landings, changes, _moved(places), strict=True):
         applied = next(results) if hunk is not None else None
         assert not isinstance(applied, Differs)
-        found.landed[landing.number] = replace(wrote, applied=applied)
         size = len(units(wrote.text))
-        _note(found.written, landing.number, _stood(after, start, start + size))
+        stood = _stood(after, start, start + size)
+        beside: Sides = ([], []) if stood else _beside(after, start, start + size)
+        found.landed[landing.number] = replace(wrote, applied=applied, beside=beside)
+        _note(found.written, landing.number, stood)
         if landing.inserts and not planned.plan.precise:
             # Words that were written anew with their block are the same words.
             first = start - wrote.head if wrote.head else start + size
@@ -348,6 +363,8 @@ def _still(view: View, hunk: Written) -> Applied | Clash | None:
     if wrote.applied is None:
         return None
     if not hunk.anchored:
+        if _is_cut_off(view, wrote, wrote.applied):
+            return Clash(hunk.number, ConflictReason.GONE, None)
         return wrote.applied
     place = view.range_of(*hunk.ends) if hunk.ends else None
     if hunk.ends is None or place is None:
@@ -356,6 +373,50 @@ def _still(view: View, hunk: Written) -> Applied | Clash | None:
         return Clash(hunk.number, ConflictReason.CHANGED, whole(view.text[slice(*place)]))
     pieces = view.between(*hunk.ends)
     return Applied(pieces or [], wrote.applied.deleted, wrote.applied.place)
+
+
+def _beside(view: View, start: int, end: int) -> Sides:
+    """Return characters before and after a stretch, the nearest first, as far as its line goes."""
+    before = view.text[max(0, start - BESIDE_CHARS) : start].rpartition("\n")[2]
+    after = view.text[end : end + BESIDE_CHARS].partition("\n")[0]
+    places = (range(start - 1, start - len(before) - 1, -1), range(end, end + len(after)))
+    first, second = (
+        [ends[0] for at in side if (ends := _ends(view, at, at + 1)) is not None] for side in places
+    )
+    return first, second
+
+
+def _is_cut_off(view: View, wrote: Wrote, applied: Applied) -> bool:
+    """Whether what was beside deleted words, or beside line ends that came, is elsewhere now.
+
+    Editors that split a block write a part of it anew in another one, and leave deleted words
+    behind. A letter or two of what was beside them may stay there by chance.
+    """
+    if wrote.text:
+        start = view.start_at(*applied.place) if applied.place else None
+        if start is None:
+            return True
+        now = _beside(view, start, start + len(wrote.text))
+        return any(was[:1] != side[:1] for was, side in zip(wrote.beside, now, strict=True))
+    document = view.document
+    places = [*wrote.beside[0][:1], *wrote.beside[1][:1]]
+    if applied.place is None and applied.deleted:
+        client, clock, size = applied.deleted[-1]
+        places = [(client, clock + size - 1)]
+    if not places:
+        return False
+    if not document.stands(places[0]):
+        return True
+    elements = document.around(places[0])[1]
+    sides = [
+        [document.shows(one) and document.around(one)[1] == elements for one in side]
+        for side in wrote.beside
+    ]
+    if all(all(side) for side in sides):
+        return False
+    return not any(
+        len(side) >= BESIDE_CHARS_MIN and side[0] and sum(side) >= len(side) - 1 for side in sides
+    )
 
 
 def _written_at(view: View, hunk: Written) -> int | None:
