@@ -26,9 +26,9 @@ from services.collab.review.anchors.view import SceneAt
 from services.collab.review.facts import tell
 from services.collab.review.hunks.planning import Plan, new_client
 from services.collab.review.hunks.writing import SceneEdit, Writer, Writing
-from services.collab.review.patches import planning
+from services.collab.review.patches import applying, reverting
 from services.collab.review.patches.conflicts import conflict_log, refusal, same_conflicts
-from services.collab.review.patches.planning import Ends, Outcome, Waiting, Written, Wrote
+from services.collab.review.patches.planned import Ends, Outcome, Waiting, Written, Wrote
 from services.collab.review.patches.rebase import Landing, renewed
 from services.collab.review.patches.store import SQL, PatchStore, Row, of_patch
 from services.collab.review.structs import units
@@ -144,7 +144,7 @@ class Decider:
         ids = [hunk["written_id"] for hunk in applied if hunk["written_id"]]
 
         def job(at: SceneAt, seen: Mapping[UUID, Anchor]) -> tuple[Any, ...]:
-            return planning.revert, at, [_written(hunk, seen) for hunk in applied], new_client()
+            return reverting.revert, at, [_written(hunk, seen) for hunk in applied], new_client()
 
         at, found = await self._planned(case, ids, job)
         if found.plan is None:
@@ -165,7 +165,7 @@ class Decider:
         ids = [hunk["anchor_id"] for hunk in waiting]
         if strategy == RebaseStrategy.REBASE:
             at, rebased = await self._planned(
-                case, ids, lambda at, seen: (planning.look, at, _standing(waiting, seen))
+                case, ids, lambda at, seen: (applying.look, at, _standing(waiting, seen))
             )
             bases = {hunk["number"]: hunk["base"] for hunk in waiting}
             if rebased.clashes or any(one.words != bases[one.number] for one in rebased.landings):
@@ -173,7 +173,7 @@ class Decider:
                 return _renewing(case, at, rebased.landings, log)
 
         def job(at: SceneAt, seen: Mapping[UUID, Anchor]) -> tuple[Any, ...]:
-            return planning.apply, at, _standing(waiting, seen), new_client(), strategy
+            return applying.apply, at, _standing(waiting, seen), new_client(), strategy
 
         at, found = await self._planned(case, ids, job)
         log = conflict_log(case.hunks, found.clashes, at.seq)

@@ -12,8 +12,9 @@ from services.collab import formats, updates
 from services.collab.review.anchors import following
 from services.collab.review.anchors.model import Held, Row
 from services.collab.review.anchors.view import SceneAt, Stood, View
-from services.collab.review.patches import planning
-from services.collab.review.patches.planning import Outcome, Waiting, Written, Wrote
+from services.collab.review.patches import applying, reverting
+from services.collab.review.patches.planned import Ends, Outcome, Waiting, Written, Wrote
+from services.collab.review.patches.rebase import Landing
 
 CLIENT_FIRST = 2**40
 
@@ -90,11 +91,16 @@ class Scene:
         found = self.view().stand(target)
         return found if isinstance(found, Stood) else None
 
+    def look(self, *, override: bool) -> list[Landing]:
+        """Return where hunks that are not in the text would land."""
+        waiting = [_waiting(hunk) for hunk in self.hunks if hunk.wrote is None]
+        return applying.look(self.at(), waiting, override=override).landings
+
     def apply(self, strategy: RebaseStrategy | None = None) -> Outcome:
         """Apply what is not in the text, as `patches.deciding` does."""
         waiting = [_waiting(hunk) for hunk in self.hunks if hunk.wrote is None]
         self.clients += 1
-        found = planning.apply(self.at(), waiting, self.clients, strategy)
+        found = applying.apply(self.at(), waiting, self.clients, strategy)
         if found.plan is not None:
             self.take(found.plan.edit.update)
             for hunk in self.hunks:
@@ -109,7 +115,7 @@ class Scene:
         """Take back what is in the text, as `patches.deciding` does."""
         written = [_written(hunk) for hunk in self.hunks if hunk.wrote is not None]
         self.clients += 1
-        found = planning.revert(self.at(), written, self.clients)
+        found = reverting.revert(self.at(), written, self.clients)
         if found.plan is not None:
             self.take(found.plan.edit.update)
             for hunk in self.hunks:
@@ -124,7 +130,7 @@ class Scene:
                 hunk.anchor = held(stood, self.seq)
 
 
-def _ends(anchor: Held) -> planning.Ends | None:
+def _ends(anchor: Held) -> Ends | None:
     if anchor.orphaned or anchor.first is None or anchor.last is None:
         return None
     return anchor.first, anchor.last
