@@ -2,12 +2,15 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
+from zlib import crc32
 
 import asyncpg
 import pytest
 
 from tests.support.people import Person
+from tests.support.yclient import YClient
+from tools.stack import Stack
 
 TEXT = "It was a dreary night of November.\nThe rain pattered against the panes.\nI slept."
 PATCHED = "It was a stormy evening of November.\nThe cold rain pattered.\nI slept."
@@ -39,6 +42,27 @@ class Desk:
             "SELECT max(seq) FROM scene_versions WHERE scene_id = $1", UUID(self.scene)
         )
 
+    async def forget(self, owner: asyncpg.Connection, upto: int) -> None:
+        """Compact the versions up to *upto*, and delete them, as upkeep does in time."""
+        answer = await self.person.http.get(
+            f"/api/scenes/{self.scene}/content", params={"format": "yjs", "at": f"seq:{upto}"}
+        )
+        state, scene = answer.content, UUID(self.scene)
+        async with owner.transaction():
+            await owner.execute(
+                """
+                INSERT INTO scene_versions (scene_id, seq, yjs_update, client_id, created_by,
+                    is_compacted, compacted_count, checksum)
+                VALUES ($1, $2::bigint, $3, 0, $4, true, $2::bigint, $5)
+                """,
+                *(scene, upto, state, uuid4(), crc32(state)),
+            )
+            own = "scene_id = $1 AND seq <= $2 AND NOT is_compacted"
+            await owner.execute(
+                f"UPDATE scene_versions SET compacted_by = $3 WHERE {own}", scene, upto, uuid4()
+            )
+            await owner.execute(f"DELETE FROM scene_versions WHERE {own}", scene, upto)
+
     async def propose(self, hunks: Any, status: int = 201, **more: Any) -> Any:
         body = {"baseVersion": 1, "hunks": hunks, **more}
         answer = await self.person.http.post(f"/api/scenes/{self.scene}/patches", json=body)
@@ -51,17 +75,22 @@ class Desk:
         return answer.json()
 
 
-@pytest.fixture(params=["tiptap", "slate", "plain"])
-async def desk(ada: Person, request: pytest.FixtureRequest) -> Desk:
-    scene = await ada.scene(await ada.project("Frankenstein", editor=request.param))
-    desk = Desk(ada, scene)
+async def begun(ada: Person, editor: str) -> Desk:
+    desk = Desk(ada, await ada.scene(await ada.project("Frankenstein", editor=editor)))
     await desk.write(TEXT)
     return desk
 
 
+@pytest.fixture
+async def desk(ada: Person) -> Desk:
+    return await begun(ada, "tiptap")
+
+
+@pytest.mark.parametrize("editor", ["tiptap", "slate", "plain"])
 async def test_a_patch_is_one_edit_that_comes_and_goes(
-    desk: Desk, owner: asyncpg.Connection
+    ada: Person, editor: str, owner: asyncpg.Connection
 ) -> None:
+    desk = await begun(ada, editor)
     base = await desk.head(owner)
     made = await desk.propose(HUNKS, baseVersion=base, title="Weather")
     assert (made["state"], made["baseVersion"], made["conflictLog"]) == ("OPEN", base, [])
@@ -207,11 +236,61 @@ async def test_reverting_takes_back_nothing_that_others_changed(desk: Desk) -> N
     assert await desk.text() == now
 
 
-async def test_racing_applies_write_one_row(desk: Desk, owner: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("many", [100, pytest.param(1_000, marks=pytest.mark.long)])
+async def test_racing_applies_write_one_row(
+    desk: Desk, owner: asyncpg.Connection, many: int
+) -> None:
+    """At two replicas, and so do racing reverts and applies after that."""
     made = await desk.propose(HUNKS)
     for what, text in (("apply", PATCHED), ("revert", TEXT), ("reapply", PATCHED)):
         head = await desk.head(owner)
-        answers = await asyncio.gather(*(desk.decide(made, what) for _ in range(100)))
+        answers = await asyncio.gather(*(desk.decide(made, what) for _ in range(many)))
         assert len({(one["state"], one["version"]) for one in answers}) == 1
         assert await desk.head(owner) == head + 1
         assert await desk.text() == text
+
+
+async def test_people_type_while_a_patch_comes_and_goes(ada: Person, stack: Stack) -> None:
+    """Everybody's words are there, and every client reads the same."""
+    desk = Desk(ada, await ada.scene(await ada.project("Frankenstein", editor="plain")))
+    await desk.write("\n".join(f"Line {at} of the letter." for at in range(20)))
+    hunks = [
+        {"anchor": {"quote": f"Line {at} of"}, "kind": "replace", "text": f"Row {at} of"}
+        for at in range(20)
+    ]
+    made = await desk.propose(hunks)
+    host = stack.gateways[0].replace("http", "ws", 1)
+    address = f"{host}/collab/{desk.scene}?token={ada.token}&acks=1"
+    async with YClient(lambda: address) as writer:
+        await writer.until(lambda: "Line 19" in str(writer.text), 20)
+
+        async def type_on() -> None:
+            for at in range(60):
+                writer.type("x", at=len(str(writer.text).encode()))
+                await asyncio.sleep(0.03)
+                if at % 10 == 0:
+                    writer.type("y ", at=0)
+
+        typing = asyncio.create_task(type_on())
+        for what in ("apply", "revert", "reapply"):
+            await desk.decide(made, what)
+        await typing
+        await writer.until(lambda: writer.acked >= writer.clock, 20)
+        text = await desk.text()
+        assert all(text.count(f"Row {at} of the letter.") == 1 for at in range(20))
+        assert "Line" not in text
+        assert text.count("x") == 60
+        await writer.until(lambda: str(writer.text) == text, 20)
+
+
+async def test_a_base_that_is_forgotten_is_refused(desk: Desk, owner: asyncpg.Connection) -> None:
+    """Its rows were compacted and deleted: nobody knows what the hunks are about."""
+    base = await desk.head(owner)
+    await desk.write(TEXT.replace("night", "evening"))
+    await desk.write(TEXT)
+    await desk.forget(owner, base + 1)
+    refused = await desk.propose(HUNKS, 410, baseVersion=base)
+    assert refused["code"] == "GONE"
+    assert (await desk.propose(HUNKS, baseVersion=base + 2))["state"] == "OPEN"
+    ahead = await desk.propose(HUNKS, 404, baseVersion=base + 3)
+    assert ahead["newestSeq"] == base + 2
