@@ -1,5 +1,6 @@
 """Patches over HTTP: who may do what with them, what is refused, and that they come back."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -7,8 +8,11 @@ import pytest
 
 from libs.contracts.actor import Role
 from libs.contracts.collab.patches import HUNKS_MAX, PATCH_CHARS_MAX
+from tests.gateway.following import following
+from tests.gateway.review.sockets import listening
 from tests.gateway.review.support import WORDS, Talk, done, read
 from tests.gateway.support import Json, Person, is_problem, some_id
+from tools.stack import Stack
 
 HUNK = {"anchor": {"quote": "no disaster"}, "kind": "replace", "text": "nothing bad"}
 
@@ -126,6 +130,29 @@ class TestLife:
         made = [await talk.percy.post(paths(talk), body, headers=key) for _ in range(2)]
         assert made[0].json()["id"] == made[1].json()["id"]
         assert len((await read(talk.percy, paths(talk)))["items"]) == 1
+
+
+class TestTold:
+    async def test_applications_and_event_streams_hear(self, stack: Stack, talk: Talk):
+        """Each deed once, at another gateway, with where the patch stands."""
+        async with (
+            listening(stack.gateways[1], talk.jane, talk.scene) as listener,
+            following(stack.gateways[1], talk.jane, talk.project) as follower,
+        ):
+            path = f"/api/patches/{(await patch(talk))['id']}"
+            for deed in ("apply", "apply", "revert"):
+                await done(talk.percy, "POST", f"{path}/{deed}")
+            await done(talk.percy, "DELETE", path)
+            told = await listener.until_heard(4)
+            await asyncio.sleep(0.5)
+            expected = ["patch.created", "patch.applied", "patch.reverted", "patch.deleted"]
+            assert {one["type"] for one in told} == {"patch.updated"}
+            assert [one["what"] for one in listener.heard] == expected
+            states = ["OPEN", "APPLIED", "REVERTED", "REVERTED"]
+            assert [one["state"] for one in told] == states
+            assert told[1]["by"] == talk.percy.id
+            await follower.until(lambda each: len(each.events) >= 4)
+            assert follower.types == expected
 
 
 def ranged(start: int, end: int, kind: str = "replace", text: str = "x", **more: Any) -> Json:
