@@ -12,9 +12,10 @@ from libs.process import load, run, settled
 from libs.tasks import PeriodicTask, TaskRunner
 from libs.telemetry import Health, serve_ops
 from services.indexer import metrics
+from services.indexer.drift import Drift
 from services.indexer.embedding.loading import Model
 from services.indexer.embedding.minilm import DIMENSION
-from services.indexer.embedding.task import Embedding
+from services.indexer.embedding_task import Embedding
 from services.indexer.following import Following
 from services.indexer.indexing import Indexing
 from services.indexer.lexical import Words
@@ -54,10 +55,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(broker.stop)
         store, caller = Store(pool), Caller(client)
         model = Model(enabled=settings.embedder != "none")
-        mark = await opening
-        await _adopt(store, settings.replica, mark, model.name)
+        await opening
         embedding = Embedding(store, index, model, duty=settings.embed_duty)
-        points = PointWriter(store, index, words, model, embedding.task.wake)
+        points = PointWriter(
+            store, index, words, model, name=settings.replica, on_written=embedding.task.wake
+        )
+        drift = Drift(store, index, points.task.wake)
         indexing = Indexing(store, caller, points.task.wake)
         Following(store, indexing.task.wake, points.task.wake).subscribe(broker, client)
         serve(broker, SEARCH, Search(store, index, words, model, caller).search)
@@ -75,6 +78,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             indexing.task,
             points.task,
             embedding.task,
+            *drift.tasks(),
             PeriodicTask("index_figures", lambda: _measure(store), interval_s=MEASURE_INTERVAL_S),
         )
         await broker.start()
@@ -93,17 +97,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             loading.cancel()
             await runner.stop()
     log.info("indexer stopped")
-
-
-async def _adopt(store: Store, name: str, mark: object, model: str) -> None:
-    """Have all points written again when the engine, or the model of its vectors, is another."""
-    known = await store.rows(SQL.engine, name)
-    if known and (known[0]["mark"], known[0]["model"]) == (mark, model):
-        return
-    async with store.transaction() as connection:
-        await connection.execute(SQL.reset_points, None)
-        await connection.execute(SQL.put_engine, name, mark, model)
-    log.info("all points will be written again", engine=str(mark), model=model)
 
 
 async def _measure(store: Store) -> None:

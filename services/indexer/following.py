@@ -15,6 +15,7 @@ from libs.contracts.collab.passages import TextChanged
 from libs.contracts.events.event import Announcement
 from libs.contracts.streams import EVENTS, TEXTS
 from libs.contracts.subjects import EVENT_FACTS, FACTS_CONSUMER, TEXTS_CHANGED, TEXTS_CONSUMER
+from libs.postgres import LockKey, wait_for_lock
 from libs.tasks import passed
 from services.indexer.store import SQL, Store
 
@@ -80,9 +81,9 @@ class Following:
     async def purge(self, document: UUID) -> None:
         """Forget a document for ever; nothing late brings it back."""
         async with self._store.transaction() as connection:
-            await connection.execute(SQL.purge_document, document)
             # Behind an indexing of it that is under way, which looks for the tombstone first.
-            await connection.fetchrow(SQL.lock_document, document)
+            await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, document)
+            await connection.execute(SQL.purge_document, document)
             await connection.execute(SQL.drop_document_chunks, document)
             await connection.execute(SQL.drop_document, document)
             await connection.execute(SQL.drop_due, document)

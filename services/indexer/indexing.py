@@ -14,7 +14,7 @@ from libs.contracts.collab.passages import READ_PASSAGES, Passage, ReadPassages
 from libs.contracts.events.things import DESCRIBE_THINGS, DescribeThings, Thing, ThingRef
 from libs.contracts.ids import new_id
 from libs.contracts.things import ThingKind
-from libs.postgres import Connection
+from libs.postgres import Connection, LockKey, wait_for_lock
 from libs.tasks import PeriodicTask, passed, progressed
 from services.indexer import metrics
 from services.indexer.model.chunking import Piece, card_of, pieces_of
@@ -102,6 +102,7 @@ class Indexing:
         if thing is None:
             # It is not there any more, or not yet: then its event comes.
             async with self._store.transaction() as connection:
+                await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, document)
                 await connection.execute(SQL.drop_document_chunks, document)
                 await connection.execute(SQL.drop_document, document)
             self._on_chunks()
@@ -141,9 +142,10 @@ class Indexing:
     async def _put(
         self, connection: Connection, thing: Thing, seq: int, pieces: Sequence[Piece]
     ) -> None:
+        await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, thing.id)
         if await connection.fetchval(SQL.purged, thing.id, thing.project_id):
             return
-        before = await connection.fetchrow(SQL.lock_document, thing.id)
+        before = await connection.fetchrow(SQL.document, thing.id)
         if before is not None and (before["version"] > thing.version or before["seq"] > seq > 0):
             # Another replica was given a newer state.
             return

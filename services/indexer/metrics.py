@@ -41,3 +41,8 @@ lag_s = Gauge("scriptorium_indexer_lag_seconds", "Age of the oldest notice that 
 unwritten = Gauge("scriptorium_indexer_unwritten_chunks", "Chunks whose point is to be written.")
 unembedded = Gauge("scriptorium_indexer_unembedded_chunks", "Chunks that wait for their vector.")
 gone = Gauge("scriptorium_indexer_gone_points", "Points that the engine still has to forget.")
+drift = Counter(
+    "scriptorium_indexer_drift_total",
+    "Points without a row that were deleted, and rows without their point that were written again.",
+    ["kind"],
+)

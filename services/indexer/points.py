@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from uuid import UUID
 
-import numpy as np
 import structlog
 
 from libs.tasks import PeriodicTask, passed
 from services.indexer import metrics
 from services.indexer.embedding.loading import Model
 from services.indexer.lexical import Words
-from services.indexer.store import SQL, Row, Store
+from services.indexer.store import SQL, Row, Store, vector_of
 from services.indexer.vectors import Point, VectorIndex
 
 log = structlog.get_logger(__name__)
@@ -33,14 +32,21 @@ class PointWriter:
         index: VectorIndex,
         words: Words,
         model: Model,
+        *,
+        name: str,
         on_written: Callable[[], None],
     ) -> None:
-        """Write into *index*; call *on_written* when chunks may wait for their vectors."""
+        """Write into *index*, which is known as *name*.
+
+        *on_written* is called when chunks may wait for their vectors.
+        """
         self._store = store
         self._index = index
         self._words = words
         self._model = model
         self._on_written = on_written
+        self._name = name
+        self._adopted: UUID | None = None
         self.task = PeriodicTask("points", self.write_due, interval_s=POLL_S)
 
     async def write_due(self) -> bool:
@@ -49,11 +55,25 @@ class PointWriter:
         Raises:
             errors.Unavailable: The engine or the database is away.
         """
+        await self._adopt()
         deleted = await self._delete()
         written = await self._write()
         if written:
             self._on_written()
         return TOGETHER in (deleted, written)
+
+    async def _adopt(self) -> None:
+        """Have all points written again when the engine or the model is another."""
+        mark, model = self._index.mark, self._model.name
+        if mark is None or mark == self._adopted:
+            return
+        known = await self._store.rows(SQL.engine, self._name)
+        if not known or (known[0]["mark"], known[0]["model"]) != (mark, model):
+            async with self._store.transaction() as connection:
+                await connection.execute(SQL.reset_points, None)
+                await connection.execute(SQL.put_engine, self._name, mark, model)
+            log.info("all points will be written again", engine=str(mark), model=model)
+        self._adopted = mark
 
     async def _delete(self) -> int:
         rows = await self._store.rows(SQL.gone, TOGETHER)
@@ -93,11 +113,6 @@ class PointWriter:
         )
         metrics.points_written.inc(len(rows))
         metrics.embed_reused.inc(sum(row["vector"] is not None for row in rows))
-
-
-def vector_of(stored: bytes) -> list[float]:
-    """Return a vector as it is stored."""
-    return np.frombuffer(stored, dtype="<f4").tolist()
 
 
 def _project(row: Row) -> UUID:

@@ -43,8 +43,8 @@ SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM due_docum
 SELECT EXISTS (SELECT FROM purged_projects WHERE project_id = $2)
     OR EXISTS (SELECT FROM purged_documents WHERE id = $1);
 
--- name: lock_document
-SELECT * FROM documents WHERE id = $1 FOR UPDATE;
+-- name: document
+SELECT version, seq FROM documents WHERE id = $1;
 
 -- name: put_document
 INSERT INTO documents AS known (id, project_id, kind, book_id, chapter_id, version, seq, shown)
@@ -179,6 +179,8 @@ WHERE c.project_id = $1 AND c.id = ANY ($2::uuid[]) AND d.shown;
 -- What is not searchable yet of a project, and what is found by its words only.
 SELECT (SELECT count(*) FROM due_documents u JOIN documents d ON d.id = u.id
         WHERE d.project_id = $1)
+    + (SELECT count(*) FROM due_documents u WHERE u.rebuild_of = $1
+        AND NOT EXISTS (SELECT FROM documents d WHERE d.id = u.id))
     + (SELECT count(*) FROM text_chunks
         WHERE project_id = $1 AND point_hash IS DISTINCT FROM hash) AS pending,
     (SELECT count(*) FROM text_chunks
@@ -188,13 +190,40 @@ SELECT (SELECT count(*) FROM due_documents u JOIN documents d ON d.id = u.id
 SELECT (SELECT count(*) FROM documents WHERE project_id = $1 AND shown) AS documents,
     (SELECT count(*) FROM text_chunks WHERE project_id = $1) AS chunks,
     (SELECT count(*) FROM text_chunks WHERE project_id = $1 AND vector_hash = hash) AS vectors,
-    (SELECT r.total FROM rebuilds r WHERE r.project_id = $1) AS total,
+    (SELECT r.total FROM rebuilds r WHERE r.project_id = $1 AND r.done_at IS NULL) AS total,
     (SELECT count(*) FROM due_documents WHERE rebuild_of = $1) AS rebuilding;
 
 -- name: begin_rebuild
 -- All texts of the project are read again, and all its points written again.
 INSERT INTO rebuilds (project_id, total) VALUES ($1, $2)
-ON CONFLICT (project_id) DO UPDATE SET begun_at = now(), total = excluded.total;
+ON CONFLICT (project_id) DO UPDATE SET begun_at = now(), total = excluded.total,
+    done_at = NULL;
+
+-- name: rebuilt
+-- Projects of which all was read and written again.
+SELECT r.project_id FROM rebuilds r WHERE r.done_at IS NULL
+    AND NOT EXISTS (SELECT FROM due_documents u WHERE u.rebuild_of = r.project_id)
+    AND NOT EXISTS (SELECT FROM text_chunks c
+        WHERE c.project_id = r.project_id AND c.point_hash IS DISTINCT FROM c.hash)
+ORDER BY r.begun_at;
+
+-- name: end_rebuild
+UPDATE rebuilds SET done_at = now() WHERE project_id = $1;
+
+-- name: next_project
+SELECT project_id FROM documents WHERE project_id > $1 ORDER BY project_id LIMIT 1;
+
+-- name: chunks_between
+-- Chunks of a project whose points were written, after an id and up to another one ($3, null for
+-- all that follow).
+SELECT id, point_hash FROM text_chunks
+WHERE project_id = $1 AND id > $2 AND ($3::uuid IS NULL OR id <= $3) AND point_hash IS NOT NULL;
+
+-- name: known_chunks
+SELECT id FROM text_chunks WHERE project_id = $1 AND id = ANY ($2::uuid[]);
+
+-- name: unwrite_all
+UPDATE text_chunks SET point_hash = NULL, vector_hash = NULL WHERE id = ANY ($1::uuid[]);
 
 -- name: reset_documents
 -- What is read next counts, even when it is older: a service may have been restored.

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import numpy as np
 
 from libs import errors
 from libs.contracts.events.things import Thing
@@ -21,6 +22,8 @@ FILTER_DOCUMENTS_MAX = 5_000
 """Documents that one search is narrowed to by their place."""
 
 type Row = asyncpg.Record
+
+_VECTOR = "<f4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +170,13 @@ async def put_chunks(
         [(piece.last or nowhere)[0] for piece in pieces],
         [(piece.last or nowhere)[1] for piece in pieces],
     )
+
+
+def stored_vector(vector: Sequence[float]) -> bytes:
+    """Return a vector as it is stored."""
+    return np.asarray(vector, dtype=_VECTOR).tobytes()
+
+
+def vector_of(stored: bytes) -> list[float]:
+    """Return a vector that was stored."""
+    return np.frombuffer(stored, dtype=_VECTOR).tolist()

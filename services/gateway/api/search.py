@@ -28,14 +28,19 @@ _KINDS = ", ".join(ThingKind)
 class SearchOf(Query):
     """What is searched, and where."""
 
-    q: QueryText
-    mode: SearchMode = SearchMode.HYBRID
+    q: QueryText = Field(description="The words, or a sentence that means what is looked for.")
+    mode: SearchMode = Field(
+        default=SearchMode.HYBRID,
+        description="By words (`text`), by meaning (`semantic`), or by both, fused.",
+    )
     kinds: Annotated[str, StringConstraints(max_length=100)] | None = Field(
         default=None, description=f"Only these kinds, separated by commas: {_KINDS}."
     )
     book_id: UUID | None = None
     chapter_id: UUID | None = None
-    grouped: bool = False
+    grouped: bool = Field(
+        default=False, description="Whether each scene, entity or fact shows only its best match."
+    )
     limit: Annotated[int, Field(ge=1, le=HITS_MAX)] = HITS_DEFAULT
     cursor: Cursor | None = None
 

@@ -129,8 +129,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON due_documents TO {role};
 CREATE TABLE rebuilds (
     project_id uuid PRIMARY KEY,
     begun_at timestamptz NOT NULL DEFAULT now(),
-    total integer NOT NULL CHECK (total >= 0)
+    total integer NOT NULL CHECK (total >= 0),
+    -- When all was read and written again, and points that nothing stands behind were deleted.
+    done_at timestamptz CHECK (done_at >= begun_at)
 );
+CREATE INDEX rebuilds_running ON rebuilds (begun_at) WHERE done_at IS NULL;
 GRANT SELECT, INSERT, UPDATE, DELETE ON rebuilds TO {role};
 
 -- The engine that the points were written to, by the mark that it keeps itself.

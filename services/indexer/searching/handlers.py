@@ -102,12 +102,12 @@ class Search:
         text = question.q.strip()
         if mode is not SearchMode.TEXT:
             dense = await self._meaning(text)
-            if dense is None and mode is SearchMode.SEMANTIC:
+            if not self._model.is_ready and mode is SearchMode.SEMANTIC:
                 raise errors.Unavailable(
                     "Search by meaning is not available: no embedding model is loaded. Search"
                     " with mode=text, or try again later."
                 )
-            if dense is None:
+            if dense is None and mode is SearchMode.HYBRID:
                 mode = SearchMode.TEXT
         if mode is not SearchMode.SEMANTIC:
             words = self._words.of_query(text)

@@ -74,8 +74,8 @@ class State:
         row = await self._store.row(SQL.state, project)
         waiting = await self._store.row(SQL.waiting, project)
         done = None
-        if row["total"] and row["rebuilding"]:
-            done = max(0.0, 1 - row["rebuilding"] / row["total"])
+        if row["total"] is not None:
+            done = 1 - row["rebuilding"] / max(row["total"], row["rebuilding"], 1)
         plain = row["vectors"] >= PLAIN_FROM_VECTORS
         return IndexState(
             documents=row["documents"],

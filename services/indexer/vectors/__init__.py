@@ -87,9 +87,12 @@ class ProjectVectors(ABC):
 class VectorIndex(ABC):
     """The points of all projects, with vectors of one model."""
 
+    mark: UUID | None = None
+    """The mark of the index that is open: one with another mark is empty."""
+
     @abstractmethod
     async def open(self) -> UUID:
-        """Make what is missing, and return the mark of this index: another one is empty.
+        """Make what is missing, and return the mark of this index.
 
         Raises:
             errors.Unavailable: The engine is away.

@@ -61,7 +61,7 @@ class EdgeIndex(VectorIndex):
             raise errors.Unavailable("The vector index cannot be opened.") from error
         if why:
             log.error("the vector index was damaged and is written again", reason=why)
-        self._pool = pool
+        self._pool, self.mark = pool, mark
         return mark
 
     def for_project(self, project: UUID) -> ProjectVectors:

@@ -9,8 +9,7 @@ from libs.tasks import PeriodicTask, passed, progressed
 from services.indexer import metrics
 from services.indexer.embedding import BadVector
 from services.indexer.embedding.loading import Model
-from services.indexer.points import vector_of
-from services.indexer.store import SQL, Row, Store
+from services.indexer.store import SQL, Row, Store, stored_vector, vector_of
 from services.indexer.vectors import VectorIndex
 
 log = structlog.get_logger(__name__)
@@ -63,7 +62,11 @@ class Embedding:
             metrics.embedded.inc()
             passed("embedding.made")
             await self._store.rows(
-                SQL.put_embedding, row["project_id"], self._model.name, row["hash"], _stored(vector)
+                SQL.put_embedding,
+                row["project_id"],
+                self._model.name,
+                row["hash"],
+                stored_vector(vector),
             )
         else:
             vector = vector_of(row["vector"])
@@ -78,9 +81,3 @@ class Embedding:
         else:
             # Deleted meanwhile; if its row is still there, the point is written again.
             await self._store.rows(SQL.unwrite, chunk)
-
-
-def _stored(vector: list[float]) -> bytes:
-    import numpy as np  # noqa: PLC0415
-
-    return np.asarray(vector, dtype="<f4").tobytes()
