@@ -7,7 +7,7 @@ import httpx
 import nats
 
 from libs.contracts.streams import COLLAB
-from tests.gateway.review.support import Talk, done
+from tests.gateway.review.support import WORDS, Talk, done
 from tests.gateway.support import Json
 from tools.stack import Stack
 
@@ -17,6 +17,7 @@ async def discussed(stack: Stack) -> list[Json]:
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
         expected = await all_of_it(talk) + await all_suggested(talk)
+        expected += await all_patched(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -75,6 +76,31 @@ async def all_suggested(talk: Talk) -> list[str]:
         "suggestion.rejected",
         "suggestion.created",
         "suggestion.withdrawn",
+    ]
+
+
+async def all_patched(talk: Talk) -> list[str]:
+    """Make a patch and decide about it; returns the types of what is announced of it."""
+    path = talk.threads.replace("threads", "patches")
+    hunks = [
+        {"anchor": {"quote": "rejoice"}, "kind": "replace", "text": "be glad"},
+        {"anchor": {"quote": "accompanied"}, "kind": "insert", "text": " so far"},
+    ]
+    made = await talk.mary.made(path, {"baseVersion": 1, "hunks": hunks, "title": "Plainer"})
+    one = f"/api/patches/{made['id']}"
+    await talk.write(WORDS.replace("rejoice", "be happy"))
+    for decision in ("apply?rebaseStrategy=rebase", "apply?rebaseStrategy=merge", "revert"):
+        await done(talk.mary, "POST", f"{one}/{decision}")
+    await talk.write(WORDS)
+    await done(talk.mary, "DELETE", one)
+    await done(talk.mary, "POST", f"{one}/restore")
+    return [
+        "patch.created",
+        "patch.rebased",
+        "patch.applied",
+        "patch.reverted",
+        "patch.deleted",
+        "patch.restored",
     ]
 
 
