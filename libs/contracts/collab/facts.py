@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.collab.anchors import AnchorStatus, Deletion, YjsRange
+from libs.contracts.collab.refactors import RefactorProgress
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -23,7 +24,7 @@ ANCHORS_TOLD_MAX = 100
 
 
 class ReviewEvent(Wire):
-    """A fact about a thread, a comment or the anchors of a scene.
+    """A fact about a thread, a comment, a suggestion, a refactor or the anchors of a scene.
 
     `version` counts the changes of the thread or of the comment; of `anchor.moved`, whose
     `aggregate_id` is the scene, it is the version of the scene's text. `user_id` None: several
@@ -90,6 +91,17 @@ class SuggestionFact(Wire):
     reverted_seq: int | None
 
 
+class RefactorFact(Wire):
+    """Of a refactor: where it stands, and how many of its scenes were looked at."""
+
+    kind: str
+    state: str
+    title: str | None
+    progress: RefactorProgress
+    bundle_id: UUID | None
+    run_id: UUID | None
+
+
 class MovedAnchor(Wire):
     """An anchor that got new ids or another status; as `anchors.Anchor`, without its words."""
 
@@ -134,6 +146,17 @@ FACTS: dict[str, FactType] = {
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),
     "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
+    "refactor.created": FactType("A new refactor; its hits are being found.", RefactorFact),
+    "refactor.progressed": FactType("More of its scenes were looked at.", RefactorFact),
+    "refactor.found": FactType("All of its hits are known.", RefactorFact),
+    "refactor.failed": FactType("It cannot be found.", RefactorFact),
+    "refactor.changed": FactType("Other hits are chosen, or it has another title.", RefactorFact),
+    "refactor.started": FactType("It is being applied or reverted.", RefactorFact),
+    "refactor.refused": FactType("Words were changed meanwhile; nothing was done.", RefactorFact),
+    "refactor.applied": FactType("Its chosen hits are in texts and fields.", RefactorFact),
+    "refactor.reverted": FactType("What was applied is taken back.", RefactorFact),
+    "refactor.deleted": FactType("The refactor is deleted; what it changed stays.", RefactorFact),
+    "refactor.restored": FactType("The deleted refactor is back.", RefactorFact),
     "anchor.moved": FactType("Anchors of a scene got new ids or another status.", MovedAnchors),
 }  # fmt: skip
 """Every type of fact, by its name."""

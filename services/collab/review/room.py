@@ -26,6 +26,7 @@ from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
+from services.collab.review.refactors.serving import RefactorRoom
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.serving import serve_inbox, serve_threads
@@ -62,6 +63,9 @@ class Room:
         self._inbox = InboxHandlers(self._threads)
         writer = Writer(pool, records=records, scenes=scenes, commits=commits)
         self._suggestions = Suggestions(pool, self.anchors, writer=writer, workers=workers)
+        self._refactors = RefactorRoom(
+            pool, client, self.anchors, editors, writer=writer, commits=commits, workers=workers
+        )
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -79,6 +83,7 @@ class Room:
         serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
+        self._refactors.serve(broker)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:
@@ -90,4 +95,5 @@ class Room:
             self._feed.task,
             self._moves.task,
             self._inbox.task,
+            self._refactors.worker.task,
         ]

@@ -96,6 +96,8 @@ GIVEN: dict[str, str] = {
     "POST /api/suggestions/{id}/reject": "rejectSuggestion",
     "POST /api/suggestions/{id}/withdraw": "withdrawSuggestion",
     "POST /api/suggestions/{id}/revert": "revertSuggestion",
+    "POST /api/refactors/{id}/apply": "applyRefactor",
+    "POST /api/refactors/{id}/revert": "revertRefactor",
     "POST /api/threads/{id}/reopen": "reopenThread",
     "PUT /api/threads/{id}/anchor": "putThreadAnchor",
     "PUT /api/comments/{id}/reactions/{emoji}": "putReaction",

@@ -10,7 +10,8 @@ from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.tail import Item
 
 # An aggregate's name in the permission matrix, where it has another one there.
-_IN_MATRIX = {"canon_fact": "canon", "thread": "scene", "comment": "scene", "anchor": "scene"}
+_REVIEWED = ("thread", "comment", "anchor", "suggestion", "refactor")
+_IN_MATRIX = {"canon_fact": "canon", **dict.fromkeys(_REVIEWED, "scene")}
 
 
 def action_of(kind: str) -> permissions.Action:
