@@ -348,7 +348,7 @@ class ListRefactors(Wire):
     """Refactors of the actor's project, the newest first."""
 
     state: RefactorState | None = None
-    include_deleted: Flag = False
+    include_deleted: bool = False
     cursor: Cursor | None = None
     limit: PageLimit = PAGE_ITEMS_DEFAULT
 

@@ -193,13 +193,13 @@ WHERE refactor_id = $1 AND scene_id = ANY ($2);
 
 -- name: changed
 UPDATE refactors SET version = version + 1, updated_at = greatest(now(), updated_at),
-    updated_by = $2, title = CASE WHEN $4 THEN $3 ELSE title END
+    updated_by = $2, title = CASE WHEN $4::boolean THEN $3::text ELSE title END
 WHERE id = $1 RETURNING *;
 
 -- name: set_deleted
 UPDATE refactors SET version = version + 1, updated_at = greatest(now(), updated_at),
-    updated_by = $2, deleted_at = CASE WHEN $3 THEN now() END,
-    deleted_by = CASE WHEN $3 THEN $2 END
+    updated_by = $2, deleted_at = CASE WHEN $3::boolean THEN now() END,
+    deleted_by = CASE WHEN $3 THEN $2::uuid END
 WHERE id = $1 RETURNING *;
 
 -- name: page_of_scenes
