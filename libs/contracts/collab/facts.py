@@ -24,7 +24,7 @@ ANCHORS_TOLD_MAX = 100
 
 
 class ReviewEvent(Wire):
-    """A fact about a thread, a comment, a suggestion, a refactor or the anchors of a scene.
+    """A fact about a thread, a comment or the anchors of a scene.
 
     `version` counts the changes of the thread or of the comment; of `anchor.moved`, whose
     `aggregate_id` is the scene, it is the version of the scene's text. `user_id` None: several
@@ -148,8 +148,7 @@ FACTS: dict[str, FactType] = {
     "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
     "refactor.created": FactType("A new refactor; its hits are being found.", RefactorFact),
     "refactor.progressed": FactType("More of its scenes were looked at.", RefactorFact),
-    "refactor.found": FactType("All of its hits are known.", RefactorFact),
-    "refactor.failed": FactType("It cannot be found.", RefactorFact),
+    "refactor.found": FactType("All of its hits are known, or it FAILED.", RefactorFact),
     "refactor.changed": FactType("Other hits are chosen, or it has another title.", RefactorFact),
     "refactor.started": FactType("It is being applied or reverted.", RefactorFact),
     "refactor.refused": FactType("Words were changed meanwhile; nothing was done.", RefactorFact),

@@ -26,6 +26,8 @@ SCENES_MAX = 5_000
 ENTITIES_MAX = 2_000
 """Entities that are named, whose attributes change, or among whose names others are told apart."""
 HUNKS_MAX = 1_000
+HITS_MAX = 50_000
+"""Hits of one refactor."""
 HITS_OF_SCENE_MAX = 1_000
 """Hits that are kept of one scene; sure ones come before doubtful ones."""
 NAMES_MAX = 50

@@ -12,6 +12,7 @@ CREATE TABLE refactors (
         'FINDING', 'READY', 'APPLYING', 'APPLIED', 'REVERTING', 'REVERTED', 'FAILED')),
     scenes_total integer NOT NULL DEFAULT 0 CHECK (scenes_total >= 0),
     scenes_done integer NOT NULL DEFAULT 0 CHECK (scenes_done BETWEEN 0 AND scenes_total),
+    hits_found integer NOT NULL DEFAULT 0 CHECK (hits_found >= 0),
     -- The order that is being carried out, or was last: who gave it, what they may do.
     attempt integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     ordered jsonb CHECK (jsonb_typeof(ordered) = 'object'),

@@ -1,6 +1,8 @@
 """Refactors of a project: made, chosen from, applied, reverted, deleted, restored."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from libs import errors
 from libs.contracts.actor import Actor
@@ -18,14 +20,16 @@ from libs.contracts.collab.refactors import (
     RefactorDecision,
     RefactorDetail,
     RefactorPatch,
+    RefactorState,
     WhereRefactor,
 )
+from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, PageLimit
 from services.gateway.access import permissions
 from services.gateway.access.limits import LimitClass
 from services.gateway.access.permissions import Access, Action
 from services.gateway.http import etags
 from services.gateway.http.endpoint import Context, Endpoint, Enter
-from services.gateway.http.route import Answer, AnyCall, Basis
+from services.gateway.http.route import Answer, AnyCall, Basis, Query
 
 _OF_PROJECT = "/api/projects/{id}/refactors"
 _ONE = "/api/refactors/{id}"
@@ -67,6 +71,21 @@ async def _with_tag(_: Context, __: AnyCall, refactor: RefactorDetail) -> Answer
     """Answer a refactor with its ETag, and never 304: hits come without a new version."""
     tag = etags.etag("refactor", refactor.id, refactor.version)
     return Answer.json(refactor, headers={"ETag": tag})
+
+
+class RefactorsQuery(Query):
+    """Which refactors are listed; deleted ones for those who may restore them."""
+
+    state: RefactorState | None = None
+    include_deleted: bool = False
+    cursor: Cursor | None = None
+    limit: PageLimit = PAGE_ITEMS_DEFAULT
+
+
+async def _may_see_deleted(_: Context, call: AnyCall) -> Mapping[str, Any]:
+    if call.query.include_deleted:
+        permissions.require(call.access, "scene.restore")
+    return {}
 
 
 _row = partial(Endpoint, tag="Refactors", deadline_s=DEADLINE_S)
@@ -116,8 +135,10 @@ ENDPOINTS = (
         _OF_PROJECT,
         LIST_REFACTORS,
         summary="List refactors",
-        description="The newest first.",
+        description="The newest first. `includeDeleted` needs `scene.restore`.",
         place="project",
+        query=RefactorsQuery,
+        prepare=_may_see_deleted,
         action="scene.read",
         cost=LimitClass.READ,
     ),

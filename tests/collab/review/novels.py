@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (texts have typographic apostrophes)
 """A novel with a heroine, and refactors of it, as clients make them."""
 
 import asyncio

@@ -1,22 +1,31 @@
-"""Names in a text: what is surely meant, what may be something else, and the form of the new one."""
+# ruff: noqa: RUF001 (texts have typographic apostrophes)
+"""Names in a text: what is surely meant, what may be something else, and the new form."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collab.review.refactors.finder import Doubt, Occurrence, Rules, Term, find, replaced
+from services.collab.review.refactors.finder import (
+    PLAIN,
+    Doubt,
+    Occurrence,
+    Rules,
+    Term,
+    find,
+    replaced,
+)
 from services.collab.review.refactors.forms import article_of
 from services.collab.review.refactors.terms import renaming
 
 MARA = Term("Mara", "Nora")
 
 
-def renamed(text: str, *terms: Term, rules: Rules = Rules()) -> str:
+def renamed(text: str, *terms: Term, rules: Rules = PLAIN) -> str:
     """The text after all sure hits."""
     return replaced(text, [one for one in find(text, terms or [MARA], rules) if one.sure])
 
 
-def doubts(text: str, *terms: Term, rules: Rules = Rules()) -> list[tuple[str, Doubt]]:
+def doubts(text: str, *terms: Term, rules: Rules = PLAIN) -> list[tuple[str, Doubt]]:
     found = find(text, terms or [MARA], rules)
     return [(one.quote, one.doubt) for one in found if one.doubt]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (texts have typographic apostrophes)
 """Refactors over HTTP: found, chosen from, applied and reverted as one, while people type."""
 
 import asyncio

@@ -5,6 +5,7 @@ so that applying needs no look at scenes which nobody changed meanwhile.
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import structlog
 
 from libs import errors
 from libs.contracts.actor import Actor
-from libs.contracts.collab.refactors import RefactorHunk, RefactorKind, RefactorScope
+from libs.contracts.collab.refactors import HITS_MAX, RefactorHunk, RefactorKind, RefactorScope
 from libs.contracts.editors import SceneEditor
 from libs.tasks import passed, progressed
 from services.collab.editors import SceneEditors
@@ -52,6 +53,10 @@ _NOTHING = FoundScene([], [], 0, None)
 _RENAMING = (RefactorKind.RENAME_ENTITY, RefactorKind.REPLACE)
 
 
+class _FoundElsewhere(Exception):
+    """Another replica stored the hits of this scene; nothing of this attempt may be kept."""
+
+
 class Finder:
     """Finds hits; two replicas that find the same scene store it once."""
 
@@ -86,9 +91,19 @@ class Finder:
             return False
         editors = await self._editors.of_all([each["scene_id"] for each in scenes])
         for each in scenes:
-            await self._look(row, each, actor, editors[each["scene_id"]].editor)
+            with suppress(_FoundElsewhere):
+                await self._look(row, each, actor, editors[each["scene_id"]].editor)
             progressed()
         return True
+
+    async def fail(self, row: Row, error: errors.AppError) -> None:
+        """Give a refactor up that cannot be found."""
+        failure = {"code": error.code, "detail": error.detail, "attempt": None}
+        async with self._store.transaction() as connection:
+            now = await connection.fetchrow(SQL.lock, row["id"])
+            if now is not None and now["state"] == "FINDING":
+                now = await connection.fetchrow(SQL.set_state, row["id"], "FAILED", failure)
+                await announce(connection, "found", now, by=row["created_by"])
 
     async def _look(self, row: Row, place: Row, actor: Actor, editor: SceneEditor | None) -> None:
         scene: UUID = place["scene_id"]
@@ -113,9 +128,14 @@ class Finder:
                 connection, row["project_id"], scene, standing, by=by, run_id=run
             )
             if not await keep_found(connection, row, found, drafts, values):
-                raise errors.Conflict("Another replica found the hits of this scene.")
-            now = await connection.fetchrow(SQL.progressed, row["id"])
+                raise _FoundElsewhere
+            now = await connection.fetchrow(SQL.progressed, row["id"], len(found.hits))
             assert now is not None
+            if now["hits_found"] > HITS_MAX:
+                raise errors.LimitReached(
+                    f"A refactor has at most {HITS_MAX} hits; choose a smaller scope.",
+                    limit=HITS_MAX,
+                )
             share = max(1, now["scenes_total"] // PROGRESS_TOLD_TIMES)
             if now["scenes_done"] % share == 0:
                 await announce(connection, "progressed", now, by=by)

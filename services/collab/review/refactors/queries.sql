@@ -81,7 +81,9 @@ INSERT INTO refactor_fields (
 ON CONFLICT (refactor_id, aggregate_id, field) DO NOTHING;
 
 -- name: progressed
-UPDATE refactors SET scenes_done = scenes_done + 1, looked_at = now() WHERE id = $1 RETURNING *;
+UPDATE refactors SET scenes_done = scenes_done + 1, hits_found = hits_found + $2,
+    looked_at = now()
+WHERE id = $1 RETURNING *;
 
 -- name: set_state
 UPDATE refactors SET state = $2, version = version + 1, updated_at = greatest(now(), updated_at),

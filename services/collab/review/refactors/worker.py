@@ -7,6 +7,7 @@ import asyncio
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from libs import errors
 from libs.postgres import AdvisoryLocks, LockKey
@@ -15,6 +16,8 @@ from libs.tasks import PeriodicTask
 from services.collab.review.refactors.carrying import Carrier
 from services.collab.review.refactors.finding import Finder
 from services.collab.review.refactors.store import SQL, RefactorStore
+
+log = structlog.get_logger(__name__)
 
 LOOK_INTERVAL_S = 5.0
 """Time after which a replica looks for what another one left."""
@@ -95,7 +98,13 @@ class RefactorWorker:
         if row is None:
             return
         if row["state"] == "FINDING":
-            await self._finder.step(row)
+            try:
+                await self._finder.step(row)
+            except (errors.Unavailable, errors.Internal):
+                raise
+            except errors.AppError as error:
+                log.warning("a refactor cannot be found", reason=error.code)
+                await self._finder.fail(row, error)
         elif row["state"] in _AT_WORK:
             await self._carrier.carry_out(row)
 
