@@ -16,8 +16,10 @@ CREATE TABLE refactors (
     -- The order that is being carried out, or was last: who gave it, what they may do.
     attempt integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     ordered jsonb CHECK (jsonb_typeof(ordered) = 'object'),
-    -- Whether the texts of that order are written; its bundle follows.
-    texts_done boolean NOT NULL DEFAULT false,
+    -- The texts of that order, once they are written; its bundle follows. {"seqs": {scene: version},
+    -- "skipped": [hit, …], "back": {scene: …}}; rows of scenes and hits follow with the bundle, so
+    -- that those who type wait for one row and not for all.
+    written jsonb CHECK (jsonb_typeof(written) = 'object'),
     failure jsonb CHECK (jsonb_typeof(failure) = 'object'),
     bundle_id uuid,
     run_id uuid,
@@ -62,6 +64,8 @@ CREATE TABLE refactor_scenes (
     -- changed since. Once it is applied, that is what reverting needs.
     planned_seq bigint CHECK (planned_seq >= 0),
     planned_update bytea,
+    -- Whether all chosen hits fit.
+    fits boolean NOT NULL DEFAULT true,
     plan jsonb CHECK (jsonb_typeof(plan) = 'object'),
     applied_seq bigint CHECK (applied_seq > 0),
     reverted_seq bigint CHECK (reverted_seq > 0),

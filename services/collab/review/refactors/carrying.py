@@ -38,6 +38,7 @@ from services.collab.review.refactors.store import (
     announce,
     plan_columns,
     plan_of,
+    update_only,
 )
 from services.collab.review.structs import Id
 from services.collab.updates import BadUpdate
@@ -45,6 +46,8 @@ from services.collab.workers import WorkerDied, Workers
 
 log = structlog.get_logger(__name__)
 
+ANEW_FROM_TRY = 3
+"""From this try on the edits of scenes in which people wrote are made anew."""
 SCENES_AT_ONCE = 4
 """Scenes whose edits are made at the same time."""
 
@@ -101,7 +104,7 @@ class Carrier:
         }
         actor = Actor(user_id=UUID(order["by"]), project_id=row["project_id"])
         applying = row["state"] == "APPLYING"
-        if not row["texts_done"]:
+        if not row["written"]:
             try:
                 if applying:
                     await self._set_fields(row, order, actor, check=True)
@@ -117,14 +120,14 @@ class Carrier:
         if applying:
             bundle = await self._set_fields(row, order, actor, check=False)
             passed("refactor.fields_done")
-            await self._end(row, SQL.applied, "applied", actor, bundle)
+            await self._end(row, (SQL.scenes_applied, SQL.applied), "applied", actor, bundle)
         else:
             if row["bundle_id"]:
                 # Fields that somebody changed this very moment stay: the texts are back already.
                 order = order | {"skip": True}
                 await self._outside.undo(row["bundle_id"], actor, order, check=False)
             passed("refactor.fields_done")
-            await self._end(row, SQL.reverted, "reverted", actor)
+            await self._end(row, (SQL.scenes_reverted, SQL.reverted), "reverted", actor)
 
     async def plan_scene(self, refactor: UUID, project: UUID, scene: UUID) -> None:
         """Make the edit of a scene's chosen hits, for an order that may come."""
@@ -133,10 +136,16 @@ class Carrier:
         if row is not None and row["state"] == "READY":
             await self._made(row, scene, editor)
 
-    async def _end(self, row: Row, query: str, what: str, actor: Actor, *more: Any) -> None:
+    async def _end(
+        self, row: Row, queries: tuple[str, str], what: str, actor: Actor, *more: Any
+    ) -> None:
+        of_scenes, of_refactor = queries
         async with self._store.transaction() as connection:
-            done = await connection.fetchrow(query, row["id"], *more)
+            done = await connection.fetchrow(of_refactor, row["id"], *more)
             if done is not None:
+                await connection.execute(of_scenes, row["id"])
+                await connection.execute(SQL.unskip_hits, row["id"])
+                await connection.execute(SQL.hits_skipped, row["id"])
                 await announce(connection, what, done, by=actor.user_id)
             passed("refactor.ended")
 
@@ -149,7 +158,7 @@ class Carrier:
         }
         async with self._store.transaction() as connection:
             now = await connection.fetchrow(SQL.lock, row["id"])
-            if now is None or now["state"] != row["state"] or now["texts_done"]:
+            if now is None or now["state"] != row["state"] or now["written"]:
                 return
             await connection.execute(SQL.unskip_hits, row["id"])
             await connection.execute(SQL.unskip_fields, row["id"])
@@ -199,19 +208,15 @@ class Carrier:
             nonlocal tries
             tries += 1
             if applying:
-                return await self._applying(row, order, anew=tries > 1)
+                return await self._applying(row, order, tries=tries)
             return await self._reverting(row, order)
 
         await self._writer.write(actor, plan)
 
-    async def _applying(self, row: Row, order: Order, *, anew: bool) -> Writing:
+    async def _applying(self, row: Row, order: Order, *, tries: int) -> Writing:
         scenes = await self._store.rows(SQL.chosen_scenes, row["id"])
         heads = await self._heads([each["scene_id"] for each in scenes])
-        stale = [
-            each["scene_id"]
-            for each in scenes
-            if not _is_fresh(each, heads[each["scene_id"]], anew=anew)
-        ]
+        fresh, moved, stale = _sorted(scenes, heads, anew=tries >= ANEW_FROM_TRY)
         await self._follow(stale, heads)
         editors = await self._editors_of(stale)
         made = await _together([self._made(row, scene, editors[scene]) for scene in stale])
@@ -219,19 +224,16 @@ class Carrier:
         if differing and not order["skip"]:
             raise await self._conflict(row, differing)
         edits = [each.edit for each in made]
+        # What nobody wrote in has no need of the characters that the edit names.
         edits += [
-            SceneEdit(each["scene_id"], each["planned_seq"], plan_of(each))
-            for each in scenes
-            if each["scene_id"] not in {edit.scene for edit in edits}
+            SceneEdit(each["scene_id"], each["planned_seq"], update_only(each)) for each in fresh
         ]
-
-        async def settle(connection: Connection, seqs: Mapping[UUID, int]) -> None:
-            await connection.execute(SQL.scenes_applied, row["id"], list(seqs), list(seqs.values()))
-            if differing:
-                await connection.execute(SQL.hits_skipped, row["id"], list(differing))
-            await connection.execute(SQL.texts_written, row["id"])
-
-        return self._writing(row, edits, settle)
+        for each in await self._store.rows(SQL.plans_of, row["id"], moved):
+            plan = plan_of(each)
+            if plan is None:
+                raise errors.Unavailable  # Another replica carries the same order out.
+            edits.append(SceneEdit(each["scene_id"], each["planned_seq"], plan))
+        return self._writing(row, edits, {"skipped": [str(one) for one in differing]})
 
     async def _reverting(self, row: Row, order: Order) -> Writing:
         scenes = await self._store.rows(SQL.applied_scenes, row["id"])
@@ -242,28 +244,22 @@ class Carrier:
         differing = {one: why for each in made for one, why in each.differing.items()}
         if differing and not order["skip"]:
             raise await self._conflict(row, differing)
+        back = {str(each.edit.scene): each.ends for each in made}
+        written = {"skipped": [str(one) for one in differing], "back": back}
+        return self._writing(row, [each.edit for each in made], written)
 
-        async def settle(connection: Connection, seqs: Mapping[UUID, int]) -> None:
-            back = {each.edit.scene: {"back": each.ends} for each in made}
-            plans = [back[scene] for scene in seqs]
-            await connection.execute(
-                SQL.scenes_reverted, row["id"], list(seqs), list(seqs.values()), plans
-            )
-            await connection.execute(SQL.unskip_hits, row["id"])
-            if differing:
-                await connection.execute(SQL.hits_skipped, row["id"], list(differing))
-            await connection.execute(SQL.texts_written, row["id"])
-
-        return self._writing(row, [each.edit for each in made], settle)
-
-    def _writing(self, row: Row, edits: Sequence[SceneEdit], settle: Any) -> Writing:
+    def _writing(self, row: Row, edits: Sequence[SceneEdit], written: Mapping[str, Any]) -> Writing:
         async def begin(connection: Connection) -> bool:
             now = await connection.fetchrow(SQL.lock, row["id"])
             return (
                 now is not None
                 and (now["state"], now["attempt"]) == (row["state"], row["attempt"])
-                and not now["texts_done"]
+                and not now["written"]
             )
+
+        async def settle(connection: Connection, seqs: Mapping[UUID, int]) -> None:
+            own = {str(scene): seq for scene, seq in seqs.items()}
+            await connection.execute(SQL.texts_written, row["id"], {**written, "seqs": own})
 
         return Writing("refactor", edits, begin, settle, row["run_id"])
 
@@ -282,10 +278,10 @@ class Carrier:
         ]
         planned = await self._run(planning.apply, at, hunks, planning.new_client())
         names = [hit["id"] for hit in hits]
-        seq, update, plan = plan_columns(planned, at.seq, names)
+        seq, update, fits, plan = plan_columns(planned, at.seq, names)
         plan["back"] = back
         async with self._store.transaction() as connection:
-            await connection.execute(SQL.keep_plan, row["id"], scene, seq, update, plan)
+            await connection.execute(SQL.keep_plan, row["id"], scene, seq, update, fits, plan)
         return _Made(SceneEdit(scene, at.seq, planned.plan), _differing(names, planned))
 
     async def _unmade(self, row: Row, place: Row, editor: SceneEditor | None) -> _Made:
@@ -369,14 +365,24 @@ def label_of(row: Row) -> str:
             return "Changes of an agent"
 
 
-def _is_fresh(place: Row, head: int, *, anew: bool) -> bool:
-    """Whether the edit that is kept for a scene can be tried as it is."""
-    plan = place["plan"]
-    if place["planned_seq"] is None or None in plan["hits"].values():
-        return False
-    if place["planned_seq"] == head:
-        return True
-    return plan["precise"] and not anew and head - place["planned_seq"] < MEANWHILE_ROWS_MAX
+def _sorted(
+    scenes: Sequence[Row], heads: Mapping[UUID, int], *, anew: bool
+) -> tuple[list[Row], list[UUID], list[UUID]]:
+    """Return scenes as their kept edit was made for, others whose edit may do, and the rest."""
+    fresh: list[Row] = []
+    moved: list[UUID] = []
+    stale: list[UUID] = []
+    for each in scenes:
+        scene, seq = each["scene_id"], each["planned_seq"]
+        if seq is None or not each["fits"]:
+            stale.append(scene)
+        elif seq == heads[scene]:
+            fresh.append(each)
+        elif anew or heads[scene] - seq >= MEANWHILE_ROWS_MAX:
+            stale.append(scene)
+        else:
+            moved.append(scene)
+    return fresh, moved, stale
 
 
 def _back(back: Mapping[str, Any], hit: Row) -> tuple[Id, Id] | None:

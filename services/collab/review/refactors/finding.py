@@ -4,6 +4,7 @@ Each scene is one transaction: its anchors, its hits, and the edit that makes th
 so that applying needs no look at scenes which nobody changed meanwhile.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 SCENES_TOGETHER = 10
 """Scenes of one step."""
+SCENES_AT_ONCE = 3
+"""Scenes that are looked at at the same time."""
 PROGRESS_TOLD_TIMES = 20
 """How often the progress of one refactor is announced."""
 HOSTILE_TRIES = 2
@@ -90,10 +93,18 @@ class Finder:
             await self._finish(row, actor)
             return False
         editors = await self._editors.of_all([each["scene_id"] for each in scenes])
-        for each in scenes:
-            with suppress(_FoundElsewhere):
-                await self._look(row, each, actor, editors[each["scene_id"]].editor)
-            progressed()
+        turn = asyncio.Semaphore(SCENES_AT_ONCE)
+
+        async def look(place: Row) -> None:
+            async with turn:
+                with suppress(_FoundElsewhere):
+                    await self._look(row, place, actor, editors[place["scene_id"]].editor)
+                progressed()
+
+        done = await asyncio.gather(*map(look, scenes), return_exceptions=True)
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
         return True
 
     async def fail(self, row: Row, error: errors.AppError) -> None:

@@ -64,7 +64,7 @@ WHERE refactor_id = $1 AND found_seq IS NULL ORDER BY position LIMIT $2;
 
 -- name: found
 UPDATE refactor_scenes SET found_seq = $3, left_out = $4, title = $5, planned_seq = $6,
-    planned_update = $7, plan = $8
+    planned_update = $7, fits = $8, plan = $9
 WHERE refactor_id = $1 AND scene_id = $2 AND found_seq IS NULL RETURNING scene_id;
 
 -- name: add_hit
@@ -92,30 +92,36 @@ WHERE id = $1 RETURNING *;
 
 -- name: order_given
 UPDATE refactors SET state = $2, version = version + 1, updated_at = greatest(now(), updated_at),
-    updated_by = $3, attempt = attempt + 1, ordered = $4, texts_done = false, failure = NULL,
+    updated_by = $3, attempt = attempt + 1, ordered = $4, written = NULL, failure = NULL,
     looked_at = now()
 WHERE id = $1 RETURNING *;
 
 -- name: texts_written
-UPDATE refactors SET texts_done = true WHERE id = $1;
+UPDATE refactors SET written = $2 WHERE id = $1;
 
 -- name: scenes_applied
-UPDATE refactor_scenes s SET applied_seq = n.seq, reverted_seq = NULL
-FROM unnest($2::uuid[], $3::bigint[]) AS n (scene_id, seq)
-WHERE s.refactor_id = $1 AND s.scene_id = n.scene_id;
+UPDATE refactor_scenes s SET applied_seq = n.value::bigint, reverted_seq = NULL
+FROM refactors r, jsonb_each_text(r.written -> 'seqs') AS n (key, value)
+WHERE r.id = $1 AND s.refactor_id = $1 AND s.scene_id = n.key::uuid;
 
 -- name: scenes_reverted
 -- What was applied is gone, so the next edit is made from what is there then.
 UPDATE refactor_scenes s
-SET reverted_seq = n.seq, planned_seq = NULL, planned_update = NULL, plan = n.plan
-FROM unnest($2::uuid[], $3::bigint[], $4::jsonb[]) AS n (scene_id, seq, plan)
-WHERE s.refactor_id = $1 AND s.scene_id = n.scene_id;
+SET reverted_seq = n.value::bigint, planned_seq = NULL, planned_update = NULL,
+    plan = jsonb_build_object('back', coalesce(r.written -> 'back' -> n.key, '{}'))
+FROM refactors r, jsonb_each_text(r.written -> 'seqs') AS n (key, value)
+WHERE r.id = $1 AND s.refactor_id = $1 AND s.scene_id = n.key::uuid;
+
+-- name: plans_of
+SELECT scene_id, planned_seq, planned_update, plan FROM refactor_scenes
+WHERE refactor_id = $1 AND scene_id = ANY ($2);
 
 -- name: plan_of
 SELECT plan FROM refactor_scenes WHERE refactor_id = $1 AND scene_id = $2;
 
 -- name: hits_skipped
-UPDATE refactor_hits SET skipped = true WHERE refactor_id = $1 AND id = ANY ($2);
+UPDATE refactor_hits h SET skipped = true FROM refactors r
+WHERE r.id = $1 AND h.refactor_id = $1 AND r.written -> 'skipped' ? h.id::text;
 
 -- name: fields_skipped
 UPDATE refactor_fields SET skipped = true WHERE refactor_id = $1 AND id = ANY ($2);
@@ -140,7 +146,7 @@ WHERE id = $1 AND state = 'REVERTING' RETURNING *;
 
 -- name: chosen_scenes
 -- The scenes with chosen hits, and the edits that are made for them.
-SELECT s.scene_id, s.planned_seq, s.planned_update, s.plan FROM refactor_scenes s
+SELECT s.scene_id, s.planned_seq, s.planned_update, s.fits FROM refactor_scenes s
 WHERE s.refactor_id = $1 AND EXISTS (SELECT FROM refactor_hits h
     WHERE h.refactor_id = $1 AND h.scene_id = s.scene_id AND h.chosen)
 ORDER BY s.position;
@@ -153,7 +159,7 @@ WHERE refactor_id = $1 AND scene_id = $2 AND chosen ORDER BY number;
 SELECT id, scene_id, base, text FROM refactor_hits WHERE refactor_id = $1 AND id = ANY ($2);
 
 -- name: keep_plan
-UPDATE refactor_scenes SET planned_seq = $3, planned_update = $4, plan = $5
+UPDATE refactor_scenes SET planned_seq = $3, planned_update = $4, fits = $5, plan = $6
 WHERE refactor_id = $1 AND scene_id = $2;
 
 -- name: applied_scenes

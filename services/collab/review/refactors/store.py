@@ -29,6 +29,7 @@ SQL = load_queries("services.collab.review.refactors")
 
 type Row = asyncpg.Record
 
+_UNPLANNED = (None, None, True, None)
 _NO_HITS = RefactorCounts(hits=0, sure=0, chosen=0, skipped=0)
 
 
@@ -143,7 +144,7 @@ async def keep_found(
     scene: UUID = values["scene"]
     ids = [new_id() for _ in found.hits]
     sure = [one for one, hit in zip(ids, found.hits, strict=True) if hit.sure and hit.stood]
-    plan = plan_columns(found.planned, values["seq"], sure) if found.planned else (None,) * 3
+    plan = plan_columns(found.planned, values["seq"], sure) if found.planned else _UNPLANNED
     first = await connection.fetchval(
         SQL.found, row["id"], scene, values["seq"], found.left_out, values["title"], *plan
     )
@@ -209,7 +210,7 @@ async def keep_fields(
 
 def plan_columns(
     planned: Planned, seq: int, hits: Sequence[UUID]
-) -> tuple[int, bytes, dict[str, Any]]:
+) -> tuple[int, bytes, bool, dict[str, Any]]:
     """Return the columns that keep an edit, with the result of each of *hits*."""
     edit = planned.plan.edit
     results = [one.as_json() if isinstance(one, Applied) else None for one in planned.results]
@@ -220,12 +221,19 @@ def plan_columns(
         "touches": edit.touches,
         "hits": dict(zip(map(str, hits), results, strict=True)),
     }
-    return seq, edit.update, plan
+    return seq, edit.update, None not in results, plan
 
 
-def plan_of(row: Row) -> Plan:
-    """Return the edit that the columns of a scene keep."""
+def update_only(row: Row) -> Plan:
+    """Return the kept edit of a scene in which nobody wrote since; it is right for nothing else."""
+    return Plan(Edit(row["planned_update"], [], [], []), precise=False)
+
+
+def plan_of(row: Row) -> Plan | None:
+    """Return the edit that the columns of a scene keep, if one is kept."""
     plan = row["plan"]
+    if row["planned_update"] is None:
+        return None
 
     def pieces(name: str) -> list[tuple[int, int, int]]:
         return [(client, clock, size) for client, clock, size in plan[name]]
