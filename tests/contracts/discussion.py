@@ -17,7 +17,8 @@ async def discussed(stack: Stack) -> list[Json]:
     """Talk about a scene, then delete its words; returns what the stream has of it, in order."""
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
-        expected = await all_of_it(talk) + await all_suggested(talk) + await all_refactored(talk)
+        expected = await all_of_it(talk) + await all_suggested(talk)
+        expected += await all_patched(talk) + await all_refactored(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -102,6 +103,31 @@ async def all_refactored(talk: Talk) -> list[str]:
         *("refactor.created", "refactor.progressed", "refactor.found", "refactor.changed"),
         *("refactor.started", "refactor.applied", "refactor.started", "refactor.reverted"),
         *("refactor.started", "refactor.refused", "refactor.deleted", "refactor.restored"),
+    ]
+
+
+async def all_patched(talk: Talk) -> list[str]:
+    """Make a patch and decide about it; returns the types of what is announced of it."""
+    path = talk.threads.replace("threads", "patches")
+    hunks = [
+        {"anchor": {"quote": "rejoice"}, "kind": "replace", "text": "be glad"},
+        {"anchor": {"quote": "accompanied"}, "kind": "insert", "text": " so far"},
+    ]
+    made = await talk.mary.made(path, {"baseVersion": 1, "hunks": hunks, "title": "Plainer"})
+    one = f"/api/patches/{made['id']}"
+    await talk.write(WORDS.replace("rejoice", "be happy"))
+    for decision in ("apply?rebaseStrategy=rebase", "apply?rebaseStrategy=merge", "revert"):
+        await done(talk.mary, "POST", f"{one}/{decision}")
+    await talk.write(WORDS)
+    await done(talk.mary, "DELETE", one)
+    await done(talk.mary, "POST", f"{one}/restore")
+    return [
+        "patch.created",
+        "patch.rebased",
+        "patch.applied",
+        "patch.reverted",
+        "patch.deleted",
+        "patch.restored",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What collab announces: what happened to the threads and anchors of a scene.
+"""Facts that collab announces about the threads and anchors of a scene.
 
 Facts go through the outbox of collab to the stream COLLAB, on the subjects
 `scriptorium.v1.collab.<thing>.<action>.<project>`. Each has a type in `FACTS`, which says what its
@@ -63,7 +63,7 @@ class CommentFact(ThreadFact):
 
 
 class CommentText(CommentFact):
-    """What a comment says now, and the people it mentions."""
+    """The present text of a comment, and the people it mentions."""
 
     number: int
     body: str
@@ -99,6 +99,25 @@ class RefactorFact(Wire):
     title: str | None
     progress: RefactorProgress
     bundle_id: UUID | None
+    run_id: UUID | None
+
+
+class PatchFact(Wire):
+    """Of a patch: its scene, where it stands, and how many hunks it has, of which in conflict.
+
+    `applied_version` and `reverted_version` are versions of the scene's text.
+    """
+
+    scene_id: UUID
+    state: str
+    base_version: int
+    applied_version: int | None
+    reverted_version: int | None
+    rebase_strategy: str | None
+    hunk_count: int
+    conflict_count: int
+    title: str | None
+    author: UUID
     run_id: UUID | None
 
 
@@ -156,6 +175,12 @@ FACTS: dict[str, FactType] = {
     "refactor.reverted": FactType("What was applied is taken back.", RefactorFact),
     "refactor.deleted": FactType("The refactor is deleted; what it changed stays.", RefactorFact),
     "refactor.restored": FactType("The deleted refactor is back.", RefactorFact),
+    "patch.created": FactType("A new patch.", PatchFact),
+    "patch.applied": FactType("Hunks of the patch are in the text.", PatchFact),
+    "patch.rebased": FactType("Its hunks were renewed, or it is in conflict.", PatchFact),
+    "patch.reverted": FactType("What was applied is out of the text again.", PatchFact),
+    "patch.deleted": FactType("The patch is deleted; the text stays as it is.", PatchFact),
+    "patch.restored": FactType("The patch is there again.", PatchFact),
     "anchor.moved": FactType("Anchors of a scene got new ids or another status.", MovedAnchors),
 }  # fmt: skip
 """Every type of fact, by its name."""

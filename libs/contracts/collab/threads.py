@@ -1,4 +1,4 @@
-"""What may be asked of collab about the threads of comments on a scene.
+"""Requests to collab about the threads of comments on a scene.
 
 A thread stands on an anchor, so it stays with its words while people type. Bodies are plain text:
 nothing in them is ever markup.
@@ -236,7 +236,7 @@ class SetReaction(Wire):
 class WhereReviewed(Wire):
     """Of which scene is this? Things of the review have no place in the tree of a project."""
 
-    kind: Literal["thread", "comment", "suggestion"]
+    kind: Literal["thread", "comment", "suggestion", "patch"]
     id: UUID
 
 

@@ -6,6 +6,14 @@ from nats.aio.client import Client
 from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
 from libs.contracts.collab.facts import FOLLOW_FACTS
+from libs.contracts.collab.patches import (
+    CREATE_PATCH,
+    DECIDE_PATCH,
+    DELETE_PATCH,
+    LIST_PATCHES,
+    READ_PATCH,
+    RESTORE_PATCH,
+)
 from libs.contracts.collab.suggestions import (
     CREATE_SUGGESTION,
     DECIDE_SUGGESTION,
@@ -26,6 +34,9 @@ from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
+from services.collab.review.patches.deciding import Decider
+from services.collab.review.patches.handlers import Patches
+from services.collab.review.patches.store import PatchStore
 from services.collab.review.refactors.serving import RefactorRoom
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
@@ -66,6 +77,9 @@ class Room:
         self._refactors = RefactorRoom(
             pool, client, self.anchors, editors, writer=writer, commits=commits, workers=workers
         )
+        patches = PatchStore(pool, self.anchors)
+        decider = Decider(patches, self.anchors, writer=writer, workers=workers)
+        self._patches = Patches(patches, self.anchors, records, decider)
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -84,6 +98,12 @@ class Room:
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
         self._refactors.serve(broker)
+        serve(broker, CREATE_PATCH, self._patches.create)
+        serve(broker, LIST_PATCHES, self._patches.list)
+        serve(broker, READ_PATCH, self._patches.read)
+        serve(broker, DECIDE_PATCH, self._patches.decide)
+        serve(broker, DELETE_PATCH, self._patches.delete)
+        serve(broker, RESTORE_PATCH, self._patches.restore)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:

@@ -12,8 +12,8 @@ from pycrdt import Doc
 from libs.contracts.collab.persistence import Severity
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
+from services.collab.normal import ranges
 from services.collab.snapshots import model
-from services.collab.upkeep.normal import ranges
 
 ZSTD_LEVEL = 3
 
@@ -46,7 +46,7 @@ class Readable(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """What `compare` found; without a severity there is no difference."""
+    """The result of `compare`; without a severity there is no difference."""
 
     yjs_block_count: int
     rest_block_count: int

@@ -21,6 +21,7 @@ from services.gateway.api import (
     members,
     named_snapshots,
     notifications,
+    patches,
     paths,
     persistence,
     refactors,
@@ -52,7 +53,7 @@ from services.gateway.streams.event_types import Catalogue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What handlers by hand need besides the context of endpoints."""
+    """Dependencies of handlers for bytes and streams, besides those of endpoints."""
 
     identities: Identities
     login_limits: LoginLimits
@@ -90,7 +91,7 @@ def all_routes(context: Context, parts: Parts) -> list[AnyRoute]:
         *asking(editors.ENDPOINTS, history.ENDPOINTS, authorship.ENDPOINTS),
         *ReplayRoutes(caller).routes(),
         *asking(named_snapshots.ENDPOINTS, branches.ENDPOINTS),
-        *asking(threads.ENDPOINTS, suggestions.ENDPOINTS, refactors.ENDPOINTS),
+        *asking(threads.ENDPOINTS, suggestions.ENDPOINTS, patches.ENDPOINTS, refactors.ENDPOINTS),
         *asking(notifications.ENDPOINTS, persistence.ENDPOINTS),
         *EventRoutes(parts.streams, parts.catalogue).routes(),
         *asking(workspaces.ENDPOINTS),

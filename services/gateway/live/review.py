@@ -1,4 +1,4 @@
-"""What happens in the review of a scene, told to the sockets that have it open.
+"""Facts about the review of a scene, sent to the sockets that have it open.
 
 Collab announces it once, durably; each gateway hears that beside the stream and passes it on to the
 rooms that it has. A client that was away asks for the threads again.
@@ -114,6 +114,20 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
                     "anchorId": data["anchorId"],
                     "status": data["status"],
                     "appliedSeq": data["appliedSeq"],
+                    "by": _person(event),
+                    "at": _moment(event),
+                },
+            )
+        case _ if kind == "patch":
+            yield (
+                "patch.updated",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "what": event.event_type,
+                    "state": data["state"],
+                    "appliedVersion": data["appliedVersion"],
+                    "conflictCount": data["conflictCount"],
                     "by": _person(event),
                     "at": _moment(event),
                 },

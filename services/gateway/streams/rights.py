@@ -1,16 +1,18 @@
-"""What a follower may be shown, looked at again whenever it may have changed."""
+"""The rights of a follower, checked again whenever they may have changed."""
 
 from uuid import UUID
 
 from libs import errors
+from libs.contracts.collab.facts import FACTS
 from services.gateway.access import permissions
 from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.tail import Item
 
-# An aggregate's name in the permission matrix, where it has another one there.
-_REVIEWED = ("thread", "comment", "anchor", "suggestion", "refactor")
+# An aggregate's name in the permission matrix, where it has another one there. All that happens in
+# the review belongs to a scene.
+_REVIEWED = {name.partition(".")[0] for name in FACTS}
 _IN_MATRIX = {"canon_fact": "canon", **dict.fromkeys(_REVIEWED, "scene")}
 
 
