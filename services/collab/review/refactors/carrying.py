@@ -144,8 +144,10 @@ class Carrier:
             done = await connection.fetchrow(of_refactor, row["id"], *more)
             if done is not None:
                 await connection.execute(of_scenes, row["id"])
-                await connection.execute(SQL.unskip_hits, row["id"])
-                await connection.execute(SQL.hits_skipped, row["id"])
+                if what == "reverted":
+                    await connection.execute(SQL.unskip_hits, row["id"])
+                if done["written"]["skipped"]:
+                    await connection.execute(SQL.hits_skipped, row["id"])
                 await announce(connection, what, done, by=actor.user_id)
             passed("refactor.ended")
 

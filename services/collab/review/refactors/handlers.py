@@ -230,6 +230,8 @@ class RefactorHandlers:
                     SQL.set_deleted, row["id"], actor.user_id, question.deleted
                 )
                 what = "deleted" if question.deleted else "restored"
+                if question.deleted:
+                    await connection.execute(SQL.retire_anchors, question.id)
                 await announce(connection, what, row, by=actor.user_id)
         self._worker.wake()
         return await self._shown(question.id, actor, deleted=True)

@@ -210,6 +210,11 @@ UPDATE refactors SET version = version + 1, updated_at = greatest(now(), updated
     deleted_by = CASE WHEN $3 THEN $2::uuid END
 WHERE id = $1 RETURNING *;
 
+-- name: retire_anchors
+-- Nobody asks where the hits of a deleted refactor are; restored, it has what its words were then.
+UPDATE anchors a SET retired = true FROM refactor_hits h
+WHERE h.refactor_id = $1 AND a.id = h.anchor_id;
+
 -- name: page_of_scenes
 -- Scenes that have hits, or whose title or another field changes.
 SELECT s.* FROM refactor_scenes s
