@@ -7,8 +7,9 @@ import httpx
 import nats
 
 from libs.contracts.streams import COLLAB
-from tests.gateway.review.support import WORDS, Talk, done
+from tests.gateway.review.support import WORDS, Talk, done, read
 from tests.gateway.support import Json
+from tests.support.waiting import until
 from tools.stack import Stack
 
 
@@ -17,7 +18,7 @@ async def discussed(stack: Stack) -> list[Json]:
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
         expected = await all_of_it(talk) + await all_suggested(talk)
-        expected += await all_patched(talk)
+        expected += await all_patched(talk) + await all_refactored(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -76,6 +77,32 @@ async def all_suggested(talk: Talk) -> list[str]:
         "suggestion.rejected",
         "suggestion.created",
         "suggestion.withdrawn",
+    ]
+
+
+async def all_refactored(talk: Talk) -> list[str]:
+    """Replace a word and take that back; returns the types of what is announced of it."""
+    asked = {"kind": "replace", "from": "disaster", "to": "calamity"}
+    made = await talk.mary.made(f"/api/projects/{talk.project}/refactors", asked)
+    path = f"/api/refactors/{made['id']}"
+
+    async def ready() -> bool:
+        return (await read(talk.mary, path))["state"] == "READY"
+
+    await until(ready)
+    await done(talk.mary, "PATCH", path, {"choices": [{"everything": True, "to": "sure"}]})
+    await done(talk.mary, "POST", f"{path}/apply", {})
+    await done(talk.mary, "POST", f"{path}/revert", {})
+    await talk.write(WORDS.replace("disaster", "dis-aster"))
+    refused = await talk.mary.ask("POST", f"{path}/apply", json={})
+    assert refused.status_code == 409, refused.text
+    await done(talk.mary, "DELETE", path)
+    await done(talk.mary, "POST", f"{path}/restore")
+    await talk.write(WORDS)
+    return [
+        *("refactor.created", "refactor.progressed", "refactor.found", "refactor.changed"),
+        *("refactor.started", "refactor.applied", "refactor.started", "refactor.reverted"),
+        *("refactor.started", "refactor.refused", "refactor.deleted", "refactor.restored"),
     ]
 
 

@@ -92,6 +92,10 @@ async def routes(
     content = f"{scene}/content"
     found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
     found.append(("POST", f"{scene}/editor", {"nonsense": 1}, "scene.edit"))
+    refactors = f"{project}/refactors"
+    found.append(("GET", refactors, None, "scene.read"))
+    found.append(("GET", f"{refactors}?includeDeleted=true", None, "scene.restore"))
+    found.append(("POST", refactors, {"nonsense": 1}, "scene.suggest"))
     found += routes_to(shared, world)
     found += [
         ("POST", f"{project}/clone", {"nonsense": 1}, "project.clone"),
@@ -239,6 +243,7 @@ class TestRoutes:
         elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
         # The last four are in tests/gateway/review.
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
+        elsewhere += ("/api/refactors",)  # In tests/collab/review/test_refactors.py.
         elsewhere += ("/api/patches",)
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.

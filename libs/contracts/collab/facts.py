@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.collab.anchors import AnchorStatus, Deletion
+from libs.contracts.collab.refactors import RefactorProgress
 from libs.contracts.positions import YjsRange
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -91,6 +92,17 @@ class SuggestionFact(Wire):
     reverted_seq: int | None
 
 
+class RefactorFact(Wire):
+    """Of a refactor: where it stands, and how many of its scenes were looked at."""
+
+    kind: str
+    state: str
+    title: str | None
+    progress: RefactorProgress
+    bundle_id: UUID | None
+    run_id: UUID | None
+
+
 class PatchFact(Wire):
     """Of a patch: its scene, where it stands, and how many hunks it has, of which in conflict.
 
@@ -154,6 +166,16 @@ FACTS: dict[str, FactType] = {
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),
     "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
+    "refactor.created": FactType("A new refactor; its hits are being found.", RefactorFact),
+    "refactor.progressed": FactType("More of its scenes were looked at.", RefactorFact),
+    "refactor.found": FactType("All of its hits are known, or it FAILED.", RefactorFact),
+    "refactor.changed": FactType("Other hits are chosen, or it has another title.", RefactorFact),
+    "refactor.started": FactType("It is being applied or reverted.", RefactorFact),
+    "refactor.refused": FactType("Words were changed meanwhile; nothing was done.", RefactorFact),
+    "refactor.applied": FactType("Its chosen hits are in texts and fields.", RefactorFact),
+    "refactor.reverted": FactType("What was applied is taken back.", RefactorFact),
+    "refactor.deleted": FactType("The refactor is deleted; what it changed stays.", RefactorFact),
+    "refactor.restored": FactType("The deleted refactor is back.", RefactorFact),
     "patch.created": FactType("A new patch.", PatchFact),
     "patch.applied": FactType("Hunks of the patch are in the text.", PatchFact),
     "patch.rebased": FactType("Its hunks were renewed, or it is in conflict.", PatchFact),

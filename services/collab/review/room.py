@@ -37,6 +37,7 @@ from services.collab.review.moves import Moves
 from services.collab.review.patches.deciding import Decider
 from services.collab.review.patches.handlers import Patches
 from services.collab.review.patches.store import PatchStore
+from services.collab.review.refactors.serving import RefactorRoom
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.serving import serve_inbox, serve_threads
@@ -73,6 +74,9 @@ class Room:
         self._inbox = InboxHandlers(self._threads)
         writer = Writer(pool, records=records, scenes=scenes, commits=commits)
         self._suggestions = Suggestions(pool, self.anchors, writer=writer, workers=workers)
+        self._refactors = RefactorRoom(
+            pool, client, self.anchors, editors, writer=writer, commits=commits, workers=workers
+        )
         patches = PatchStore(pool, self.anchors)
         decider = Decider(patches, self.anchors, writer=writer, workers=workers)
         self._patches = Patches(patches, self.anchors, records, decider)
@@ -93,6 +97,7 @@ class Room:
         serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
+        self._refactors.serve(broker)
         serve(broker, CREATE_PATCH, self._patches.create)
         serve(broker, LIST_PATCHES, self._patches.list)
         serve(broker, READ_PATCH, self._patches.read)
@@ -110,4 +115,5 @@ class Room:
             self._feed.task,
             self._moves.task,
             self._inbox.task,
+            self._refactors.worker.task,
         ]

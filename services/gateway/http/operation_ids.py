@@ -99,6 +99,8 @@ GIVEN: dict[str, str] = {
     "POST /api/suggestions/{id}/reject": "rejectSuggestion",
     "POST /api/suggestions/{id}/withdraw": "withdrawSuggestion",
     "POST /api/suggestions/{id}/revert": "revertSuggestion",
+    "POST /api/refactors/{id}/apply": "applyRefactor",
+    "POST /api/refactors/{id}/revert": "revertRefactor",
     "POST /api/patches/{id}/apply": "applyPatch",
     "POST /api/patches/{id}/reapply": "reapplyPatch",
     "POST /api/patches/{id}/revert": "revertPatch",

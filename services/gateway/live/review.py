@@ -25,6 +25,9 @@ REMEMBERED_MAX = 10_000
 AGE_MAX = timedelta(minutes=10)
 """Older facts are announced only to refill a stream."""
 
+_OF_PROJECTS = frozenset({"refactor"})
+"""What belongs to no scene: event streams tell of it."""
+
 
 class Rooms(Protocol):
     """The scenes that are open at this gateway."""
@@ -50,6 +53,8 @@ class ReviewListener:
         """Pass a fact on, once."""
         try:
             event = ReviewAnnouncement.model_validate_json(message.data, extra="ignore").event
+            if event.aggregate_type in _OF_PROJECTS:
+                return
             scene = UUID(event.data["sceneId"])
         except (ValidationError, KeyError, ValueError, TypeError):
             # What was erased before it was announced says nothing.
