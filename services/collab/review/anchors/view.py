@@ -181,13 +181,13 @@ class View:
             found = self._by_quote(target)
             if isinstance(found, Refused):
                 return found
-            return self._on_text(*found)
+            return self.on_text(*found)
         if target.range is not None:
             end = target.range.to
             if end > len(self.text):
                 reason = f"The text has {len(self.text)} UTF-16 code units; `to` is {end}."
                 return Refused(ambiguous=False, reason=reason, places=[])
-            return self._on_text(target.range.from_, end)
+            return self.on_text(target.range.from_, end)
         assert target.yjs is not None
         start, end = self._ends(target.yjs)
         if start is None or end is None:
@@ -223,7 +223,8 @@ class View:
     def _place(self, start: int, end: int, side: int) -> Place:
         return Place(start, end, whole(self.text[max(0, start - side) : end + side]))
 
-    def _on_text(self, start: int, end: int) -> Stood | Refused:
+    def on_text(self, start: int, end: int) -> Stood | Refused:
+        """Return an anchor on the characters of a range of the text."""
         return self.on_characters(self._placed.first_from(start), self._placed.first_from(end))
 
     def on_characters(self, start: int, end: int) -> Stood | Refused:
