@@ -132,6 +132,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     review.serve(broker)
     live.observers.append(review.follower.committed)
+    live.observers.append(review.suggesting.committed)
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),

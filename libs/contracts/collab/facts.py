@@ -86,6 +86,7 @@ class SuggestionFact(Wire):
     text: str
     author: UUID
     run_id: UUID | None
+    branch_id: UUID | None = None
     applied_seq: int | None
     reverted_seq: int | None
 
@@ -130,6 +131,7 @@ FACTS: dict[str, FactType] = {
     "comment.reaction_added": FactType("Somebody reacted to the comment.", CommentReaction),
     "comment.reaction_removed": FactType("Somebody took a reaction back.", CommentReaction),
     "suggestion.created": FactType("A new suggestion.", SuggestionFact),
+    "suggestion.changed": FactType("Its author typed on; so it reads now.", SuggestionFact),
     "suggestion.accepted": FactType("The suggestion is in the text.", SuggestionFact),
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),

@@ -65,7 +65,8 @@ class Suggestion(Wire):
     """A suggestion as it stands now.
 
     `base` are the words that it replaces or deletes, or beside which it inserts. `applied_seq` is
-    the version that accepting it made, `reverted_seq` the one that took it back.
+    the version that accepting it made, `reverted_seq` the one that took it back. `branch_id` is the
+    branch in which its author typed it, None when it was suggested by itself.
     """
 
     id: UUID
@@ -81,6 +82,7 @@ class Suggestion(Wire):
     note: str | None
     author: UUID
     run_id: UUID | None
+    branch_id: UUID | None = None
     applied_seq: int | None
     reverted_seq: int | None
     decided_at: datetime | None

@@ -5,6 +5,7 @@ from nats.aio.client import Client
 
 from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
+from libs.contracts.collab.branches import BEGIN_SUGGESTING
 from libs.contracts.collab.facts import FOLLOW_FACTS
 from libs.contracts.collab.suggestions import (
     CREATE_SUGGESTION,
@@ -26,6 +27,9 @@ from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
+from services.collab.review.suggesting.follower import SuggestingFollower
+from services.collab.review.suggesting.handlers import SuggestingHandlers
+from services.collab.review.suggesting.store import SuggestingStore
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.serving import serve_inbox, serve_threads
@@ -62,6 +66,17 @@ class Room:
         self._inbox = InboxHandlers(self._threads)
         writer = Writer(pool, records=records, scenes=scenes, commits=commits)
         self._suggestions = Suggestions(pool, self.anchors, writer=writer, workers=workers)
+        suggesting = SuggestingStore(pool, self.anchors)
+        self.suggesting = SuggestingFollower(
+            suggesting,
+            scenes,
+            editors,
+            commits=commits,
+            workers=workers,
+            duty=settings.anchors_duty,
+        )
+        self._suggestions.on_decided.append(self.suggesting.decided)
+        self._suggesting = SuggestingHandlers(suggesting, past, self.suggesting)
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -79,13 +94,16 @@ class Room:
         serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
+        serve(broker, BEGIN_SUGGESTING, self._suggesting.begin)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:
         """Return what a replica does in the background."""
         followed = (self.follower.task, self.follower.walk)
+        suggesting = (self.suggesting.task, self.suggesting.walk)
         return [
             *followed,
+            *suggesting,
             self.relay.measuring,
             self._feed.task,
             self._moves.task,

@@ -100,6 +100,20 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
                     "createdAt": _moment(event),
                 },
             )
+        case "suggestion.changed":
+            yield (
+                "suggestion.changed",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "anchorId": data["anchorId"],
+                    "kind": data["kind"],
+                    "base": data["base"],
+                    "text": data["text"],
+                    "version": event.version,
+                    "at": _moment(event),
+                },
+            )
         case _ if kind == "suggestion":
             yield (
                 "suggestion.decided",

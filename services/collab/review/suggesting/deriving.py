@@ -14,6 +14,7 @@ from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
 from services.collab.history import blocks
 from services.collab.history.compare import TooMuch
+from services.collab.history.records import Packed
 from services.collab.review.anchors.view import SceneAt, view_of
 from services.collab.review.structs import whole
 from services.collab.review.suggesting.matching import Known, matched
@@ -154,3 +155,18 @@ def _formatted(scene: bytes, branch: bytes, editor: SceneEditor | None) -> int:
 
 def _frame(block: blocks.Block) -> str:
     return blocks.key({name: value for name, value in block.items() if name != "children"})
+
+
+def follow(
+    at: SceneAt, base: Packed, branch: bytes, known: Sequence[Known], is_same: bool
+) -> tuple[Derived, Packed | None]:
+    """Return what `derive` does, and the scene as the next base, unless it *is_same*.
+
+    Raises:
+        BadUpdate: A state cannot be read.
+    """
+    stood = base.unpack()
+    if stood is None:
+        raise updates.BadUpdate("the base of the branch is damaged")
+    derived = derive(at, at.state if is_same else stood, branch, known)
+    return derived, None if is_same else Packed.of(at.state)

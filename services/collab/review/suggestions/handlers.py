@@ -1,17 +1,15 @@
 """Serves suggestions: made, listed, accepted once, rejected, withdrawn, reverted."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from libs import errors
-from libs.bus import Fact
 from libs.contracts.actor import Actor
 from libs.contracts.collab.anchors import Anchor
-from libs.contracts.collab.facts import SuggestionFact
 from libs.contracts.collab.suggestions import (
     SUGGESTIONS_MAX,
     CreateSuggestion,
@@ -31,10 +29,11 @@ from libs.postgres.locks import wait_for_lock
 from libs.postgres.pool import UNREACHABLE
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.anchors.view import SceneAt
-from services.collab.review.facts import fact, tell
+from services.collab.review.facts import tell
 from services.collab.review.hunks import planning
 from services.collab.review.hunks.planning import Applied, Differs, Hunk, Planned
 from services.collab.review.hunks.writing import SceneEdit, Writer, Writing
+from services.collab.review.suggestions.facts import suggestion_fact
 from services.collab.review.threads.cursors import cursor_after, place_of
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
@@ -65,6 +64,8 @@ class Suggestions:
         self._anchors = anchors
         self._writer = writer
         self._workers = workers
+        self.on_decided: list[Callable[[UUID], None]] = []
+        """Told of the branch of a suggestion that was decided about."""
         self._deciding: dict[tuple[UUID, Decision], asyncio.Task[None]] = {}
 
     async def create(self, question: CreateSuggestion, actor: Actor) -> Suggestion:
@@ -95,7 +96,7 @@ class Suggestions:
                     run,
                     by,
                 )
-                await tell(connection, _fact("created", row, actor))
+                await tell(connection, suggestion_fact("created", row, actor))
         return await self._shown(question.id, actor, question.editor)
 
     async def read(self, question: OneSuggestion, actor: Actor) -> Suggestion:
@@ -149,6 +150,9 @@ class Suggestions:
                 self._deciding[key] = task
                 task.add_done_callback(lambda _: self._deciding.pop(key, None))
             await asyncio.shield(task)
+            if row["branch_id"]:
+                for tell_branch in self.on_decided:
+                    tell_branch(row["branch_id"])
         return await self._shown(question.id, actor, question.editor)
 
     async def _decide(self, question: DecideSuggestion, actor: Actor) -> None:
@@ -209,7 +213,7 @@ class Suggestions:
     async def _told(
         self, connection: Connection, decision: Decision, row: Any, actor: Actor
     ) -> None:
-        await tell(connection, _fact(_DECIDED[decision].lower(), row, actor))
+        await tell(connection, suggestion_fact(_DECIDED[decision].lower(), row, actor))
         await connection.execute(SQL.notify, new_id(), row["id"], actor.user_id)
 
     async def _planned(
@@ -297,19 +301,3 @@ def _conflict(row: asyncpg.Record, differs: Differs) -> errors.Conflict:
 def _suggestion(row: asyncpg.Record, anchor: Anchor) -> Suggestion:
     own = {name: row[name] for name in Suggestion.model_fields if name in row}
     return Suggestion(**own, anchor=anchor, author=row["created_by"])
-
-
-def _fact(action: str, row: asyncpg.Record | None, actor: Actor) -> Fact:
-    assert row is not None
-    data = SuggestionFact(
-        author=row["created_by"],
-        **{name: row[name] for name in SuggestionFact.model_fields if name in row},
-    )
-    return fact(
-        f"suggestion.{action}",
-        row["id"],
-        project=actor.scope(),
-        by=actor.user_id,
-        version=row["version"],
-        data=data,
-    )
