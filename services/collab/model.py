@@ -1,4 +1,4 @@
-"""What an edit is, how a flush is numbered, and how its fan-out is grouped. No I/O."""
+"""Edits: their batches, how a flush numbers them, and how its fan-out is grouped. No I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -39,7 +39,7 @@ _failed = Counter("scriptorium_collab_rollup_failures_total", "Roll-ups that did
 
 @dataclass(slots=True)
 class _Tail:
-    """What this replica knows of a scene beyond its head."""
+    """The part of a scene beyond its head, as this replica knows it."""
 
     rows: int = 0
     size_bytes: int = 0

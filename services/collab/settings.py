@@ -1,4 +1,4 @@
-"""What an operator can set; `python -m services.collab.settings` prints it for docs/upkeep.md."""
+"""Settings for operators; `python -m services.collab.settings` prints them for docs/upkeep.md."""
 
 import sys
 

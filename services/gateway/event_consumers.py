@@ -1,4 +1,4 @@
-"""What the gateway hears about: who is in which project, and what was deleted."""
+"""Events that the gateway consumes: memberships of projects, and deletions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ MOVED_FACTS = tuple(f"{FACTS}.{kind}.moved.>" for kind in ("chapter", "scene"))
 
 
 class Rooms(Protocol):
-    """What open sockets must be told."""
+    """Receivers of events that concern open sockets."""
 
     def membership_changed(self, project_id: UUID, user_id: UUID) -> None:
         """Somebody's role changed, or they came or went."""

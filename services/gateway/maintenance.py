@@ -1,4 +1,4 @@
-"""What expired is forgotten, a bounded piece at a time."""
+"""Periodic deletion of expired rows, a bounded number at a time."""
 
 from libs.tasks import PeriodicTask
 from services.gateway.accounts.identity.store import IdentityStore

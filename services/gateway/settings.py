@@ -1,4 +1,4 @@
-"""What an operator may set of a gateway; each is `SCRIPTORIUM_<NAME>` in the environment."""
+"""Settings of a gateway for operators; each is `SCRIPTORIUM_<NAME>` in the environment."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What may be asked of collab about the authors of a text.
+"""Requests to collab about the authors of a text.
 
 Each character came with one edit, so its author is known; see `services.collab.review.authorship`.
 """

@@ -1,4 +1,4 @@
-"""What collab announces: what happened to the threads and anchors of a scene.
+"""Facts that collab announces about the threads and anchors of a scene.
 
 Facts go through the outbox of collab to the stream COLLAB, on the subjects
 `scriptorium.v1.collab.<thing>.<action>.<project>`. Each has a type in `FACTS`, which says what its
@@ -62,7 +62,7 @@ class CommentFact(ThreadFact):
 
 
 class CommentText(CommentFact):
-    """What a comment says now, and the people it mentions."""
+    """The present text of a comment, and the people it mentions."""
 
     number: int
     body: str

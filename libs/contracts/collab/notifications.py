@@ -1,4 +1,4 @@
-"""What may be asked of collab about a person's inbox: what others said to them in reviews."""
+"""Requests to collab about a person's inbox: mentions, replies and decisions in reviews."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -77,7 +77,7 @@ class InboxProjects(Wire):
 
 
 class NotificationsRead(Wire):
-    """What was read: these, or all up to a moment; all when nothing is said."""
+    """Notifications that were read: by their ids, or all up to a moment; without both, all."""
 
     ids: Annotated[list[UUID], Field(max_length=PAGE_ITEMS_MAX)] | None = None
     before: Instant | None = None

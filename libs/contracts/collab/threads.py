@@ -1,4 +1,4 @@
-"""What may be asked of collab about the threads of comments on a scene.
+"""Requests to collab about the threads of comments on a scene.
 
 A thread stands on an anchor, so it stays with its words while people type. Bodies are plain text:
 nothing in them is ever markup.

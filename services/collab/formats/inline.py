@@ -24,7 +24,7 @@ class Cell:
     """A character, or an element that stands for itself, with the inline elements around it."""
 
     text: str
-    """What it shows as: one character, or the label of an element, or nothing."""
+    """Its text: one character, the label of an element, or nothing."""
     marks: dict[str, Any]
     node: Element | None
     around: tuple[Element, ...]

@@ -1,4 +1,4 @@
-"""Who wrote and who deleted what, found by replaying edits and watching the text. No I/O."""
+"""Authors of insertions and deletions, found by replaying edits and watching the text. No I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What changed between two states block by block, for a worker process. No I/O.
+"""The difference of two states block by block, computed in a worker process. No I/O.
 
 A list of `{op: added|removed|changed|moved}`, without equal blocks. `from` and `to` are numbers of
 blocks, `block` is the new one, `before` the old one, `text` what changed within.
@@ -86,7 +86,7 @@ def blocks_of(state: bytes, editor: SceneEditor | None = None) -> list[Block]:
 
 
 def key(block: Block) -> str:
-    """What two equal blocks have in common."""
+    """The key that equal blocks share."""
     return json.dumps(block, sort_keys=True, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""What changed between two texts, for a worker process. No I/O.
+"""The difference of two texts, computed in a worker process. No I/O.
 
 A list of `{op: equal|insert|delete, text, from, to}`; `from` and `to` are where it begins in
 the old and the new text, in UTF-16 code units. Inserted and deleted text has `by`, a list of
@@ -63,7 +63,7 @@ class _Writer:
 
 
 def text_changes(old: str, new: str) -> list[Change]:
-    """What changed between two texts."""
+    """The difference of two texts."""
     writer, at = _Writer(), 0
     for start, end, first, last in regions(old, new):
         writer.equal(old[at:start])

@@ -1,4 +1,4 @@
-"""What `at` means: a moment, a version of the log, a named snapshot, or now. No I/O."""
+"""Reading the parameter `at`: a moment, a version of the log, a named snapshot, or now. No I/O."""
 
 import re
 from dataclasses import dataclass

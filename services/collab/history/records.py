@@ -21,7 +21,7 @@ ZSTD_LEVEL = 9
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is there of a document. `horizon` is 0 when every version can be read."""
+    """The versions of a document that exist. `horizon` is 0 when every version can be read."""
 
     head: int
     compacted: int
@@ -98,7 +98,7 @@ class Records:
         return await self.pool.fetchval(SQL.time_of, document, seq) if seq else None
 
     async def authors(self, document: UUID, after: int, upto: int) -> list[AuthorRun]:
-        """Who wrote what is still there of the log after *after* up to *upto*."""
+        """Return the authors of the rows that the log still has after *after* up to *upto*."""
         rows = await self.pool.fetch(SQL.authors, document, after, upto)
         return [
             AuthorRun(row["seq_from"], row["seq_to"], row["created_by"], row["at"]) for row in rows

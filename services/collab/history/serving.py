@@ -1,4 +1,4 @@
-"""What of history is served, on one page."""
+"""The requests about history that collab serves, on one page."""
 
 from datetime import timedelta
 

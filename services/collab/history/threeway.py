@@ -1,4 +1,4 @@
-"""What two sides made of the same blocks, and how both can have their way. No I/O.
+"""A three-way merge of blocks: the changes of two sides to one base, and their conflicts. No I/O.
 
 Blocks that only one side touched are never in conflict, nor are new blocks, wherever they stand.
 """
@@ -25,7 +25,7 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side made of the base."""
+    """The changes of one side to the base."""
 
     became: list[Block | None]
     """Each block of the base as it is now; None when it was deleted."""
@@ -66,7 +66,7 @@ class Comparison:
         return cls(base, follow(base, scene), follow(base, branch))
 
     def conflicts(self) -> list[BlockConflict]:
-        """What both sides changed, each in its own way."""
+        """Return the blocks that both sides changed differently."""
         found: list[BlockConflict] = []
         for i, block in enumerate(self.base):
             kind = self._kind(i)
@@ -171,7 +171,7 @@ class _Edits:
     place: list[int]
     """Where each character of the base is now; -1 when it was deleted."""
     inserted: dict[int, tuple[int, int]]
-    """What came before a character of the base: from where to where in the text."""
+    """Text inserted before a character of the base: its start and end in the new text."""
 
 
 def _edits(base: str, text: str) -> _Edits:

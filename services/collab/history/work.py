@@ -26,7 +26,7 @@ def render(
 def changes(
     sides: Sides, steps: Sequence[Step] | None, people: Sequence[list[str]]
 ) -> tuple[list[dict[str, Any]], bool] | None:
-    """What changed, and whether authors are known; None when it is too much to compare."""
+    """The changes, and whether their authors are known; None when there are too many to compare."""
     try:
         if sides.form is DiffFormat.BLOCKS:
             return blocks.compare_blocks(sides.old, sides.new, sides.editor), False

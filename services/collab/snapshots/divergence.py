@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 LATE_S = 5.0
 """Sampling that is later than its pause, another interval and this has stopped."""
 FAILURES = (*UNREACHABLE, asyncpg.PostgresError, SceneUnreadable, BadUpdate, WorkerDied)
-"""What reading a scene, or the database, may fail with; a later attempt may do better."""
+"""Errors of reading a scene or the database after which a later attempt may succeed."""
 
 _checked = Counter("yjs_primary_divergence_checks", "Snapshots compared, by result.", ["result"])
 for _result in ("same", "not_compared", "failed", *Severity):

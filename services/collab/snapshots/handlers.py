@@ -253,5 +253,5 @@ def _snapshot(scene: UUID, taken: Taken, validation: Validation | None) -> Snaps
 
 
 def _person(actor: Actor) -> UUID | None:
-    """Who asked; an operator on the command line is nobody."""
+    """Return the person who asked; None for an operator on the command line."""
     return actor.user_id if actor.user_id.int else None

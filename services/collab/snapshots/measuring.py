@@ -70,7 +70,7 @@ _behind = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the figures are about: this replica's name, the window of the rate, the setting."""
+    """The scope of the figures: the name of this replica, the window of the rate, the setting."""
 
     replica: str
     window_s: float
@@ -250,7 +250,7 @@ class Measuring:
 
 
 def graded(value: float | None, alert: float, critical: float) -> HealthStatus:
-    """What a figure means by its two thresholds; one that nobody could measure means nothing."""
+    """Return the level of a figure by its two thresholds; one that was not measured has none."""
     if value is None or value <= alert:
         return HealthStatus.HEALTHY
     return HealthStatus.DEGRADED if value <= critical else HealthStatus.UNHEALTHY

@@ -1,4 +1,4 @@
-"""What a snapshot is worth: freshness, life cycle, and how it differs from the log. No I/O.
+"""The state of a snapshot: freshness, life cycle, and its difference from the log. No I/O.
 
 The checksum of a state (`yjs_checksum`) is SHA-256 over what every replica finds the same,
 however it got there: the state vector by client, the deletions by client with touching ranges

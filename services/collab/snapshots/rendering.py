@@ -46,7 +46,7 @@ class Readable(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """What `compare` found; without a severity there is no difference."""
+    """The result of `compare`; without a severity there is no difference."""
 
     yjs_block_count: int
     rest_block_count: int

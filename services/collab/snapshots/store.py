@@ -71,7 +71,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is written into the audit about one snapshot that differs."""
+    """The audit record of one snapshot that differs."""
 
     scene_id: UUID
     snapshot_id: UUID

@@ -40,7 +40,7 @@ _decisions = Counter(
 
 
 class Identifies(Protocol):
-    """What tells who a token stands for."""
+    """A source of identities: it finds the person of a token."""
 
     async def identify(self, token: str) -> Identity:
         """Return whom *token* stands for; raises Unauthenticated."""
@@ -48,7 +48,7 @@ class Identifies(Protocol):
 
 
 class KnowsTeams(Protocol):
-    """What tells who is in which team; raises as the database does when it is away."""
+    """A source of team memberships; it raises the database's errors when that is away."""
 
     async def teams_of(self, user_id: UUID) -> Teams:
         """Return the teams that a person is in."""

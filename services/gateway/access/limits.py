@@ -48,7 +48,7 @@ class LimitClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a caller's allowance in this window."""
+    """The rest of a caller's allowance in this window."""
 
     limit: int
     remaining: int

@@ -1,4 +1,4 @@
-"""Who runs the system: a list in the settings, because it belongs to no project."""
+"""Operators of the system: a list in the settings, because it belongs to no project."""
 
 from collections.abc import Iterable
 from uuid import UUID

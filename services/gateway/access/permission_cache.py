@@ -1,4 +1,4 @@
-"""What people may, cached in NATS KV for all gateways.
+"""Permissions of people, cached in NATS KV for all gateways.
 
 A role is cached for the bucket's five minutes under `<project>.<user>` and dropped at once when
 membership changes. Writing it back cannot undo a drop: the entry's revision (a drop leaves one

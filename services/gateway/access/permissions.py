@@ -1,4 +1,4 @@
-"""Who may do what: one matrix, action to roles, and what a personal token's scope allows.
+"""Permissions: one matrix from action to roles, and the actions of a personal token's scopes.
 
 `python -m services.gateway.access.permissions > docs/permissions.md` prints it.
 """
@@ -33,7 +33,7 @@ def _each(
 _THINGS: Mapping[Kind, str] = {"canon_fact": "canon"}
 """Kinds that have another name in the matrix."""
 _DEEDS = ("create", "update", "delete", "restore", "reorder")
-"""What an operation of a bundle does."""
+"""The action of an operation in a bundle."""
 
 _MANUSCRIPT = ("book", "chapter", "scene")
 _WORLD = ("entity", "relation", "tag", "tagging", "appearance", "task", "canon")
@@ -123,12 +123,12 @@ _OPEN_IN_ARCHIVE = frozenset(
         *_each(("team_grant",), "put remove", _OWNER),
     }
 )
-"""What may be done in an archived project besides reading: to all of it, and to who may come in."""
+"""Actions besides reading in an archived project: on the project itself, and on its members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What somebody is to a thing: its project, their role there, and their token's scopes.
+    """The standing of a caller towards a thing: project, role, and the scopes of the token.
 
     `deleted` says that the thing, or something above it, is deleted, `archived` that its project
     can only be read; `schema_version` is the editor schema that a scene needs, None for none, and

@@ -1,4 +1,4 @@
-"""What follows when somebody's teams change: the cache and open sockets are told.
+"""The consequences of changed teams: the cache and open sockets are told.
 
 The database tells all gateways of the commit (`services.gateway.accounts.notifications`), and keeps
 whose teams are stale until the cache has let go of them: a gateway that dies in between, or a bus
@@ -25,7 +25,7 @@ STALE_MAX = 500
 
 
 class Sockets(Protocol):
-    """What open sockets must be told."""
+    """Receivers of changes that concern open sockets."""
 
     def person_changed(self, user_id: UUID) -> None:
         """Somebody's roles may have changed, in any project."""

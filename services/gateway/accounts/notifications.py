@@ -23,11 +23,11 @@ RETRY_DELAY_S = 0.5
 
 
 class Listener(Protocol):
-    """Who wants to hear of something."""
+    """A listener on a channel of PostgreSQL."""
 
     @property
     def channel(self) -> str:
-        """What to listen for."""
+        """The name of the channel."""
         ...
 
     async def began(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Who wrote each span of a scene."""
+"""The authors of each span of a scene."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

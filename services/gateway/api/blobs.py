@@ -49,7 +49,7 @@ ANY = "*/*"
 OCTETS = "application/octet-stream"
 FORM = "multipart/form-data"
 NOT_SAID = "application/x-www-form-urlencoded"
-"""What curl says of any file when it is told nothing."""
+"""The media type that curl sends for any file by default."""
 SHA256 = "[0-9a-f]{64}"
 READ_PROBLEMS = ("BLOB_UNAVAILABLE", "BLOB_DAMAGED", "RANGE_NOT_SATISFIABLE")
 STORE_PROBLEMS = (
@@ -84,7 +84,7 @@ class Shown(Query):
 
 
 class Sent(Query):
-    """What is being sent; a checksum that does not fit refuses it."""
+    """The bytes that are being sent; they are refused when they do not match the checksum."""
 
     file_name: NameOfFile | None = None
     sha256: Sha256 | None = None
@@ -108,7 +108,7 @@ class PresignedUrl(Wire):
 
 
 class ProjectUsage(Wire):
-    """What a project keeps: plain bytes once per blob, and what they take in storage."""
+    """The storage of a project: plain bytes counted once per blob, and bytes in storage."""
 
     total_bytes: Annotated[int, Field(alias="bytes")]
     stored_bytes: int

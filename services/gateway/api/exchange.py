@@ -25,14 +25,14 @@ EXPORT_IDLE_S_MAX = 60.0
 
 
 class ExportQuery(Query):
-    """What is exported."""
+    """The parts of a project that an export contains."""
 
     history: bool = True
-    """Also how the project came to be: its events, and the past of its scenes."""
+    """Whether the events of the project and the past of its scenes are exported, too."""
 
 
 class ImportQuery(Query):
-    """What to call the project; as it was called when nothing is said."""
+    """The name of the new project; without it, the name in the package."""
 
     name: Name | None = None
 

@@ -49,7 +49,7 @@ type Json = dict[str, Any]
 
 
 class SentFile(Sent, Basis):
-    """What is being sent, and the version of the entity that is meant."""
+    """The file that is being sent, and the expected version of the entity."""
 
 
 class FileChoice(Wire):

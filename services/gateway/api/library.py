@@ -24,7 +24,7 @@ from services.gateway.http.endpoint import Context, Endpoint
 from services.gateway.http.route import AnyCall
 
 _READ, _WRITE = "project.export", "bundle.create"
-"""What one needs in the project that is copied from, and in the one that is copied to."""
+"""Permissions that copying needs in the source project and in the target project."""
 
 
 async def _may_save(context: Context, call: AnyCall) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Who is what in a project: its members, and the teams that have a role there."""
+"""Roles in a project: its members, and the teams that have a role there."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -93,7 +93,7 @@ class Since(Query):
 
 
 class Pointed(Wire):
-    """What a path points at. `baseVersion` 0 is for a path that must not be there yet."""
+    """The blob that a path points at. `baseVersion` 0 requires that the path does not exist yet."""
 
     sha256: Sha256
     file_name: NameOfFile | None = None

@@ -49,7 +49,7 @@ class _Fixed(BaseModel):
 
 
 class SceneContent(_Fixed):
-    """What is written in a scene, as Slate JSON."""
+    """The content of a scene as Slate JSON."""
 
     blocks: list[dict[str, Any]]
 

@@ -51,7 +51,7 @@ from services.gateway.streams.event_types import Catalogue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What handlers by hand need besides the context of endpoints."""
+    """Dependencies of handlers for bytes and streams, besides those of endpoints."""
 
     identities: Identities
     login_limits: LoginLimits

@@ -42,7 +42,7 @@ OFFERED = {
     "Tus-Extension": EXTENSIONS,
     "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
 }
-"""What this server can do, as OPTIONS tells it."""
+"""Extensions of tus that this server has, as OPTIONS lists them."""
 ALWAYS = {**TUS, "Cache-Control": "no-store"}
 """Of every answer about an upload: what it tells is old the next moment."""
 OVERRIDE = "x-http-method-override"

@@ -39,7 +39,7 @@ def markdown_name(number: int) -> str:
 
 
 class _Outlet:
-    """What the zip writer writes to: keeps what was not taken yet."""
+    """The target of the zip writer: it keeps bytes until they are taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

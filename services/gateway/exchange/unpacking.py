@@ -31,7 +31,7 @@ INFLATION_MAX = 100
 """How many times larger all that is read may be than the file that was sent. The text of novels
 shrinks to a tenth; a file that says a thousand times as much is made to keep us busy."""
 INFLATED_BYTES_FREE = 64 << 20
-"""What any file may inflate to."""
+"""The largest size that a file may inflate to."""
 TEXT_UNPACKED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 256 * 1024
 
@@ -51,7 +51,7 @@ _BROKEN = (
     RuntimeError,
     ValueError,
 )
-"""What the reader of the standard library raises about files that are not as they should be."""
+"""Errors of the standard library's reader for damaged files."""
 
 
 class _Vouched(BaseModel):
@@ -60,7 +60,7 @@ class _Vouched(BaseModel):
 
 
 class Packed(BaseModel):
-    """What a manifest says of an entity's bytes; `missing` says why they are not in the file."""
+    """The manifest's entry for an entity's bytes; `missing` says why they are not in the file."""
 
     bytes: Size
     media_type: Annotated[MediaType | None, Field(alias="mediaType")] = None

@@ -1,4 +1,4 @@
-"""What routes answer, for the OpenAPI document: bodies, headers, and every problem."""
+"""Responses of routes for the OpenAPI document: bodies, headers, and every problem."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus

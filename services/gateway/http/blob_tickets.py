@@ -1,4 +1,4 @@
-"""What routes ask of blobs: a decision over the bus, then bytes by the ticket that it gave."""
+"""Requests of routes to blobs: a decision over the bus, then bytes with the ticket it returned."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace

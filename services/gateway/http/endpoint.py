@@ -40,7 +40,7 @@ _BY_PIPELINE = frozenset({"command_id", "editor", "may", "team_ids", "expected_v
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What endpoints are served with: the services, and what the gateway itself knows."""
+    """The dependencies of endpoints: the services, and the gateway's own stores."""
 
     caller: Caller
     authority: Authority

@@ -117,7 +117,7 @@ def example(model: type[BaseModel]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a field may hold: its type without "or None", whether None, and a pattern of texts."""
+    """The values of a field: its type without "or None", whether None, and a pattern of texts."""
 
     kind: Any
     optional: bool

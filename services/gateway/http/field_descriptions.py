@@ -1,4 +1,4 @@
-"""What each field means, for the OpenAPI document: `fields.toml`, unless its model says it.
+"""Descriptions of fields for the OpenAPI document: from `fields.toml`, unless the model has one.
 
 The words stand beside the gateway and not under each field, because pydantic would read the source
 of every model for them at each start of every process.

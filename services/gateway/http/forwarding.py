@@ -40,7 +40,7 @@ _BY_STATUS: Mapping[int, type[errors.AppError]] = {
     410: errors.BlobUnavailable,
     416: errors.RangeNotSatisfiable,
 }
-"""What a refusal without a body means."""
+"""Errors for refusals of blobs that have no body."""
 _PASSED = (
     "accept-ranges",
     "content-disposition",
@@ -231,7 +231,7 @@ def _away(error: httpx.TransportError) -> errors.Unavailable:
 
 
 class _Download(AsyncGenerator[bytes]):
-    """What comes of a response; closing it gives its connection back, also before it began."""
+    """The body of a response; closing it returns its connection, also before the first byte."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response

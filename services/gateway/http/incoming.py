@@ -11,7 +11,7 @@ from services.gateway.http.transfers import Transfer
 
 PERIOD_S = 30.0
 PERIOD_BYTES_MIN = 16 << 10
-"""What a client must send in each such time that is spent waiting for it."""
+"""Bytes that a client must send in each such interval of waiting."""
 
 
 class Incoming:

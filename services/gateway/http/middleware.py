@@ -44,7 +44,7 @@ _UPLOADS = re.compile(r"/api/projects/[^/]+/uploads(/[^/]+)?/?")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _OVERRIDE = b"x-http-method-override"
 _TICKETS = "/files/"
-"""What follows is a secret: whoever has it may read or write."""
+"""Paths whose rest is a secret that allows reading or writing."""
 
 
 def extra_headers(scope: Scope) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What happens to every request, in order: who, how often, whether they may, what, once."""
+"""The steps of every request: authentication, rate limit, permission, validation, idempotency."""
 
 import hashlib
 from collections.abc import Callable, Sequence

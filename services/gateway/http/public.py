@@ -1,4 +1,4 @@
-"""What anybody may ask: keys, health, and the documentation."""
+"""Endpoints for everybody: keys, health, and the documentation."""
 
 from dataclasses import replace
 from functools import cache

@@ -72,7 +72,7 @@ class Cut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back; a `stream` goes instead of the body, and only to a GET."""
+    """A response. A `stream` replaces the body, and only in the answer to a GET."""
 
     status: int = 200
     body: bytes = b""
@@ -114,21 +114,21 @@ class Call[B, Q: Query = NoQuery]:
 
     @property
     def identity(self) -> Identity:
-        """Who asks; routes that are not anonymous always know."""
+        """Return the caller; a route that is not anonymous always has one."""
         if self.identity_or_none is None:
             raise RuntimeError("an anonymous route asked who is calling")
         return self.identity_or_none
 
     @property
     def access(self) -> Access:
-        """What they are to the thing in the path; routes with a place always know."""
+        """Return the caller's access to the path's thing; routes with a place always have one."""
         if self.access_or_none is None:
             raise RuntimeError("a route without a place asked for access")
         return self.access_or_none
 
     @property
     def actor(self) -> Actor:
-        """Who acts, for other services."""
+        """Return the caller as an actor, for requests to other services."""
         access = self.access_or_none
         return Actor(
             user_id=self.identity.user_id,

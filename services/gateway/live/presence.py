@@ -120,7 +120,7 @@ def _encode_state(members: dict[str, Any]) -> bytes:
 
 
 class ClientConflict(StrEnum):
-    """What it means that a session announces a client that another session announced before."""
+    """The judgement on a session that announces a client which another session announced before."""
 
     ECHO = "echo"
     """A provider repeats what it received."""

@@ -1,4 +1,4 @@
-"""What happens in the review of a scene, told to the sockets that have it open.
+"""Facts about the review of a scene, sent to the sockets that have it open.
 
 Collab announces it once, durably; each gateway hears that beside the stream and passes it on to the
 rooms that it has. A client that was away asks for the threads again.

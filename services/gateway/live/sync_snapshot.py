@@ -28,7 +28,7 @@ class SyncSnapshot:
         self.head = answer.head
         self.requested_at = requested_at
         self.update = answer.step2
-        """What the client lacks, as one Yjs update."""
+        """Return the part that the client lacks, as one Yjs update."""
         self.state_vector = answer.state_vector
         self._deletions = answer.deletions
         self._repeated_deletions = answer.deletions

@@ -1,4 +1,4 @@
-"""What a follower may be shown, looked at again whenever it may have changed."""
+"""The rights of a follower, checked again whenever they may have changed."""
 
 from uuid import UUID
 

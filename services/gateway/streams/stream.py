@@ -27,7 +27,7 @@ HEARTBEAT_S = 15.0
 STREAM_S_MAX = 3600.0
 """After this a client comes back, so that streams spread over gateways again."""
 SLOW_S = 5.0
-"""Whoever takes longer for one chunk is sent away, and may go on where they were."""
+"""A follower that takes longer for one chunk is disconnected, and may go on at its position."""
 STALL_S = 15.0
 """A client that takes longer is disconnected without an error message."""
 RECHECK_S = 30.0
@@ -93,7 +93,7 @@ class Stream:
         self._wanted = wanted
         self._on_end = on_end
         self._lanes: list[Lane] = []
-        """That of events first: what it says about rights holds for the other one."""
+        """The lane of events comes first: its statement about rights holds for the other lane."""
         self._ending: Ending | None = None
         self._stirred = asyncio.Event()
 
@@ -115,7 +115,7 @@ class Stream:
 
     @property
     def identity(self) -> Identity:
-        """Who follows."""
+        """Return the follower."""
         return self._rights.identity
 
     def stir(self) -> None:

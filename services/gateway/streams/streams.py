@@ -34,7 +34,7 @@ type _Key = tuple[type[EventLog | ReviewLog], UUID]
 
 
 class Streams:
-    """Whoever follows a project over this gateway."""
+    """The followers of projects at this gateway."""
 
     def __init__(self, client: Client, caller: Caller, authority: Authority) -> None:
         """Follow over *client* and *caller* what *authority* allows."""

@@ -96,7 +96,7 @@ class EventLog:
 
 
 class ReviewLog:
-    """What happens to the threads and anchors of a project."""
+    """Facts about the threads and anchors of a project."""
 
     def __init__(self, caller: Caller, project_id: UUID) -> None:
         """Ask over *caller*."""
@@ -112,7 +112,7 @@ class ReviewLog:
 
 
 class Follower(Protocol):
-    """Who wants to know that there is something new."""
+    """A waiter for new facts."""
 
     def stir(self) -> None:
         """There may be."""

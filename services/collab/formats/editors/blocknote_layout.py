@@ -40,7 +40,7 @@ BLOCKS = frozenset(
         "divider", "image", "video", "audio", "file", "table", "list", "task-list",
     }
 )  # fmt: skip
-"""What stands in no line of text, by both our names and BlockNote's."""
+"""Elements that stand in no line of text, by our names and by those of BlockNote."""
 _NO_CONTENT = frozenset(
     {
         GROUP, CONTAINER, CELL_TEXT, *PARTS, "tableRow", "tableCell", "tableHeader", "doc", "text",

@@ -1,4 +1,4 @@
-"""What is common to our vocabulary: which elements are blocks, and which stand in a line."""
+"""The vocabulary of all editors: which elements are blocks, and which stand in a line."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -134,7 +134,7 @@ HOUSES = {
     "table-cell": "table-row",
     "table-header": "table-row",
 }
-"""What an element must be in."""
+"""The parent that an element must have."""
 
 
 def housed(children: Iterable[Element]) -> list[Element]:

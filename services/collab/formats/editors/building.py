@@ -150,7 +150,7 @@ class Building:
         return self._seen_marks
 
     def _pairs(self) -> Pairs:
-        """What stands in what in the document, though the schema does not know that it may."""
+        """Pairs of parent and child that the document has and the schema does not allow."""
         found: set[tuple[str | None, str | None]] = set()
         for parent in self._native():
             known = self._schema.type_of(parent)

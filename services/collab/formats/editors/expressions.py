@@ -25,7 +25,7 @@ class BadExpression(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the children of a node may be, in which order."""
+    """A content expression: which children a node may have, in which order."""
 
     names: tuple[str, ...]
     """A node type or a group at each position."""

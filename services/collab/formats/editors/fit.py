@@ -21,7 +21,7 @@ WRAPPERS_MAX = 4
 """Elements put around what may not stand where it does."""
 
 _WRAP, _SPLIT, _OUT = 4, 50, 60
-"""What wrapping, splitting and putting beside cost; a node filled in costs about 1."""
+"""The costs of wrapping, splitting and putting beside; a node filled in costs about 1."""
 
 LINE_BREAKS = frozenset({"hardBreak", "hard_break", "hard-break"})
 """They are a line feed where only text may stand."""
@@ -43,7 +43,7 @@ class Misfit(Exception):
 
 @dataclass(slots=True)
 class _Unit:
-    """What takes one position: a child, or the wrapper that was made for some."""
+    """The node at one position: a child, or the wrapper that was made for some children."""
 
     node: Node
     in_line: bool

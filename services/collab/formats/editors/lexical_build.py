@@ -125,7 +125,7 @@ class _Builder:
         return _made("quote", block, attrs, {}, self.blocks(block.children))
 
     def _held(self, children: Sequence[Node]) -> list[Node]:
-        """What a quotation or list item holds: text, or blocks if it is not one paragraph."""
+        """Return what a quotation or list item holds: text if it is one paragraph, else blocks."""
         held = blocks.as_blocks(children)
         if (only := blocks.only_paragraph(held)) and blocks.holds_text(only.children):
             return self._line(only)

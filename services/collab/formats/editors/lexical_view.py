@@ -43,7 +43,7 @@ BITS = {
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LINKS = ("link", "autolink")
 BETWEEN = "between"
-"""What `block` says of an empty paragraph that keeps two lists apart."""
+"""The value of `block` for an empty paragraph that keeps two lists apart."""
 
 
 def view(native: Element) -> Element:

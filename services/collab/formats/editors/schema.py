@@ -1,4 +1,4 @@
-"""What the nodes of an editor may hold, made from an `EditorDefinition`.
+"""The content rules of an editor's nodes, made from an `EditorDefinition`.
 
 Node types that a built-in editor does not know are let pass, since teams extend their editors:
 beside text they stand in the line, elsewhere they are blocks. A team's own definition rules
@@ -122,7 +122,7 @@ class Schema:
 
     @cached_property
     def paragraph(self) -> NodeType | None:
-        """What holds text where nothing else is said."""
+        """The type of node that holds text by default."""
         texts = (one for one in self.order if TEXT in one.alphabet and not one.spec.inline)
         return next(texts, None)
 

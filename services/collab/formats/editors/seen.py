@@ -1,4 +1,4 @@
-"""What of a wanted view is as it was: such parts stay native, to the last attribute."""
+"""The unchanged parts of a wanted view: they stay native, to the last attribute."""
 
 from collections.abc import Callable
 

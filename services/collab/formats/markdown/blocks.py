@@ -87,7 +87,7 @@ class _Siblings:
         """Begin at *depth*; *bullet* is that of the item of a list that they stand in."""
         self._depth = depth
         self._above = bullet
-        """What the next list must not have as its marker, lest it be one with what is above."""
+        """The marker that the next list must not have, because it would continue the list above."""
 
     def rows(self, nodes: Sequence[Node]) -> list[list[str]]:
         found: list[list[str]] = [[] for _ in nodes]

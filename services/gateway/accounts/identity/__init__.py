@@ -1,4 +1,4 @@
-"""Who is asking: people, their sessions, tokens and keys."""
+"""Identity: people, their sessions, tokens and keys."""
 
 from services.gateway.accounts.identity.identities import Identities
 from services.gateway.accounts.identity.model import Identity, Scope

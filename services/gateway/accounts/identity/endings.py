@@ -36,7 +36,7 @@ _ended = Counter("scriptorium_credentials_ended_total", "Sessions and tokens hea
 
 
 class Connections(Protocol):
-    """What holds connections open: sockets, or event streams."""
+    """A holder of open connections: sockets, or event streams."""
 
     def identities(self) -> Iterable[Identity]:
         """Return who is connected, once for each connection."""
@@ -48,7 +48,7 @@ class Connections(Protocol):
 
 
 class Endings:
-    """What this gateway knows to have ended."""
+    """The sessions and tokens that ended, as far as this gateway knows."""
 
     channel = "credentials_ended"
 

@@ -40,7 +40,7 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Scope(StrEnum):
-    """What a personal access token is good for; each includes those before it."""
+    """Scopes of a personal access token; each includes those before it."""
 
     READ = "read"
     WRITE = "write"
@@ -72,7 +72,7 @@ class Identity:
 
     @property
     def credential_id(self) -> UUID | None:
-        """What can be taken back: the login session, or the personal token."""
+        """Return the thing that can be revoked: the login session, or the personal token."""
         return self.session_id or self.token_id
 
     @property

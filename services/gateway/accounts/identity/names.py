@@ -15,7 +15,7 @@ import idna
 
 _WIDTHS = ("<wide>", "<narrow>")
 _WORDS = re.compile(r"[^\x00-/:-@\[-`{-\x7f]+")
-"""What stands between the punctuation of ASCII."""
+"""Stretches between the punctuation of ASCII."""
 _A_LABEL = "xn--"
 _ALIKE = frozenset({"ARMENIAN", "CHEROKEE", "CYRILLIC", "GREEK", "LATIN"})
 """Scripts with many letters that look like those of another one."""

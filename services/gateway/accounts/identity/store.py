@@ -1,4 +1,4 @@
-"""What is kept about people: accounts, sessions, tokens."""
+"""The tables of people: accounts, sessions, tokens."""
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -32,7 +32,7 @@ answer was lost. Later, or once a successor was spent, it is taken for stolen.""
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What came of a refresh token: whose it is, or nobody and the sessions that it closed."""
+    """The result of a refresh token: its person, or None and the sessions that it closed."""
 
     person: Person | None
     session_id: UUID

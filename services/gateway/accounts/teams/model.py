@@ -12,7 +12,7 @@ TEAM_MEMBERS_MAX = 500
 
 
 class TeamPlace(StrEnum):
-    """What somebody is in a team: an OWNER decides about it, a MEMBER has what it opens."""
+    """A role in a team: an OWNER decides about the team, a MEMBER has its access."""
 
     OWNER = "OWNER"
     MEMBER = "MEMBER"
@@ -59,6 +59,6 @@ class TeamMember(Wire):
 
 
 class TeamMemberPut(Wire):
-    """What a person is to be in the team."""
+    """The role that a person shall have in the team."""
 
     role: TeamPlace = TeamPlace.MEMBER

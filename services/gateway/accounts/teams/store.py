@@ -1,4 +1,4 @@
-"""What is kept about teams. A stranger to a team is told that there is none."""
+"""The tables of teams. A stranger to a team is told that there is none."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
