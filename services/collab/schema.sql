@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0034_review_tables.
+-- The schema of the collab database after migration 0037_suggesting.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -278,12 +278,20 @@ CREATE TABLE public.branches (
     merged_seq bigint,
     created_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'branch'::text NOT NULL COLLATE pg_catalog."C",
+    followed_seq bigint DEFAULT 0 NOT NULL,
+    hunks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    unexpressed integer DEFAULT 0 NOT NULL,
     CONSTRAINT branches_base_seq_check CHECK ((base_seq >= 0)),
     CONSTRAINT branches_base_size_check CHECK ((base_size >= 0)),
     CONSTRAINT branches_check CHECK (((merges > 0) = ((merged_at IS NOT NULL) AND (merged_by IS NOT NULL)))),
+    CONSTRAINT branches_followed_seq_check CHECK ((followed_seq >= 0)),
+    CONSTRAINT branches_hunks_check CHECK ((jsonb_typeof(hunks) = 'array'::text)),
+    CONSTRAINT branches_kind_check CHECK ((kind = ANY (ARRAY['branch'::text, 'suggestion'::text]))),
     CONSTRAINT branches_merges_check CHECK ((merges >= 0)),
     CONSTRAINT branches_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
-    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text])))
+    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text]))),
+    CONSTRAINT branches_unexpressed_check CHECK ((unexpressed >= 0))
 );
 ALTER TABLE ONLY public.branches ALTER COLUMN base SET STORAGE EXTERNAL;
 
@@ -654,6 +662,7 @@ CREATE TABLE public.suggestions (
     created_by uuid NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_by uuid NOT NULL,
+    branch_id uuid,
     CONSTRAINT suggestions_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
     CONSTRAINT suggestions_applied_seq_check CHECK ((applied_seq > 0)),
     CONSTRAINT suggestions_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
@@ -860,9 +869,11 @@ CREATE INDEX anchors_by_scene ON public.anchors USING btree (scene_id, id);
 
 CREATE INDEX branch_merges_of_branch ON public.branch_merges USING btree (branch_id, merged_at);
 
-CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE (state <> 'closed'::text);
+CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE ((state <> 'closed'::text) AND (kind = 'branch'::text));
 
 CREATE INDEX branches_of_scene ON public.branches USING btree (scene_id, created_at);
+
+CREATE UNIQUE INDEX branches_suggesting ON public.branches USING btree (scene_id, created_by) WHERE (kind = 'suggestion'::text);
 
 CREATE INDEX comments_by_scene ON public.comments USING btree (scene_id, created_by);
 
@@ -916,6 +927,8 @@ CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btr
 
 CREATE INDEX suggestions_newest ON public.suggestions USING btree (scene_id, created_at DESC, id DESC);
 
+CREATE INDEX suggestions_of_branch ON public.suggestions USING btree (branch_id) WHERE (branch_id IS NOT NULL);
+
 CREATE INDEX suggestions_open ON public.suggestions USING btree (scene_id) WHERE (status = 'OPEN'::text);
 
 CREATE INDEX threads_newest ON public.threads USING btree (scene_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -954,6 +967,9 @@ ALTER TABLE ONLY public.scene_snapshot_metadata
 
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES public.branches(id);
 
 ALTER TABLE ONLY public.suggestions
     ADD CONSTRAINT suggestions_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
@@ -998,6 +1014,12 @@ GRANT UPDATE(merged_at) ON TABLE public.branches TO collab;
 GRANT UPDATE(merged_by) ON TABLE public.branches TO collab;
 
 GRANT UPDATE(merged_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(followed_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(hunks) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(unexpressed) ON TABLE public.branches TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.comments TO collab;
 

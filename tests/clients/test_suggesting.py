@@ -12,7 +12,7 @@ LAST = (
 
 @pytest.mark.parametrize("writer", ["tiptap", "prosemirror", "slate", "codemirror"])
 async def test_what_is_typed_in_a_branch_is_decided_one_by_one(play: Scenario, writer: str):
-    """Each change is one suggestion; the author sees once what is accepted, and nothing rejected."""
+    """Each change is a suggestion; its author sees once what is accepted, and nothing rejected."""
     result = await play("suggesting", writer=writer)
 
     added, erased, split = result["said"]

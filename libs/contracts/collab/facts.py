@@ -86,7 +86,8 @@ class SuggestionFact(Wire):
     text: str
     author: UUID
     run_id: UUID | None
-    branch_id: UUID | None = None
+    branch_id: UUID | None = Field(default=None, exclude_if=lambda branch: branch is None)
+    """The branch in which it was typed; left out when it was suggested by itself."""
     applied_seq: int | None
     reverted_seq: int | None
 

@@ -36,6 +36,7 @@ class Desk:
 
     async def until(self, holds: Callable[[list[Any]], bool], status: str = "OPEN") -> list[Any]:
         """Wait until the suggestions of a status are as they should be."""
+        found: list[Any] = []
         for _ in range(150):
             found = await self.listed(status)
             if holds(found):
@@ -48,10 +49,10 @@ class Desk:
 
     async def branch_reads(self, text: str) -> None:
         for _ in range(150):
-            if (now := await self.text(branch=True)) == text:
+            if await self.text(branch=True) == text:
                 return
             await asyncio.sleep(0.1)
-        raise TimeoutError(now)
+        raise TimeoutError(await self.text(branch=True))
 
     async def decide(self, one: Any, what: str, status: int = 200) -> Any:
         answer = await self.decider.http.post(f"/api/suggestions/{one['id']}/{what}")
