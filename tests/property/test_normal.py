@@ -8,10 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, TransactionEvent, XmlElement, XmlFragment, XmlText
 
-from services.collab import updates
+from services.collab import normal, updates
 from services.collab.review import structs
 from services.collab.review.characters import Ranges
-from services.collab.upkeep import normal
 from tests.property.histories import Edit, histories, rows_of
 
 

@@ -23,7 +23,7 @@ from tests.support.scenery import Scenery
 from tests.support.yclient import YClient
 
 CLIENTS = 3
-EXAMPLES, EXAMPLES_LONG = 6, 60
+EXAMPLES, EXAMPLES_LONG = 4, 60
 SETTLE_WAIT_S = 30.0
 UNSUITED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 """Checks meant for properties that run in microseconds."""

@@ -12,8 +12,8 @@ from pycrdt import Doc
 from libs.contracts.collab.persistence import Severity
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
+from services.collab.normal import ranges
 from services.collab.snapshots import model
-from services.collab.upkeep.normal import ranges
 
 ZSTD_LEVEL = 3
 

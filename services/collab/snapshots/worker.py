@@ -16,10 +16,10 @@ from prometheus_client import Counter
 
 from libs import errors
 from libs.tasks import PeriodicTask
+from services.collab.due import DueScenes
 from services.collab.editors import SceneEditors
 from services.collab.model import uuid_of
 from services.collab.snapshots.divergence import FAILURES
-from services.collab.snapshots.due import DueScenes
 from services.collab.snapshots.rendering import RENDERING
 from services.collab.snapshots.store import NO_SCENE, Passed, SnapshotStore
 from services.collab.snapshots.taking import Snapshots

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from libs.tasks import Pace
+from services.collab import normal
+from services.collab.normal import Normal
 from services.collab.scenes import CHECKSUM, Scenes
 from services.collab.store import Store, Trust
-from services.collab.upkeep import normal
-from services.collab.upkeep.normal import Normal
 from services.collab.workers import WorkerDied, Workers
 
 PAGE_ROWS = 2_000

@@ -17,9 +17,9 @@ from prometheus_client import Counter
 
 from libs.postgres.pool import UNREACHABLE
 from libs.tasks import PeriodicTask, progressed
+from services.collab.due import DueScenes
 from services.collab.model import uuid_of
 from services.collab.scenes import Scenes, SceneUnreadable
-from services.collab.snapshots.due import DueScenes
 from services.collab.word_counts import counting
 from services.collab.word_counts.store import Counted, WordCountStore
 from services.collab.workers import WorkerDied, Workers

@@ -90,7 +90,13 @@ async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], s
 
 
 @pytest.mark.parametrize(
-    "step", ["upload.received", "upload.stored", "upload.committed", "upload.refusing"]
+    "step",
+    [
+        pytest.param("upload.received", marks=pytest.mark.long),
+        "upload.stored",
+        pytest.param("upload.committed", marks=pytest.mark.long),
+        "upload.refusing",
+    ],
 )
 async def test_killed_at_the_end_of_an_upload_in_pieces(
     stack: Mortal, people: tuple[Desk, Client], step: str

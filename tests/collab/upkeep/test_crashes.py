@@ -102,6 +102,7 @@ async def test_killed_at_every_step_of_compaction_and_retention(desk: Desk):
     await _down(desk)
 
 
+@pytest.mark.long
 async def test_killed_at_every_step_of_a_repair(desk: Desk):
     """A finding that was left open is met again; its evidence is that of the first time."""
     rows = typed(ROWS)

@@ -57,6 +57,7 @@ def running(root: Path, data: Path, *words: str) -> Generator[subprocess.Popen[s
     try:
         assert up.stdout
         for line in up.stdout:
+            print(line, end="")  # shown when the test fails
             if line.startswith(("ready", "scriptorium:")):
                 break
         yield up

@@ -11,10 +11,10 @@ from prometheus_client import Counter, Histogram
 from libs import errors
 from libs.postgres.pool import UNREACHABLE
 from libs.tasks import PeriodicTask, progressed
+from services.collab.due import DueScenes
 from services.collab.model import uuid_of
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.anchors.store import AnchorStore
-from services.collab.snapshots.due import DueScenes
 
 log = structlog.get_logger(__name__)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.collab.snapshots import due
-from services.collab.snapshots.due import DueScenes
+from services.collab import due
+from services.collab.due import DueScenes
 
 SCENES = [number.to_bytes(2) for number in range(2_000)]
 
