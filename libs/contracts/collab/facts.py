@@ -22,6 +22,10 @@ ANCHORS_TOLD_MAX = 100
 """Anchors in one `anchor.moved`; more go into several."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ReviewEvent(Wire):
     """A fact about a thread, a comment or the anchors of a scene.
 
@@ -84,9 +88,12 @@ class SuggestionFact(Wire):
     kind: str
     base: str
     text: str
+    # Those that write or change no formatting do not have them.
+    blocks: list[dict[str, Any]] | None = Field(default=None, exclude_if=_is_none)
+    attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     author: UUID
     run_id: UUID | None
-    branch_id: UUID | None = Field(default=None, exclude_if=lambda branch: branch is None)
+    branch_id: UUID | None = Field(default=None, exclude_if=_is_none)
     """The branch in which it was typed; left out when it was suggested by itself."""
     applied_seq: int | None
     reverted_seq: int | None

@@ -20,3 +20,20 @@ GRANT UPDATE (followed_seq, hunks, unexpressed) ON branches TO {role};
 
 ALTER TABLE suggestions ADD COLUMN branch_id uuid REFERENCES branches;
 CREATE INDEX suggestions_of_branch ON suggestions (branch_id) WHERE branch_id IS NOT NULL;
+
+-- Suggestions of formatting: blocks (Slate JSON) instead of `text`, which has their words then, or
+-- marks of the words and attributes of their blocks: {"marks": {…}, "block": {…}}.
+ALTER TABLE suggestions
+    ADD COLUMN blocks jsonb CHECK (jsonb_typeof(blocks) = 'array'),
+    ADD COLUMN attributes jsonb CHECK (jsonb_typeof(attributes) = 'object'),
+    DROP CONSTRAINT suggestions_kind_check,
+    DROP CONSTRAINT suggestions_check1,
+    -- Marks that the words have already are no edit.
+    DROP CONSTRAINT suggestions_check,
+    ADD CONSTRAINT suggestions_reverted_later CHECK (reverted_seq >= applied_seq),
+    ADD CONSTRAINT suggestions_kind_check
+        CHECK (kind IN ('replace', 'insert', 'delete', 'attributes')),
+    ADD CONSTRAINT suggestions_says_something
+        CHECK ((kind IN ('delete', 'attributes')) = (text = '')),
+    ADD CONSTRAINT suggestions_attributes CHECK ((kind = 'attributes') = (attributes IS NOT NULL)),
+    ADD CONSTRAINT suggestions_blocks CHECK (blocks IS NULL OR kind IN ('replace', 'insert'));

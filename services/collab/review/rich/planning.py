@@ -63,13 +63,14 @@ class RichApplied(Applied):
         )
 
 
-def checked(blocks: list[Any]) -> Nodes:
-    """Return blocks from outside in normal form.
+def checked(blocks: list[Any]) -> tuple[Nodes, str]:
+    """Return blocks from outside in normal form, and their words.
 
     Raises:
         BadContent: They are none.
     """
-    return slate.blocks(slate.parse(json.dumps(blocks).encode()))
+    normal = slate.blocks(slate.parse(json.dumps(blocks).encode()))
+    return normal, splicing.text_of(normal)
 
 
 def apply(at: SceneAt, change: RichChange) -> Planned:

@@ -50,6 +50,11 @@ def characters(nodes: Sequence[Block]) -> str:
     return "".join(_characters(node) for node in nodes)
 
 
+def text_of(nodes: Sequence[Block]) -> str:
+    """Return the words of *nodes*, a line for each block that holds text."""
+    return "\n".join(whole(_characters(block)) for block in _text_blocks(nodes))
+
+
 def spliced(blocks: Nodes, start: Point, end: Point, given: Sequence[Block]) -> Nodes:
     """Return *blocks* with *given* between two points.
 

@@ -12,13 +12,13 @@ from libs import errors
 from libs.postgres.pool import UNREACHABLE
 from libs.tasks import PeriodicTask, passed, progressed
 from services.collab.commits import Commits, Row
+from services.collab.due import DueScenes
 from services.collab.editors import SceneEditors
 from services.collab.model import uuid_of
 from services.collab.review.anchors.view import SceneAt
 from services.collab.review.suggesting import deriving
 from services.collab.review.suggesting.store import Held, Outrun, Step, SuggestingStore
 from services.collab.scenes import Scenes, SceneUnreadable, State
-from services.collab.snapshots.due import DueScenes
 from services.collab.store import Fenced
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers

@@ -149,7 +149,7 @@ def test_blocks_are_written_and_taken_back(
     sheet = Sheet(editor)
     before = sheet.blocks
     kind, side = how
-    change = sheet.on(words, kind, side=side, blocks=planning.checked(blocks))
+    change = sheet.on(words, kind, side=side, blocks=planning.checked(blocks)[0])
     applied = sheet.apply(change)
     if isinstance(applied, Differs):
         # An editor that has no such blocks says so, and nothing is written.
