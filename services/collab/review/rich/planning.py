@@ -91,8 +91,7 @@ def apply(at: SceneAt, change: RichChange) -> Planned:
         from_ = to = from_ if change.side == "before" else to
 
     def changed(blocks: Nodes) -> tuple[Nodes, Any]:
-        start, end = _numbered(view, blocks, *view.characters_of(change.first, change.last))
-        first, last = Point(start, after=False), Point(end, after=True)
+        first, last = _points(view, blocks, place)
         if change.kind == "insert":
             first = last = first if change.side == "before" else last
         before = [] if first == last else splicing.cut_out(blocks, first, last)
