@@ -7,6 +7,7 @@ by the rules of the scene's editor, which refuses what it has no place for.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Literal
 
 from libs.contracts.collab.content import ContentFormat
@@ -17,10 +18,8 @@ from services.collab.review.anchors.view import SceneAt, View, view_of
 from services.collab.review.edits import Edit
 from services.collab.review.hunks.planning import Applied, Differs, Plan, Planned, Side
 from services.collab.review.rich import splicing
-from services.collab.review.rich.splicing import Nodes, NoPlace, Point
+from services.collab.review.rich.splicing import Change, Nodes, NoPlace, Point
 from services.collab.review.structs import Id, units, whole
-
-_NONE: dict[str, Any] = {}
 
 _MORE = "The editor of this scene would change more than these words."
 
@@ -109,7 +108,7 @@ def _restyled(view: View, change: RichChange, blocks: Nodes) -> tuple[Nodes, Any
             splicing.attributes_of(blocks, start, end, change.block),
         )
     ]
-    return splicing.restyled(blocks, start, end, change.marks, change.block), before
+    return splicing.restyled(blocks, start, end, change.marks, repeat(change.block)), before
 
 
 def revert(at: SceneAt, change: RichChange, applied: RichApplied) -> Planned:
@@ -128,7 +127,8 @@ def revert(at: SceneAt, change: RichChange, applied: RichApplied) -> Planned:
     span = start, start + len(wrote)
 
     def changed(blocks: Nodes) -> tuple[Nodes, Any]:
-        return splicing.spliced(blocks, *_points(view, blocks, span), applied.before), []
+        points = _points(view, blocks, span)
+        return splicing.spliced(blocks, *points, applied.before, typed=True), []
 
     return _written(at, view, changed, applied.wrote, span)
 
@@ -144,24 +144,27 @@ def _restyled_back(at: SceneAt, view: View, change: RichChange, applied: RichApp
         return _refused(Differs(now))
 
     def changed(blocks: Nodes) -> tuple[Nodes, Any]:
-        start, _ = _numbered(view, blocks, *map(view.first_character, place))
-        for (from_, to, marks), (names, of) in (
-            (run, kind)
-            for runs, kind in zip(
-                applied.before,
-                ((change.marks, splicing.marks_of), (change.block, splicing.attributes_of)),
-                strict=True,
-            )
-            for run in runs
-        ):
-            for run in of(blocks, start + from_, start + to, names):
-                # What somebody set otherwise since stays.
-                back = {name: marks[name] for name in names if run.values[name] == names[name]}
-                mine, its = (back, _NONE) if names is change.marks else (_NONE, back)
-                blocks = splicing.restyled(blocks, run.start, run.end, mine, its)
-        return blocks, []
+        start, end = _numbered(view, blocks, *map(view.first_character, place))
+        marks, attributes = applied.before
+        for from_, to, before in marks:
+            for run in splicing.marks_of(blocks, start + from_, start + to, change.marks):
+                back = _back(before, run.values, change.marks)
+                blocks = splicing.restyled(blocks, run.start, run.end, back, ())
+        runs = splicing.attributes_of(blocks, start, end, change.block)
+        if len(runs) != len(attributes):
+            raise NoPlace("The words stand in more blocks or less than before.")
+        backs = [
+            _back(before, run.values, change.block)
+            for (_, _, before), run in zip(attributes, runs, strict=True)
+        ]
+        return splicing.restyled(blocks, start, end, {}, backs), []
 
     return _written(at, view, changed, now, place)
+
+
+def _back(before: Change, now: Change, made: Change) -> Change:
+    """Return what takes *made* back to *before*; what somebody set otherwise since stays."""
+    return {name: before[name] for name in made if now[name] == made[name]}
 
 
 def _numbered(view: View, blocks: Nodes, start: int, end: int) -> tuple[int, int]:

@@ -17,6 +17,9 @@ type Change = Mapping[str, Any]
 """Marks or attributes by name; None takes one away."""
 
 
+_NOTHING: Change = {}
+
+
 class NoPlace(Exception):
     """Blocks cannot be changed there as is wanted; `reason` is a sentence."""
 
@@ -52,15 +55,17 @@ def characters(nodes: Sequence[Block]) -> str:
 
 def text_of(nodes: Sequence[Block]) -> str:
     """Return the words of *nodes*, a line for each block that holds text."""
-    return "\n".join(whole(_characters(block)) for block in _text_blocks(nodes))
+    return "\n".join(whole(_characters(block)) for block in text_blocks(nodes))
 
 
-def spliced(blocks: Nodes, start: Point, end: Point, given: Sequence[Block]) -> Nodes:
+def spliced(
+    blocks: Nodes, start: Point, end: Point, given: Sequence[Block], *, typed: bool = False
+) -> Nodes:
     """Return *blocks* with *given* between two points.
 
     One block goes into the line, of several the first goes on where the words before it end and
     the last where those behind it begin. A block with nothing left beside it takes the type and the
-    attributes of the one that is given.
+    attributes of the one that is given; with *typed* every one does.
 
     Raises:
         NoPlace: The points are in blocks that do not stand one after another, or a block that
@@ -76,12 +81,13 @@ def spliced(blocks: Nodes, start: Point, end: Point, given: Sequence[Block]) -> 
         own = begun if any(map(_says_something, left)) else ended
         made = [{**own, "children": left + right or [{"text": ""}]}]
     elif len(given) == 1:
-        made = [_joined(begun, left, given[0], right)]
+        own = begun if any(map(_says_something, left)) else ended
+        made = [_joined(own, left, given[0], right, typed=typed)]
     else:
         made = [
-            _joined(begun, left, given[0], []),
+            _joined(begun, left, given[0], [], typed=typed),
             *given[1:-1],
-            _joined(ended, [], given[-1], right),
+            _joined(ended, [], given[-1], right, typed=typed),
         ]
     return _with_siblings(blocks, first.path, last.path[-1] + 1, made)
 
@@ -107,12 +113,14 @@ def cut_out(blocks: Nodes, start: Point, end: Point) -> Nodes:
     ]
 
 
-def restyled(blocks: Nodes, start: int, end: int, marks: Change, block: Change) -> Nodes:
+def restyled(
+    blocks: Nodes, start: int, end: int, marks: Change, attributes: Iterable[Change]
+) -> Nodes:
     """Return *blocks* with other marks from one character to another, and other attributes.
 
-    *block* changes the blocks in which these characters stand.
+    *attributes* change the blocks in which these characters stand, one after another.
     """
-    return list(_Restyling(start, end, marks, block).blocks(blocks))
+    return list(_Restyling(start, end, marks, iter(attributes)).blocks(blocks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +137,13 @@ class Run:
 
 def marks_of(blocks: Nodes, start: int, end: int, names: Iterable[str]) -> list[Run]:
     """Return the marks of these names between two characters."""
-    leaves = (leaf for block in _text_blocks(blocks) for leaf in _leaves(block))
+    leaves = (leaf for block in text_blocks(blocks) for leaf in _leaves(block))
     return list(_runs(leaves, start, end, list(names)))
 
 
 def attributes_of(blocks: Nodes, start: int, end: int, names: Iterable[str]) -> list[Run]:
     """Return the attributes of these names of the blocks that hold text between two characters."""
-    return list(_runs(_text_blocks(blocks), start, end, list(names)))
+    return list(_runs(text_blocks(blocks), start, end, list(names)))
 
 
 def _runs(nodes: Iterable[Block], start: int, end: int, names: Sequence[str]) -> Iterator[Run]:
@@ -162,12 +170,13 @@ def _holds_text(block: Block) -> bool:
     return any("children" not in child for child in _children(block))
 
 
-def _text_blocks(nodes: Sequence[Block]) -> Iterator[Block]:
+def text_blocks(nodes: Sequence[Block]) -> Iterator[Block]:
+    """Yield the blocks that hold text, in their order."""
     for node in nodes:
         if _holds_text(node):
             yield node
         else:
-            yield from _text_blocks(_children(node))
+            yield from text_blocks(_children(node))
 
 
 def _leaves(node: Block) -> Iterator[Block]:
@@ -225,13 +234,13 @@ def _with_siblings(blocks: Nodes, path: tuple[int, ...], end: int, made: Nodes) 
     return [*blocks[:at], {**blocks[at], "children": inner}, *blocks[at + 1 :]]
 
 
-def _joined(own: Block, left: Nodes, given: Block, right: Nodes) -> Block:
+def _joined(own: Block, left: Nodes, given: Block, right: Nodes, *, typed: bool) -> Block:
     """Return the block *own* with a line of what is left of it and what is given."""
     if not any(map(_says_something, left + right)):
         return given
     if not _holds_text(given):
         raise NoPlace("A block that holds blocks cannot go on a line of text.")
-    return {**own, "children": left + given["children"] + right}
+    return {**(given if typed else own), "children": left + given["children"] + right}
 
 
 def _says_something(node: Block) -> bool:
@@ -272,7 +281,7 @@ class _Restyling:
     start: int
     end: int
     marks: Change
-    block: Change
+    attributes: Iterator[Change]
     at: int = 0
     """How many characters are before the next node."""
 
@@ -284,8 +293,10 @@ class _Restyling:
                 continue
             first, last = self.at, self.at + len(_characters(node))
             line = list(self._line(node["children"]))
-            own = {**node, "children": line}
-            yield _changed(own, self.block) if first < self.end and last > self.start else node
+            if first < self.end and last > self.start:
+                yield _changed({**node, "children": line}, next(self.attributes, _NOTHING))
+            else:
+                yield node
 
     def _line(self, nodes: Iterable[Block]) -> Iterator[Block]:
         for node in nodes:
