@@ -68,6 +68,17 @@ scenario(async () => {
   await open_(0)
   const once = { scene: scene.text(), branch: branch.text(), accepted: (await listed('ACCEPTED')).length }
 
+  // Formatting, where the editor has some.
+  let styled = null
+  if (branch.editor.bold) {
+    const from = branch.text().indexOf('panes')
+    await branch.editor.bold(from, from + 'panes'.length)
+    const [bold] = await open_(1)
+    styled = { kind: bold.kind, base: bold.base, block: bold.attributes.block }
+    await decide(bold, 'accept')
+    await open_(0)
+  }
+
   // The author goes on in the same branch, and thinks better of it.
   await typed(branch.editor, branch.text().length, ' Late.')
   const [late] = await open_(1)
@@ -78,5 +89,5 @@ scenario(async () => {
   const last = { scene: scene.text(), branch: branch.text() }
   scene.leave()
   branch.leave()
-  return { said, once, withdrawn, last }
+  return { said, once, styled, withdrawn, last }
 })

@@ -6,7 +6,7 @@ ALTER TABLE branches
     -- scene's.
     ADD COLUMN followed_seq bigint NOT NULL DEFAULT 0 CHECK (followed_seq >= 0),
     -- Its changes that suggestions tell, by their places in the text of `base`, in characters:
-    -- [[suggestion, from, to, text, outdated], …].
+    -- [[suggestion, from, to, text, outdated, attributes], …].
     ADD COLUMN hunks jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(hunks) = 'array'),
     -- Changes that no suggestion tells.
     ADD COLUMN unexpressed integer NOT NULL DEFAULT 0 CHECK (unexpressed >= 0);

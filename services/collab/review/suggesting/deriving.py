@@ -12,13 +12,12 @@ from libs.contracts.collab.content import ContentFormat
 from libs.contracts.collab.suggestions import SuggestionStatus
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
-from services.collab.history import blocks
-from services.collab.history.compare import TooMuch
 from services.collab.history.records import Packed
-from services.collab.review.anchors.view import SceneAt, view_of
+from services.collab.review.anchors.view import SceneAt, View, view_of
 from services.collab.review.structs import whole
+from services.collab.review.suggesting.formatting import Formatting, style_of
 from services.collab.review.suggesting.matching import Known, matched
-from services.collab.review.suggesting.proposals import Proposal, proposal
+from services.collab.review.suggesting.proposals import Proposal, proposal, styling
 from services.collab.review.suggesting.regions import (
     Region,
     applied,
@@ -63,38 +62,79 @@ def derive(at: SceneAt, base: bytes, branch: bytes, known: Sequence[Known]) -> D
     Raises:
         BadUpdate: A state cannot be read.
     """
-    texts = [_text(state, at.editor) for state in (base, branch)]
-    # What somebody decided against leaves the branch.
-    against = {one.region for one in known if one.status in _AGAINST}
-    own = regions(*texts)
-    kept = [one for one in own if one not in against]
-    left = {one.region for one in known} & set(kept)
-    # What was accepted is in the scene already.
-    taken = [one.region for one in known if one.status is SuggestionStatus.ACCEPTED]
-    stood = applied(texts[0], sorted(taken))
+    before, own = (_text(state, at.editor) for state in (base, branch))
+    words = [one for one in known if one.attributes is None]
+    styles = [one for one in known if one.attributes is not None]
     view = view_of(at.scene, at.seq, at.state, at.editor)
     text = whole(view.text)
-    wanted = merged(stood, regions(stood, text), regions(stood, applied(texts[0], kept)))
-    update = _update(at, base, branch, wanted if wanted != texts[1] else None)
+    changes = regions(before, own)
+    wanted = _wanted(before, changes, text, words)
+    update = _update(at, base, branch, wanted if wanted != own else None)
     now = branch if update is None else updates.merge([branch, update])
     found = regions(text, _text(now, at.editor))
+    told, unexpressed = _words(view, (before, text), found, words, set(changes))
+    formatting = Formatting.of(at, now)
+    if formatting is not None:
+        moved = _moved(styles, before, text)
+        formatting, piece = formatting.without([one for one in moved if one.status in _AGAINST])
+        if piece is not None:
+            update = piece if update is None else updates.merge([update, piece])
+        more, left = _styles(view, formatting, moved)
+        told, unexpressed = told + more, unexpressed + left
+    return Derived(update, told[:PROPOSALS_MAX], unexpressed + len(told[PROPOSALS_MAX:]))
+
+
+def _wanted(base: str, changes: Sequence[Region], text: str, known: Sequence[Known]) -> str:
+    """Return the text that the branch shall have beside a scene that reads *text*."""
+    # What somebody decided against leaves the branch, and what was accepted is in the scene.
+    against = {one.region for one in known if one.status in _AGAINST}
+    kept = [one for one in changes if one not in against]
+    taken = [one.region for one in known if one.status is SuggestionStatus.ACCEPTED]
+    stood = applied(base, sorted(taken))
+    return merged(stood, regions(stood, text), regions(stood, applied(base, kept)))
+
+
+def _words(
+    view: View,
+    texts: tuple[str, str],
+    found: Sequence[Region],
+    known: Sequence[Known],
+    changes: set[Region],
+) -> tuple[list[Told], int]:
+    """Tell the changes of words *found*; returns also how many there is no way to tell.
+
+    *texts* are those of the base and of the scene, *changes* are those of the branch.
+    """
+    before, text = texts
     open_ones = [one for one in known if one.status is SuggestionStatus.OPEN]
-    ids = matched(_moved(open_ones, texts[0], text), found)
+    untouched = {one.id: one for one in open_ones if one.region in changes}
+    ids = matched(_moved(open_ones, before, text), found)
     told: list[Told] = []
-    unexpressed = 0
-    untouched = {one.id: one for one in open_ones if one.region in left}
     for one, ident in zip(found, ids, strict=True):
-        said = proposal(view, text, one) if len(told) < PROPOSALS_MAX else None
+        said = proposal(view, text, one)
         if said is None:
-            unexpressed += 1
             continue
-        before = untouched.get(ident) if ident else None
-        outdated = before is not None and before.region.text == one.text
-        if before and not before.outdated:
-            words = texts[0][before.region.start : before.region.end]
+        held = untouched.get(ident) if ident else None
+        outdated = held is not None and held.region.text == one.text
+        if held and not held.outdated:
+            words = before[held.region.start : held.region.end]
             outdated = outdated and words != text[one.start : one.end]
         told.append(Told(ident, said, outdated))
-    return Derived(update, told, unexpressed + _formatted(at.state, now, at.editor))
+    return told, len(found) - len(told)
+
+
+def _styles(view: View, formatting: Formatting, known: Sequence[Known]) -> tuple[list[Told], int]:
+    """Tell the changes of formatting; returns also how many there is no way to tell."""
+    compared = formatting.compared()
+    waiting = [one for one in known if one.status is SuggestionStatus.OPEN]
+    told: list[Told] = []
+    for style in compared.styles:
+        same = next((one for one in waiting if style.has_place_of(style_of(one))), None)
+        if same:
+            waiting.remove(same)
+        if said := styling(view, formatting.text, style):
+            told.append(Told(same and same.id, said, outdated=False))
+    return told, compared.unexpressed + len(compared.styles) - len(told)
 
 
 _AGAINST = {SuggestionStatus.REJECTED, SuggestionStatus.WITHDRAWN, SuggestionStatus.REVERTED}
@@ -138,23 +178,6 @@ def _moved(known: Sequence[Known], base: str, text: str) -> list[Known]:
         )
         for one in known
     ]
-
-
-def _formatted(scene: bytes, branch: bytes, editor: SceneEditor | None) -> int:
-    """Return how many blocks with the same words differ in their type or formatting."""
-    try:
-        ours, theirs = (blocks.blocks_of(state, editor) for state in (scene, branch))
-    except TooMuch:
-        return 0
-    _, changed = blocks.pair(ours, theirs)
-    return sum(
-        blocks.text_of(ours[i]) == blocks.text_of(theirs[k]) or _frame(ours[i]) != _frame(theirs[k])
-        for i, k in changed
-    )
-
-
-def _frame(block: blocks.Block) -> str:
-    return blocks.key({name: value for name, value in block.items() if name != "children"})
 
 
 def follow(

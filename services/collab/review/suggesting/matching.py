@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from libs.contracts.collab.suggestions import SuggestionStatus
@@ -19,6 +20,8 @@ class Known:
     region: Region
     outdated: bool = False
     """Whether the scene changed the very words since, and its author did nothing about it."""
+    attributes: dict[str, dict[str, Any]] | None = None
+    """What it changes of the formatting of these words; None for a change of words."""
 
 
 def matched(known: Sequence[Known], found: Sequence[Region]) -> list[UUID | None]:

@@ -5,14 +5,15 @@ or ends with a line end is said with the words beside it.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from libs.contracts.collab.suggestions import TEXT_CHARS_MAX
 from services.collab.offsets import to_utf16
 from services.collab.review.anchors.view import Stood, View
 from services.collab.review.structs import whole
 from services.collab.review.suggesting.regions import Region
+from services.collab.review.suggesting.styling import Style
 
 BESIDE_CHARS_MAX = 40
 """Of the word beside which an insertion stands; a longer one is not shown whole."""
@@ -21,7 +22,7 @@ _WORD_BEFORE = re.compile(r"\S+[^\S\n]*\Z")
 _WORD_AFTER = re.compile(r"\s*\S+")
 _NO_TEXT = re.compile(r"[\x00\r\ufffc]")
 
-type Kind = Literal["replace", "insert", "delete"]
+type Kind = Literal["replace", "insert", "delete", "attributes"]
 type Side = Literal["before", "after"]
 
 
@@ -35,6 +36,14 @@ class Proposal:
     base: str
     text: str
     stood: Stood
+    attributes: dict[str, dict[str, Any]] | None = None
+
+
+def styling(view: View, text: str, style: Style) -> Proposal | None:
+    """Say a change of formatting; None where it is of no word, or of too many."""
+    region = Region(style.start, style.end, "")
+    said = _standing(view, text, region, ("attributes", "after", ""), (style.start, style.end))
+    return said and replace(said, attributes=style.attributes)
 
 
 def proposal(view: View, text: str, region: Region) -> Proposal | None:

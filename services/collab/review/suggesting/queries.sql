@@ -52,12 +52,13 @@ SELECT count(*) FROM suggestions WHERE scene_id = $1 AND status = 'OPEN';
 
 -- name: add
 INSERT INTO suggestions (
-    id, project_id, scene_id, anchor_id, branch_id, kind, base, text, side, created_by, updated_by
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) RETURNING *;
+    id, project_id, scene_id, anchor_id, branch_id, kind, base, text, side, created_by,
+    updated_by, attributes
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11) RETURNING *;
 
 -- name: change
 UPDATE suggestions SET version = version + 1, kind = $2, base = $3, text = $4, side = $5,
-    updated_at = greatest(now(), updated_at)
+    attributes = $6, updated_at = greatest(now(), updated_at)
 WHERE id = $1 RETURNING *;
 
 -- name: withdraw

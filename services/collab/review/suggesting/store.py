@@ -88,10 +88,13 @@ class SuggestingStore:
         row = await self.pool.fetchrow(SQL.branch, branch)
         if row is None:
             return None
-        hunks = [(UUID(one[0]), Region(one[1], one[2], one[3]), one[4]) for one in row["hunks"]]
+        hunks = [
+            (UUID(ident), Region(start, end, text), outdated, attributes)
+            for ident, start, end, text, outdated, attributes in row["hunks"]
+        ]
         found = {
             one["id"]: one
-            for one in await self.pool.fetch(SQL.told, [ident for ident, _, _ in hunks])
+            for one in await self.pool.fetch(SQL.told, [ident for ident, *_ in hunks])
         }
         return Held(
             id=row["id"],
@@ -102,8 +105,8 @@ class SuggestingStore:
             base=Packed(row["base"], row["base_size"], row["base_checksum"]),
             followed_seq=row["followed_seq"],
             known=[
-                Known(ident, SuggestionStatus(found[ident]["status"]), region, outdated)
-                for ident, region, outdated in hunks
+                Known(ident, SuggestionStatus(found[ident]["status"]), region, outdated, attributes)
+                for ident, region, outdated, attributes in hunks
                 if ident in found
             ],
             versions={ident: one["version"] for ident, one in found.items()},
@@ -121,7 +124,7 @@ class SuggestingStore:
         told = await self._tell(connection, held, step, locked)
         hunks = [
             [str(ident), one.proposal.region.start, one.proposal.region.end,
-             one.proposal.region.text, one.outdated]
+             one.proposal.region.text, one.outdated, one.proposal.attributes]
             for ident, one in told
         ]  # fmt: skip
         unexpressed = step.unexpressed + len(step.told) - len(told)
@@ -189,6 +192,7 @@ class SuggestingStore:
                 said.text,
                 said.side,
                 held.author,
+                said.attributes,
             )
             assert row is not None
             await tell(connection, suggestion_fact("created", row, held.actor))
@@ -205,7 +209,7 @@ class SuggestingStore:
             await self._anchors.replace(
                 connection, held.project, held.scene, row["anchor_id"], draft
             )
-        now = said.kind, said.base, said.text, said.side
-        if (row["kind"], row["base"], row["text"], row["side"]) != now:
+        now = said.kind, said.base, said.text, said.side, said.attributes
+        if (row["kind"], row["base"], row["text"], row["side"], row["attributes"]) != now:
             changed = await connection.fetchrow(SQL.change, row["id"], *now)
             await tell(connection, suggestion_fact("changed", changed, held.actor))

@@ -1,18 +1,23 @@
 """A branch in step with its scene, and what it changed as suggestions, in every layout."""
 
+import json
 from dataclasses import replace
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from libs.contracts.collab.content import ContentFormat
 from libs.contracts.collab.suggestions import SuggestionStatus
 from libs.contracts.editors import BuiltIn, SceneEditor
 from services.collab import formats, updates
-from services.collab.review.anchors.view import SceneAt
+from services.collab.review.anchors.view import SceneAt, Stood, View
 from services.collab.review.hunks import planning
 from services.collab.review.hunks.planning import Applied, Hunk
+from services.collab.review.rich import planning as rich
+from services.collab.review.rich.planning import RichChange
 from services.collab.review.suggesting.deriving import Derived, Told, derive
 from services.collab.review.suggesting.matching import Known
 from services.collab.review.suggesting.proposals import Proposal
@@ -59,8 +64,32 @@ class Sheet:
             if not isinstance(result, Applied)
         ]
 
+    def restyle(self, words: str, **change: Any) -> None:
+        """Let the author format words of the branch."""
+        self.branch = self._restyled(self.branch, words, change)
+
+    def _restyled(self, state: bytes, words: str, change: dict[str, Any]) -> bytes:
+        self.seq += 1
+        view = View(state, self.editor)
+        start = view.text.index(words)
+        stood = view.on_text(start, start + len(words))
+        assert isinstance(stood, Stood)
+        at = SceneAt((id(self) + 1).to_bytes(16), self.seq, state, self.editor)
+        wanted = RichChange(stood.first, stood.last, words, "attributes", **change)
+        planned = rich.apply(at, wanted)
+        assert not planned.differing, planned.differing
+        return updates.merge([state, planned.plan.edit.update])
+
+    def accept_style(self, told: Told) -> None:
+        assert told.proposal.attributes
+        self.scene = self._restyled(self.scene, told.proposal.base, told.proposal.attributes)
+
+    def blocks(self, state: bytes) -> list[Any]:
+        return formats.blocks(state, self.editor)
+
 
 def hunk(said: Proposal) -> Hunk:
+    assert said.kind != "attributes"
     return Hunk(said.stood.first, said.stood.last, said.base, said.text, said.kind, said.side)
 
 
@@ -143,6 +172,71 @@ def test_a_decided_suggestion_leaves_the_branch_or_is_there_once(editor: BuiltIn
     assert sheet.text(sheet.branch) == sheet.text(sheet.scene)
 
 
+@pytest.mark.parametrize(
+    "editor", [BuiltIn.TIPTAP, BuiltIn.PROSEMIRROR, BuiltIn.SLATE, BuiltIn.LEXICAL, BuiltIn.QUILL]
+)
+def test_formatting_of_the_branch_is_decided_as_well(editor: BuiltIn) -> None:
+    text = "It was a dreary night of November.\nThe rain pattered against the panes.\nI slept."
+    sheet = Sheet(editor, text)
+    sheet.restyle("dreary night", marks={"bold": True})
+    first = sheet.derive()
+    [bold] = first.told
+    assert (bold.proposal.kind, bold.proposal.base) == ("attributes", "dreary night")
+    assert bold.proposal.attributes == {"marks": {"bold": True}, "block": {}}
+    assert (first.update, first.unexpressed) == (None, 0)
+
+    sheet.scene = sheet.put(sheet.scene, f"A letter. {text}")
+    sheet.branch = sheet.put(sheet.branch, text.replace("I slept", "I did not sleep"))
+    sheet.restyle("rain", marks={"italic": True})
+    known = [known_of(1, bold)]
+    words, same, italic = sheet.derive(*known).told
+    assert same.id == UUID(int=1)
+    assert (words.id, italic.id) == (None, None)
+
+    sheet.accept_style(same)
+    known = [
+        known_of(1, same, SuggestionStatus.ACCEPTED),
+        known_of(2, italic, SuggestionStatus.REJECTED),
+        known_of(3, words),
+    ]
+    last = sheet.derive(*known)
+    assert [told.id for told in last.told] == [UUID(int=3)]
+    assert last.unexpressed == 0
+    assert sheet.text(sheet.branch) == f"A letter. {text.replace('I slept', 'I did not sleep')}"
+    assert sheet.blocks(sheet.branch)[:2] == sheet.blocks(sheet.scene)[:2]
+    assert not sheet.derive(known_of(3, last.told[0])).update
+
+
+@pytest.mark.parametrize("editor", [BuiltIn.TIPTAP, BuiltIn.SLATE])
+def test_a_heading_is_one_suggestion_and_a_list_stays_in_the_branch(editor: BuiltIn) -> None:
+    sheet = Sheet(editor, "It was night.\nThe rain fell.\nI slept.")
+    sheet.restyle("rain", block={"type": "heading", "level": 2})
+    [told] = sheet.derive().told
+    assert told.proposal.base == "The rain fell."
+    assert told.proposal.attributes == {"marks": {}, "block": {"type": "heading", "level": 2}}
+    rejected = sheet.derive(known_of(1, told, SuggestionStatus.REJECTED))
+    assert not rejected.told
+    assert sheet.blocks(sheet.branch) == sheet.blocks(sheet.scene)
+
+    item = {
+        "type": "list-item",
+        "children": [{"type": "paragraph", "children": [{"text": "I slept."}]}],
+    }
+    listed = [*sheet.blocks(sheet.branch)[:2], {"type": "list", "children": [item]}]
+    body = json.dumps(listed).encode()
+    update = formats.rewrite(sheet.branch, ContentFormat.BLOCKS, body, sheet.editor)
+    assert update
+    sheet.branch = updates.merge([sheet.branch, update])
+    found = sheet.derive()
+    assert (found.told, found.unexpressed) == ([], 1)
+    assert sheet.blocks(sheet.branch) == listed
+
+
+def known_of(number: int, told: Told, status: SuggestionStatus = SuggestionStatus.OPEN) -> Known:
+    said = told.proposal
+    return Known(UUID(int=number), status, said.region, told.outdated, said.attributes)
+
+
 def test_it_stays_the_same_suggestion_while_its_author_types_on() -> None:
     sheet = Sheet(BuiltIn.TIPTAP, "It was a dreary night.\nThe rain fell.")
     known: list[Known] = []
@@ -173,3 +267,16 @@ def test_words_that_the_scene_changed_since_leave_it_outdated() -> None:
     known = Known(UUID(int=1), SuggestionStatus.OPEN, told.proposal.region, told.outdated)
     [told] = sheet.derive(known).told
     assert not told.outdated
+
+
+def test_marks_that_only_the_branch_knows_stay_in_it() -> None:
+    """Nobody named the editor: written in the scene, ProseMirror would delete marks and words."""
+    doc: Doc[Any] = Doc()
+    root = doc.get("prosemirror", type=XmlFragment)
+    root.children.append(XmlElement("paragraph", contents=[XmlText("The rain fell.")]))
+    base = doc.get_update()
+    words = root.children[0].children[0]
+    assert isinstance(words, XmlText)
+    words.format(4, 8, {"strong": {}})
+    found = derive(SceneAt(bytes(16), 1, base, None), base, doc.get_update(), [])
+    assert (found.told, found.unexpressed) == ([], 1)
