@@ -137,8 +137,8 @@ class Run:
 
 def marks_of(blocks: Nodes, start: int, end: int, names: Iterable[str]) -> list[Run]:
     """Return the marks of these names between two characters."""
-    leaves = (leaf for block in text_blocks(blocks) for leaf in _leaves(block))
-    return list(_runs(leaves, start, end, list(names)))
+    found = (leaf for block in text_blocks(blocks) for leaf in leaves(block))
+    return list(_runs(found, start, end, list(names)))
 
 
 def attributes_of(blocks: Nodes, start: int, end: int, names: Iterable[str]) -> list[Run]:
@@ -179,11 +179,12 @@ def text_blocks(nodes: Sequence[Block]) -> Iterator[Block]:
             yield from text_blocks(_children(node))
 
 
-def _leaves(node: Block) -> Iterator[Block]:
+def leaves(node: Block) -> Iterator[Block]:
+    """Yield the leaves in a block, in their order."""
     if "children" not in node:
         yield node
     for child in _children(node):
-        yield from _leaves(child)
+        yield from leaves(child)
 
 
 def _ends(blocks: Nodes, start: Point, end: Point) -> tuple[_Place, _Place]:

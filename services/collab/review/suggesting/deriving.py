@@ -12,10 +12,13 @@ from libs.contracts.collab.content import ContentFormat
 from libs.contracts.collab.suggestions import SuggestionStatus
 from libs.contracts.editors import SceneEditor
 from services.collab import formats, updates
+from services.collab.history import blocks
+from services.collab.history.compare import TooMuch
 from services.collab.history.records import Packed
 from services.collab.review.anchors.view import SceneAt, View, view_of
 from services.collab.review.structs import whole
 from services.collab.review.suggesting.formatting import Formatting, style_of
+from services.collab.review.suggesting.keeping import Formatted, kept
 from services.collab.review.suggesting.matching import Known, matched
 from services.collab.review.suggesting.proposals import Proposal, proposal, styling
 from services.collab.review.suggesting.regions import (
@@ -70,6 +73,8 @@ def derive(at: SceneAt, base: bytes, branch: bytes, known: Sequence[Known]) -> D
     changes = regions(before, own)
     wanted = _wanted(before, changes, text, words)
     update = _update(at, base, branch, wanted if wanted != own else None)
+    if update is not None:
+        update = _with_formatting(at.editor, (base, branch), update)
     now = branch if update is None else updates.merge([branch, update])
     found = regions(text, _text(now, at.editor))
     told, unexpressed = _words(view, (before, text), found, words, set(changes))
@@ -92,6 +97,32 @@ def _wanted(base: str, changes: Sequence[Region], text: str, known: Sequence[Kno
     taken = [one.region for one in known if one.status is SuggestionStatus.ACCEPTED]
     stood = applied(base, sorted(taken))
     return merged(stood, regions(stood, text), regions(stood, applied(base, kept)))
+
+
+def _with_formatting(
+    editor: SceneEditor | None, states: tuple[bytes, bytes], update: bytes
+) -> bytes:
+    """Return an edit of the branch with what gives the words of its author their formatting."""
+    now = updates.merge([states[1], update])
+    try:
+        sides = [
+            Formatted.of(_text(state, editor), blocks.blocks_of(state, editor))
+            for state in (*states, now)
+        ]
+    except TooMuch:
+        return update
+    base, own, after = sides
+    if base is None or own is None or after is None:
+        return update
+    wanted = kept(base, own, after)
+    if wanted == after.nodes:
+        return update
+    try:
+        goal = blocks.dumped(wanted)
+        piece = formats.rewrite(now, ContentFormat.BLOCKS, goal, editor)
+    except (formats.BadContent, formats.CannotHold):
+        return update
+    return update if piece is None else updates.merge([update, piece])
 
 
 def _words(

@@ -49,12 +49,12 @@ class Formatting:
         """Return what the branch changed of formatting."""
         numbering = Numbering(self.text, self.scene_blocks)
         found = styled(self.scene_blocks, self.branch_blocks, numbering)
-        lenses = [formats.lens_of(state, self.at.editor) for state in (self.at.state, self.branch)]
-        if found.styles and lenses[0] != lenses[1]:
-            # Nobody named the editor, and only the branch shows it: the scene's would not know
-            # these marks as they would be written there.
-            return Styled([], found.unexpressed + len(found.styles))
-        return found
+        if not found.styles:
+            return found
+        lenses = {formats.lens_of(state, self.at.editor) for state in (self.at.state, self.branch)}
+        # Nobody named the editor, and only the branch shows it: the scene's would not know these
+        # marks as they would be written there.
+        return found if len(lenses) == 1 else Styled([], found.unexpressed + len(found.styles))
 
     def without(self, against: Sequence[Known]) -> tuple["Formatting", bytes | None]:
         """Return both without changes that somebody decided against, and the edit of the branch."""

@@ -6,6 +6,7 @@ Only words that stay the same are looked at: those of other words come with the 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -55,8 +56,15 @@ class Numbering:
         shown = units(text.replace("\n", ""))
         self.holds = shown == splicing.characters(nodes)
         """Whether the text is that of the blocks, without labels of other things."""
-        self._places = [
-            at for at, each in enumerate(text) if each != "\n" for _ in range(len(units(each)))
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """The place in the text of each character of the blocks."""
+        return [
+            at
+            for at, each in enumerate(self._text)
+            if each != "\n"
+            for _ in range(len(units(each)))
         ]
 
     def number(self, place: int) -> int:

@@ -207,6 +207,26 @@ def test_formatting_of_the_branch_is_decided_as_well(editor: BuiltIn) -> None:
     assert not sheet.derive(known_of(3, last.told[0])).update
 
 
+@pytest.mark.parametrize("editor", [BuiltIn.TIPTAP, BuiltIn.SLATE, BuiltIn.QUILL])
+def test_words_that_are_accepted_keep_what_their_author_made_of_them(editor: BuiltIn) -> None:
+    """They are accepted plain; their formatting is told next."""
+    text = "It was a dreary night.\nI slept."
+    sheet = Sheet(editor, text)
+    theirs = "It was a dark and stormy night.\nLetter II\nI slept."
+    sheet.branch = sheet.put(sheet.branch, theirs)
+    sheet.restyle("stormy", marks={"bold": True})
+    sheet.restyle("Letter II", block={"type": "heading", "level": 2})
+    before = sheet.blocks(sheet.branch)
+    told = sheet.derive().told
+    assert not sheet.accept(*told)
+    sheet.scene = sheet.put(sheet.scene, f"{theirs} Then I woke.")
+    known = [known_of(at, one, SuggestionStatus.ACCEPTED) for at, one in enumerate(told)]
+    bold, heading = sheet.derive(*known).told
+    assert (bold.proposal.base, heading.proposal.base) == ("stormy", "Letter II")
+    before[-1]["children"][-1]["text"] += " Then I woke."
+    assert sheet.blocks(sheet.branch) == before
+
+
 @pytest.mark.parametrize("editor", [BuiltIn.TIPTAP, BuiltIn.SLATE])
 def test_a_heading_is_one_suggestion_and_a_list_stays_in_the_branch(editor: BuiltIn) -> None:
     sheet = Sheet(editor, "It was night.\nThe rain fell.\nI slept.")
