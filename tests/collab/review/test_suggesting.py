@@ -160,6 +160,29 @@ async def test_only_its_author_writes_in_a_branch_of_suggestions(desk: Desk) -> 
     assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
 
 
+async def test_branches_that_no_replica_knew_of_are_found(
+    desk: Desk, owner: asyncpg.Connection
+) -> None:
+    """After a restart, by the walk over all of them."""
+    behind = load_queries("services.collab.review.suggesting").behind
+    branch = UUID(desk.branch)
+    before = UUID(int=branch.int - 1)
+
+    async def is_behind() -> bool:
+        rows = await owner.fetch(behind, before, 1)
+        return bool(rows) and rows[0]["id"] == branch
+
+    assert not await is_behind()
+    await desk.write(TEXT.replace("dreary", "stormy"), branch=True)
+    assert await is_behind()
+    [made] = await desk.told()
+    assert not await is_behind()
+    query = "UPDATE suggestions SET version = version + 1, status = $2, decided_at = $3, decided_by = $4"
+    decided = "REJECTED", datetime.now(UTC), UUID(desk.decider.id)
+    await owner.execute(f"{query} WHERE id = $1", UUID(made["id"]), *decided)
+    assert await is_behind()
+
+
 async def test_an_author_types_while_suggestions_are_decided(
     ada: Person, ben: Person, stack: Stack
 ) -> None:

@@ -30,7 +30,8 @@ class Region:
 def regions(old: str, new: str) -> list[Region]:
     """Return what becomes of *old* in *new*, in order and apart: whole words, line by line."""
     found: list[Region] = []
-    for one in _by_lines(old, new):
+    for raw in _by_lines(old, new):
+        one = _leftmost(old, raw, found[-1].end + 1 if found else 0)
         between = old[found[-1].end : one.start] if found else None
         if between is not None and _are_one(between):
             last = found.pop()
@@ -67,6 +68,24 @@ def _by_lines(old: str, new: str) -> Iterator[Region]:
         gone, came = old[starts[i] : starts[j]], new[ends[k] : ends[m]]
         for start, end, first, last in word_regions(gone, came):
             yield Region(starts[i] + start, starts[i] + end, came[first:last])
+
+
+def _leftmost(old: str, one: Region, least: int) -> Region:
+    """Return the same change with its spaces as far to the left as they go, not before *least*.
+
+    Which of two equal spaces beside a new word came with it depends on what else was changed.
+    """
+    start, end, text = one.start, one.end, one.text
+    if start < end and text:
+        return one
+    moved = text or old[start:end]
+    back = 0
+    while start - back > least and old[start - back - 1].isspace():
+        if moved[-1 - back % len(moved)] != old[start - back - 1]:
+            break
+        back += 1
+    turn = len(moved) - back % len(moved)
+    return Region(start - back, end - back, text[turn:] + text[:turn])
 
 
 def _starts(parts: Sequence[str]) -> list[int]:

@@ -11,7 +11,7 @@ WORDS = st.sampled_from(
     ["rain", "fell", "on", "the", "panes", "\n", ",", " ", "🎭", "é", "very angry"]
 )
 TEXTS = st.lists(WORDS, max_size=30).map(" ".join)
-EXAMPLES = settings(max_examples=500, deadline=None)
+EXAMPLES = settings(max_examples=200, deadline=None)
 
 
 @EXAMPLES
@@ -75,3 +75,10 @@ def test_places_are_carried_over(old: str, new: str) -> None:
     for at, character in enumerate(old):
         if at not in changed:
             assert new[carried(at, changes)] == character
+
+
+def test_a_new_word_is_told_with_the_space_before_it() -> None:
+    """Whatever else was changed in the line: a decision about it has to know it again."""
+    [only] = regions("rain that fell", "rain new that fell")
+    assert only == regions("rain that fell", "x rain new that fell")[1]
+    assert only.text == " new"
