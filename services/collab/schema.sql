@@ -463,6 +463,71 @@ ALTER TABLE public.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.patch_hunks (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    patch_id uuid NOT NULL,
+    number integer NOT NULL,
+    state text DEFAULT 'OPEN'::text NOT NULL COLLATE pg_catalog."C",
+    anchor_id uuid NOT NULL,
+    written_id uuid,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    side text DEFAULT 'after'::text NOT NULL COLLATE pg_catalog."C",
+    base text NOT NULL,
+    text text NOT NULL,
+    applied jsonb,
+    CONSTRAINT patch_hunks_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
+    CONSTRAINT patch_hunks_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
+    CONSTRAINT patch_hunks_check CHECK (((kind = 'delete'::text) = (text = ''::text))),
+    CONSTRAINT patch_hunks_check1 CHECK (((state = 'APPLIED'::text) = (applied IS NOT NULL))),
+    CONSTRAINT patch_hunks_check2 CHECK (((written_id IS NULL) OR (state = 'APPLIED'::text))),
+    CONSTRAINT patch_hunks_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT patch_hunks_number_check CHECK (((number >= 1) AND (number <= 200))),
+    CONSTRAINT patch_hunks_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
+    CONSTRAINT patch_hunks_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'APPLIED'::text, 'REVERTED'::text]))),
+    CONSTRAINT patch_hunks_text_check CHECK ((length(text) <= 40000))
+);
+
+CREATE TABLE public.patches (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    state text DEFAULT 'OPEN'::text NOT NULL COLLATE pg_catalog."C",
+    base_version bigint NOT NULL,
+    applied_version bigint,
+    reverted_version bigint,
+    rebase_strategy text COLLATE pg_catalog."C",
+    conflict_log jsonb DEFAULT '[]'::jsonb NOT NULL,
+    title text,
+    note text,
+    run_id uuid,
+    decided_at timestamp with time zone,
+    decided_by uuid,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_by uuid,
+    CONSTRAINT patches_applied_version_check CHECK ((applied_version >= 0)),
+    CONSTRAINT patches_base_version_check CHECK ((base_version >= 0)),
+    CONSTRAINT patches_check CHECK ((reverted_version >= applied_version)),
+    CONSTRAINT patches_check1 CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
+    CONSTRAINT patches_check2 CHECK (((deleted_at IS NULL) = (deleted_by IS NULL))),
+    CONSTRAINT patches_check3 CHECK (((state = 'OPEN'::text) OR (decided_at IS NOT NULL))),
+    CONSTRAINT patches_check4 CHECK (((state = 'OPEN'::text) = (applied_version IS NULL))),
+    CONSTRAINT patches_check5 CHECK (((state <> 'REVERTED'::text) OR (reverted_version IS NOT NULL))),
+    CONSTRAINT patches_check6 CHECK ((updated_at >= created_at)),
+    CONSTRAINT patches_conflict_log_check CHECK ((jsonb_typeof(conflict_log) = 'array'::text)),
+    CONSTRAINT patches_note_check CHECK ((length(note) <= 2000)),
+    CONSTRAINT patches_rebase_strategy_check CHECK ((rebase_strategy = ANY (ARRAY['merge'::text, 'rebase'::text, 'override'::text]))),
+    CONSTRAINT patches_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'PARTLY_APPLIED'::text, 'APPLIED'::text, 'REVERTED'::text]))),
+    CONSTRAINT patches_title_check CHECK (((length(title) >= 1) AND (length(title) <= 200))),
+    CONSTRAINT patches_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE public.persistence_counts (
     single boolean DEFAULT true NOT NULL,
     walk_began_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -802,6 +867,24 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_anchor_id_key UNIQUE (anchor_id);
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_patch_id_number_key UNIQUE (patch_id, number);
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_written_id_key UNIQUE (written_id);
+
+ALTER TABLE ONLY public.patches
+    ADD CONSTRAINT patches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.patches
+    ADD CONSTRAINT patches_project_id_scene_id_id_key UNIQUE (project_id, scene_id, id);
+
 ALTER TABLE ONLY public.persistence_counts
     ADD CONSTRAINT persistence_counts_pkey PRIMARY KEY (single);
 
@@ -909,6 +992,12 @@ CREATE INDEX outbox_to_announce ON public.outbox USING btree ("position") WHERE 
 
 CREATE INDEX outbox_unplaced ON public.outbox USING btree (seq) WHERE ("position" IS NULL);
 
+CREATE INDEX patch_hunks_by_scene ON public.patch_hunks USING btree (scene_id);
+
+CREATE INDEX patches_newest ON public.patches USING btree (scene_id, created_at DESC, id DESC);
+
+CREATE INDEX patches_there ON public.patches USING btree (scene_id) WHERE (deleted_at IS NULL);
+
 CREATE INDEX purged_scenes_open ON public.purged_scenes USING btree (marked_at) WHERE (erased_at IS NULL);
 
 CREATE INDEX purged_scenes_recent ON public.purged_scenes USING btree (marked_at);
@@ -961,6 +1050,15 @@ ALTER TABLE ONLY public.notifications
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_project_id_scene_id_thread_id_fkey FOREIGN KEY (project_id, scene_id, thread_id) REFERENCES public.threads(project_id, scene_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_project_id_scene_id_patch_id_fkey FOREIGN KEY (project_id, scene_id, patch_id) REFERENCES public.patches(project_id, scene_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.patch_hunks
+    ADD CONSTRAINT patch_hunks_project_id_scene_id_written_id_fkey FOREIGN KEY (project_id, scene_id, written_id) REFERENCES public.anchors(project_id, scene_id, id);
 
 ALTER TABLE ONLY public.quarantined_updates
     ADD CONSTRAINT quarantined_updates_scene_id_seq_is_compacted_fkey FOREIGN KEY (scene_id, seq, is_compacted) REFERENCES public.scene_versions(scene_id, seq, is_compacted);
@@ -1056,6 +1154,10 @@ GRANT UPDATE(updated_at) ON TABLE public.named_snapshots TO collab;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notifications TO collab;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.patch_hunks TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.patches TO collab;
 
 GRANT SELECT,UPDATE ON TABLE public.persistence_counts TO collab;
 

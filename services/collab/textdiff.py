@@ -48,9 +48,9 @@ def word_regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
     """
     head, tail = _common(old, new)
     # Back to where both begin and end a word.
-    while head and not (_bounded(old, head) and _bounded(new, head)):
+    while head and not (is_bounded(old, head) and is_bounded(new, head)):
         head -= 1
-    while tail and not (_bounded(old, len(old) - tail) and _bounded(new, len(new) - tail)):
+    while tail and not (is_bounded(old, len(old) - tail) and is_bounded(new, len(new) - tail)):
         tail -= 1
     gone, came = old[head : len(old) - tail], new[head : len(new) - tail]
     words, others = _TOKENS.findall(gone), _TOKENS.findall(came)
@@ -72,7 +72,7 @@ def word_regions(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
         yield region[0], region[1], region[2], region[3]
 
 
-def _bounded(text: str, at: int) -> bool:
+def is_bounded(text: str, at: int) -> bool:
     """Whether a word ends or begins before the character *at*."""
     if at in (0, len(text)):
         return True

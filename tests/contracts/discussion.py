@@ -8,7 +8,7 @@ import httpx
 import nats
 
 from libs.contracts.streams import COLLAB
-from tests.gateway.review.support import Talk, done
+from tests.gateway.review.support import WORDS, Talk, done
 from tests.gateway.support import Json
 from tools.stack import Stack
 
@@ -18,6 +18,7 @@ async def discussed(stack: Stack) -> list[Json]:
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
         expected = await all_of_it(talk) + await all_suggested(talk)
+        expected += await all_patched(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -101,6 +102,31 @@ async def typed_on(talk: Talk) -> None:
 async def _open_texts(talk: Talk, scene: str) -> list[str]:
     answer = await talk.mary.ask("GET", f"{scene}/suggestions?status=OPEN")
     return [one["text"] for one in answer.json()["items"]]
+
+
+async def all_patched(talk: Talk) -> list[str]:
+    """Make a patch and decide about it; returns the types of what is announced of it."""
+    path = talk.threads.replace("threads", "patches")
+    hunks = [
+        {"anchor": {"quote": "rejoice"}, "kind": "replace", "text": "be glad"},
+        {"anchor": {"quote": "accompanied"}, "kind": "insert", "text": " so far"},
+    ]
+    made = await talk.mary.made(path, {"baseVersion": 1, "hunks": hunks, "title": "Plainer"})
+    one = f"/api/patches/{made['id']}"
+    await talk.write(WORDS.replace("rejoice", "be happy"))
+    for decision in ("apply?rebaseStrategy=rebase", "apply?rebaseStrategy=merge", "revert"):
+        await done(talk.mary, "POST", f"{one}/{decision}")
+    await talk.write(WORDS)
+    await done(talk.mary, "DELETE", one)
+    await done(talk.mary, "POST", f"{one}/restore")
+    return [
+        "patch.created",
+        "patch.rebased",
+        "patch.applied",
+        "patch.reverted",
+        "patch.deleted",
+        "patch.restored",
+    ]
 
 
 async def kept(client: Any, project: str, count: int) -> list[tuple[str, Any]]:

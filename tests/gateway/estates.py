@@ -112,13 +112,20 @@ async def _past(owner: Person, scene: str, mark: str) -> dict[str, str]:
 
 
 async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
-    """A thread with its comment, and a suggestion."""
+    """A thread with its comment, a suggestion, and a patch."""
     anchor = {"quote": mark}
     thread = await owner.made(f"{scene}/threads", {"anchor": anchor, "body": mark})
     suggested = {"anchor": anchor, "kind": "replace", "text": mark}
     suggestion = await owner.made(f"{scene}/suggestions", suggested)
+    hunk = {"anchor": anchor, "kind": "insert", "text": mark}
+    patch = await owner.made(f"{scene}/patches", {"baseVersion": 1, "hunks": [hunk], "title": mark})
     comment = thread["comments"][0]["id"]
-    return {"threads": thread["id"], "comments": comment, "suggestions": suggestion["id"]}
+    return {
+        "threads": thread["id"],
+        "comments": comment,
+        "suggestions": suggestion["id"],
+        "patches": patch["id"],
+    }
 
 
 async def _pushed(

@@ -179,6 +179,8 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("GET", f"{scene}/suggestions", None, "scene.read"),
         ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
         ("POST", f"{scene}/suggesting", {"nonsense": 1}, "scene.suggest"),
+        ("GET", f"{scene}/patches", None, "scene.read"),
+        ("POST", f"{scene}/patches", {"nonsense": 1}, "scene.suggest"),
     ]
 
 
@@ -233,8 +235,9 @@ class TestRoutes:
             covered.add((method, shape))
 
         elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
-        # The last two are in tests/gateway/review.
+        # The last four are in tests/gateway/review.
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
+        elsewhere += ("/api/patches",)
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:

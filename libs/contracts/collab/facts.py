@@ -99,6 +99,25 @@ class SuggestionFact(Wire):
     reverted_seq: int | None
 
 
+class PatchFact(Wire):
+    """Of a patch: its scene, where it stands, and how many hunks it has, of which in conflict.
+
+    `applied_version` and `reverted_version` are versions of the scene's text.
+    """
+
+    scene_id: UUID
+    state: str
+    base_version: int
+    applied_version: int | None
+    reverted_version: int | None
+    rebase_strategy: str | None
+    hunk_count: int
+    conflict_count: int
+    title: str | None
+    author: UUID
+    run_id: UUID | None
+
+
 class MovedAnchor(Wire):
     """An anchor that got new ids or another status; as `anchors.Anchor`, without its words."""
 
@@ -144,6 +163,12 @@ FACTS: dict[str, FactType] = {
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),
     "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
+    "patch.created": FactType("A new patch.", PatchFact),
+    "patch.applied": FactType("Hunks of the patch are in the text.", PatchFact),
+    "patch.rebased": FactType("Its hunks were renewed, or it is in conflict.", PatchFact),
+    "patch.reverted": FactType("What was applied is out of the text again.", PatchFact),
+    "patch.deleted": FactType("The patch is deleted; the text stays as it is.", PatchFact),
+    "patch.restored": FactType("The patch is there again.", PatchFact),
     "anchor.moved": FactType("Anchors of a scene got new ids or another status.", MovedAnchors),
 }  # fmt: skip
 """Every type of fact, by its name."""

@@ -22,7 +22,7 @@ class NotificationKind(StrEnum):
     """Why somebody is told.
 
     `mention`: a comment mentions them. `reply`: a comment in a thread in which they have a part.
-    `decision`: about a suggestion of theirs. `resolved`: of such a thread.
+    `decision`: about a suggestion or a patch of theirs. `resolved`: of such a thread.
     """
 
     MENTION = "mention"

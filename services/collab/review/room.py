@@ -7,6 +7,14 @@ from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
 from libs.contracts.collab.branches import BEGIN_SUGGESTING
 from libs.contracts.collab.facts import FOLLOW_FACTS
+from libs.contracts.collab.patches import (
+    CREATE_PATCH,
+    DECIDE_PATCH,
+    DELETE_PATCH,
+    LIST_PATCHES,
+    READ_PATCH,
+    RESTORE_PATCH,
+)
 from libs.contracts.collab.suggestions import (
     CREATE_SUGGESTION,
     DECIDE_SUGGESTION,
@@ -27,6 +35,9 @@ from services.collab.review.anchors.store import AnchorStore
 from services.collab.review.feed.feed import Feed
 from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
+from services.collab.review.patches.deciding import Decider
+from services.collab.review.patches.handlers import Patches
+from services.collab.review.patches.store import PatchStore
 from services.collab.review.suggesting.follower import SuggestingFollower
 from services.collab.review.suggesting.handlers import SuggestingHandlers
 from services.collab.review.suggesting.store import SuggestingStore
@@ -77,6 +88,9 @@ class Room:
         )
         self._suggestions.on_decided.append(self.suggesting.decided)
         self._suggesting = SuggestingHandlers(suggesting, past, self.suggesting)
+        patches = PatchStore(pool, self.anchors)
+        decider = Decider(patches, self.anchors, writer=writer, workers=workers)
+        self._patches = Patches(patches, self.anchors, records, decider)
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -95,6 +109,12 @@ class Room:
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
         serve(broker, BEGIN_SUGGESTING, self._suggesting.begin)
+        serve(broker, CREATE_PATCH, self._patches.create)
+        serve(broker, LIST_PATCHES, self._patches.list)
+        serve(broker, READ_PATCH, self._patches.read)
+        serve(broker, DECIDE_PATCH, self._patches.decide)
+        serve(broker, DELETE_PATCH, self._patches.delete)
+        serve(broker, RESTORE_PATCH, self._patches.restore)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:

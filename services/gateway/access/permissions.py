@@ -68,6 +68,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     "scene.comment": _READER,
     # People may delete threads and comments of their own.
     "scene.delete_any_comment": _MAINTAINER,
+    "scene.restore_patch": _MAINTAINER,
     **_each(("scene",), "restore_version branch merge", _WRITER),
     # Named snapshots: who made one may delete it, too.
     "scene.delete_any_snapshot": _MAINTAINER,

@@ -133,6 +133,20 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
                     "at": _moment(event),
                 },
             )
+        case _ if kind == "patch":
+            yield (
+                "patch.updated",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "what": event.event_type,
+                    "state": data["state"],
+                    "appliedVersion": data["appliedVersion"],
+                    "conflictCount": data["conflictCount"],
+                    "by": _person(event),
+                    "at": _moment(event),
+                },
+            )
         case "thread.created":
             return  # its first comment follows
         case _:

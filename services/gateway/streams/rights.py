@@ -3,14 +3,17 @@
 from uuid import UUID
 
 from libs import errors
+from libs.contracts.collab.facts import FACTS
 from services.gateway.access import permissions
 from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
 from services.gateway.streams.tail import Item
 
-# An aggregate's name in the permission matrix, where it has another one there.
-_IN_MATRIX = {"canon_fact": "canon", "thread": "scene", "comment": "scene", "anchor": "scene"}
+# An aggregate's name in the permission matrix, where it has another one there. All that happens in
+# the review belongs to a scene.
+_REVIEWED = {name.partition(".")[0] for name in FACTS}
+_IN_MATRIX = {"canon_fact": "canon", **dict.fromkeys(_REVIEWED, "scene")}
 
 
 def action_of(kind: str) -> permissions.Action:

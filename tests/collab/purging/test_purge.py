@@ -161,6 +161,23 @@ async def _reviewed(owner: Pool, scene: UUID) -> None:
         scene,
         anchor,
     )
+    patch = uuid4()
+    await owner.execute(
+        "INSERT INTO patches (id, project_id, scene_id, base_version, title, created_by, "
+        "updated_by) VALUES ($1, $2, $3, 1, 'secret', $2, $2)",
+        patch,
+        PROJECT,
+        scene,
+    )
+    await owner.execute(
+        "INSERT INTO patch_hunks (id, project_id, scene_id, patch_id, number, anchor_id, kind, "
+        "base, text) VALUES ($1, $2, $3, $4, 1, $5, 'replace', 'words', 'secret')",
+        uuid4(),
+        PROJECT,
+        scene,
+        patch,
+        anchor,
+    )
     await owner.execute(
         "INSERT INTO comments (id, project_id, scene_id, thread_id, number, body, created_by, "
         "updated_by) VALUES ($1, $2, $3, $4, 1, 'secret', $2, $2)",

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
+from libs.postgres import load_queries
 from tests.support.people import Person
 from tests.support.yclient import YClient
 from tools.stack import Stack
@@ -177,9 +181,13 @@ async def test_branches_that_no_replica_knew_of_are_found(
     assert await is_behind()
     [made] = await desk.told()
     assert not await is_behind()
-    query = "UPDATE suggestions SET version = version + 1, status = $2, decided_at = $3, decided_by = $4"
-    decided = "REJECTED", datetime.now(UTC), UUID(desk.decider.id)
-    await owner.execute(f"{query} WHERE id = $1", UUID(made["id"]), *decided)
+    await owner.execute(
+        "UPDATE suggestions SET version = version + 1, status = 'REJECTED', decided_at = $2,"
+        " decided_by = $3 WHERE id = $1",
+        UUID(made["id"]),
+        datetime.now(UTC),
+        UUID(desk.decider.id),
+    )
     assert await is_behind()
 
 

@@ -59,31 +59,33 @@ class Anchors:
         scene: UUID,
         targets: Sequence[AnchorTarget],
         editor: SceneEditor | None,
+        *,
+        at: int | None = None,
     ) -> list[Draft]:
         """Find places for anchors; nothing is stored.
 
+        *at* is the version that targets mean which name none; without it that is the newest one.
+
         Raises:
             AnchorNotFound: The words are not there, or not any more.
+            Gone: The version is from before the retention.
             AnchorAmbiguous: Several places fit.
             Unavailable: The scene cannot be read now.
         """
         state = await self._state(scene)
         drafts: list[Draft | None] = [None] * len(targets)
-        seqs = {state.upto if one.seq is None else one.seq for one in targets}
-        for seq in sorted(seqs):
-            which = [
-                at
-                for at, one in enumerate(targets)
-                if (state.upto if one.seq is None else one.seq) == seq
-            ]
+        meant = state.upto if at is None else at
+        seqs = [meant if one.seq is None else one.seq for one in targets]
+        for seq in sorted(set(seqs)):
+            which = [index for index, each in enumerate(seqs) if each == seq]
             place = Place(scene, scene, project)
             body = state.body if seq == state.upto else await self._state_at(place, seq, state)
-            wanted = [targets[at].to_wire() for at in which]
+            wanted = [targets[index].to_wire() for index in which]
             found: list[Stood | Refused] = await self._run(
                 view.stand, scene.bytes, seq, body, editor, wanted
             )
-            for at, one in zip(which, found, strict=True):
-                drafts[at] = Draft(_accepted(one, at), seq)
+            for index, one in zip(which, found, strict=True):
+                drafts[index] = Draft(_accepted(one, index), seq)
         return [draft for draft in drafts if draft is not None]
 
     async def insert(

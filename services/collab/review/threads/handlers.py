@@ -51,6 +51,7 @@ _WHERE = {
     "thread": SQL.where_thread,
     "comment": SQL.where_comment,
     "suggestion": SQL.where_suggestion,
+    "patch": SQL.where_patch,
 }
 _ACTIONS = {ThreadState.OPEN: "reopened", ThreadState.RESOLVED: "resolved"}
 

@@ -9,6 +9,9 @@ SELECT project_id, scene_id FROM comments c WHERE id = $1
 -- name: where_suggestion
 SELECT project_id, scene_id FROM suggestions WHERE id = $1;
 
+-- name: where_patch
+SELECT project_id, scene_id FROM patches WHERE id = $1;
+
 -- name: thread
 SELECT * FROM threads WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL;
 

@@ -1,0 +1,1 @@
+"""Patches: several changes of a scene that are applied, rebased and reverted as one."""

@@ -1,0 +1,172 @@
+"""Which edit applies the hunks of a patch: work for `workers`. No I/O.
+
+The edit is made by `review.hunks`; here it is decided which hunks land (`rebase`), and the edit is
+checked: the text that it leads to is the text that the hunks say, or nothing is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from libs.contracts.collab.patches import ConflictReason, RebaseStrategy
+from services.collab import updates
+from services.collab.review.anchors.view import SceneAt, View, view_of
+from services.collab.review.hunks import planning
+from services.collab.review.hunks.planning import Differs, Hunk
+from services.collab.review.patches.planned import (
+    Ends,
+    Outcome,
+    Place,
+    Sides,
+    Waiting,
+    Wrote,
+    beside,
+    ends_of,
+    moved_starts,
+    note,
+    region,
+    stood_on,
+)
+from services.collab.review.patches.rebase import Clash, Landing, Rebased, Standing, outcome, rebase
+from services.collab.review.structs import units, whole
+
+SIDE_CHARS_MIN = 16
+"""Text on one side by which words that came back are known to be where they were."""
+
+_LOW_HALVES = frozenset(map(chr, range(0xDC00, 0xE000)))
+"""Second halves of characters of two code units."""
+
+
+def look(at: SceneAt, hunks: Sequence[Waiting], *, override: bool = False) -> Rebased:
+    """Return where *hunks* land now, whatever others made of their words with *override*.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    view = view_of(at.scene, at.seq, at.state, at.editor)
+    standing = [_standing(view, hunk) for hunk in hunks]
+    return rebase(view.text, standing, override=override)
+
+
+def apply(
+    at: SceneAt, hunks: Sequence[Waiting], client: int, strategy: RebaseStrategy | None = None
+) -> Outcome:
+    """Return the edit that applies *hunks*; none when some clash, unless *strategy* is `merge`.
+
+    *client* is the Yjs client that writes; it must not have written anything in the scene.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    view = view_of(at.scene, at.seq, at.state, at.editor)
+    rebased = look(at, hunks, override=strategy == RebaseStrategy.OVERRIDE)
+    landings = rebased.landings
+    if not landings or (rebased.clashes and strategy != RebaseStrategy.MERGE):
+        return Outcome(None, rebased.clashes)
+    by_number = {hunk.number: hunk for hunk in hunks}
+    changes = [_change(view, one, by_number[one.number]) for one in landings]
+    made = [hunk for hunk, _ in changes if hunk is not None]
+    planned = planning.apply(at, made, client)
+    after = View(updates.merge([at.state, planned.plan.edit.update]), at.editor)
+    places = [
+        Place.of(one.place[0] + wrote.head, wrote.base, wrote.text)
+        for one, (_, wrote) in zip(landings, changes, strict=True)
+    ]
+    if planned.differing or after.text != outcome(view.text, map(region, places)):
+        unfit = [Clash(one.number, ConflictReason.UNFIT, one.words) for one in landings]
+        return Outcome(None, sorted([*rebased.clashes, *unfit], key=lambda one: one.number))
+    results = iter(planned.results)
+    found = Outcome(planned.plan, rebased.clashes)
+    for landing, (hunk, wrote), start in zip(landings, changes, moved_starts(places), strict=True):
+        applied = next(results) if hunk is not None else None
+        assert not isinstance(applied, Differs)
+        size = len(units(wrote.text))
+        stood = stood_on(after, start, start + size)
+        sides: Sides = ([], []) if stood else beside(after, start, start + size)
+        found.landed[landing.number] = replace(wrote, applied=applied, beside=sides)
+        note(found.written, landing.number, stood)
+        if landing.inserts and not planned.plan.precise:
+            # Words that were written anew with their block are the same words.
+            first = start - wrote.head if wrote.head else start + size
+            last = first + wrote.head + wrote.tail
+            note(found.words, landing.number, stood_on(after, first, last))
+    return found
+
+
+def _standing(view: View, hunk: Waiting) -> Standing:
+    place = view.range_of(*hunk.ends) if hunk.ends else None
+    sure = hunk.exact or (place is not None and _is_known_again(view.text, hunk, place))
+    return Standing(
+        hunk.number,
+        hunk.kind,
+        hunk.side,
+        hunk.base,
+        hunk.text,
+        place,
+        sure,
+        before=hunk.before,
+        after=hunk.after,
+    )
+
+
+def _is_known_again(text: str, hunk: Waiting, place: tuple[int, int]) -> bool:
+    """Whether there stands beside words that came back what stood beside them."""
+    start, end = place
+    before = text[max(0, start - len(hunk.before)) : start] == hunk.before
+    after = text[end : end + len(hunk.after)] == hunk.after
+    if before and after:
+        return True
+    return (before and len(hunk.before) >= SIDE_CHARS_MIN) or (
+        after and len(hunk.after) >= SIDE_CHARS_MIN
+    )
+
+
+def _change(view: View, landing: Landing, hunk: Waiting) -> tuple[Hunk | None, Wrote]:
+    """Return the change that a hunk makes, and what is kept of it; no change where it reads so."""
+    words, (first, last) = landing.words, landing.place
+    core = Wrote(
+        kind="insert",
+        base=whole(view.text[landing.start : landing.end]),
+        text=landing.text,
+        words=words,
+        head=landing.start - first,
+        tail=last - landing.end,
+        applied=None,
+    )
+    if not core.base:
+        if not core.text:
+            return None, core
+        beside = _inserting(view, landing)
+        if beside is not None:
+            return beside, core
+        if landing.inserts:
+            return Hunk(*_all(view, landing, hunk), words, core.text, "insert", hunk.side), core
+    elif (ends := _one_line(view, landing)) is not None:
+        core = replace(core, kind="replace" if core.text else "delete")
+        return Hunk(*ends, core.base, core.text, core.kind), core
+    kind = "replace" if landing.result else "delete"
+    every = replace(core, kind=kind, base=words, text=landing.result, head=0, tail=0)
+    return Hunk(*_all(view, landing, hunk), words, landing.result, kind), every
+
+
+def _all(view: View, landing: Landing, hunk: Waiting) -> Ends:
+    """Return the characters of all words of a hunk."""
+    ends = ends_of(view, *landing.place) or hunk.ends
+    assert ends is not None
+    return ends
+
+
+def _one_line(view: View, landing: Landing) -> Ends | None:
+    """Return the characters that a hunk replaces within a line; None where it changes lines."""
+    if "\n" in view.text[landing.start : landing.end] + landing.text:
+        return None
+    return ends_of(view, landing.start, landing.end)
+
+
+def _inserting(view: View, landing: Landing) -> Hunk | None:
+    """Return an insertion right after the character before its place; None without one there."""
+    text, end = view.text, landing.start
+    start = end - (2 if text[end - 1 : end] in _LOW_HALVES else 1)
+    if start < 0 or text[start] == "\n":
+        return None
+    ends = ends_of(view, start, end)
+    return Hunk(*ends, whole(text[start:end]), landing.text, "insert") if ends else None
