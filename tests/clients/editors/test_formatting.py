@@ -20,7 +20,7 @@ KINDS: tuple[Literal["replace", "insert", "attributes"], ...] = ("replace", "ins
 LINE = {"type": "paragraph", "children": [{"text": "new "}, {"text": "words", "bold": True}]}
 HEADING = {"type": "heading", "level": 2, "children": [{"text": "A heading"}]}
 BLOCKS: tuple[list[Any], ...] = ([LINE], [HEADING], [LINE, HEADING], [LINE, HEADING, LINE])
-STYLES: tuple[dict[str, Any], ...] = (
+STYLES: tuple[dict[str, dict[str, Any]], ...] = (
     {"marks": {"bold": True}},
     {"marks": {"italic": True, "bold": None}},
     {"marks": {"link": {"href": "https://example.org/"}}},
@@ -73,5 +73,10 @@ def suggested(view: View, pick: Random) -> RichChange | None:
     stood = view.on_characters(start, min(view.size, start + pick.randint(1, 12)))
     assert isinstance(stood, Stood)
     kind = pick.choice(KINDS)
-    more = pick.choice(STYLES) if kind == "attributes" else {"blocks": pick.choice(BLOCKS)}
-    return RichChange(stood.first, stood.last, whole(stood.quote), kind, **more)
+    if kind == "attributes":
+        style = pick.choice(STYLES)
+        marks, block = style.get("marks", {}), style.get("block", {})
+        ends = stood.first, stood.last
+        return RichChange(*ends, whole(stood.quote), kind, marks=marks, block=block)
+    blocks = pick.choice(BLOCKS)
+    return RichChange(stood.first, stood.last, whole(stood.quote), kind, blocks=blocks)
