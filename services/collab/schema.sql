@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0037_suggesting.
+-- The schema of the collab database after migration 0039_retired_anchors.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -218,6 +218,7 @@ CREATE TABLE public.anchors (
     run_id uuid,
     created_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired boolean DEFAULT false NOT NULL,
     CONSTRAINT anchors_after_check CHECK ((length(after) <= 64)),
     CONSTRAINT anchors_before_check CHECK ((length(before) <= 64)),
     CONSTRAINT anchors_check CHECK ((followed_seq >= seq)),

@@ -112,6 +112,10 @@ class Anchors:
         """Remove anchors on which nothing stands any more, within the caller's transaction."""
         await self._store.remove(connection, project, anchors)
 
+    async def retire(self, connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
+        """Follow anchors no longer: what stands on them was deleted for good."""
+        await self._store.retire(connection, project, anchors)
+
     async def read(
         self, project: UUID, scene: UUID, ids: Sequence[UUID], editor: SceneEditor | None
     ) -> dict[UUID, Anchor]:
@@ -158,9 +162,11 @@ class Anchors:
         standing = await self._records.standing(scene)
         while followed < standing.head:
             anchors = await self._store.to_follow(scene)
-            rows = await self._rows(scene, followed, standing.head)
-            changed = await self._followed(scene, followed, rows, anchors) if anchors else []
-            upto = rows[-1].seq
+            changed, upto = [], standing.head
+            if anchors:
+                rows = await self._rows(scene, followed, standing.head)
+                changed = await self._followed(scene, followed, rows, anchors)
+                upto = rows[-1].seq
             if not await self._store.follow(scene, followed, upto, changed):
                 return False
             if changed:

@@ -87,6 +87,11 @@ class AnchorStore:
         """Remove anchors on which nothing stands any more."""
         await connection.execute(SQL.remove, project, anchors)
 
+    @staticmethod
+    async def retire(connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
+        """Leave anchors out when the others of their scenes are followed."""
+        await connection.execute(SQL.retire, project, anchors)
+
     async def read(self, project: UUID, scene: UUID, anchors: Sequence[UUID]) -> list[Known]:
         """Return those of *anchors* that are anchors of this scene."""
         return [
@@ -141,10 +146,6 @@ class AnchorStore:
     async def behind(self, after: UUID, limit: int) -> list[UUID]:
         """Return scenes whose anchors were not followed to the end of the log, in order of id."""
         return [row["scene_id"] for row in await self._pool.fetch(SQL.behind, after, limit)]
-
-    async def forget(self, scene: UUID) -> None:
-        """Stop following a scene that has no anchors left."""
-        await self._pool.execute(SQL.forget, scene)
 
 
 def _columns(draft: Draft) -> list[Any]:
