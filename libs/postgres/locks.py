@@ -36,6 +36,8 @@ class LockKey(Enum):
     """The threads of a scene are counted; the name is the scene's id."""
     UPLOAD = 7106
     """An upload is being put together; the name is the upload's id."""
+    INDEXED_DOCUMENT = 7108
+    """A document is being indexed or forgotten; the name is its id."""
     CONTAINMENT = 6111
     """An entity is put into another one; the name is the project's id (events, 0010)."""
     PERSON = 6141

@@ -1,4 +1,4 @@
--- The schema of the collab database after migration 0039_retired_anchors.
+-- The schema of the collab database after migration 0040_text_notices.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -771,6 +771,13 @@ CREATE TABLE public.task_positions (
     CONSTRAINT task_positions_report_check CHECK ((jsonb_typeof(report) = 'object'::text))
 );
 
+CREATE TABLE public.text_notices (
+    scene_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT text_notices_seq_check CHECK ((seq > 0))
+);
+
 CREATE TABLE public.threads (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -942,6 +949,9 @@ ALTER TABLE ONLY public.sweeps
 
 ALTER TABLE ONLY public.task_positions
     ADD CONSTRAINT task_positions_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.text_notices
+    ADD CONSTRAINT text_notices_pkey PRIMARY KEY (scene_id);
 
 ALTER TABLE ONLY public.threads
     ADD CONSTRAINT threads_anchor_id_key UNIQUE (anchor_id);
@@ -1203,6 +1213,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.suggestions TO collab;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.task_positions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.text_notices TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.threads TO collab;
 

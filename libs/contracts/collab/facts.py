@@ -12,7 +12,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from libs.contracts.collab.anchors import AnchorStatus, Deletion, YjsRange
+from libs.contracts.collab.anchors import AnchorStatus, Deletion
+from libs.contracts.positions import YjsRange
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 

@@ -11,12 +11,10 @@ from libs.contracts.collab.anchors import (
     Anchor,
     AnchorStatus,
     AnchorTarget,
-    CharacterId,
     Deletion,
-    RelativePosition,
-    YjsRange,
 )
 from libs.contracts.editors import SceneEditor
+from libs.contracts.positions import CharacterId, RelativePosition, YjsRange
 from libs.postgres import Connection
 from libs.postgres.pool import UNREACHABLE
 from services.collab.history.past import Found, Past, Place

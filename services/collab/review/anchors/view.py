@@ -16,10 +16,9 @@ from libs.contracts.collab.anchors import (
     CANDIDATES_SHOWN_MAX,
     CONTEXT_CHARS,
     AnchorTarget,
-    RelativePosition,
-    YjsRange,
 )
 from libs.contracts.editors import SceneEditor
+from libs.contracts.positions import RelativePosition, YjsRange
 from services.collab.formats.places import placed
 from services.collab.review.anchors.model import Piece, ids_in
 from services.collab.review.characters import CharacterDocument, Run
@@ -190,6 +189,15 @@ class View:
     def place_near(self, ident: Id) -> int:
         """Return where in the text a character stood; 0 where that is forgotten."""
         return self._placed.place(self._gap(ident, after=False) or 0)
+
+    def characters_of(self, start: int, end: int) -> tuple[Id, Id] | None:
+        """Return the first and the last character of a stretch of the text; None without any."""
+        first, after = self._placed.first_from(start), self._placed.first_from(end)
+        if after <= first:
+            return None
+        [(client, clock, _)] = self._pieces(first, first + 1)
+        [(last_client, last_clock, _)] = self._pieces(after - 1, after)
+        return (client, clock), (last_client, last_clock)
 
     def stand(self, target: AnchorTarget) -> Stood | Refused:
         """Find out where an anchor can stand; nothing is guessed."""
