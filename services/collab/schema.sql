@@ -290,12 +290,20 @@ CREATE TABLE public.branches (
     merged_seq bigint,
     created_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'branch'::text NOT NULL COLLATE pg_catalog."C",
+    followed_seq bigint DEFAULT 0 NOT NULL,
+    hunks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    unexpressed integer DEFAULT 0 NOT NULL,
     CONSTRAINT branches_base_seq_check CHECK ((base_seq >= 0)),
     CONSTRAINT branches_base_size_check CHECK ((base_size >= 0)),
     CONSTRAINT branches_check CHECK (((merges > 0) = ((merged_at IS NOT NULL) AND (merged_by IS NOT NULL)))),
+    CONSTRAINT branches_followed_seq_check CHECK ((followed_seq >= 0)),
+    CONSTRAINT branches_hunks_check CHECK ((jsonb_typeof(hunks) = 'array'::text)),
+    CONSTRAINT branches_kind_check CHECK ((kind = ANY (ARRAY['branch'::text, 'suggestion'::text]))),
     CONSTRAINT branches_merges_check CHECK ((merges >= 0)),
     CONSTRAINT branches_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
-    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text])))
+    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text]))),
+    CONSTRAINT branches_unexpressed_check CHECK ((unexpressed >= 0))
 );
 ALTER TABLE ONLY public.branches ALTER COLUMN base SET STORAGE EXTERNAL;
 
@@ -849,19 +857,26 @@ CREATE TABLE public.suggestions (
     created_by uuid NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_by uuid NOT NULL,
+    branch_id uuid,
+    blocks jsonb,
+    attributes jsonb,
     CONSTRAINT suggestions_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
     CONSTRAINT suggestions_applied_seq_check CHECK ((applied_seq > 0)),
+    CONSTRAINT suggestions_attributes CHECK (((kind = 'attributes'::text) = (attributes IS NOT NULL))),
+    CONSTRAINT suggestions_attributes_check CHECK ((jsonb_typeof(attributes) = 'object'::text)),
     CONSTRAINT suggestions_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
-    CONSTRAINT suggestions_check CHECK ((reverted_seq > applied_seq)),
-    CONSTRAINT suggestions_check1 CHECK (((kind = 'delete'::text) = (text = ''::text))),
+    CONSTRAINT suggestions_blocks CHECK (((blocks IS NULL) OR (kind = ANY (ARRAY['replace'::text, 'insert'::text])))),
+    CONSTRAINT suggestions_blocks_check CHECK ((jsonb_typeof(blocks) = 'array'::text)),
     CONSTRAINT suggestions_check2 CHECK (((status = 'OPEN'::text) = (decided_at IS NULL))),
     CONSTRAINT suggestions_check3 CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
     CONSTRAINT suggestions_check4 CHECK (((status = ANY (ARRAY['ACCEPTED'::text, 'REVERTED'::text])) = (applied_seq IS NOT NULL))),
     CONSTRAINT suggestions_check5 CHECK (((applied IS NULL) = (applied_seq IS NULL))),
     CONSTRAINT suggestions_check6 CHECK (((status = 'REVERTED'::text) = (reverted_seq IS NOT NULL))),
     CONSTRAINT suggestions_check7 CHECK ((updated_at >= created_at)),
-    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text, 'attributes'::text]))),
     CONSTRAINT suggestions_note_check CHECK ((length(note) <= 2000)),
+    CONSTRAINT suggestions_reverted_later CHECK ((reverted_seq >= applied_seq)),
+    CONSTRAINT suggestions_says_something CHECK (((kind = ANY (ARRAY['delete'::text, 'attributes'::text])) = (text = ''::text))),
     CONSTRAINT suggestions_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
     CONSTRAINT suggestions_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'WITHDRAWN'::text, 'REVERTED'::text]))),
     CONSTRAINT suggestions_text_check CHECK ((length(text) <= 20000)),
@@ -1107,9 +1122,11 @@ CREATE INDEX anchors_by_scene ON public.anchors USING btree (scene_id, id);
 
 CREATE INDEX branch_merges_of_branch ON public.branch_merges USING btree (branch_id, merged_at);
 
-CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE (state <> 'closed'::text);
+CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE ((state <> 'closed'::text) AND (kind = 'branch'::text));
 
 CREATE INDEX branches_of_scene ON public.branches USING btree (scene_id, created_at);
+
+CREATE UNIQUE INDEX branches_suggesting ON public.branches USING btree (scene_id, created_by) WHERE (kind = 'suggestion'::text);
 
 CREATE INDEX comments_by_scene ON public.comments USING btree (scene_id, created_by);
 
@@ -1183,6 +1200,8 @@ CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btr
 
 CREATE INDEX suggestions_newest ON public.suggestions USING btree (scene_id, created_at DESC, id DESC);
 
+CREATE INDEX suggestions_of_branch ON public.suggestions USING btree (branch_id) WHERE (branch_id IS NOT NULL);
+
 CREATE INDEX suggestions_open ON public.suggestions USING btree (scene_id) WHERE (status = 'OPEN'::text);
 
 CREATE INDEX threads_newest ON public.threads USING btree (scene_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -1246,6 +1265,9 @@ ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES public.branches(id);
+
+ALTER TABLE ONLY public.suggestions
     ADD CONSTRAINT suggestions_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
 
 ALTER TABLE ONLY public.threads
@@ -1290,6 +1312,12 @@ GRANT UPDATE(merged_at) ON TABLE public.branches TO collab;
 GRANT UPDATE(merged_by) ON TABLE public.branches TO collab;
 
 GRANT UPDATE(merged_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(followed_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(hunks) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(unexpressed) ON TABLE public.branches TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.comments TO collab;
 

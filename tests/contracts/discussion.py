@@ -1,5 +1,6 @@
 """A thread in which all happens that can happen, on a real stack, and what was announced of it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -69,6 +70,7 @@ async def all_suggested(talk: Talk) -> list[str]:
         made = await talk.mary.made(talk.threads.replace("threads", "suggestions"), suggested)
         for decision in decisions:
             await done(talk.mary, "POST", f"/api/suggestions/{made['id']}/{decision}")
+    await typed_on(talk)
     return [
         "suggestion.created",
         "suggestion.accepted",
@@ -76,6 +78,9 @@ async def all_suggested(talk: Talk) -> list[str]:
         "suggestion.created",
         "suggestion.rejected",
         "suggestion.created",
+        "suggestion.withdrawn",
+        "suggestion.created",
+        "suggestion.changed",
         "suggestion.withdrawn",
     ]
 
@@ -104,6 +109,26 @@ async def all_refactored(talk: Talk) -> list[str]:
         *("refactor.started", "refactor.applied", "refactor.started", "refactor.reverted"),
         *("refactor.started", "refactor.refused", "refactor.deleted", "refactor.restored"),
     ]
+
+
+async def typed_on(talk: Talk) -> None:
+    """Suggest in a branch, change one's mind, and give it up."""
+    scene = talk.threads.removesuffix("/threads")
+    branch = await talk.mary.ask("POST", f"{scene}/suggesting")
+    content = f"{scene}/content?branch={branch.json()['id']}"
+    before = (await talk.mary.ask("GET", content)).text
+    for disaster in ("accident", "catastrophe", None):
+        text = before.replace("disaster", disaster) if disaster else before
+        await done(talk.mary, "PUT", content, {"format": "text", "content": text})
+        for _ in range(300):
+            if await _open_texts(talk, scene) == ([disaster] if disaster else []):
+                break
+            await asyncio.sleep(0.1)
+
+
+async def _open_texts(talk: Talk, scene: str) -> list[str]:
+    answer = await talk.mary.ask("GET", f"{scene}/suggestions?status=OPEN")
+    return [one["text"] for one in answer.json()["items"]]
 
 
 async def all_patched(talk: Talk) -> list[str]:

@@ -185,6 +185,7 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
         ("GET", f"{scene}/suggestions", None, "scene.read"),
         ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
+        ("POST", f"{scene}/suggesting", {"nonsense": 1}, "scene.suggest"),
         ("GET", f"{scene}/patches", None, "scene.read"),
         ("POST", f"{scene}/patches", {"nonsense": 1}, "scene.suggest"),
     ]

@@ -24,6 +24,10 @@ ANCHORS_TOLD_MAX = 100
 """Anchors in one `anchor.moved`; more go into several."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ReviewEvent(Wire):
     """A fact about a thread, a comment or the anchors of a scene.
 
@@ -86,8 +90,13 @@ class SuggestionFact(Wire):
     kind: str
     base: str
     text: str
+    # Those that write or change no formatting do not have them.
+    blocks: list[dict[str, Any]] | None = Field(default=None, exclude_if=_is_none)
+    attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     author: UUID
     run_id: UUID | None
+    branch_id: UUID | None = Field(default=None, exclude_if=_is_none)
+    """The branch in which it was typed; left out when it was suggested by itself."""
     applied_seq: int | None
     reverted_seq: int | None
 
@@ -162,6 +171,7 @@ FACTS: dict[str, FactType] = {
     "comment.reaction_added": FactType("Somebody reacted to the comment.", CommentReaction),
     "comment.reaction_removed": FactType("Somebody took a reaction back.", CommentReaction),
     "suggestion.created": FactType("A new suggestion.", SuggestionFact),
+    "suggestion.changed": FactType("Its author typed on; so it reads now.", SuggestionFact),
     "suggestion.accepted": FactType("The suggestion is in the text.", SuggestionFact),
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),

@@ -92,6 +92,7 @@ GIVEN: dict[str, str] = {
     "POST /api/scenes/{id}/restore-version": "restoreSceneVersion",
     "GET /api/scenes/{id}/replay": "replayScene",
     "POST /api/scenes/{id}/snapshot": "takeSceneSnapshot",
+    "POST /api/scenes/{id}/suggesting": "beginSuggesting",
     "DELETE /api/scenes/{id}/branches/{branchId}": "closeBranch",
     "POST /api/scenes/{id}/branches/{branchId}/merge": "mergeBranch",
     "POST /api/threads/{id}/resolve": "resolveThread",

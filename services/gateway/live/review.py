@@ -69,6 +69,10 @@ class ReviewListener:
             self._rooms.publish_scene_event(scene, kind, fields)
 
 
+_FORMATTING = ("blocks", "attributes")
+"""What only suggestions of formatting have."""
+
+
 def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the messages of /ws that tell of a fact: their types, and their other fields."""
     data = event.data
@@ -102,7 +106,23 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
                     "kind": data["kind"],
                     "base": data["base"],
                     "text": data["text"],
+                    **{name: data[name] for name in _FORMATTING if name in data},
                     "createdAt": _moment(event),
+                },
+            )
+        case "suggestion.changed":
+            yield (
+                "suggestion.changed",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "anchorId": data["anchorId"],
+                    "kind": data["kind"],
+                    "base": data["base"],
+                    "text": data["text"],
+                    **{name: data[name] for name in _FORMATTING if name in data},
+                    "version": event.version,
+                    "at": _moment(event),
                 },
             )
         case _ if kind == "suggestion":

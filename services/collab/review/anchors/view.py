@@ -141,6 +141,22 @@ class View:
         """What `format=text` shows, in code units."""
         return self._placed.text
 
+    @property
+    def characters(self) -> str:
+        """All characters of the document that are shown, in code units, without line ends."""
+        return self._placed.characters
+
+    def offsets_of(self, first: Id, last: Id) -> tuple[int, int]:
+        """Return from where to where among the characters two that are shown stand."""
+        start, end = self._offset(first), self._offset(last)
+        assert start is not None
+        assert end is not None
+        return start, end + 1
+
+    def first_character(self, place: int) -> int:
+        """Return the number of the first character at a place of the text or after it."""
+        return self._placed.first_from(place)
+
     def range_of(self, first: Id, last: Id) -> tuple[int, int] | None:
         """Return from where to where in the text two characters stand; None if one is gone."""
         start, end = self._offset(first), self._offset(last)
@@ -174,7 +190,7 @@ class View:
         """Return where in the text a character stood; 0 where that is forgotten."""
         return self._placed.place(self._gap(ident, after=False) or 0)
 
-    def characters_of(self, start: int, end: int) -> tuple[Id, Id] | None:
+    def ends_of(self, start: int, end: int) -> tuple[Id, Id] | None:
         """Return the first and the last character of a stretch of the text; None without any."""
         first, after = self._placed.first_from(start), self._placed.first_from(end)
         if after <= first:
