@@ -1,8 +1,8 @@
 """Counts the words of scenes that changed.
 
-A scene is counted about three seconds after an edit, once for all edits of that time, in a worker
-process: the path of an edit only notes the scene's id. What no commit of this replica told of, as
-when a replica died, a walk over all scenes finds.
+A scene is counted about three seconds after an edit, and every ten seconds while people go on
+typing, in a worker process: the path of an edit only notes the scene's id. What no commit of this
+replica told of, as when a replica died, a walk over all scenes finds.
 """
 
 import asyncio
@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 DELAY_S_MIN = 2.0
 DELAY_S_MAX = 4.0
 """Time from the first edit that is not counted yet to the count of all until then."""
+AGAIN_S_MIN = 8.0
+AGAIN_S_MAX = 12.0
+"""The same for a scene that was counted within the last RECENT_S: people go on typing in it."""
+RECENT_S = 30.0
 LOOK_INTERVAL_S = 0.25
 UNREADABLE_AGAIN_S = 300.0
 """Time after which a scene is tried again that could not be read."""
@@ -71,6 +75,9 @@ class WordCounter:
         self._workers = workers
         self._on_counted = on_counted
         self._due = DueScenes()
+        self._recent: set[bytes] = set()
+        self._before: set[bytes] = set()
+        self._turned_at = time.monotonic()
         self.task = PeriodicTask(
             "word_counts",
             self.count_due,
@@ -92,7 +99,11 @@ class WordCounter:
         for scene in scenes:
             if scene not in self._due:
                 now = now or time.monotonic()
-                self._due.add_between(scene, now + DELAY_S_MIN, now + DELAY_S_MAX)
+                again = scene in self._recent or scene in self._before
+                earliest, latest = (
+                    (AGAIN_S_MIN, AGAIN_S_MAX) if again else (DELAY_S_MIN, DELAY_S_MAX)
+                )
+                self._due.add_between(scene, now + earliest, now + latest)
 
     def imported(self, scene: UUID) -> None:
         """Note that a scene without a log was given blocks from elsewhere."""
@@ -114,7 +125,14 @@ class WordCounter:
             self._postpone(due, DATABASE_AGAIN_S)
         else:
             self._postpone([scene.bytes for scene in unreadable], UNREADABLE_AGAIN_S)
+            self._remember(due, now)
         return True
+
+    def _remember(self, scenes: Iterable[bytes], now: float) -> None:
+        """Note that *scenes* were counted; this is forgotten after one to two times RECENT_S."""
+        if now - self._turned_at > RECENT_S:
+            self._before, self._recent, self._turned_at = self._recent, set(), now
+        self._recent.update(scenes)
 
     def _postpone(self, scenes: Iterable[bytes], by_s: float) -> None:
         for scene in scenes:
