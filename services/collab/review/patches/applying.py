@@ -29,9 +29,6 @@ from services.collab.review.patches.planned import (
 from services.collab.review.patches.rebase import Clash, Landing, Rebased, Standing, outcome, rebase
 from services.collab.review.structs import LOW_HALVES, units, whole
 
-SIDE_CHARS_MIN = 16
-"""Text on one side by which words that came back are known to be where they were."""
-
 
 def look(at: SceneAt, hunks: Sequence[Waiting], *, override: bool = False) -> Rebased:
     """Return where *hunks* land now, whatever others made of their words with *override*.
@@ -108,8 +105,9 @@ def _landed(
 
 
 def _standing(view: View, hunk: Waiting) -> Standing:
-    place = view.range_of(*hunk.ends) if hunk.ends else None
-    sure = hunk.exact or (place is not None and _is_known_again(view.text, hunk, place))
+    ends = hunk.anchor.ends
+    place = view.range_of(*ends) if ends else None
+    sure = place is not None and hunk.anchor.is_sure(view.text, place)
     return Standing(
         hunk.number,
         hunk.kind,
@@ -118,20 +116,8 @@ def _standing(view: View, hunk: Waiting) -> Standing:
         hunk.text,
         place,
         sure,
-        before=hunk.before,
-        after=hunk.after,
-    )
-
-
-def _is_known_again(text: str, hunk: Waiting, place: tuple[int, int]) -> bool:
-    """Whether there stands beside words that came back what stood beside them."""
-    start, end = place
-    before = text[max(0, start - len(hunk.before)) : start] == hunk.before
-    after = text[end : end + len(hunk.after)] == hunk.after
-    if before and after:
-        return True
-    return (before and len(hunk.before) >= SIDE_CHARS_MIN) or (
-        after and len(hunk.after) >= SIDE_CHARS_MIN
+        before=hunk.anchor.before,
+        after=hunk.anchor.after,
     )
 
 
@@ -165,7 +151,7 @@ def _change(view: View, landing: Landing, hunk: Waiting) -> tuple[Hunk | None, W
 
 def _all(view: View, landing: Landing, hunk: Waiting) -> Ends:
     """Return the characters of all words of a hunk."""
-    ends = ends_of(view, *landing.place) or hunk.ends
+    ends = ends_of(view, *landing.place) or hunk.anchor.ends
     assert ends is not None
     return ends
 

@@ -13,6 +13,9 @@ from services.collab.review.structs import Id, units
 
 BESIDE_CHARS = 8
 """Of what stands on each side of deleted words, remembered to put them back there."""
+SIDE_CHARS_MIN = 16
+"""Text on one side by which words that came back are known to be where they were."""
+
 type Sides = tuple[list[Id], list[Id]]
 """Characters before and after a place."""
 
@@ -21,22 +24,41 @@ type Ends = tuple[Id, Id]
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A hunk that is not in the text: what it says, and its anchor.
+class Anchored:
+    """Where an anchor of a hunk stands.
 
-    `ends` is None when the anchor is orphaned; `exact` is its status; `before` and `after` are
-    what stood beside it, in code units.
+    `ends` is None when it is orphaned; `exact` is its status; `before` and `after` are what stood
+    beside it when it was made, in code units.
     """
+
+    ends: Ends | None
+    exact: bool
+    before: str
+    after: str
+
+    def is_sure(self, text: str, place: tuple[int, int]) -> bool:
+        """Whether it is at *place* for certain: words that came back are beside what they were."""
+        start, end = place
+        before = text[max(0, start - len(self.before)) : start] == self.before
+        after = text[end : end + len(self.after)] == self.after
+        return (
+            self.exact
+            or (before and after)
+            or (before and len(self.before) >= SIDE_CHARS_MIN)
+            or (after and len(self.after) >= SIDE_CHARS_MIN)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A hunk that is not in the text: what it says, and the anchor on its words."""
 
     number: int
     kind: HunkKind
     side: Literal["before", "after"]
     base: str
     text: str
-    ends: Ends | None
-    exact: bool
-    before: str
-    after: str
+    anchor: Anchored
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +99,11 @@ _WROTE_FIELDS = ("kind", "base", "text", "words", "head", "tail")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A hunk that is in the text: what it changed there, and the anchor on what it wrote.
-
-    `ends` is None when that anchor is orphaned, or when there is none, which `anchored` tells.
-    """
+    """A hunk that is in the text: what it changed there, and an anchor on what it wrote, if any."""
 
     number: int
     wrote: Wrote
-    anchored: bool
-    ends: Ends | None
+    anchor: Anchored | None
 
 
 @dataclass(frozen=True, slots=True)
