@@ -37,16 +37,22 @@ class Anchored:
     after: str
 
     def is_sure(self, text: str, place: tuple[int, int]) -> bool:
-        """Whether it is at *place* for certain: words that came back are beside what they were."""
+        """Whether it is at *place* for certain.
+
+        Words that came back are known by what is beside them, where nothing else reads like both.
+        """
+        if self.exact:
+            return True
         start, end = place
-        before = text[max(0, start - len(self.before)) : start] == self.before
-        after = text[end : end + len(self.after)] == self.after
-        return (
-            self.exact
-            or (before and after)
-            or (before and len(self.before) >= SIDE_CHARS_MIN)
-            or (after and len(self.after) >= SIDE_CHARS_MIN)
-        )
+        before, after = self.before, self.after
+        if text[max(0, start - len(before)) : start] != before:
+            before = ""
+        if text[end : end + len(after)] != after:
+            after = ""
+        both = (before, after) == (self.before, self.after)
+        if not both and max(len(before), len(after)) < SIDE_CHARS_MIN:
+            return False
+        return text.count(before + text[start:end] + after) == 1
 
 
 @dataclass(frozen=True, slots=True)
