@@ -13,9 +13,6 @@ from services.collab.review.structs import Id, units
 
 BESIDE_CHARS = 8
 """Of what stands on each side of deleted words, remembered to put them back there."""
-SIDE_CHARS_MIN = 16
-"""Text on one side by which words that came back are known to be where they were."""
-
 type Sides = tuple[list[Id], list[Id]]
 """Characters before and after a place."""
 
@@ -39,20 +36,15 @@ class Anchored:
     def is_sure(self, text: str, place: tuple[int, int]) -> bool:
         """Whether it is at *place* for certain.
 
-        Words that came back are known by what is beside them, where nothing else reads like both.
+        Words that came back are known by what is beside them, on both sides, where nothing else
+        reads so.
         """
         if self.exact:
             return True
         start, end = place
-        before, after = self.before, self.after
-        if text[max(0, start - len(before)) : start] != before:
-            before = ""
-        if text[end : end + len(after)] != after:
-            after = ""
-        both = (before, after) == (self.before, self.after)
-        if not both and max(len(before), len(after)) < SIDE_CHARS_MIN:
-            return False
-        return text.count(before + text[start:end] + after) == 1
+        known = self.before + text[start:end] + self.after
+        begin = start - len(self.before)
+        return begin >= 0 and text.startswith(known, begin) and text.count(known) == 1
 
 
 @dataclass(frozen=True, slots=True)

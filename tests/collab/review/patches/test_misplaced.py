@@ -210,7 +210,7 @@ def test_no_hunk_lands_elsewhere(kind: str, cases: int) -> None:
     """Hunks that land are most of them; diff-match-patch put 4 % elsewhere in such histories."""
     found = [misplaced(f"{kind} {seed}", kind) for seed in range(cases)]
     assert sum(wrong for wrong, _ in found) == 0
-    assert sum(landed for _, landed in found) > 2.5 * cases
+    assert sum(landed for _, landed in found) > 2 * cases
 
 
 def misplaced_back(seed: str, kind: str) -> tuple[int, int]:
