@@ -122,6 +122,10 @@ async def furnished(desk: Desk) -> tuple[UUID, UUID]:
         " ON CONFLICT (scene_id) DO NOTHING",
         scene,
     )
+    await owner.execute(
+        "INSERT INTO text_notices (scene_id, seq) VALUES ($1, 1) ON CONFLICT (scene_id) DO NOTHING",
+        scene,
+    )
     for log_id in (scene, branch):
         await _derived(owner, log_id)
     await _reviewed(owner, scene)
