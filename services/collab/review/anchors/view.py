@@ -146,7 +146,7 @@ class View:
         """All characters of the document that are shown, in code units, without line ends."""
         return self._placed.characters
 
-    def offsets_of(self, first: Id, last: Id) -> tuple[int, int]:
+    def numbers_of(self, first: Id, last: Id) -> tuple[int, int]:
         """Return from where to where among the characters two that are shown stand."""
         start, end = self._offset(first), self._offset(last)
         assert start is not None

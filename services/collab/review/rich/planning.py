@@ -100,7 +100,7 @@ def apply(at: SceneAt, change: RichChange) -> Planned:
 
 
 def _restyled(view: View, change: RichChange, blocks: Nodes) -> tuple[Nodes, Any]:
-    start, end = _numbered(view, blocks, *view.offsets_of(change.first, change.last))
+    start, end = _numbered(view, blocks, *view.numbers_of(change.first, change.last))
     before = [
         [[run.start - start, run.end - start, run.values] for run in runs]
         for runs in (
