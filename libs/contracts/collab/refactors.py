@@ -13,8 +13,6 @@ from pydantic import Field, StringConstraints, model_validator
 
 from libs.contracts.collab.anchors import AnchorTarget
 from libs.contracts.collab.suggestions import Proposed
-from libs.contracts.events.resources import ScenePatch
-from libs.contracts.events.world import EntityPatch
 from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
 from libs.contracts.values import Flag, Name, Text
@@ -166,8 +164,6 @@ class RefactorCreate(Sparse):
         if self.kind is RefactorKind.ATTRIBUTES:
             if self.field not in ATTRIBUTES[self.target]:
                 raise ValueError(f"`field` is one of {sorted(ATTRIBUTES[self.target])}")
-            model = ScenePatch if self.target == "scene" else EntityPatch
-            model.model_validate({self.field: self.to})
         elif self.kind is RefactorKind.HUNKS:
             if not self.hunks:
                 raise ValueError("`hunks` are at least one")
