@@ -15,7 +15,7 @@ from libs.contracts.collab.anchors import AnchorTarget
 from libs.contracts.collab.suggestions import Proposed
 from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
-from libs.contracts.values import Flag, Name
+from libs.contracts.values import Flag, Name, Text
 from libs.contracts.versions import Expected
 from libs.contracts.wire import Sparse, Wire
 
@@ -106,6 +106,9 @@ class RefactorHunk(Wire):
     def _fits(self) -> "RefactorHunk":
         if (self.kind == "delete") == bool(self.text):
             raise ValueError("`text` belongs to `replace` and `insert`, and is not empty there")
+        sought = (self.anchor.quote, self.anchor.prefix, self.anchor.suffix)
+        if any("\0" in words for words in sought if words):
+            raise ValueError("an anchor may not contain the character NUL")
         return self
 
 
@@ -143,10 +146,8 @@ class RefactorCreate(Sparse):
     title: Name | None = None
     scope: RefactorScope = RefactorScope()
     entity_id: UUID | None = None
-    from_: Annotated[str, StringConstraints(max_length=10_000)] | None = Field(
-        default=None, alias="from"
-    )
-    to: Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")] | None = None
+    from_: Text | None = Field(default=None, alias="from")
+    to: Text | None = None
     names: list[NameChange] = Field(default_factory=list[NameChange], max_length=NAMES_MAX)
     possessive: Literal["keep", "s", "apostrophe"] = "keep"
     target: Literal["scene", "entity"] = "scene"

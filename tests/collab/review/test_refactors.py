@@ -305,6 +305,8 @@ class TestRefusals:
             ({"kind": "rename_entity", "to": "Nora"}, 400),
             ({"kind": "attributes", "field": "wordCount", "to": "3"}, 400),
             ({"kind": "attributes", "target": "entity", "field": "type", "to": "place"}, 400),
+            ({"kind": "attributes", "field": "status", "to": "NOPE"}, 400),
+            ({"kind": "attributes", "field": "title", "from": "a\0", "to": "b"}, 400),
             ({"kind": "hunks", "hunks": []}, 400),
             ({"kind": "replace", "from": "a", "to": "b", "scope": {"bookId": str(uuid4())}}, 404),
             (

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.collab.refactors import (
@@ -26,6 +28,8 @@ from libs.contracts.collab.refactors import (
     SetRefactorDeleted,
     WhereRefactor,
 )
+from libs.contracts.events.resources import ScenePatch
+from libs.contracts.events.world import EntityPatch
 from libs.contracts.pages import Page
 from libs.contracts.versions import Expected, is_expected
 from libs.postgres import Connection, LockKey
@@ -242,8 +246,10 @@ class RefactorHandlers:
         return shown
 
     async def _places(self, question: CreateRefactor, actor: Actor) -> Sequence[Place]:
-        if question.kind is RefactorKind.ATTRIBUTES and question.target == "entity":
-            return []
+        if question.kind is RefactorKind.ATTRIBUTES:
+            _require_value(question)
+            if question.target == "entity":
+                return []
         scope = question.scope
         if question.kind is RefactorKind.HUNKS:
             scope = scope.model_copy(
@@ -275,6 +281,21 @@ class RefactorHandlers:
                 name for name in others if any(words in name.casefold() for words in sought)
             ],
         }
+
+
+def _require_value(question: CreateRefactor) -> None:
+    """Return when the field may have the value that it is to have.
+
+    Raises:
+        Invalid: It may not.
+    """
+    model = ScenePatch if question.target == "scene" else EntityPatch
+    try:
+        model.model_validate({question.field: question.to})
+    except ValidationError as error:
+        raise errors.Invalid(
+            f"`to` is no value of `{question.field}`: {error.errors()[0]['msg']}"
+        ) from error
 
 
 async def _locked(
