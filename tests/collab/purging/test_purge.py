@@ -333,7 +333,10 @@ async def test_nothing_of_it_is_left(desk: Desk, bus: Client) -> None:
     await until(lambda: erased(desk, scene, branch))
 
     assert set((await kept(desk, scene, branch)).values()) == {0}
-    assert await kept(desk, neighbour, other) == before
+    after = await kept(desk, neighbour, other)
+    # Upkeep may find something in the neighbour meanwhile, and says so.
+    assert after.pop("repairs") >= before.pop("repairs")
+    assert after == before
     # A refactor with no scene left says nothing any more.
     assert await desk.owner.fetchval(refactors) == 1
     assert (await said(desk, scene), await said(desk, neighbour)) == (2, 4)
