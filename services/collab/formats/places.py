@@ -92,9 +92,10 @@ def _marked(read: Document) -> Document:
         found = _marks(count, len(text))
         if "\n" in text or "\r" in text:
             # Line ends stay: what reads plain text makes lines of them.
-            found = "".join(
-                one if one in _LINE_ENDS else mark for one, mark in zip(text, found, strict=True)
-            )
+            kept = list(found)
+            for match in re.finditer("[\r\n]", text):
+                kept[match.start()] = match.group()
+            found = "".join(kept)
         count += len(text)
         return Leaf(found, node.marks)
 
