@@ -1,7 +1,7 @@
 """The bus: typed requests, durable facts and their delivery, and the outbox with its relay."""
 
 from libs.bus.broker import Client, Disconnected, connect_broker, is_connected, synced
-from libs.bus.delivery import PoisonMessage, subscribe_facts
+from libs.bus.delivery import PoisonMessage, subscribe_durably, subscribe_facts
 from libs.bus.drain import drain
 from libs.bus.outbox import Fact, LocalRelay, RelayNotifier, announce
 from libs.bus.relay import FilteredFacts, PublishFilter, QueuedFact, Relay
@@ -25,6 +25,7 @@ __all__ = [
     "drain",
     "is_connected",
     "serve",
+    "subscribe_durably",
     "subscribe_facts",
     "synced",
 ]

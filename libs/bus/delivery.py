@@ -24,6 +24,7 @@ from libs.bus.rpc import undecoded
 from libs.contracts import deadletters, subjects
 from libs.contracts.events.event import Announcement
 from libs.contracts.streams import Stream
+from libs.contracts.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +62,34 @@ def subscribe_facts(
     durable: str,
     on_fact: FactHandler,
 ) -> None:
-    """Deliver each fact of *subject* to *on_fact*: at least once, in order, one at a time.
+    """Deliver each fact of *subject* to *on_fact*, as `subscribe_durably` does."""
+    subscribe_durably(
+        broker,
+        client,
+        stream,
+        subject=subject,
+        durable=durable,
+        model=Announcement,
+        said_at=lambda announcement: announcement.event.timestamp,
+        on_fact=on_fact,
+    )
+
+
+def subscribe_durably[F: Wire](
+    broker: NatsBroker,
+    client: Client,
+    stream: Stream,
+    *,
+    subject: str,
+    durable: str,
+    model: type[F],
+    said_at: Callable[[F], datetime],
+    on_fact: Callable[[F], Awaitable[None]],
+) -> None:
+    """Deliver each message of *subject* to *on_fact*: at least once, in order, one at a time.
 
     *durable* names the consumer; replicas that use the same name share the work. The name labels
-    metrics, so there must not be many names.
+    metrics, so there must not be many names. *said_at* is the time that a message carries.
     """
     one_at_a_time = asyncio.Lock()
     for verdict in ("retry", "dead"):
@@ -74,7 +99,7 @@ def subscribe_facts(
     async def on_replay(message: NatsMessage) -> NatsResponse:
         try:
             async with one_at_a_time:
-                await on_fact(Announcement.model_validate_json(message.raw_message.data))
+                await on_fact(model.model_validate_json(message.raw_message.data))
         except Exception as error:
             log.exception("replayed fact failed again", subscriber=durable)
             return NatsResponse(repr(error)[:CAUSE_CHARS_MAX].encode())
@@ -84,8 +109,8 @@ def subscribe_facts(
         raw = message.raw_message
         try:
             async with one_at_a_time:
-                announcement = Announcement.model_validate_json(raw.data, extra="ignore")
-                await on_fact(announcement)
+                fact = model.model_validate_json(raw.data, extra="ignore")
+                await on_fact(fact)
         except Exception as error:
             delivered = raw.metadata.num_delivered
             poison = isinstance(error, PoisonMessage | ValidationError)
@@ -104,7 +129,7 @@ def subscribe_facts(
             await _bury(client, message, durable, error)
             await message.reject()
         else:
-            late = datetime.now(UTC) - announcement.event.timestamp
+            late = datetime.now(UTC) - said_at(fact)
             _delay.labels(durable).observe(max(0.0, late.total_seconds()))
             await message.ack()
 

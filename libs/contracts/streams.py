@@ -58,6 +58,14 @@ COLLAB = Stream(
     bytes_max=1 << 30,
     atomic=True,
 )
+TEXTS = Stream(
+    # That the text of a scene changed: of each scene the newest notice, so that nothing piles up.
+    name="TEXTS",
+    subjects=("texts.changed.*",),
+    age_s_max=30 * DAY_S,
+    bytes_max=256 << 20,
+    per_subject_max=1,
+)
 DEAD_LETTERS = Stream(
     name="DEAD_LETTERS", subjects=("dlq.>",), age_s_max=90 * DAY_S, bytes_max=1 << 30
 )
@@ -74,5 +82,5 @@ LIMITS = Stream(
 )
 PERMISSIONS = Bucket(name="permissions", ttl_s=300, bytes_max=64 << 20)
 
-STREAMS = (EVENTS, BLOBS, COLLAB, DEAD_LETTERS, LIMITS)
+STREAMS = (EVENTS, BLOBS, COLLAB, TEXTS, DEAD_LETTERS, LIMITS)
 BUCKETS = (PERMISSIONS,)

@@ -10,6 +10,8 @@ DEAD_LETTERS = "dlq"
 
 REVIEW_FACTS = f"{FACTS}.collab.>"
 """All that is announced of threads and anchors."""
+EVENT_FACTS = f"{FACTS}.events.>"
+"""All that events announces."""
 SCENES_PURGED = f"{FACTS}.events.scene.purged.>"
 PURGES_CONSUMER = "collab-purges"
 """The durable consumer by which collab hears of them."""
@@ -18,6 +20,18 @@ PURGES_CONSUMER = "collab-purges"
 def fact(service: str, aggregate: str, action: str, project_id: UUID) -> str:
     """Subject of a domain event: `scriptorium.v1.<service>.<aggregate>.<action>.<projectId>`."""
     return f"{FACTS}.{service}.{aggregate}.{action}.{project_id}"
+
+
+TEXTS_CHANGED = "texts.changed.*"
+TEXTS_CONSUMER = "indexer-texts"
+"""The durable consumer by which the indexer hears of changed texts."""
+FACTS_CONSUMER = "indexer-events"
+"""The one by which it hears of everything else."""
+
+
+def text_changed(scene_id: UUID) -> str:
+    """Subject of the notice that the text of a scene changed."""
+    return f"texts.changed.{scene_id.hex}"
 
 
 def replay(consumer: str) -> str:
@@ -82,12 +96,27 @@ class Permissions:
 
 _JETSTREAM = ("$JS.API.INFO", "$JS.ACK.>")
 
+
+def _consuming(stream: str, consumer: str, subject: str) -> tuple[str, ...]:
+    """Return the subjects of a service that has one consumer of a stream, and none but that."""
+    return (
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.{consumer}.{subject}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
+        f"dlq.{consumer}.>",
+    )
+
+
 NATS_PERMISSIONS: dict[str, Permissions] = {
     "gateway": Permissions(
         publish=(
             "rpc.events.>",
             "rpc.collab.>",
             "rpc.blobs.>",
+            "rpc.indexer.>",
             "live.edit.*",
             "live.sync.*",
             "live.any.*",
@@ -121,6 +150,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
         publish=(
             "scriptorium.v1.collab.>",
             "$JS.API.STREAM.INFO.COLLAB",
+            TEXTS_CHANGED,
             "live.scene.*.log",
             "live.ack.*",
             "live.reply.>",
@@ -128,8 +158,15 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "rpc.events.editors_of_scenes",
             "_INBOX_gateway.>",
             "_INBOX_events.>",
+            "_INBOX_indexer.>",
             "_INBOX_operator.>",
             "rpc.events.record_word_counts",
+            # Refactors: what they rename, and the bundle of fields that goes with the texts.
+            "rpc.events.read_tree",
+            "rpc.events.read",
+            "rpc.events.list",
+            "rpc.events.commit_bundle",
+            "rpc.events.undo_bundle",
             # Its one consumer of facts, and none but that.
             f"$JS.API.CONSUMER.INFO.EVENTS.{PURGES_CONSUMER}",
             f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{PURGES_CONSUMER}",
@@ -160,6 +197,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_gateway.>",
             "_INBOX_collab.>",
             "_INBOX_blobs.>",
+            "_INBOX_indexer.>",
             "_INBOX_operator.>",
             *_JETSTREAM,
         ),
@@ -182,6 +220,24 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             *_JETSTREAM,
         ),
         subscribe=("_INBOX_blobs.>", "rpc.blobs.>", "replay.*"),
+    ),
+    "indexer": Permissions(
+        publish=(
+            "rpc.events.describe_things",
+            "rpc.events.list_things",
+            "rpc.collab.read_passages",
+            "$JS.API.INFO",
+            *_consuming("EVENTS", FACTS_CONSUMER, EVENT_FACTS),
+            *_consuming("TEXTS", TEXTS_CONSUMER, TEXTS_CHANGED),
+            "_INBOX_gateway.>",
+            "_INBOX_operator.>",
+        ),
+        subscribe=(
+            "_INBOX_indexer.>",
+            "rpc.indexer.>",
+            f"replay.{FACTS_CONSUMER}",
+            f"replay.{TEXTS_CONSUMER}",
+        ),
     ),
 }
 
@@ -221,6 +277,7 @@ OPERATOR_PERMISSIONS = Permissions(
         "rpc.collab.>",
         "rpc.events.>",
         "rpc.blobs.>",
+        "rpc.indexer.>",
         "replay.*",
         "$JS.API.STREAM.INFO.DEAD_LETTERS",
         "$JS.API.DIRECT.GET.DEAD_LETTERS",

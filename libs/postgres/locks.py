@@ -34,8 +34,14 @@ class LockKey(Enum):
     """A branch is being merged; the name is the branch's id."""
     THREADS = 7107
     """The threads of a scene are counted; the name is the scene's id."""
+    REFACTOR = 7120
+    """A refactor is being found or carried out; the name is its id."""
+    REFACTORS = 7121
+    """The refactors of a project are counted; the name is the project's id."""
     UPLOAD = 7106
     """An upload is being put together; the name is the upload's id."""
+    INDEXED_DOCUMENT = 7108
+    """A document is being indexed or forgotten; the name is its id."""
     CONTAINMENT = 6111
     """An entity is put into another one; the name is the project's id (events, 0010)."""
     PERSON = 6141

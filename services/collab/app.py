@@ -8,6 +8,7 @@ from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
 from libs.contracts.actor import Actor
 from libs.contracts.collab.content import CONVERT_SCENE, READ_CONTENT, WRITE_CONTENT
 from libs.contracts.collab.migration import LIST_IMPORTED, MIGRATE_SCENE
+from libs.contracts.collab.passages import READ_PASSAGES
 from libs.contracts.events.word_counts import RECORD_WORD_COUNTS
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT
 from libs.postgres import AdvisoryLocks, connect, migrate
@@ -21,6 +22,8 @@ from services.collab.editors import SceneEditors
 from services.collab.history.serving import serve_history
 from services.collab.live import Live
 from services.collab.migrating.handlers import MigrationHandlers
+from services.collab.notices.teller import TextNotices
+from services.collab.passages.handlers import PassageHandlers
 from services.collab.purging.consumer import Purges
 from services.collab.purging.worker import Eraser
 from services.collab.review.authorship.serving import serve_authorship
@@ -132,6 +135,10 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     review.serve(broker)
     live.observers.append(review.follower.committed)
+    live.observers.append(review.suggesting.committed)
+    notices = TextNotices(pool, client)
+    live.observers.append(notices.committed)
+    serve(broker, READ_PASSAGES, PassageHandlers(scenes, editors, content_workers).read)
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),
@@ -152,7 +159,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
             journal = tasks.create_task(live.journal.run(), name="journal")
             relaying = tasks.create_task(review.relay.run(), name="relay")
             runner.start(rollups.task, eraser.task, counter.task, counter.walk, teller.task)
-            runner.start(*review.tasks())
+            runner.start(*review.tasks(), notices.task, notices.walk)
             await live.subscribe()
             await broker.start()
             await synced(client)

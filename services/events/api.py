@@ -16,6 +16,7 @@ from libs.contracts.events import (
     story,
     sync,
     teams,
+    things,
     tree,
     word_counts,
     workspaces,
@@ -44,6 +45,7 @@ from services.events.store import Store
 from services.events.sync.pull import PullHandlers
 from services.events.sync.push import PushHandlers
 from services.events.sync.resolving import ResolutionHandlers
+from services.events.things.handlers import ThingHandlers
 from services.events.workspaces.files import PackageBytes
 from services.events.workspaces.handlers import WorkspaceJobHandlers
 from services.events.workspaces.history import HistoryHandlers
@@ -124,6 +126,13 @@ def serve_following(broker: NatsBroker, store: Store) -> None:
     """Answer every method of `libs.contracts.events.following`."""
     serve(broker, following.FOLLOW, FeedHandlers(store).follow)
     serve(broker, following.DESCRIBE, describe)
+
+
+def serve_things(broker: NatsBroker, store: Store) -> None:
+    """Answer every method of `libs.contracts.events.things`."""
+    handlers = ThingHandlers(store)
+    serve(broker, things.DESCRIBE_THINGS, handlers.describe)
+    serve(broker, things.LIST_THINGS, handlers.list)
 
 
 def serve_lifecycle(broker: NatsBroker, store: Store, pool: Pool) -> None:

@@ -20,6 +20,7 @@ from services.events.api import (
     serve_operators,
     serve_resources,
     serve_sync,
+    serve_things,
     serve_workspaces,
 )
 from services.events.bundles.jobs import JobExpiry
@@ -68,6 +69,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     serve_sync(broker, store)
     serve_audit(broker, store)
     serve_following(broker, store)
+    serve_things(broker, store)
     serve_lifecycle(broker, store, pool)
     serve_operators(broker, pool)
     files = PackageBytes(Caller(client))

@@ -12,6 +12,7 @@ from libs.contracts.actor import Actor
 from libs.contracts.blobs.transfers import READ_USAGE, ReadUsage
 from libs.contracts.collab.persistence import SNAPSHOT_HISTORY, AskSnapshots
 from libs.contracts.events.tree import READ_TREE, ReadTree
+from libs.contracts.indexer.search import READ_INDEX, ReadIndex
 from libs.telemetry import Health
 from libs.telemetry.ops import CHECK_WAIT_S, Check
 
@@ -22,6 +23,7 @@ PARTS = {
     "events": "projects, books and scenes; characters and facts; the log of all changes",
     "collab": "the text of scenes: live editing, history, branches",
     "blobs": "files",
+    "indexer": "search",
 }
 
 
@@ -40,4 +42,9 @@ def health_of_parts(caller: Caller, *, bus: Check, database: Check) -> Health:
     async def blobs() -> None:
         await caller.ask(READ_USAGE, ReadUsage(), actor, deadline_s=CHECK_WAIT_S)
 
-    return Health(bus=bus, database=database, events=events, collab=collab, blobs=blobs)
+    async def indexer() -> None:
+        await caller.ask(READ_INDEX, ReadIndex(), actor, deadline_s=CHECK_WAIT_S)
+
+    return Health(
+        bus=bus, database=database, events=events, collab=collab, blobs=blobs, indexer=indexer
+    )

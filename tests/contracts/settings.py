@@ -12,6 +12,7 @@ from services.blobs.settings import Settings as Blobs
 from services.collab.settings import CollabSettings as Collab
 from services.events.settings import Settings as Events
 from services.gateway.settings import Settings as Gateway
+from services.indexer.settings import Settings as Indexer
 from tools.stack.settings import DECIDED, PREFIX
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ SERVICES: dict[str, type[ProcessSettings]] = {
     "collab": Collab,
     "events": Events,
     "blobs": Blobs,
+    "indexer": Indexer,
 }
 
 _BEFORE = """# Settings

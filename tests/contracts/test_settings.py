@@ -30,7 +30,7 @@ def test_what_may_be_none_is_none_when_it_is_empty(
         "postgres_url": "postgresql://a:b@127.0.0.1:1/a",
         "nats_url": "nats://a:b@127.0.0.1:1",
         **dict.fromkeys(("ops_port", "port", "bytes_port"), "1"),
-        **dict.fromkeys(("storage_url",), "file:///tmp"),
+        **dict.fromkeys(("storage_url", "vectors_url"), "file:///tmp"),
         **dict.fromkeys(("keys_dir", "bytes_url"), "/tmp"),
     }
     optional = [name for name, field in model.model_fields.items() if allows_none(field)]

@@ -18,7 +18,7 @@ import pytest
 
 from tests.docs.pages import ELSEWHERE, READ, ROOT, RUN, SHOWN, Block, blocks, pages
 from tests.support.people import People
-from tests.support.stack import real_stack
+from tests.support.stack import NO_SEARCH, real_stack
 from tests.support.waiting import until
 from tools.stack import Stack
 from tools.stack import postgres as binaries
@@ -81,8 +81,9 @@ RUNNABLE = [
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder = tmp_path_factory.mktemp("docs")
-    cold = {"SCRIPTORIUM_COLD_URL": (folder / "cold").as_uri()}
-    async with real_stack(folder, environment=cold) as running:
+    settings = {"SCRIPTORIUM_COLD_URL": (folder / "cold").as_uri(), "SCRIPTORIUM_EMBEDDER": "none"}
+    replicas = {**NO_SEARCH, "indexer": 1}
+    async with real_stack(folder, replicas=replicas, environment=settings) as running:
         yield running
 
 

@@ -20,11 +20,20 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         f"SCRIPTORIUM_LIMIT_{each}_PER_MINUTE": PLENTY
         for each in ("AUTH", "READ", "WRITE", "CONTENT")
     }
+    environment["SCRIPTORIUM_EMBEDDER"] = "none"
     replicas = {"events": 1, "collab": 2, "blobs": 1, "gateway": 2}
     async with Stack(
         folder, replicas=replicas, environment=environment, supervise=False, log_format="json"
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def indexer(stack: Stack) -> AsyncIterator[str]:
+    """Search, for the modules that ask for it."""
+    name = await stack.add("indexer")
+    yield name
+    await stack.remove(name)
 
 
 @pytest.fixture(scope="package")

@@ -4,12 +4,14 @@ import html
 import re
 
 import httpx
+import pytest
 
 from services.gateway.http.landing import STATE_AGE_S_MAX
 from tests.support.waiting import until
 from tools.stack import Stack
 
 
+@pytest.mark.usefixtures("indexer")
 async def test_it_says_what_runs_and_where_to_look(http: httpx.AsyncClient):
     """`make up` prints this address; a browser needs nothing else, from nowhere else."""
     page = await http.get("/")
@@ -18,7 +20,7 @@ async def test_it_says_what_runs_and_where_to_look(http: httpx.AsyncClient):
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
-    for part in ("database", "bus", "events", "collab", "blobs"):
+    for part in ("database", "bus", "events", "collab", "blobs", "indexer"):
         assert re.search(rf"<code>{part}</code>.*ready", page.text), part
     assert "not ready" not in page.text
     for path in ("/api/docs", "/api/openapi.json", "/api/asyncapi.json", "/readyz"):

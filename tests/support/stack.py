@@ -23,6 +23,9 @@ TEST_LIMITS = {
 }
 """All tests come from one address within a minute; limits are the matter of tests/gateway."""
 
+NO_SEARCH = {"gateway": 1, "collab": 1, "events": 1, "blobs": 1}
+"""Every service except the indexer, which few tests need."""
+
 
 @asynccontextmanager
 async def real_stack(
@@ -32,17 +35,17 @@ async def real_stack(
     supervise: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Stack]:
-    """Start PostgreSQL, NATS and every service in *folder*, and stop them at the end.
+    """Start PostgreSQL, NATS and services in *folder*, and stop them at the end.
 
     Args:
         folder: An empty folder of the test's own.
-        replicas: How many of each service; one of each when omitted.
+        replicas: How many of each service; one of each without the indexer when omitted.
         supervise: Whether parts that are killed come back by themselves.
         environment: Settings of the services beyond those that tests need.
     """
     async with Stack(
         folder / "data",
-        replicas=replicas,
+        replicas=NO_SEARCH if replicas is None else replicas,
         supervise=supervise,
         environment={**TEST_LIMITS, **(environment or {})},
     ) as running:

@@ -35,6 +35,7 @@ add_group(app, "collab", "The text of scenes: inspect, verify, repair, compact, 
 add_group(app, "migrate", "Migrate the data of an older system.")
 add_group(app, "events", "The event log: read, verify, repair, export, rebuild from it.")
 add_group(app, "blobs", "Files: inspect, verify, repair, collect, archive.")
+add_group(app, "index", "The index of search: how far it is; make it anew.")
 add_group(app, "dlq", "Dead letters: facts that a consumer gave up; replay or drop them.")
 
 

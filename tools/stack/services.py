@@ -13,6 +13,7 @@ from tools.stack.probe import http_ok
 
 GATEWAY = "gateway"
 BLOBS = "blobs"
+INDEXER = "indexer"
 SERVICES = tuple(NATS_PERMISSIONS)
 """Each has a database and a user on the bus, whether it runs or not."""
 
@@ -89,6 +90,9 @@ def prepare(
         folder = (directory.path / "blobs").as_uri()
         if not environment.get("SCRIPTORIUM_STORAGE_URL"):
             environment = {**environment, "SCRIPTORIUM_STORAGE_URL": folder}
+    if service == INDEXER and not environment.get("SCRIPTORIUM_VECTORS_URL"):
+        folder = (directory.path / "vectors" / name).as_uri()
+        environment = {**environment, "SCRIPTORIUM_VECTORS_URL": folder}
     return Spec(
         name=name,
         command=(sys.executable, "-m", f"services.{service}.app"),

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from libs.contracts.editors import ForEditor
+from libs.contracts.positions import YjsRange
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
 
@@ -26,8 +27,6 @@ CANDIDATES_SHOWN_MAX = 10
 ANCHORS_TOGETHER_MAX = 1_000
 """Anchors that one request makes or reads."""
 
-_CLOCK_MAX = 2**53 - 1
-Clock = Annotated[int, Field(strict=True, ge=0, le=_CLOCK_MAX)]
 Offset = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 _Words = Annotated[str, StringConstraints(min_length=1, max_length=QUOTE_CHARS_MAX)]
 _Side = Annotated[str, StringConstraints(max_length=PREFIX_CHARS_MAX)]
@@ -44,39 +43,6 @@ class AnchorStatus(StrEnum):
     EXACT = "exact"
     RECOVERED = "recovered"
     ORPHANED = "orphaned"
-
-
-class CharacterId(Wire):
-    """The id that Yjs gave to a character."""
-
-    client: Clock
-    clock: Clock
-
-
-class RelativePosition(Wire):
-    """A relative position of Yjs as its `JSON.stringify` writes it.
-
-    `item` is the character it is bound to: its left side when `assoc` is 0 or more, its right
-    side below. Without one it is an end of the root `tname` or of the element `type`.
-    """
-
-    type: CharacterId | None = None
-    tname: Annotated[str, StringConstraints(max_length=200)] | None = None
-    item: CharacterId | None = None
-    assoc: Annotated[int, Field(ge=-1, le=2**31)] = 0
-
-    @model_validator(mode="after")
-    def _bound(self) -> "RelativePosition":
-        if self.item is None and self.type is None and self.tname is None:
-            raise ValueError("a relative position names an item, a type or a root")
-        return self
-
-
-class YjsRange(Wire):
-    """A range between two relative positions."""
-
-    start: RelativePosition
-    end: RelativePosition
 
 
 class TextRange(Wire):

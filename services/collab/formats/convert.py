@@ -47,7 +47,7 @@ def _render(read: Document, form: ContentFormat) -> bytes:
             return prosemirror.render(_prosemirror(read))
         case ContentFormat.BLOCKS:
             return slate.render(read.view())
-        case _ if form is ContentFormat.TEXT or _is_text(read):
+        case _ if form is ContentFormat.TEXT or is_text(read):
             return text_as_read(read).encode()
         case _:
             from services.collab.formats import markup  # noqa: PLC0415 (its parser is slow to load)
@@ -58,7 +58,7 @@ def _render(read: Document, form: ContentFormat) -> bytes:
 
 def text_as_read(read: Document) -> str:
     """Return the text of a document as `format=text` shows it."""
-    text = _plain_text(read) if _is_text(read) else lines.render(read.view())
+    text = _plain_text(read) if is_text(read) else lines.render(read.view())
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
@@ -67,7 +67,7 @@ def _has_line_feeds(read: Document) -> bool:
     return read.lens.layout is not Layout.XML
 
 
-def _is_text(read: Document) -> bool:
+def is_text(read: Document) -> bool:
     """Whether the document is one plain text, which is its own Markdown."""
     return read.lens.name == "plain" and len(read.roots) == 1
 
@@ -214,7 +214,7 @@ def _begin(read: Document, form: ContentFormat, editor: SceneEditor | None) -> N
 
 def _worded(read: Document, form: ContentFormat, text: str) -> list[list[Node]]:
     """Return what each root must hold so that the document reads *text*."""
-    if _is_text(read):
+    if is_text(read):
         return [_retexted(read, _marked(_plain_text(read), text))]
     view = read.view()
     if form is ContentFormat.MARKDOWN:

@@ -146,6 +146,8 @@ def _value(name: str, shape: _Shape) -> Any:
     kind, origin = shape.kind, typing.get_origin(shape.kind)
     if name in _BY_NAME and _fits(_BY_NAME[name], shape):
         return _BY_NAME[name]
+    if origin is tuple and Ellipsis not in typing.get_args(kind):
+        return [_value(name, _shape_of(each)) for each in typing.get_args(kind)]
     if origin in (list, tuple, frozenset, set):
         return [_value(name, _shape_of(typing.get_args(kind)[0]))]
     if origin is dict or kind is dict:

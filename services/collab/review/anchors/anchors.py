@@ -11,12 +11,10 @@ from libs.contracts.collab.anchors import (
     Anchor,
     AnchorStatus,
     AnchorTarget,
-    CharacterId,
     Deletion,
-    RelativePosition,
-    YjsRange,
 )
 from libs.contracts.editors import SceneEditor
+from libs.contracts.positions import CharacterId, RelativePosition, YjsRange
 from libs.postgres import Connection
 from libs.postgres.pool import UNREACHABLE
 from services.collab.history.past import Found, Past, Place
@@ -112,6 +110,10 @@ class Anchors:
         """Remove anchors on which nothing stands any more, within the caller's transaction."""
         await self._store.remove(connection, project, anchors)
 
+    async def retire(self, connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
+        """Follow anchors no longer: what stands on them was deleted for good."""
+        await self._store.retire(connection, project, anchors)
+
     async def read(
         self, project: UUID, scene: UUID, ids: Sequence[UUID], editor: SceneEditor | None
     ) -> dict[UUID, Anchor]:
@@ -141,6 +143,16 @@ class Anchors:
             # Somebody deleted words between the look at the log and the one at the state.
         raise errors.Unavailable
 
+    async def ends(
+        self, project: UUID, scene: UUID, ids: Sequence[UUID]
+    ) -> dict[UUID, tuple[Id, Id]]:
+        """Return the first and last character of those anchors that live, as last followed."""
+        return {
+            one.id: (one.first, one.last)
+            for one in await self._store.read(project, scene, ids)
+            if one.first is not None and one.last is not None and one.status is not _ORPHANED
+        }
+
     async def follow(self, scene: UUID) -> None:
         """Bring the anchors of a scene to the end of its log.
 
@@ -158,9 +170,11 @@ class Anchors:
         standing = await self._records.standing(scene)
         while followed < standing.head:
             anchors = await self._store.to_follow(scene)
-            rows = await self._rows(scene, followed, standing.head)
-            changed = await self._followed(scene, followed, rows, anchors) if anchors else []
-            upto = rows[-1].seq
+            changed, upto = [], standing.head
+            if anchors:
+                rows = await self._rows(scene, followed, standing.head)
+                changed = await self._followed(scene, followed, rows, anchors)
+                upto = rows[-1].seq
             if not await self._store.follow(scene, followed, upto, changed):
                 return False
             if changed:

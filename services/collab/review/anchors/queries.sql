@@ -27,6 +27,9 @@ WHERE id = $1 AND project_id = $2 AND scene_id = $3;
 -- name: remove
 DELETE FROM anchors WHERE project_id = $1 AND id = ANY ($2);
 
+-- name: retire
+UPDATE anchors SET retired = true WHERE project_id = $1 AND id = ANY ($2);
+
 -- name: read
 SELECT id, status, generation, first_client, first_clock, last_client, last_clock, quote,
     deleted_at, deleted_by
@@ -39,7 +42,8 @@ SELECT followed_seq FROM anchored_scenes WHERE scene_id = $1;
 -- Anchors that an edit can change: they live, or wait for what was cut out of them.
 SELECT id, status, generation, first_client, first_clock, last_client, last_clock, quote,
     before, after, followed_seq, pieces, cuts, deleted_at, deleted_by
-FROM anchors WHERE scene_id = $1 AND (status <> 'orphaned' OR cuts <> '[]') ORDER BY id;
+FROM anchors
+WHERE scene_id = $1 AND NOT retired AND (status <> 'orphaned' OR cuts <> '[]') ORDER BY id;
 
 -- name: follow
 UPDATE anchored_scenes SET followed_seq = $3 WHERE scene_id = $1 AND followed_seq = $2
@@ -61,7 +65,3 @@ WHERE a.scene_id > $1 AND a.followed_seq < (
     SELECT seq FROM scene_versions AS v WHERE v.scene_id = a.scene_id ORDER BY seq DESC LIMIT 1
 )
 ORDER BY a.scene_id LIMIT $2;
-
--- name: forget
-DELETE FROM anchored_scenes AS s WHERE s.scene_id = $1
-    AND NOT EXISTS (SELECT FROM anchors AS a WHERE a.scene_id = $1);

@@ -63,10 +63,8 @@ class AnchorStore:
         run_id: UUID | None,
     ) -> None:
         """Store anchors, within the caller's transaction."""
-        for draft in drafts:
-            await connection.execute(
-                SQL.insert, draft.id, project, scene, *_columns(draft), run_id, by
-            )
+        rows = [(draft.id, project, scene, *_columns(draft), run_id, by) for draft in drafts]
+        await connection.executemany(SQL.insert, rows)
         oldest = min(draft.seq for draft in drafts)
         await self._begin_following(connection, scene, oldest)
 
@@ -86,6 +84,11 @@ class AnchorStore:
     async def remove(connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
         """Remove anchors on which nothing stands any more."""
         await connection.execute(SQL.remove, project, anchors)
+
+    @staticmethod
+    async def retire(connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
+        """Leave anchors out when the others of their scenes are followed."""
+        await connection.execute(SQL.retire, project, anchors)
 
     async def read(self, project: UUID, scene: UUID, anchors: Sequence[UUID]) -> list[Known]:
         """Return those of *anchors* that are anchors of this scene."""
@@ -141,10 +144,6 @@ class AnchorStore:
     async def behind(self, after: UUID, limit: int) -> list[UUID]:
         """Return scenes whose anchors were not followed to the end of the log, in order of id."""
         return [row["scene_id"] for row in await self._pool.fetch(SQL.behind, after, limit)]
-
-    async def forget(self, scene: UUID) -> None:
-        """Stop following a scene that has no anchors left."""
-        await self._pool.execute(SQL.forget, scene)
 
 
 def _columns(draft: Draft) -> list[Any]:

@@ -16,10 +16,9 @@ from libs.contracts.collab.anchors import (
     CANDIDATES_SHOWN_MAX,
     CONTEXT_CHARS,
     AnchorTarget,
-    RelativePosition,
-    YjsRange,
 )
 from libs.contracts.editors import SceneEditor
+from libs.contracts.positions import RelativePosition, YjsRange
 from services.collab.formats.places import placed
 from services.collab.review.advancing import advance
 from services.collab.review.anchors.model import Piece, ids_in
@@ -153,6 +152,22 @@ class View:
         """What `format=text` shows, in code units."""
         return self._placed.text
 
+    @property
+    def characters(self) -> str:
+        """All characters of the document that are shown, in code units, without line ends."""
+        return self._placed.characters
+
+    def numbers_of(self, first: Id, last: Id) -> tuple[int, int]:
+        """Return from where to where among the characters two that are shown stand."""
+        start, end = self._offset(first), self._offset(last)
+        assert start is not None
+        assert end is not None
+        return start, end + 1
+
+    def first_character(self, place: int) -> int:
+        """Return the number of the first character at a place of the text or after it."""
+        return self._placed.first_from(place)
+
     def range_of(self, first: Id, last: Id) -> tuple[int, int] | None:
         """Return from where to where in the text two characters stand; None if one is gone."""
         start, end = self._offset(first), self._offset(last)
@@ -186,19 +201,28 @@ class View:
         """Return where in the text a character stood; 0 where that is forgotten."""
         return self._placed.place(self._gap(ident, after=False) or 0)
 
+    def ends_of(self, start: int, end: int) -> tuple[Id, Id] | None:
+        """Return the first and the last character of a stretch of the text; None without any."""
+        first, after = self._placed.first_from(start), self._placed.first_from(end)
+        if after <= first:
+            return None
+        [(client, clock, _)] = self._pieces(first, first + 1)
+        [(last_client, last_clock, _)] = self._pieces(after - 1, after)
+        return (client, clock), (last_client, last_clock)
+
     def stand(self, target: AnchorTarget) -> Stood | Refused:
         """Find out where an anchor can stand; nothing is guessed."""
         if target.quote is not None:
             found = self._by_quote(target)
             if isinstance(found, Refused):
                 return found
-            return self._on_text(*found)
+            return self.on_text(*found)
         if target.range is not None:
             end = target.range.to
             if end > len(self.text):
                 reason = f"The text has {len(self.text)} UTF-16 code units; `to` is {end}."
                 return Refused(ambiguous=False, reason=reason, places=[])
-            return self._on_text(target.range.from_, end)
+            return self.on_text(target.range.from_, end)
         assert target.yjs is not None
         start, end = self._ends(target.yjs)
         if start is None or end is None:
@@ -234,7 +258,8 @@ class View:
     def _place(self, start: int, end: int, side: int) -> Place:
         return Place(start, end, whole(self.text[max(0, start - side) : end + side]))
 
-    def _on_text(self, start: int, end: int) -> Stood | Refused:
+    def on_text(self, start: int, end: int) -> Stood | Refused:
+        """Return an anchor on the text from *start* to *end*, in code units."""
         return self.on_characters(self._placed.first_from(start), self._placed.first_from(end))
 
     def on_characters(self, start: int, end: int) -> Stood | Refused:

@@ -122,6 +122,7 @@ class CommentHandlers:
             require_version(row, question.expected_version)
             row = await one(connection, SQL.bury_comment, question.id, actor.user_id)
             await connection.execute(SQL.strip_comment, question.id)
+            await connection.execute(SQL.redact_comment, thread["scene_id"], question.id)
             await connection.execute(SQL.touch_thread, thread["id"], actor.user_id)
             await tell(connection, of_comment("deleted", thread, row, actor))
         return Gone()

@@ -195,6 +195,8 @@ class ThreadHandlers:
             row = await one(connection, SQL.delete_thread, question.id, actor.user_id)
             await tell(connection, of_thread("deleted", row, actor))
             await connection.execute(SQL.forget_notifications, question.id)
+            await connection.execute(SQL.redact_thread, row["scene_id"], question.id)
+            await self._anchors.retire(connection, actor.scope(), [row["anchor_id"]])
         return Gone()
 
     async def _shown(self, thread: UUID, actor: Actor, editor: SceneEditor | None) -> Thread:

@@ -108,6 +108,20 @@ WITH mentioned AS (DELETE FROM mentions WHERE comment_id = $1),
     told AS (DELETE FROM notifications WHERE comment_id = $1)
 DELETE FROM reactions WHERE comment_id = $1;
 
+-- name: redact_comment
+-- What was announced of the comment $2 in the scene $1 does not repeat its text.
+UPDATE outbox SET payload =
+    jsonb_set(jsonb_set(payload::jsonb, '{data,body}', '""'), '{data,mentions}', '[]')::json
+WHERE payload -> 'data' ->> 'sceneId' = $1::uuid::text AND payload ->> 'aggregateId' = $2::uuid::text
+    AND payload -> 'data' ->> 'body' IS NOT NULL;
+
+-- name: redact_thread
+-- The same for all comments of the thread $2.
+UPDATE outbox SET payload =
+    jsonb_set(jsonb_set(payload::jsonb, '{data,body}', '""'), '{data,mentions}', '[]')::json
+WHERE payload -> 'data' ->> 'sceneId' = $1::uuid::text
+    AND payload -> 'data' ->> 'threadId' = $2::uuid::text AND payload -> 'data' ->> 'body' IS NOT NULL;
+
 -- name: first_comments
 -- The first comments of each of the threads $1: at most $2, and no more than $3 bytes besides the
 -- first.

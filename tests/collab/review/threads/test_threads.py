@@ -1,6 +1,7 @@
 """Threads in PostgreSQL: limits that hold under races, one project apart from another, no half."""
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from libs import errors
 from libs.contracts.actor import Actor
 from libs.contracts.collab import threads
 from libs.contracts.collab.anchors import AnchorTarget
+from libs.contracts.collab.content import WRITE_CONTENT, ContentFormat, WriteContent
 from libs.contracts.collab.threads import COMMENTS_MAX, THREADS_MAX
 from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
@@ -118,6 +120,47 @@ class TestProjects:
         page = await table.desk.caller.ask(threads.LIST_THREADS, listed, stranger)
         assert page.items == []
         assert await table.facts() == ["thread.created", "comment.created"]
+
+
+class TestDeleted:
+    async def test_facts_of_a_deleted_comment_do_not_repeat_it(self, table: Table):
+        """Of it alone, until its thread is deleted, too; the order of facts stays."""
+        made = await table.begin()
+        answer = table.comment(made.id, "a secret")
+        await table.desk.caller.ask(threads.ADD_COMMENT, answer, table.ben)
+        said = (
+            "SELECT payload -> 'data' ->> 'body' AS body FROM outbox WHERE payload ->> 'projectId'"
+            " = $1::uuid::text AND payload ->> 'eventType' = 'comment.created' ORDER BY seq"
+        )
+
+        gone = threads.DeleteComment(id=answer.id)
+        await table.desk.caller.ask(threads.DELETE_COMMENT, gone, table.ben)
+        left = await table.desk.owner.fetch(said, table.project)
+        facts = await table.facts()
+        all_gone = threads.DeleteThread(id=made.id)
+        await table.desk.caller.ask(threads.DELETE_THREAD, all_gone, table.ada)
+        nothing = await table.desk.owner.fetch(said, table.project)
+
+        assert [row["body"] for row in left] == ["Why?", ""]
+        assert [row["body"] for row in nothing] == ["", ""]
+        assert await table.facts() == [*facts, "thread.deleted"]
+
+    async def test_anchors_of_deleted_threads_are_not_followed(self, table: Table):
+        """Though their words go."""
+        made = await table.begin()
+        gone = threads.DeleteThread(id=made.id)
+        await table.desk.caller.ask(threads.DELETE_THREAD, gone, table.ada)
+        anew = b64encode(b"Everything is new.")
+        written = WriteContent(scene_id=table.scene, format=ContentFormat.TEXT, body=anew)
+        await table.desk.caller.ask(WRITE_CONTENT, written, table.ada, deadline_s=20)
+
+        async def followed() -> bool:
+            query = "SELECT followed_seq FROM anchored_scenes WHERE scene_id = $1"
+            return await table.desk.owner.fetchval(query, table.scene) == 2
+
+        await until(followed)
+        status = "SELECT status FROM anchors WHERE scene_id = $1"
+        assert await table.desk.owner.fetchval(status, table.scene) == "exact"
 
 
 class TestConstraints:

@@ -1,0 +1,1 @@
+"""What the indexer answers and what it is told."""

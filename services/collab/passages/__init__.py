@@ -1,0 +1,1 @@
+"""The text of a scene block by block, with the ids of characters at their ends."""

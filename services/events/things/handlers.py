@@ -1,0 +1,98 @@
+"""Answers the indexer about scenes, entities and facts of any project."""
+
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.actor import Actor
+from libs.contracts.events.things import (
+    DescribeThings,
+    ListedThing,
+    ListedThings,
+    ListThings,
+    Thing,
+    Things,
+)
+from libs.contracts.things import PathPart, ThingKind
+from libs.postgres import load_queries
+from services.events.model.aggregate import Row
+from services.events.store import Reader, Store
+
+SQL = load_queries("services.events.things")
+
+type Rows = list[Row]
+
+_DESCRIBE = {
+    ThingKind.SCENE: SQL.scenes,
+    ThingKind.ENTITY: SQL.entities,
+    ThingKind.FACT: SQL.facts,
+}
+_LIST = {
+    ThingKind.SCENE: SQL.list_scenes,
+    ThingKind.ENTITY: SQL.list_entities,
+    ThingKind.FACT: SQL.list_facts,
+}
+_PATHS = {
+    ThingKind.SCENE: ("book", "chapter"),
+    ThingKind.ENTITY: (),
+    ThingKind.FACT: ("entity",),
+}
+
+
+class ThingHandlers:
+    """Handlers of `libs.contracts.events.things`."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from *store*."""
+        self._store = store
+
+    async def describe(self, question: DescribeThings, _actor: Actor) -> Things:
+        """Describe those of the things that exist, deleted ones too."""
+        wanted = {kind: [one.id for one in question.things if one.kind is kind] for kind in _PATHS}
+
+        async def query_things(reader: Reader) -> list[Thing]:
+            found: list[Thing] = []
+            for kind, ids in wanted.items():
+                if ids:
+                    rows = await _rows(reader, _DESCRIBE[kind], ids, question.texts)
+                    found += [_thing(kind, row) for row in rows]
+            return found
+
+        return Things(things=await self._store.run_read(query_things))
+
+    async def list(self, question: ListThings, _actor: Actor) -> ListedThings:
+        """List the ids of things, deleted ones too."""
+        page = question.project_id, question.after, question.limit
+
+        async def query_list_things(reader: Reader) -> Rows:
+            return await _rows(reader, _LIST[question.kind], *page)
+
+        rows = await self._store.run_read(query_list_things)
+        return ListedThings(things=[ListedThing.model_validate(row) for row in rows])
+
+
+async def _rows(reader: Reader, query: str, *arguments: Any) -> Rows:
+    return [dict(row) for row in await reader.connection.fetch(query, *arguments)]
+
+
+def _thing(kind: ThingKind, row: Row) -> Thing:
+    path = [
+        PathPart(kind=above, id=UUID(str(row[f"{above}_id"])), title=row[f"{above}_title"])
+        for above in _PATHS[kind]
+    ]
+    shown = {name: row[name] for name in _COLUMNS}
+    return Thing(
+        kind=kind, path=path, book_id=row.get("book_id"), chapter_id=row.get("chapter_id"), **shown
+    )
+
+
+_COLUMNS = (
+    "id",
+    "project_id",
+    "version",
+    "shown",
+    "title",
+    "type",
+    "status",
+    "updated_at",
+    "texts",
+)

@@ -1,0 +1,108 @@
+"""Searching a project, and the state of its index."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from libs import errors
+from libs.contracts.indexer.search import (
+    HITS_DEFAULT,
+    HITS_MAX,
+    READ_INDEX,
+    REBUILD_INDEX,
+    SEARCH,
+    QueryText,
+    SearchMode,
+)
+from libs.contracts.pages import Cursor
+from libs.contracts.things import ThingKind
+from services.gateway.access.limits import LimitClass
+from services.gateway.http.endpoint import Context, Endpoint
+from services.gateway.http.route import AnyCall, Query
+
+_KINDS = ", ".join(ThingKind)
+
+
+class SearchOf(Query):
+    """What is searched, and where."""
+
+    q: QueryText = Field(description="The words, or a sentence that means what is looked for.")
+    mode: SearchMode = Field(
+        default=SearchMode.HYBRID,
+        description="By words (`text`), by meaning (`semantic`), or by both, fused.",
+    )
+    kinds: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        default=None, description=f"Only these kinds, separated by commas: {_KINDS}."
+    )
+    book_id: UUID | None = None
+    chapter_id: UUID | None = None
+    grouped: bool = Field(
+        default=False, description="Whether each scene, entity or fact shows only its best match."
+    )
+    limit: Annotated[int, Field(ge=1, le=HITS_MAX)] = HITS_DEFAULT
+    cursor: Cursor | None = None
+
+
+async def _question(_: Context, call: AnyCall) -> Mapping[str, Any]:
+    given = call.query.model_dump(exclude_none=True)
+    return given | {"kinds": _kinds(given.get("kinds"))}
+
+
+def _kinds(listed: str | None) -> list[ThingKind]:
+    names = [each.strip() for each in (listed or "").split(",") if each.strip()]
+    try:
+        return list(dict.fromkeys(ThingKind(name) for name in names))
+    except ValueError as error:
+        detail = f"must be some of {_KINDS}, separated by commas"
+        raise errors.Invalid(errors=[{"field": "kinds", "detail": detail}]) from error
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/projects/{id}/search",
+        SEARCH,
+        summary="Search the texts, entities and facts of a project",
+        description=(
+            "By words and by meaning (`mode=hybrid`), or by one of them. A match is a paragraph"
+            " of a scene, the title and summary of a scene, an entity, or a fact. What is written"
+            " is found by its words within about a second, by its meaning within about two;"
+            " what is deleted is never shown. While the model is loading, or where there is none, a"
+            " hybrid search answers by words alone: `mode` says which one was served."
+        ),
+        tag="Search",
+        query=SearchOf,
+        cost=LimitClass.READ,
+        place="project",
+        action="search.query",
+        prepare=_question,
+    ),
+    Endpoint(
+        "GET",
+        "/api/projects/{id}/index",
+        READ_INDEX,
+        summary="Read the state of a project's index",
+        tag="Search",
+        cost=LimitClass.READ,
+        place="project",
+        action="search.query",
+    ),
+    Endpoint(
+        "POST",
+        "/api/projects/{id}/index/rebuild",
+        REBUILD_INDEX,
+        summary="Make the index of a project anew",
+        description=(
+            "From the texts and things themselves, in the background; search goes on meanwhile."
+            " `rebuild` of the index tells how far it is."
+        ),
+        tag="Search",
+        cost=LimitClass.WRITE,
+        place="project",
+        action="search.rebuild",
+        status=202,
+        deadline_s=30.0,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Finds anything in a project: chunks of its texts, their vectors, and search."""

@@ -1,0 +1,47 @@
+"""Texts into vectors, behind one small port."""
+
+from typing import Protocol
+
+import numpy as np
+
+type Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+
+class Embedder(Protocol):
+    """A model that makes vectors of texts; calls take milliseconds and run in threads."""
+
+    @property
+    def name(self) -> str:
+        """Name and fingerprint: vectors of two models, or of two ways to cut texts, never mix."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """The length of its vectors."""
+        ...
+
+    def embed(self, text: str) -> Vector:
+        """Return the vector of a text, of length 1."""
+        ...
+
+
+class BadVector(Exception):
+    """A model made a vector that has another length, or holds something that is no number."""
+
+
+class ModelUnusable(Exception):
+    """A model cannot be loaded: the reason is said."""
+
+
+def checked(vector: Vector, dimension: int) -> Vector:
+    """Return *vector* with length 1.
+
+    Raises:
+        BadVector: It cannot be searched with.
+    """
+    if vector.shape != (dimension,):
+        raise BadVector(f"a vector of shape {vector.shape} instead of ({dimension},)")
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise BadVector("a vector that is not finite, or nought")
+    return (vector / length).astype(np.float32)

@@ -1,0 +1,49 @@
+"""Words as sparse vectors: BM25 as the engine computes it, the same for both adapters."""
+
+import re
+
+import qdrant_edge as edge
+
+from services.indexer.vectors import Sparse
+
+AVERAGE_TOKENS = 60
+"""Of a chunk, stop words aside; BM25 compares lengths with it."""
+
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+
+
+class Words:
+    """Weights of words, stemmed for one language."""
+
+    def __init__(self, language: str) -> None:
+        """Stem *language*, in English words: `english`, `german`.
+
+        Raises:
+            ValueError: It is not known.
+        """
+        config = edge.Bm25Config(language=language, avg_len=AVERAGE_TOKENS, ascii_folding=True)
+        self._bm25 = edge.Bm25(config)
+
+    def of_text(self, text: str) -> Sparse:
+        """Return the words of a text that is stored."""
+        return _sparse(self._bm25.embed_document(text))
+
+    def of_query(self, text: str) -> Sparse:
+        """Return the words of a query."""
+        return _sparse(self._bm25.embed_query(text))
+
+    def places(self, text: str, wanted: frozenset[int]) -> list[tuple[int, int]]:
+        """Return where in *text* words stand whose stems are *wanted*."""
+        stems: dict[str, bool] = {}
+        found: list[tuple[int, int]] = []
+        for match in _WORD.finditer(text):
+            word = match[0].lower()
+            if word not in stems:
+                stems[word] = not wanted.isdisjoint(self._bm25.embed_query(word).indices)
+            if stems[word]:
+                found.append(match.span())
+        return found
+
+
+def _sparse(vector: edge.SparseVector) -> Sparse:
+    return Sparse(list(vector.indices), list(vector.values))

@@ -1,0 +1,1 @@
+"""Chunks, how they are known again, and snippets: pure."""

@@ -1,0 +1,1 @@
+"""Answering searches, and telling of the index."""
