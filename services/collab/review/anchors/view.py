@@ -20,14 +20,17 @@ from libs.contracts.collab.anchors import (
 from libs.contracts.editors import SceneEditor
 from libs.contracts.positions import RelativePosition, YjsRange
 from services.collab.formats.places import placed
+from services.collab.review.advancing import advance
 from services.collab.review.anchors.model import Piece, ids_in
-from services.collab.review.characters import CharacterDocument, Run
+from services.collab.review.characters import CharacterDocument, Run, joined
 from services.collab.review.structs import Id, units, whole
 from services.collab.updates import BadUpdate
 
 VIEWS_MAX = 8
 VIEWS_CHARS_MAX = 4_000_000
 """Of all texts that one process remembers; their ids take about ten times as many bytes."""
+STEPS_MAX = 500
+"""How often a document is brought to a newer state; its pieces become smaller each time."""
 GRAM_CHARS = 8
 CLOSEST_SCORE_MIN = 50.0
 """What resembles a quote less than this (rapidfuzz's partial ratio, 0 to 100) is not shown."""
@@ -83,15 +86,23 @@ class SceneAt:
 class View:
     """The text of a scene at one version."""
 
-    def __init__(self, state: bytes, editor: SceneEditor | None) -> None:
-        """Read *state*.
+    def __init__(
+        self,
+        state: bytes,
+        editor: SceneEditor | None,
+        older: "View | None" = None,
+    ) -> None:
+        """Read *state*; the document of *older*, an older one, is taken over: *older* is spent.
 
         Raises:
             BadUpdate: It cannot be read, or pycrdt shows another text than its ids do.
         """
         self._placed = placed(state, editor)
-        self._document = CharacterDocument()
-        self._document.apply(state)
+        if older is not None and older.steps < STEPS_MAX and advance(older.document, state):
+            self._document, self.steps = older.document, older.steps + 1
+        else:
+            self._document, self.steps = CharacterDocument(), 0
+            self._document.apply(state)
         self._runs: list[Run] = []
         self._starts: list[int] = []
         self._roots: dict[str, int] = {}
@@ -99,7 +110,7 @@ class View:
         size = 0
         for root in self._placed.roots:
             self._roots[root] = size
-            for run in self._document.runs(root):
+            for run in joined(self._document.runs(root)):
                 self._runs.append(run)
                 self._starts.append(size)
                 self._of_client.setdefault(run.client, []).append(
@@ -340,9 +351,8 @@ def view_of(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) ->
     key = scene, seq, editor.model_dump_json() if editor else ""
     view = _views.get(key)
     if view is None:
-        for old in [one for one in _views if one[0] == scene]:
-            del _views[old]
-        view = View(state, editor)
+        older = [(one[1], _views.pop(one)) for one in list(_views) if one[0] == scene]
+        view = _read(state, editor, [old for at, old in older if at <= seq])
         while _views and (
             len(_views) >= VIEWS_MAX
             or sum(len(one.text) for one in _views.values()) + len(view.text) > VIEWS_CHARS_MAX
@@ -351,6 +361,16 @@ def view_of(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) ->
         _views[key] = view
     _views.move_to_end(key)
     return view
+
+
+def _read(state: bytes, editor: SceneEditor | None, older: Sequence[View]) -> View:
+    if older:
+        try:
+            return View(state, editor, older[-1])
+        except BadUpdate:
+            # Rows of the log that it was read from may have been taken out of the scene.
+            pass
+    return View(state, editor)
 
 
 def stand(
