@@ -12,7 +12,7 @@ from tools.stack.ports import CHOICE_FIRST, CHOICE_LAST, RANGE_VARIABLE
 HERE = Path(__file__).parent
 SHARDS = {"clients": 2, "events": 2, "gateway": 3}
 """Folders with too many tests for one process, and among how many their files are dealt."""
-FIRST = ("clients", "gateway", "blobs", "system", "events")
+FIRST = ("clients", "gateway", "blobs", "system", "events", "collab", "tools")
 """Folders that take minutes: whoever came to one last would keep all others waiting."""
 
 

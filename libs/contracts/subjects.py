@@ -161,6 +161,12 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_indexer.>",
             "_INBOX_operator.>",
             "rpc.events.record_word_counts",
+            # Refactors: what they rename, and the bundle of fields that goes with the texts.
+            "rpc.events.read_tree",
+            "rpc.events.read",
+            "rpc.events.list",
+            "rpc.events.commit_bundle",
+            "rpc.events.undo_bundle",
             # Its one consumer of facts, and none but that.
             f"$JS.API.CONSUMER.INFO.EVENTS.{PURGES_CONSUMER}",
             f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{PURGES_CONSUMER}",

@@ -34,6 +34,10 @@ class LockKey(Enum):
     """A branch is being merged; the name is the branch's id."""
     THREADS = 7107
     """The threads of a scene are counted; the name is the scene's id."""
+    REFACTOR = 7120
+    """A refactor is being found or carried out; the name is its id."""
+    REFACTORS = 7121
+    """The refactors of a project are counted; the name is the project's id."""
     UPLOAD = 7106
     """An upload is being put together; the name is the upload's id."""
     INDEXED_DOCUMENT = 7108

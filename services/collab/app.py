@@ -135,6 +135,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     )
     review.serve(broker)
     live.observers.append(review.follower.committed)
+    live.observers.append(review.suggesting.committed)
     notices = TextNotices(pool, client)
     live.observers.append(notices.committed)
     serve(broker, READ_PASSAGES, PassageHandlers(scenes, editors, content_workers).read)

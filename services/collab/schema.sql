@@ -108,6 +108,17 @@ BEGIN
     RETURN gone + more;
 END $$;
 
+CREATE FUNCTION public.forget_refactors() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM refactors r USING (SELECT DISTINCT refactor_id FROM gone) g
+    WHERE r.id = g.refactor_id
+        AND NOT EXISTS (SELECT FROM refactor_scenes s WHERE s.refactor_id = r.id);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -279,12 +290,20 @@ CREATE TABLE public.branches (
     merged_seq bigint,
     created_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'branch'::text NOT NULL COLLATE pg_catalog."C",
+    followed_seq bigint DEFAULT 0 NOT NULL,
+    hunks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    unexpressed integer DEFAULT 0 NOT NULL,
     CONSTRAINT branches_base_seq_check CHECK ((base_seq >= 0)),
     CONSTRAINT branches_base_size_check CHECK ((base_size >= 0)),
     CONSTRAINT branches_check CHECK (((merges > 0) = ((merged_at IS NOT NULL) AND (merged_by IS NOT NULL)))),
+    CONSTRAINT branches_followed_seq_check CHECK ((followed_seq >= 0)),
+    CONSTRAINT branches_hunks_check CHECK ((jsonb_typeof(hunks) = 'array'::text)),
+    CONSTRAINT branches_kind_check CHECK ((kind = ANY (ARRAY['branch'::text, 'suggestion'::text]))),
     CONSTRAINT branches_merges_check CHECK ((merges >= 0)),
     CONSTRAINT branches_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
-    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text])))
+    CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'merged'::text, 'closed'::text]))),
+    CONSTRAINT branches_unexpressed_check CHECK ((unexpressed >= 0))
 );
 ALTER TABLE ONLY public.branches ALTER COLUMN base SET STORAGE EXTERNAL;
 
@@ -572,6 +591,124 @@ CREATE TABLE public.reactions (
     CONSTRAINT reactions_emoji_check CHECK (((length(emoji) >= 1) AND (length(emoji) <= 32)))
 );
 
+CREATE TABLE public.refactor_fields (
+    id uuid NOT NULL,
+    refactor_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid,
+    number integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    aggregate_id uuid NOT NULL,
+    field text NOT NULL COLLATE pg_catalog."C",
+    old_value jsonb,
+    new_value jsonb,
+    sure boolean NOT NULL,
+    chosen boolean NOT NULL,
+    reason text,
+    skipped boolean DEFAULT false NOT NULL,
+    CONSTRAINT refactor_fields_check CHECK (((kind = 'scene'::text) = (scene_id IS NOT NULL))),
+    CONSTRAINT refactor_fields_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'chapter'::text, 'book'::text, 'entity'::text]))),
+    CONSTRAINT refactor_fields_number_check CHECK ((number >= 0))
+);
+
+CREATE TABLE public.refactor_hits (
+    id uuid NOT NULL,
+    refactor_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    number integer NOT NULL,
+    anchor_id uuid,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    base text NOT NULL,
+    text text NOT NULL,
+    side text DEFAULT 'after'::text NOT NULL COLLATE pg_catalog."C",
+    before text NOT NULL,
+    after text NOT NULL,
+    sure boolean NOT NULL,
+    chosen boolean NOT NULL,
+    reason text,
+    skipped boolean DEFAULT false NOT NULL,
+    CONSTRAINT refactor_hits_base_check CHECK ((length(base) <= 20000)),
+    CONSTRAINT refactor_hits_check CHECK (((anchor_id IS NOT NULL) OR (NOT chosen))),
+    CONSTRAINT refactor_hits_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT refactor_hits_number_check CHECK ((number >= 0)),
+    CONSTRAINT refactor_hits_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
+    CONSTRAINT refactor_hits_text_check CHECK ((length(text) <= 20000))
+);
+
+CREATE TABLE public.refactor_scenes (
+    refactor_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    scene_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    title text,
+    found_seq bigint,
+    left_out integer DEFAULT 0 NOT NULL,
+    planned_seq bigint,
+    planned_update bytea,
+    fits boolean DEFAULT true NOT NULL,
+    plan jsonb,
+    applied_seq bigint,
+    reverted_seq bigint,
+    CONSTRAINT refactor_scenes_applied_seq_check CHECK ((applied_seq > 0)),
+    CONSTRAINT refactor_scenes_check CHECK (((planned_seq IS NULL) = (planned_update IS NULL))),
+    CONSTRAINT refactor_scenes_found_seq_check CHECK ((found_seq >= 0)),
+    CONSTRAINT refactor_scenes_left_out_check CHECK ((left_out >= 0)),
+    CONSTRAINT refactor_scenes_plan_check CHECK ((jsonb_typeof(plan) = 'object'::text)),
+    CONSTRAINT refactor_scenes_planned_seq_check CHECK ((planned_seq >= 0)),
+    CONSTRAINT refactor_scenes_position_check CHECK (("position" >= 0)),
+    CONSTRAINT refactor_scenes_reverted_seq_check CHECK ((reverted_seq > 0))
+);
+
+CREATE TABLE public.refactors (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    title text,
+    asked jsonb NOT NULL,
+    terms jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'FINDING'::text NOT NULL COLLATE pg_catalog."C",
+    scenes_total integer DEFAULT 0 NOT NULL,
+    scenes_done integer DEFAULT 0 NOT NULL,
+    hits_found integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    ordered jsonb,
+    written jsonb,
+    failure jsonb,
+    bundle_id uuid,
+    run_id uuid,
+    applied_at timestamp with time zone,
+    applied_by uuid,
+    reverted_at timestamp with time zone,
+    reverted_by uuid,
+    looked_at timestamp with time zone DEFAULT now() NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by uuid NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_by uuid,
+    CONSTRAINT refactors_asked_check CHECK ((jsonb_typeof(asked) = 'object'::text)),
+    CONSTRAINT refactors_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT refactors_check CHECK (((scenes_done >= 0) AND (scenes_done <= scenes_total))),
+    CONSTRAINT refactors_check1 CHECK (((state = ANY (ARRAY['APPLYING'::text, 'REVERTING'::text])) <= (ordered IS NOT NULL))),
+    CONSTRAINT refactors_check2 CHECK (((applied_at IS NULL) = (applied_by IS NULL))),
+    CONSTRAINT refactors_check3 CHECK (((reverted_at IS NULL) = (reverted_by IS NULL))),
+    CONSTRAINT refactors_check4 CHECK (((deleted_at IS NULL) = (deleted_by IS NULL))),
+    CONSTRAINT refactors_check5 CHECK ((updated_at >= created_at)),
+    CONSTRAINT refactors_failure_check CHECK ((jsonb_typeof(failure) = 'object'::text)),
+    CONSTRAINT refactors_hits_found_check CHECK ((hits_found >= 0)),
+    CONSTRAINT refactors_kind_check CHECK ((kind = ANY (ARRAY['rename_entity'::text, 'replace'::text, 'attributes'::text, 'hunks'::text]))),
+    CONSTRAINT refactors_ordered_check CHECK ((jsonb_typeof(ordered) = 'object'::text)),
+    CONSTRAINT refactors_scenes_total_check CHECK ((scenes_total >= 0)),
+    CONSTRAINT refactors_state_check CHECK ((state = ANY (ARRAY['FINDING'::text, 'READY'::text, 'APPLYING'::text, 'APPLIED'::text, 'REVERTING'::text, 'REVERTED'::text, 'FAILED'::text]))),
+    CONSTRAINT refactors_terms_check CHECK ((jsonb_typeof(terms) = 'object'::text)),
+    CONSTRAINT refactors_title_check CHECK (((length(title) >= 1) AND (length(title) <= 200))),
+    CONSTRAINT refactors_version_check CHECK ((version > 0)),
+    CONSTRAINT refactors_written_check CHECK ((jsonb_typeof(written) = 'object'::text))
+);
+
 CREATE TABLE public.repairs (
     repair_id uuid DEFAULT uuidv7() NOT NULL,
     scene_id uuid NOT NULL,
@@ -720,19 +857,26 @@ CREATE TABLE public.suggestions (
     created_by uuid NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_by uuid NOT NULL,
+    branch_id uuid,
+    blocks jsonb,
+    attributes jsonb,
     CONSTRAINT suggestions_applied_check CHECK ((jsonb_typeof(applied) = 'object'::text)),
     CONSTRAINT suggestions_applied_seq_check CHECK ((applied_seq > 0)),
+    CONSTRAINT suggestions_attributes CHECK (((kind = 'attributes'::text) = (attributes IS NOT NULL))),
+    CONSTRAINT suggestions_attributes_check CHECK ((jsonb_typeof(attributes) = 'object'::text)),
     CONSTRAINT suggestions_base_check CHECK (((length(base) >= 1) AND (length(base) <= 20000))),
-    CONSTRAINT suggestions_check CHECK ((reverted_seq > applied_seq)),
-    CONSTRAINT suggestions_check1 CHECK (((kind = 'delete'::text) = (text = ''::text))),
+    CONSTRAINT suggestions_blocks CHECK (((blocks IS NULL) OR (kind = ANY (ARRAY['replace'::text, 'insert'::text])))),
+    CONSTRAINT suggestions_blocks_check CHECK ((jsonb_typeof(blocks) = 'array'::text)),
     CONSTRAINT suggestions_check2 CHECK (((status = 'OPEN'::text) = (decided_at IS NULL))),
     CONSTRAINT suggestions_check3 CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
     CONSTRAINT suggestions_check4 CHECK (((status = ANY (ARRAY['ACCEPTED'::text, 'REVERTED'::text])) = (applied_seq IS NOT NULL))),
     CONSTRAINT suggestions_check5 CHECK (((applied IS NULL) = (applied_seq IS NULL))),
     CONSTRAINT suggestions_check6 CHECK (((status = 'REVERTED'::text) = (reverted_seq IS NOT NULL))),
     CONSTRAINT suggestions_check7 CHECK ((updated_at >= created_at)),
-    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text]))),
+    CONSTRAINT suggestions_kind_check CHECK ((kind = ANY (ARRAY['replace'::text, 'insert'::text, 'delete'::text, 'attributes'::text]))),
     CONSTRAINT suggestions_note_check CHECK ((length(note) <= 2000)),
+    CONSTRAINT suggestions_reverted_later CHECK ((reverted_seq >= applied_seq)),
+    CONSTRAINT suggestions_says_something CHECK (((kind = ANY (ARRAY['delete'::text, 'attributes'::text])) = (text = ''::text))),
     CONSTRAINT suggestions_side_check CHECK ((side = ANY (ARRAY['before'::text, 'after'::text]))),
     CONSTRAINT suggestions_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'WITHDRAWN'::text, 'REVERTED'::text]))),
     CONSTRAINT suggestions_text_check CHECK ((length(text) <= 20000)),
@@ -893,6 +1037,30 @@ ALTER TABLE ONLY public.quarantined_updates
 ALTER TABLE ONLY public.reactions
     ADD CONSTRAINT reactions_pkey PRIMARY KEY (comment_id, emoji, person_id);
 
+ALTER TABLE ONLY public.refactor_fields
+    ADD CONSTRAINT refactor_fields_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refactor_fields
+    ADD CONSTRAINT refactor_fields_refactor_id_aggregate_id_field_key UNIQUE (refactor_id, aggregate_id, field);
+
+ALTER TABLE ONLY public.refactor_hits
+    ADD CONSTRAINT refactor_hits_anchor_id_key UNIQUE (anchor_id);
+
+ALTER TABLE ONLY public.refactor_hits
+    ADD CONSTRAINT refactor_hits_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refactor_hits
+    ADD CONSTRAINT refactor_hits_refactor_id_scene_id_number_key UNIQUE (refactor_id, scene_id, number);
+
+ALTER TABLE ONLY public.refactor_scenes
+    ADD CONSTRAINT refactor_scenes_pkey PRIMARY KEY (refactor_id, scene_id);
+
+ALTER TABLE ONLY public.refactors
+    ADD CONSTRAINT refactors_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refactors
+    ADD CONSTRAINT refactors_project_id_id_key UNIQUE (project_id, id);
+
 ALTER TABLE ONLY public.repairs
     ADD CONSTRAINT repairs_pkey PRIMARY KEY (repair_id);
 
@@ -954,9 +1122,11 @@ CREATE INDEX anchors_by_scene ON public.anchors USING btree (scene_id, id);
 
 CREATE INDEX branch_merges_of_branch ON public.branch_merges USING btree (branch_id, merged_at);
 
-CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE (state <> 'closed'::text);
+CREATE UNIQUE INDEX branches_name ON public.branches USING btree (scene_id, name) WHERE ((state <> 'closed'::text) AND (kind = 'branch'::text));
 
 CREATE INDEX branches_of_scene ON public.branches USING btree (scene_id, created_at);
+
+CREATE UNIQUE INDEX branches_suggesting ON public.branches USING btree (scene_id, created_by) WHERE (kind = 'suggestion'::text);
 
 CREATE INDEX comments_by_scene ON public.comments USING btree (scene_id, created_by);
 
@@ -996,6 +1166,20 @@ CREATE INDEX purged_scenes_open ON public.purged_scenes USING btree (marked_at) 
 
 CREATE INDEX purged_scenes_recent ON public.purged_scenes USING btree (marked_at);
 
+CREATE INDEX refactor_fields_by_scene ON public.refactor_fields USING btree (scene_id);
+
+CREATE INDEX refactor_hits_by_scene ON public.refactor_hits USING btree (scene_id);
+
+CREATE INDEX refactor_scenes_by_scene ON public.refactor_scenes USING btree (scene_id);
+
+CREATE INDEX refactor_scenes_in_order ON public.refactor_scenes USING btree (refactor_id, "position");
+
+CREATE INDEX refactors_at_work ON public.refactors USING btree (looked_at) WHERE (state = ANY (ARRAY['FINDING'::text, 'APPLYING'::text, 'REVERTING'::text]));
+
+CREATE INDEX refactors_newest ON public.refactors USING btree (project_id, created_at DESC, id DESC);
+
+CREATE INDEX refactors_to_plan ON public.refactors USING btree (updated_at) WHERE (state = 'READY'::text);
+
 CREATE INDEX repairs_found ON public.repairs USING btree (found_at);
 
 CREATE UNIQUE INDEX repairs_open ON public.repairs USING btree (scene_id, kind, COALESCE(((detail ->> 'seq'::text))::bigint, (0)::bigint)) WHERE ((repaired_at IS NULL) AND (kind <> 'snapshot'::text));
@@ -1016,11 +1200,15 @@ CREATE INDEX snapshot_metadata_scene ON public.scene_snapshot_metadata USING btr
 
 CREATE INDEX suggestions_newest ON public.suggestions USING btree (scene_id, created_at DESC, id DESC);
 
+CREATE INDEX suggestions_of_branch ON public.suggestions USING btree (branch_id) WHERE (branch_id IS NOT NULL);
+
 CREATE INDEX suggestions_open ON public.suggestions USING btree (scene_id) WHERE (status = 'OPEN'::text);
 
 CREATE INDEX threads_newest ON public.threads USING btree (scene_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
 CREATE INDEX word_counts_by_told_at ON public.word_counts USING btree (told_at);
+
+CREATE TRIGGER forget_refactors AFTER DELETE ON public.refactor_scenes REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.forget_refactors();
 
 CREATE TRIGGER release BEFORE DELETE ON public.quarantined_updates FOR EACH ROW WHEN ((NOT old.is_compacted)) EXECUTE FUNCTION public.refuse_rewriting();
 
@@ -1058,11 +1246,26 @@ ALTER TABLE ONLY public.quarantined_updates
 ALTER TABLE ONLY public.reactions
     ADD CONSTRAINT reactions_comment_id_fkey FOREIGN KEY (comment_id) REFERENCES public.comments(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.refactor_fields
+    ADD CONSTRAINT refactor_fields_project_id_refactor_id_fkey FOREIGN KEY (project_id, refactor_id) REFERENCES public.refactors(project_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refactor_hits
+    ADD CONSTRAINT refactor_hits_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
+
+ALTER TABLE ONLY public.refactor_hits
+    ADD CONSTRAINT refactor_hits_refactor_id_scene_id_fkey FOREIGN KEY (refactor_id, scene_id) REFERENCES public.refactor_scenes(refactor_id, scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refactor_scenes
+    ADD CONSTRAINT refactor_scenes_project_id_refactor_id_fkey FOREIGN KEY (project_id, refactor_id) REFERENCES public.refactors(project_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.scene_snapshot_metadata
     ADD CONSTRAINT scene_snapshot_metadata_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.snapshot_checks
     ADD CONSTRAINT snapshot_checks_scene_id_fkey FOREIGN KEY (scene_id) REFERENCES public.scene_snapshots(scene_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.suggestions
+    ADD CONSTRAINT suggestions_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES public.branches(id);
 
 ALTER TABLE ONLY public.suggestions
     ADD CONSTRAINT suggestions_project_id_scene_id_anchor_id_fkey FOREIGN KEY (project_id, scene_id, anchor_id) REFERENCES public.anchors(project_id, scene_id, id);
@@ -1077,6 +1280,8 @@ REVOKE ALL ON FUNCTION public.erase_review(log uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.erase_scene(log uuid, rows_max integer) TO collab;
+
+REVOKE ALL ON FUNCTION public.forget_refactors() FROM PUBLIC;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.anchored_scenes TO collab;
 
@@ -1107,6 +1312,12 @@ GRANT UPDATE(merged_at) ON TABLE public.branches TO collab;
 GRANT UPDATE(merged_by) ON TABLE public.branches TO collab;
 
 GRANT UPDATE(merged_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(followed_seq) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(hunks) ON TABLE public.branches TO collab;
+
+GRANT UPDATE(unexpressed) ON TABLE public.branches TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.comments TO collab;
 
@@ -1157,6 +1368,14 @@ GRANT UPDATE(erased_rows) ON TABLE public.purged_scenes TO collab;
 GRANT SELECT,INSERT,DELETE ON TABLE public.quarantined_updates TO collab;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.reactions TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.refactor_fields TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.refactor_hits TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.refactor_scenes TO collab;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.refactors TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.repairs TO collab;
 

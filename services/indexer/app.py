@@ -24,6 +24,7 @@ from services.indexer.searching.handlers import Search
 from services.indexer.searching.state import State
 from services.indexer.settings import Settings
 from services.indexer.store import SQL, Store
+from services.indexer.vectors import VectorIndex
 from services.indexer.vectors.edge import EdgeIndex
 
 log = structlog.get_logger(__name__)
@@ -31,12 +32,14 @@ log = structlog.get_logger(__name__)
 SERVICE = "indexer"
 CONNECTIONS_MIN = 2
 MEASURE_INTERVAL_S = 15.0
+COLLECTION = "chunks_minilm_l6_v2"
+"""The collection of a Qdrant server: vectors of one model."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until *stop* is set; then finish what was begun, and end."""
     words = Words(settings.stem_language)
-    index = EdgeIndex(settings.vectors_folder / "default", DIMENSION)
+    index = _vectors(settings)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(index.open(), name="open vectors")
         stack.push_async_callback(index.close)
@@ -97,6 +100,24 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             loading.cancel()
             await runner.stop()
     log.info("indexer stopped")
+
+
+def _vectors(settings: Settings) -> VectorIndex:
+    if settings.vectors_folder:
+        return EdgeIndex(settings.vectors_folder / "default", DIMENSION)
+    # A second of processor time that an index on this machine does not need.
+    from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
+
+    from services.indexer.vectors.qdrant import CALL_WAIT_S_MAX, QdrantIndex  # noqa: PLC0415
+
+    key = settings.vectors_api_key
+    client = AsyncQdrantClient(
+        url=settings.vectors_url,
+        api_key=key.get_secret_value() if key else None,
+        timeout=CALL_WAIT_S_MAX,
+        check_compatibility=False,  # it would ask before the loop runs
+    )
+    return QdrantIndex(client, COLLECTION, DIMENSION)
 
 
 async def _measure(store: Store) -> None:

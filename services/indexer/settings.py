@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from libs.process import ProcessSettings
 
@@ -13,7 +13,11 @@ class Settings(ProcessSettings):
     """Settings of the indexer."""
 
     vectors_url: str = Field(
-        description="Where vectors are: file:///folder for an index of this replica alone.",
+        description="Where vectors are: file:///folder for an index of this replica alone, or the"
+        " address of a Qdrant server (1.20 or newer) for all replicas, such as http://qdrant:6333.",
+    )
+    vectors_api_key: SecretStr | None = Field(
+        default=None, description="The key that the Qdrant server asks for, if any."
     )
     embedder: Literal["minilm", "none"] = Field(
         default="minilm",
@@ -33,15 +37,18 @@ class Settings(ProcessSettings):
 
     @field_validator("vectors_url")
     @classmethod
-    def _is_folder(cls, url: str) -> str:
-        if urlsplit(url).scheme != "file" or not urlsplit(url).path.startswith("/"):
-            raise ValueError("must be file:///folder")
+    def _is_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        is_folder = parts.scheme == "file" and parts.path.startswith("/")
+        if not is_folder and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("must be file:///folder, or the http address of a Qdrant server")
         return url
 
     @property
-    def vectors_folder(self) -> Path:
-        """The folder of the embedded engine."""
-        return Path(unquote(urlsplit(self.vectors_url).path))
+    def vectors_folder(self) -> Path | None:
+        """The folder of the embedded engine; None when vectors are on a server."""
+        parts = urlsplit(self.vectors_url)
+        return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
     @property
     def role(self) -> str:

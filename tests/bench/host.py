@@ -22,7 +22,8 @@ async def host(data_dir: Path) -> None:
         loop.add_signal_handler(number, ended.set)
     async with Stack(data_dir, port=0) as stack:
         pids = [pid for part in stack.parts if (pid := stack.pid(part))]
-        print(json.dumps({"url": stack.url, "pids": pids}), flush=True)
+        nats = stack.nats_url("gateway")
+        print(json.dumps({"url": stack.url, "pids": pids, "nats": nats}), flush=True)
         await ended.wait()
 
 

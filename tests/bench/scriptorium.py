@@ -32,6 +32,8 @@ class Scriptorium:
         self._data_dir = data_dir
         self._host: asyncio.subprocess.Process | None = None
         self._url = ""
+        self.nats_url = ""
+        """Where the gateway asks the other services, once the stack is up."""
         self._pids: list[int] = []
         self._account = {"email": f"{uuid4().hex}@example.org", "password": uuid4().hex}
         self._registered = False
@@ -60,6 +62,7 @@ class Scriptorium:
         ready = json.loads(line)
         self._url = ready["url"].rstrip("/")
         self._pids = [self._host.pid, *ready["pids"]]
+        self.nats_url = ready["nats"]
         self._token = ""
         return ready_s
 

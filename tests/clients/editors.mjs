@@ -5,13 +5,13 @@ import WebSocket from 'ws'
 import * as Y from 'yjs'
 import { told, until } from './room.mjs'
 
-/** A document of the scene, synced; roots are not yet typed. */
-export const attach = async (person) => {
+/** A document of the scene or of a branch, synced; roots are not yet typed. */
+export const attach = async (person, branch) => {
   const doc = new Y.Doc()
   const provider = new WebsocketProvider(`${told.url.replace('http', 'ws')}/collab`, told.scene, doc, {
     WebSocketPolyfill: WebSocket,
     disableBc: true,
-    params: { token: person.token }
+    params: { token: person.token, ...(branch && { branch }) }
   })
   await until('synced', () => provider.synced)
   return { doc, provider }

@@ -1,5 +1,6 @@
 """A thread in which all happens that can happen, on a real stack, and what was announced of it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,8 +8,9 @@ import httpx
 import nats
 
 from libs.contracts.streams import COLLAB
-from tests.gateway.review.support import WORDS, Talk, done
+from tests.gateway.review.support import WORDS, Talk, done, read
 from tests.gateway.support import Json
+from tests.support.waiting import until
 from tools.stack import Stack
 
 
@@ -17,7 +19,7 @@ async def discussed(stack: Stack) -> list[Json]:
     async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
         talk = await Talk.begin(http)
         expected = await all_of_it(talk) + await all_suggested(talk)
-        expected += await all_patched(talk)
+        expected += await all_patched(talk) + await all_refactored(talk)
         await talk.thread(talk.jane)
         await talk.write("####")
     client = await nats.connect(stack.nats_url("admin"))
@@ -68,6 +70,7 @@ async def all_suggested(talk: Talk) -> list[str]:
         made = await talk.mary.made(talk.threads.replace("threads", "suggestions"), suggested)
         for decision in decisions:
             await done(talk.mary, "POST", f"/api/suggestions/{made['id']}/{decision}")
+    await typed_on(talk)
     return [
         "suggestion.created",
         "suggestion.accepted",
@@ -76,7 +79,56 @@ async def all_suggested(talk: Talk) -> list[str]:
         "suggestion.rejected",
         "suggestion.created",
         "suggestion.withdrawn",
+        "suggestion.created",
+        "suggestion.changed",
+        "suggestion.withdrawn",
     ]
+
+
+async def all_refactored(talk: Talk) -> list[str]:
+    """Replace a word and take that back; returns the types of what is announced of it."""
+    asked = {"kind": "replace", "from": "disaster", "to": "calamity"}
+    made = await talk.mary.made(f"/api/projects/{talk.project}/refactors", asked)
+    path = f"/api/refactors/{made['id']}"
+
+    async def ready() -> bool:
+        return (await read(talk.mary, path))["state"] == "READY"
+
+    await until(ready)
+    await done(talk.mary, "PATCH", path, {"choices": [{"everything": True, "to": "sure"}]})
+    await done(talk.mary, "POST", f"{path}/apply", {})
+    await done(talk.mary, "POST", f"{path}/revert", {})
+    await talk.write(WORDS.replace("disaster", "dis-aster"))
+    refused = await talk.mary.ask("POST", f"{path}/apply", json={})
+    assert refused.status_code == 409, refused.text
+    await done(talk.mary, "DELETE", path)
+    await done(talk.mary, "POST", f"{path}/restore")
+    await talk.write(WORDS)
+    return [
+        *("refactor.created", "refactor.progressed", "refactor.found", "refactor.changed"),
+        *("refactor.started", "refactor.applied", "refactor.started", "refactor.reverted"),
+        *("refactor.started", "refactor.refused", "refactor.deleted", "refactor.restored"),
+    ]
+
+
+async def typed_on(talk: Talk) -> None:
+    """Suggest in a branch, change one's mind, and give it up."""
+    scene = talk.threads.removesuffix("/threads")
+    branch = await talk.mary.ask("POST", f"{scene}/suggesting")
+    content = f"{scene}/content?branch={branch.json()['id']}"
+    before = (await talk.mary.ask("GET", content)).text
+    for disaster in ("accident", "catastrophe", None):
+        text = before.replace("disaster", disaster) if disaster else before
+        await done(talk.mary, "PUT", content, {"format": "text", "content": text})
+        for _ in range(300):
+            if await _open_texts(talk, scene) == ([disaster] if disaster else []):
+                break
+            await asyncio.sleep(0.1)
+
+
+async def _open_texts(talk: Talk, scene: str) -> list[str]:
+    answer = await talk.mary.ask("GET", f"{scene}/suggestions?status=OPEN")
+    return [one["text"] for one in answer.json()["items"]]
 
 
 async def all_patched(talk: Talk) -> list[str]:

@@ -70,6 +70,7 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     others |= await _past(owner, f"/api/scenes/{first['scenes']}", mark)
     others |= await _pushed(owner, project, first, mark)
     first |= await reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
+    first["refactors"] = await refactored(owner, project, mark)
     others |= {"emoji": "heart"}
     task = await owner.made(f"{project}/entities", {"type": "task", "name": mark})
     team = (await owner.made("/api/teams", {"name": mark}))["id"]
@@ -126,6 +127,18 @@ async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
         "suggestions": suggestion["id"],
         "patches": patch["id"],
     }
+
+
+async def refactored(owner: Person, project: str, mark: str) -> str:
+    """A refactor whose hits are found."""
+    asked = {"kind": "replace", "from": mark, "to": "nothing", "title": mark}
+    made = await owner.made(f"{project}/refactors", asked)
+
+    async def found() -> bool:
+        return (await owner.get(f"/api/refactors/{made['id']}")).json()["state"] == "READY"
+
+    await until(found)
+    return made["id"]
 
 
 async def _pushed(

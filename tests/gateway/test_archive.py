@@ -12,7 +12,7 @@ import pytest
 from libs.contracts.actor import Role
 from services.gateway.access import permissions
 from services.gateway.access.permissions import MATRIX, Access
-from tests.gateway.estates import reviewed
+from tests.gateway.estates import refactored, reviewed
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import ids_of
 from tests.support.wsclient import WsClient
@@ -78,6 +78,7 @@ async def test_every_route_that_changes_something_refuses(
     text = {"format": "text", "content": "Ice."}
     assert (await owner.ask("PUT", f"{scene}/content", json=text)).status_code == 200
     ids |= await reviewed(owner, scene, "Ice.")
+    ids["refactors"] = await refactored(owner, f"/api/projects/{ids['projects']}", "Ice")
     document = (await http.get("/api/openapi.json")).json()
     path_of_project = f"/api/projects/{manuscript.project['id']}"
     before = await log_of(owner, path_of_project, last="editor_definition.created")
@@ -119,6 +120,8 @@ def _body(path: str, ids: dict[str, str]) -> Json:
         return {"anchor": {"quote": "Ice."}}
     if path.startswith(("/api/threads/", "/api/comments/")):
         return {"body": "Snow."}
+    if path.startswith("/api/refactors/"):
+        return {}
     if "/bundles/" not in path:
         return {"nonsense": 1}
     if path.endswith("/cherry-pick"):

@@ -92,6 +92,10 @@ async def routes(
     content = f"{scene}/content"
     found += [("GET", content, None, "scene.read"), ("PUT", content, {"no": 1}, "scene.edit")]
     found.append(("POST", f"{scene}/editor", {"nonsense": 1}, "scene.edit"))
+    refactors = f"{project}/refactors"
+    found.append(("GET", refactors, None, "scene.read"))
+    found.append(("GET", f"{refactors}?includeDeleted=true", None, "scene.restore"))
+    found.append(("POST", refactors, {"nonsense": 1}, "scene.suggest"))
     found += routes_to(shared, world)
     found += [
         ("POST", f"{project}/clone", {"nonsense": 1}, "project.clone"),
@@ -181,6 +185,7 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
         ("GET", f"{scene}/suggestions", None, "scene.read"),
         ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
+        ("POST", f"{scene}/suggesting", {"nonsense": 1}, "scene.suggest"),
         ("GET", f"{scene}/patches", None, "scene.read"),
         ("POST", f"{scene}/patches", {"nonsense": 1}, "scene.suggest"),
     ]
@@ -239,6 +244,7 @@ class TestRoutes:
         elsewhere = ("/api/tokens", "/api/purges", "/api/teams", "/api/jobs", "/api/templates")
         # The last four are in tests/gateway/review.
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
+        elsewhere += ("/api/refactors",)  # In tests/collab/review/test_refactors.py.
         elsewhere += ("/api/patches",)
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.

@@ -131,6 +131,8 @@ def body_of(method: str, path: str, estate: Estate) -> Json | None:
     wants = method in ("put", "post", "patch")
     if path.startswith("/api/teams/") and wants:
         return {"role": "MEMBER"} if "{userId}" in path else {"name": "Mine", "baseVersion": 1}
+    if path.startswith("/api/refactors/") and wants:
+        return {"title": "Mine"} if method == "patch" else {}
     if path == "/api/comments/{id}" and wants:
         return {"body": "Mine"}
     return bodies.get(path.rpartition("/")[2], {"nonsense": 1}) if wants else None

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import Field
+
 from libs.contracts.collab.history import At, OfScene, OneOfScene
 from libs.contracts.editors import ForEditor
 from libs.contracts.pages import Page
@@ -16,7 +18,7 @@ from libs.contracts.values import NormalName
 from libs.contracts.wire import Enveloped, Wire
 
 BRANCHES_MAX = 100
-"""Branches of one scene, closed ones included."""
+"""Branches of one scene, closed ones included; as many again are branches of suggestions."""
 CONFLICT_TEXT_CHARS_MAX = 2_000
 """Characters of each side that the explanation of a conflict shows."""
 CONFLICTS_SHOWN_MAX = 100
@@ -30,8 +32,19 @@ class BranchState(StrEnum):
     CLOSED = "closed"
 
 
+class BranchKind(StrEnum):
+    """The use of a branch: merged as a whole, or decided about change by change."""
+
+    BRANCH = "branch"
+    SUGGESTION = "suggestion"
+
+
 class Branch(Wire):
-    """A branch of a scene. `base_seq` is the scene's version it began from or was merged at."""
+    """A branch of a scene. `base_seq` is the scene's version it began from or was merged at.
+
+    A branch of kind `suggestion` is written by its author alone, and keeps in step with its scene.
+    Its changes are suggestions; `unexpressed` counts those that none expresses.
+    """
 
     id: UUID
     scene_id: UUID
@@ -45,6 +58,11 @@ class Branch(Wire):
     merged_seq: int | None
     created_by: UUID
     created_at: datetime
+    # Left out of ordinary branches: a gateway of the release before does not know them.
+    kind: BranchKind = Field(
+        default=BranchKind.BRANCH, exclude_if=lambda kind: kind is BranchKind.BRANCH
+    )
+    unexpressed: int = Field(default=0, exclude_if=lambda count: not count)
 
 
 class BranchCreate(Wire):
@@ -58,6 +76,13 @@ class CreateBranch(Enveloped, BranchCreate):
     """Begin a branch."""
 
     envelope = ("fields", BranchCreate)
+
+    id: UUID
+    scene_id: UUID
+
+
+class BeginSuggesting(Wire):
+    """The caller's branch of suggestions on a scene, which is made when there is none."""
 
     id: UUID
     scene_id: UUID
@@ -122,6 +147,7 @@ class Merged(Wire):
 
 
 CREATE_BRANCH = Method("collab", "create_branch", CreateBranch, Branch)
+BEGIN_SUGGESTING = Method("collab", "begin_suggesting", BeginSuggesting, Branch)
 LIST_BRANCHES = Method("collab", "list_branches", OfScene, Page[Branch])
 READ_BRANCH = Method("collab", "read_branch", OneOfScene, Branch)
 CLOSE_BRANCH = Method("collab", "close_branch", OneOfScene, Branch)

@@ -18,7 +18,13 @@ from pydantic import (
 )
 
 from libs.contracts.collab.anchors import QUOTE_CHARS_MAX, AnchorStatus, Offset
-from libs.contracts.collab.suggestions import TEXT_CHARS_MAX, SuggestionKind, SuggestionStatus
+from libs.contracts.collab.suggestions import (
+    TEXT_CHARS_MAX,
+    AttributeChange,
+    Blocks,
+    SuggestionKind,
+    SuggestionStatus,
+)
 from libs.contracts.collab.threads import (
     BODY_CHARS_MAX,
     COMMENTS_MAX,
@@ -177,6 +183,8 @@ class CarriedSuggestion(_Carried):
     anchor: CarriedAnchor
     base: _Words
     text: _Proposed = ""
+    blocks: Blocks | None = None
+    attributes: AttributeChange | None = None
     side: Literal["before", "after"] = "after"
     note: Note | None = None
     applied: CarriedChange | None = None
@@ -185,8 +193,11 @@ class CarriedSuggestion(_Carried):
 
     @model_validator(mode="after")
     def _fits(self) -> "CarriedSuggestion":
-        if (self.change is SuggestionKind.DELETE) != (not self.text):
+        silent = self.change in (SuggestionKind.DELETE, SuggestionKind.ATTRIBUTES)
+        if silent != (not self.text) or (silent and self.blocks is not None):
             raise ValueError("`text` belongs to `replace` and `insert`, and is not empty there")
+        if (self.change is SuggestionKind.ATTRIBUTES) != (self.attributes is not None):
+            raise ValueError("`attributes` belong to a change of attributes")
         decided = self.status is not SuggestionStatus.OPEN
         if decided != (self.decided_at is not None) or decided != (self.decided_by is not None):
             raise ValueError("`decidedAt` and `decidedBy` belong to a decided suggestion")

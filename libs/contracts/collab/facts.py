@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.collab.anchors import AnchorStatus, Deletion
+from libs.contracts.collab.refactors import RefactorProgress
 from libs.contracts.positions import YjsRange
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
@@ -21,6 +22,10 @@ PAGE_FACTS_MAX = 100
 POSITION_MAX = 2**63 - 1
 ANCHORS_TOLD_MAX = 100
 """Anchors in one `anchor.moved`; more go into several."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class ReviewEvent(Wire):
@@ -85,10 +90,26 @@ class SuggestionFact(Wire):
     kind: str
     base: str
     text: str
+    # Those that write or change no formatting do not have them.
+    blocks: list[dict[str, Any]] | None = Field(default=None, exclude_if=_is_none)
+    attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     author: UUID
     run_id: UUID | None
+    branch_id: UUID | None = Field(default=None, exclude_if=_is_none)
+    """The branch in which it was typed; left out when it was suggested by itself."""
     applied_seq: int | None
     reverted_seq: int | None
+
+
+class RefactorFact(Wire):
+    """Of a refactor: where it stands, and how many of its scenes were looked at."""
+
+    kind: str
+    state: str
+    title: str | None
+    progress: RefactorProgress
+    bundle_id: UUID | None
+    run_id: UUID | None
 
 
 class PatchFact(Wire):
@@ -150,10 +171,21 @@ FACTS: dict[str, FactType] = {
     "comment.reaction_added": FactType("Somebody reacted to the comment.", CommentReaction),
     "comment.reaction_removed": FactType("Somebody took a reaction back.", CommentReaction),
     "suggestion.created": FactType("A new suggestion.", SuggestionFact),
+    "suggestion.changed": FactType("Its author typed on; so it reads now.", SuggestionFact),
     "suggestion.accepted": FactType("The suggestion is in the text.", SuggestionFact),
     "suggestion.rejected": FactType("The suggestion was rejected.", SuggestionFact),
     "suggestion.withdrawn": FactType("Its author took the suggestion back.", SuggestionFact),
     "suggestion.reverted": FactType("What was accepted is out of the text again.", SuggestionFact),
+    "refactor.created": FactType("A new refactor; its hits are being found.", RefactorFact),
+    "refactor.progressed": FactType("More of its scenes were looked at.", RefactorFact),
+    "refactor.found": FactType("All of its hits are known, or it FAILED.", RefactorFact),
+    "refactor.changed": FactType("Other hits are chosen, or it has another title.", RefactorFact),
+    "refactor.started": FactType("It is being applied or reverted.", RefactorFact),
+    "refactor.refused": FactType("Words were changed meanwhile; nothing was done.", RefactorFact),
+    "refactor.applied": FactType("Its chosen hits are in texts and fields.", RefactorFact),
+    "refactor.reverted": FactType("What was applied is taken back.", RefactorFact),
+    "refactor.deleted": FactType("The refactor is deleted; what it changed stays.", RefactorFact),
+    "refactor.restored": FactType("The deleted refactor is back.", RefactorFact),
     "patch.created": FactType("A new patch.", PatchFact),
     "patch.applied": FactType("Hunks of the patch are in the text.", PatchFact),
     "patch.rebased": FactType("Its hunks were renewed, or it is in conflict.", PatchFact),

@@ -84,9 +84,9 @@ class ConflictReason(StrEnum):
     """Why a hunk does not land.
 
     `gone`: its words are not there any more. `uncertain`: its words came back, and what is beside
-    them is not what was beside them. `changed`: somebody else changed the same words. `overlap`:
-    another hunk stands on the same words now. `unfit`: the editor of the scene has no room for
-    the result.
+    them is not what was beside them, or several places read so. `changed`: somebody else changed
+    the same words. `overlap`: another hunk stands on the same words now. `unfit`: the editor of the
+    scene has no room for the result.
     """
 
     GONE = "gone"

@@ -217,12 +217,22 @@ class BundleCommit(Sparse):
     operations: Operations
 
 
+def _is_absent(value: object) -> bool:
+    """Whether a field stays out: the release before this one refuses what it does not know."""
+    return not value
+
+
 class Commit(BundleCommit):
-    """Commit a bundle."""
+    """Commit a bundle; with `check` only find out whether that is possible now.
+
+    `causation_id` names what led to it, such as a refactor whose texts are written already.
+    """
 
     command_id: UUID
     source: Source = Source.API
     may: frozenset[str]
+    causation_id: UUID | None = Field(default=None, exclude_if=_is_absent)
+    check: bool = Field(default=False, exclude_if=_is_absent)
 
 
 class ListBundles(Wire):
@@ -262,11 +272,12 @@ class BundlePick(BundleUndo):
 
 
 class Undo(BundleUndo):
-    """Undo a bundle by a new one."""
+    """Undo a bundle by a new one; with `check` only find out whether that is possible now."""
 
     command_id: UUID
     bundle_id: UUID
     may: frozenset[str]
+    check: bool = Field(default=False, exclude_if=_is_absent)
 
 
 class Redo(Undo):

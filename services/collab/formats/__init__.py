@@ -24,6 +24,7 @@ __all__ = [
     "converted",
     "is_empty",
     "layout_of",
+    "lens_of",
     "render",
     "restored",
     "rewrite",
@@ -96,6 +97,16 @@ def layout_of(state: bytes) -> Layout:
     """
     with updates.pycrdt_errors():
         return document.read(state).main.layout
+
+
+def lens_of(state: bytes, editor: SceneEditor | None = None) -> str:
+    """Return the name of the editor by whose rules *state* is read.
+
+    Raises:
+        BadUpdate: The state cannot be read.
+    """
+    with updates.pycrdt_errors():
+        return document.read(state, editor).lens.name
 
 
 def roots_of(state: bytes) -> list[str]:

@@ -6,6 +6,7 @@ mark in place of each character. Marks are numbered, because some characters are
 of an element that stands in the text by its label.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from services.collab.formats.tree import Element, Leaf, Node
 
 _MARK_FIRST, _MARKS = 0xE000, 4096
 """Marks are characters for private use; the number of a character is told by them modulo _MARKS."""
+_ALL_MARKS = "".join(chr(_MARK_FIRST + number) for number in range(_MARKS))
 _LINE_ENDS = "\r\n"
+_MARKS_OR_LINE_END = re.compile(f"[{_ALL_MARKS[0]}-{_ALL_MARKS[-1]}]+|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,13 @@ def _marked(read: Document) -> Document:
             inner = [marked(child) for child in node.children]
             return Element(node.type, node.attrs, inner, node.handle, node.origin)
         text = _units(node.text)
-        # Line ends stay: what reads plain text makes lines of them.
-        found = "".join(
-            one if one in _LINE_ENDS else chr(_MARK_FIRST + (count + at) % _MARKS)
-            for at, one in enumerate(text)
-        )
+        found = _marks(count, len(text))
+        if "\n" in text or "\r" in text:
+            # Line ends stay: what reads plain text makes lines of them.
+            kept = list(found)
+            for match in re.finditer("[\r\n]", text):
+                kept[match.start()] = match.group()
+            found = "".join(kept)
         count += len(text)
         return Leaf(found, node.marks)
 
@@ -99,6 +104,12 @@ def _marked(read: Document) -> Document:
         for one in read.natives
     ]
     return Document(read.doc, read.roots, natives, read.lenses, read.stock, read.data)
+
+
+def _marks(first: int, size: int) -> str:
+    """Return the marks of *size* characters, of which *first* is the number of the first one."""
+    first %= _MARKS
+    return (_ALL_MARKS * ((first + size) // _MARKS + 1))[first : first + size]
 
 
 def _pieces(node: Node) -> Iterator[str]:
@@ -113,22 +124,31 @@ def _stretches(characters: str, text: str, marked: str, at: int) -> tuple[list[i
     """Return where stretches of *characters* from *at* on begin, and where in *text* they stand."""
     found: list[tuple[int, int]] = []
     end = 0
-    for place, mark in enumerate(marked):
-        number = ord(mark) - _MARK_FIRST
-        if 0 <= number < _MARKS:
-            hidden = (number - at) % _MARKS
-            found += _hidden(characters[at : at + hidden], text[end:place], at, end)
-            at += hidden
-        elif mark != "\n" or characters[at : at + 1] not in ("\r", "\n"):
+    for place, shown in _shown(marked):
+        if shown != "\n":
+            if hidden := (ord(shown[0]) - _MARK_FIRST - at) % _MARKS:
+                found += _hidden(characters[at : at + hidden], text[end:place], at, end)
+                at += hidden
+        elif characters[at : at + 1] not in ("\r", "\n"):
             continue
         elif characters[at : at + 2] == "\r\n":
             at += 1
         if not found or at - found[-1][0] != place - found[-1][1]:
             found.append((at, place))
-        at += 1
-        end = place + 1
+        at += len(shown)
+        end = place + len(shown)
     found += _hidden(characters[at:], text[end:], at, end)
     return [start for start, _ in found], [place for _, place in found]
+
+
+def _shown(marked: str) -> Iterator[tuple[int, str]]:
+    """Yield marks that follow each other in number, and each line end, with their places."""
+    for match in _MARKS_OR_LINE_END.finditer(marked):
+        place, shown = match.start(), match.group()
+        if shown == "\n" or shown == _marks(ord(shown[0]) - _MARK_FIRST, len(shown)):
+            yield place, shown
+        else:
+            yield from enumerate(shown, place)
 
 
 def _hidden(hidden: str, between: str, at: int, place: int) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from libs.contracts.collab.branches import (
     CONFLICTS_SHOWN_MAX,
     BlockConflict,
     Branch,
+    BranchKind,
     BranchState,
     CreateBranch,
     MergeBranch,
@@ -78,21 +79,21 @@ class BranchHandlers:
             raise errors.LimitReached(
                 f"A scene has at most {BRANCHES_MAX} branches.", limit=BRANCHES_MAX
             )
-        return _branch(row)
+        return branch_of(row)
 
     async def list(self, question: OfScene, actor: Actor) -> Page[Branch]:
         """Show all of a scene."""
         rows = await self._pool.fetch(SQL.branches, question.scene_id, actor.scope())
-        return Page(items=[_branch(row) for row in rows])
+        return Page(items=[branch_of(row) for row in rows])
 
     async def read(self, question: OneOfScene, actor: Actor) -> Branch:
         """Show one."""
-        return _branch(await self._row(question, actor))
+        return branch_of(await self._row(question, actor))
 
     async def close(self, question: OneOfScene, actor: Actor) -> Branch:
         """Take no more writing into a branch; it stays readable."""
         await self._pool.execute(SQL.close_branch, question.id, question.scene_id, actor.scope())
-        return _branch(await self._row(question, actor))
+        return branch_of(await self._row(question, actor))
 
     async def merge(self, question: MergeBranch, actor: Actor) -> Merged:
         """Bring a branch's changes into its scene, or say what stands in the way."""
@@ -107,6 +108,8 @@ class BranchHandlers:
             raise errors.NotFound
         if row["state"] == BranchState.CLOSED:
             raise errors.BranchClosed
+        if row["kind"] == BranchKind.SUGGESTION:
+            raise errors.Conflict("The changes of this branch are suggestions; decide about them.")
         packed = Packed(row["base"], row["base_size"], row["base_checksum"])
         base = await asyncio.to_thread(packed.unpack)
         if base is None:
@@ -120,7 +123,7 @@ class BranchHandlers:
         update: bytes | None = found[1]
         if question.dry_run:
             return Merged(
-                branch=_branch(row),
+                branch=branch_of(row),
                 seq=head,
                 changed=update is not None,
                 dry_run=True,
@@ -157,7 +160,7 @@ class BranchHandlers:
         after = await locked.fetchrow(SQL.branch, question.id, question.scene_id, actor.scope())
         assert after is not None
         return Merged(
-            branch=_branch(after),
+            branch=branch_of(after),
             seq=seq,
             changed=update is not None,
             dry_run=False,
@@ -197,5 +200,6 @@ class BranchHandlers:
 _SHOWN = frozenset(Branch.model_fields)
 
 
-def _branch(row: asyncpg.Record) -> Branch:
+def branch_of(row: asyncpg.Record) -> Branch:
+    """Return a row of `branches` as it is shown."""
     return Branch.model_validate({name: row[name] for name in _SHOWN})

@@ -133,7 +133,7 @@ INSERT INTO branches (
     id, scene_id, project_id, name, base_seq, base, base_size, base_checksum, created_by
 )
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-WHERE (SELECT count(*) FROM branches WHERE scene_id = $2) < $10
+WHERE (SELECT count(*) FROM branches WHERE scene_id = $2 AND kind = 'branch') < $10
 ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- name: begin_branch
@@ -143,14 +143,14 @@ VALUES ($1, 1, $2, $3, $4, $5);
 
 -- name: branches
 SELECT id, scene_id, name, state, base_seq, merges, merged_at, merged_by, merged_seq,
-    created_by, created_at, (
+    created_by, created_at, kind, unexpressed, (
         SELECT seq FROM scene_versions WHERE scene_id = b.id ORDER BY seq DESC LIMIT 1
     ) AS seq
 FROM branches AS b WHERE scene_id = $1 AND project_id = $2 ORDER BY created_at DESC, id DESC;
 
 -- name: branch
 SELECT id, scene_id, name, state, base_seq, merges, merged_at, merged_by, merged_seq,
-    created_by, created_at, (
+    created_by, created_at, kind, unexpressed, (
         SELECT seq FROM scene_versions WHERE scene_id = b.id ORDER BY seq DESC LIMIT 1
     ) AS seq
 FROM branches AS b WHERE id = $1 AND scene_id = $2 AND project_id = $3;

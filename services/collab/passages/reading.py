@@ -63,5 +63,5 @@ def _written(state: bytes, editor: SceneEditor | None) -> list[tuple[str, str]]:
 
 
 def _ends(view: View, start: int, end: int) -> tuple[Id, Id] | None:
-    found = view.characters_of(start, end)
+    found = view.ends_of(start, end)
     return found and (found[0], found[1])

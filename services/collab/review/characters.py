@@ -7,7 +7,7 @@ pycrdt does and shows the same text; tests compare both on real and random logs.
 """
 
 from bisect import bisect_right
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -134,6 +134,22 @@ class Run:
     """UTF-16 code units, one character each."""
 
 
+def joined(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield *runs*, one where several follow each other in their ids, too."""
+    parts: list[str] = []
+    client = clock = end = -1
+    for run in runs:
+        if parts and (run.client, run.clock) != (client, end):
+            yield Run(client, clock, "".join(parts))
+            parts = []
+        if not parts:
+            client, clock = run.client, run.clock
+        parts.append(run.text)
+        end = run.clock + len(run.text)
+    if parts:
+        yield Run(client, clock, "".join(parts))
+
+
 class CharacterDocument:
     """A document that takes updates in and tells which characters it shows, with their ids."""
 
@@ -176,6 +192,10 @@ class CharacterDocument:
         if not starts:
             return 0
         return starts[-1] + self._items[client][-1].size
+
+    def clocks(self) -> dict[int, int]:
+        """Return the clock that each client will use next: the state vector."""
+        return {client: self.reached(client) for client in self._items}
 
     def knows(self, ident: Id) -> bool:
         """Whether *ident* is part of the document, shown or not."""

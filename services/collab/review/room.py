@@ -5,6 +5,7 @@ from nats.aio.client import Client
 
 from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
+from libs.contracts.collab.branches import BEGIN_SUGGESTING
 from libs.contracts.collab.conversations import PLANT_CONVERSATION, TAKE_CONVERSATION
 from libs.contracts.collab.facts import FOLLOW_FACTS
 from libs.contracts.collab.patches import (
@@ -40,6 +41,10 @@ from services.collab.review.moves import Moves
 from services.collab.review.patches.deciding import Decider
 from services.collab.review.patches.handlers import Patches
 from services.collab.review.patches.store import PatchStore
+from services.collab.review.refactors.serving import RefactorRoom
+from services.collab.review.suggesting.follower import SuggestingFollower
+from services.collab.review.suggesting.handlers import SuggestingHandlers
+from services.collab.review.suggesting.store import SuggestingStore
 from services.collab.review.suggestions.handlers import Suggestions
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.serving import serve_inbox, serve_threads
@@ -76,6 +81,20 @@ class Room:
         self._inbox = InboxHandlers(self._threads)
         writer = Writer(pool, records=records, scenes=scenes, commits=commits)
         self._suggestions = Suggestions(pool, self.anchors, writer=writer, workers=workers)
+        self._refactors = RefactorRoom(
+            pool, client, self.anchors, editors, writer=writer, commits=commits, workers=workers
+        )
+        suggesting = SuggestingStore(pool, self.anchors)
+        self.suggesting = SuggestingFollower(
+            suggesting,
+            scenes,
+            editors,
+            commits=commits,
+            workers=workers,
+            duty=settings.anchors_duty,
+        )
+        self._suggestions.on_decided.append(self.suggesting.decided)
+        self._suggesting = SuggestingHandlers(suggesting, past, self.suggesting)
         patches = PatchStore(pool, self.anchors)
         decider = Decider(patches, self.anchors, writer=writer, workers=workers)
         self._patches = Patches(patches, self.anchors, records, decider)
@@ -98,6 +117,8 @@ class Room:
         serve(broker, LIST_SUGGESTIONS, self._suggestions.list)
         serve(broker, READ_SUGGESTION, self._suggestions.read)
         serve(broker, DECIDE_SUGGESTION, self._suggestions.decide)
+        self._refactors.serve(broker)
+        serve(broker, BEGIN_SUGGESTING, self._suggesting.begin)
         serve(broker, CREATE_PATCH, self._patches.create)
         serve(broker, LIST_PATCHES, self._patches.list)
         serve(broker, READ_PATCH, self._patches.read)
@@ -111,10 +132,13 @@ class Room:
     def tasks(self) -> list[PeriodicTask]:
         """Return what a replica does in the background."""
         followed = (self.follower.task, self.follower.walk)
+        suggesting = (self.suggesting.task, self.suggesting.walk)
         return [
             *followed,
+            *suggesting,
             self.relay.measuring,
             self._feed.task,
             self._moves.task,
             self._inbox.task,
+            self._refactors.worker.task,
         ]

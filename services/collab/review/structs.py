@@ -42,6 +42,11 @@ class Struct:
     """UTF-16 code units of a string, one character each."""
 
 
+HIGH_HALVES = frozenset(map(chr, range(0xD800, 0xDC00)))
+LOW_HALVES = frozenset(map(chr, range(0xDC00, 0xE000)))
+"""First and second halves of characters that have two code units."""
+
+
 def units(text: str) -> str:
     """Return *text* with one character for each UTF-16 code unit."""
     if text.isascii() or max(text) < "\U00010000":

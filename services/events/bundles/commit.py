@@ -51,6 +51,10 @@ class BundleOutcome:
     done: frozenset[int]
 
 
+class Checked(Exception):
+    """All of it could be done; nothing of it may be kept, for that is all that was asked."""
+
+
 def now_as_json() -> str:
     """Return the time as event data holds it."""
     return wire_time(datetime.now(UTC))

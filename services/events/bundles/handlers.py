@@ -20,6 +20,7 @@ from libs.contracts.events.bundles import (
 from libs.contracts.events.event import Event
 from services.events.bundles import store as bundle_store
 from services.events.bundles.commit import (
+    Checked,
     apply_steps,
     bundle_metadata,
     committed_bundle,
@@ -54,6 +55,7 @@ class BundleHandlers:
             actor,
             question.command_id,
             source=question.source,
+            causation_id=question.causation_id,
             metadata=bundle_metadata(question.type, question.label),
         )
         claim = claim_of(question, question.command_id, question.command_id, project_id=project_id)
@@ -62,9 +64,14 @@ class BundleHandlers:
             if await tx.claim(claim) is None:
                 require_visible(await tx.row(PROJECT, project_id))
                 await apply_steps(tx, steps, project_id, vouched=actor.vouched)
+                if question.check:
+                    raise Checked
             return await committed_bundle(tx, project_id, question.command_id)
 
-        return await self._store.run_command(context, apply_commit)
+        try:
+            return await self._store.run_command(context, apply_commit)
+        except Checked:
+            return Committed(bundle=None, versions={}, warnings=[])
 
     async def list(self, question: ListBundles, actor: Actor) -> Bundles:
         """Show bundles, the newest first."""

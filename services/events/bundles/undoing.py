@@ -17,6 +17,7 @@ from libs.contracts.events.bundles import (
 )
 from services.events.bundles import store as bundle_store
 from services.events.bundles.commit import (
+    Checked,
     apply_reversal,
     bundle_metadata,
     committed_bundle,
@@ -166,9 +167,14 @@ class UndoHandlers:
                 own = {key for key, row in rows.items() if row.get("deleted_by") == actor.user_id}
                 require_permitted(inverse.steps, question.may, frozenset(own))
                 await apply_reversal(tx, inverse.steps, project_id, vouched=actor.vouched)
+                if question.check:
+                    raise Checked
             return await committed_bundle(tx, project_id, command_id)
 
-        return await self._store.run_command(context, apply_make)
+        try:
+            return await self._store.run_command(context, apply_make)
+        except Checked:
+            return Committed(bundle=None, versions={}, warnings=[])
 
 
 async def _require_not_undone(tx: Transaction, bundle: Bundle) -> None:

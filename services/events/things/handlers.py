@@ -1,6 +1,5 @@
 """Answers the indexer about scenes, entities and facts of any project."""
 
-from typing import Any
 from uuid import UUID
 
 from libs.contracts.actor import Actor
@@ -13,24 +12,10 @@ from libs.contracts.events.things import (
     Things,
 )
 from libs.contracts.things import PathPart, ThingKind
-from libs.postgres import load_queries
 from services.events.model.aggregate import Row
 from services.events.store import Reader, Store
+from services.events.things.store import Rows, describe, listed
 
-SQL = load_queries("services.events.things")
-
-type Rows = list[Row]
-
-_DESCRIBE = {
-    ThingKind.SCENE: SQL.scenes,
-    ThingKind.ENTITY: SQL.entities,
-    ThingKind.FACT: SQL.facts,
-}
-_LIST = {
-    ThingKind.SCENE: SQL.list_scenes,
-    ThingKind.ENTITY: SQL.list_entities,
-    ThingKind.FACT: SQL.list_facts,
-}
 _PATHS = {
     ThingKind.SCENE: ("book", "chapter"),
     ThingKind.ENTITY: (),
@@ -53,7 +38,7 @@ class ThingHandlers:
             found: list[Thing] = []
             for kind, ids in wanted.items():
                 if ids:
-                    rows = await _rows(reader, _DESCRIBE[kind], ids, question.texts)
+                    rows = await describe(reader, kind, ids, texts=question.texts)
                     found += [_thing(kind, row) for row in rows]
             return found
 
@@ -64,14 +49,10 @@ class ThingHandlers:
         page = question.project_id, question.after, question.limit
 
         async def query_list_things(reader: Reader) -> Rows:
-            return await _rows(reader, _LIST[question.kind], *page)
+            return await listed(reader, question.kind, *page)
 
         rows = await self._store.run_read(query_list_things)
         return ListedThings(things=[ListedThing.model_validate(row) for row in rows])
-
-
-async def _rows(reader: Reader, query: str, *arguments: Any) -> Rows:
-    return [dict(row) for row in await reader.connection.fetch(query, *arguments)]
 
 
 def _thing(kind: ThingKind, row: Row) -> Thing:

@@ -3,6 +3,7 @@
 from functools import partial
 
 from libs.contracts.collab.branches import (
+    BEGIN_SUGGESTING,
     CLOSE_BRANCH,
     CREATE_BRANCH,
     LIST_BRANCHES,
@@ -37,6 +38,24 @@ ENDPOINTS = (
         status=201,
         location="/api/scenes/{scene_id}/branches/{id}",
         problems=("NAME_TAKEN", "LIMIT_REACHED", "GONE"),
+    ),
+    _row(
+        "POST",
+        "/api/scenes/{id=scene_id}/suggesting",
+        BEGIN_SUGGESTING,
+        summary="Begin suggesting",
+        tag="Suggestions",
+        description=(
+            "The caller's own branch of the scene, of kind `suggestion`; it is made when there is"
+            " none, and opened again when it was closed. What is typed in any editor at"
+            " `/collab/{sceneId}?branch={branchId}` becomes suggestions a moment later, which are"
+            " decided one by one. The branch keeps in step with the scene."
+        ),
+        cost=LimitClass.CONTENT,
+        action="scene.suggest",
+        new_id="id",
+        deadline_s=DEADLINE_S,
+        problems=("LIMIT_REACHED",),
     ),
     _row(
         "GET",

@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from libs import errors
 from libs.bus import Caller
-from libs.contracts.collab.branches import READ_BRANCH, BranchState
+from libs.contracts.collab.branches import READ_BRANCH
 from libs.contracts.collab.history import OneOfScene
+from services.gateway.access.branches import branch_refusal
 from services.gateway.http.route import Call, Query
 
 
@@ -24,11 +24,13 @@ async def document_of(
     Raises:
         NotFound: The scene has no such branch.
         BranchClosed: Somebody wants to write into a closed branch.
+        Forbidden: Somebody wants to write into another person's suggestions.
     """
     scene_id: UUID = call.path["id"]
     if branch is None:
         return scene_id
     found = await caller.ask(READ_BRANCH, OneOfScene(scene_id=scene_id, id=branch), call.actor)
-    if writing and found.state is BranchState.CLOSED:
-        raise errors.BranchClosed
+    refusal = branch_refusal(found, call.actor.user_id) if writing else None
+    if refusal:
+        raise refusal
     return found.id

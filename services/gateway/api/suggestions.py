@@ -50,8 +50,10 @@ ENDPOINTS = (
         summary="Suggest a change",
         description=(
             "`replace` or `delete` the words of the anchor, or `insert` text `before` or `after`"
-            " them. A line feed in `text` begins a new block. The text stays as it is until"
-            " somebody accepts the suggestion. A scene has at most"
+            " them. A line feed in `text` begins a new block; `blocks` instead of it are types and"
+            " marks, too, as in `format=blocks`. `attributes` sets marks of the words, or type and"
+            " attributes of their blocks. The text stays as it is until somebody accepts the"
+            " suggestion. A scene has at most"
             f" {SUGGESTIONS_MAX} open suggestions."
         ),
         place="scene",

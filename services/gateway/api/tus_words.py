@@ -203,7 +203,7 @@ def wrong_version(call: AnyCall) -> Answer | None:
     refusal = errors.PreconditionFailed(f"Tus-Resumable must be {VERSION}.")
     document = problem(refusal.code, refusal.detail, {}, instance=call.request.scope["path"])
     if call.request.method == "HEAD":
-        return Answer(412, headers={"Tus-Version": VERSION})
+        return Answer(412, media_type=MEDIA_TYPE, headers={"Tus-Version": VERSION})
     answer = Answer.json(document, 412, {**TUS, "Tus-Version": VERSION})
     return Answer(412, answer.body, MEDIA_TYPE, answer.headers)
 

@@ -9,9 +9,10 @@ import structlog
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.collab.branches import READ_BRANCH, BranchState
+from libs.contracts.collab.branches import READ_BRANCH, Branch, BranchKind
 from libs.contracts.collab.history import OneOfScene
 from services.gateway.access.authority import Authority
+from services.gateway.access.branches import branch_refusal
 from services.gateway.access.permissions import Access, Action, require, require_open
 from services.gateway.access.schema_gate import require_schema
 from services.gateway.accounts.identity.model import Identity
@@ -138,32 +139,37 @@ class Authorizer:
         if access.deleted:
             raise errors.Gone
         require(access, "scene.read")
-        closed = await self._closed_branch(session, identity, access)
+        branch = await self._branch(session, identity, access)
         if number > session.rights_version:
             session.rights_version = number
-            session.write_refusal = _write_refusal(access, session.schema_version) or closed
+            session.write_refusal = _write_refusal(access, session.schema_version, branch)
+            if branch and session.write_refusal is None:
+                session.write_refusal = branch_refusal(branch, identity.user_id)
         return access
 
-    async def _closed_branch(
+    async def _branch(
         self, session: SceneSession, identity: Identity, access: Access
-    ) -> errors.BranchClosed | None:
-        """Return the error for edits of a closed branch; raises if the scene has no such branch."""
+    ) -> Branch | None:
+        """Return the branch that the session is about; raises if the scene has no such branch."""
         if session.branch_id is None:
             return None
-        branch = await self._caller.ask(
+        return await self._caller.ask(
             READ_BRANCH,
             OneOfScene(scene_id=session.scene_id, id=session.branch_id),
             Actor(user_id=identity.user_id, project_id=access.project_id, role=access.role),
         )
-        return errors.BranchClosed() if branch.state is BranchState.CLOSED else None
 
 
-def _write_refusal(access: Access, declared_schema: int | None) -> errors.AppError | None:
+def _write_refusal(
+    access: Access, declared_schema: int | None, branch: Branch | None
+) -> errors.AppError | None:
     """Return the reason for which a user may not write to a scene; None when they may."""
-    if not _is_allowed(access, "scene.edit"):
+    suggests = branch is not None and branch.kind is BranchKind.SUGGESTION
+    action = "scene.suggest" if suggests else "scene.edit"
+    if not _is_allowed(access, action):
         return errors.Forbidden("read-only: your role does not allow writing here")
     try:
-        require_open(access, "scene.edit")
+        require_open(access, action)
         require_schema(access.schema_version, declared_schema)
     except errors.ProjectArchived:
         return errors.ProjectArchived("read-only: this project is archived")

@@ -25,6 +25,9 @@ REMEMBERED_MAX = 10_000
 AGE_MAX = timedelta(minutes=10)
 """Older facts are announced only to refill a stream."""
 
+_OF_PROJECTS = frozenset({"refactor"})
+"""What belongs to no scene: event streams tell of it."""
+
 
 class Rooms(Protocol):
     """The scenes that are open at this gateway."""
@@ -50,6 +53,8 @@ class ReviewListener:
         """Pass a fact on, once."""
         try:
             event = ReviewAnnouncement.model_validate_json(message.data, extra="ignore").event
+            if event.aggregate_type in _OF_PROJECTS:
+                return
             scene = UUID(event.data["sceneId"])
         except (ValidationError, KeyError, ValueError, TypeError):
             # What was erased before it was announced says nothing.
@@ -62,6 +67,10 @@ class ReviewListener:
             self._told.popitem(last=False)
         for kind, fields in messages_of(event):
             self._rooms.publish_scene_event(scene, kind, fields)
+
+
+_FORMATTING = ("blocks", "attributes")
+"""What only suggestions of formatting have."""
 
 
 def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -97,7 +106,23 @@ def messages_of(event: ReviewEvent) -> Iterator[tuple[str, dict[str, Any]]]:
                     "kind": data["kind"],
                     "base": data["base"],
                     "text": data["text"],
+                    **{name: data[name] for name in _FORMATTING if name in data},
                     "createdAt": _moment(event),
+                },
+            )
+        case "suggestion.changed":
+            yield (
+                "suggestion.changed",
+                {
+                    "id": str(event.aggregate_id),
+                    "sceneId": data["sceneId"],
+                    "anchorId": data["anchorId"],
+                    "kind": data["kind"],
+                    "base": data["base"],
+                    "text": data["text"],
+                    **{name: data[name] for name in _FORMATTING if name in data},
+                    "version": event.version,
+                    "at": _moment(event),
                 },
             )
         case _ if kind == "suggestion":

@@ -182,6 +182,40 @@ async def _reviewed(owner: Pool, scene: UUID) -> None:
         patch,
         anchor,
     )
+    refactor = uuid4()
+    await owner.execute(
+        "INSERT INTO refactors (id, project_id, kind, asked, state, created_by, updated_by) "
+        "VALUES ($1, $2, 'replace', $3, 'READY', $2, $2)",
+        refactor,
+        PROJECT,
+        {"from": "secret"},
+    )
+    await owner.execute(
+        "INSERT INTO refactor_scenes (refactor_id, project_id, scene_id, position, title) "
+        "VALUES ($1, $2, $3, 0, 'secret')",
+        refactor,
+        PROJECT,
+        scene,
+    )
+    await owner.execute(
+        "INSERT INTO refactor_hits (id, refactor_id, project_id, scene_id, number, anchor_id, "
+        "kind, base, text, before, after, sure, chosen) "
+        "VALUES ($1, $2, $3, $4, 0, $5, 'replace', 'secret', 'words', '', '', true, true)",
+        uuid4(),
+        refactor,
+        PROJECT,
+        scene,
+        anchor,
+    )
+    await owner.execute(
+        "INSERT INTO refactor_fields (id, refactor_id, project_id, scene_id, number, kind, "
+        "aggregate_id, field, sure, chosen) "
+        "VALUES ($1, $2, $3, $4, 0, 'scene', $4, 'title', true, true)",
+        uuid4(),
+        refactor,
+        PROJECT,
+        scene,
+    )
     await owner.execute(
         "INSERT INTO comments (id, project_id, scene_id, thread_id, number, body, created_by, "
         "updated_by) VALUES ($1, $2, $3, $4, 1, 'secret', $2, $2)",
@@ -293,11 +327,18 @@ async def test_nothing_of_it_is_left(desk: Desk, bus: Client) -> None:
     before = await kept(desk, neighbour, other)
     assert (await said(desk, scene), await said(desk, neighbour)) == (6, 6)
 
+    refactors = "SELECT count(*) FROM refactors WHERE asked ->> 'from' = 'secret'"
+    assert await desk.owner.fetchval(refactors) == 2
     await tell(bus, scene)
     await until(lambda: erased(desk, scene, branch))
 
     assert set((await kept(desk, scene, branch)).values()) == {0}
-    assert await kept(desk, neighbour, other) == before
+    after = await kept(desk, neighbour, other)
+    # Upkeep may find something in the neighbour meanwhile, and says so.
+    assert after.pop("repairs") >= before.pop("repairs")
+    assert after == before
+    # A refactor with no scene left says nothing any more.
+    assert await desk.owner.fetchval(refactors) == 1
     assert (await said(desk, scene), await said(desk, neighbour)) == (2, 4)
 
 

@@ -30,6 +30,7 @@ async def bring(desk: Desk, scene: UUID) -> None:
             scene_id=scene, snapshot_id=uuid4(), source=SnapshotSource.IMPORT, blocks=BLOCKS
         ),
         desk.actor,
+        deadline_s=20,
     )
 
 

@@ -46,7 +46,7 @@ async def bring(
     desk: Desk, scene: UUID, blocks: list[dict[str, Any]], source: SnapshotSource
 ) -> None:
     question = PutSnapshot(scene_id=scene, snapshot_id=uuid4(), source=source, blocks=blocks)
-    await desk.caller.ask(PUT_SNAPSHOT, question, desk.actor)
+    await desk.caller.ask(PUT_SNAPSHOT, question, desk.actor, deadline_s=20)
 
 
 async def test_scenes_come_in_reading_order_with_exact_members(script: Script):

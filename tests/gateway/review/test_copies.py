@@ -27,8 +27,10 @@ LINES = "comments.ndjson"
 
 
 async def said(talk: Talk) -> tuple[Json, Json]:
-    """Two threads, one of them resolved, and three suggestions: open, accepted, reverted."""
-    thread = await talk.thread(talk.percy, "Which one?", mentions=[talk.mary.id], meta={"mood": 1})
+    """Two threads, one of them resolved, and suggestions: open ones, accepted, reverted."""
+    thread = await talk.thread(
+        talk.percy, "Which one?", mentions=[talk.mary.id], meta={"mood": 1, "none": None}
+    )
     reply = await talk.reply(talk.mary, thread, "The storm.")
     await done(talk.jane, "PUT", f"/api/comments/{reply['id']}/reactions/up")
     gone = await talk.reply(talk.jane, thread, "A secret.")
@@ -48,6 +50,14 @@ async def said(talk: Talk) -> tuple[Json, Json]:
         )
         for decision in decisions:
             await done(talk.mary, "POST", f"/api/suggestions/{one['id']}/{decision}")
+    await talk.percy.made(
+        path,
+        {
+            "anchor": {"quote": "accompanied"},
+            "kind": "attributes",
+            "attributes": {"marks": {"bold": True, "italic": None}},
+        },
+    )
     return thread, other
 
 
@@ -63,7 +73,7 @@ async def threads_of(by: Person, scene: str) -> list[Json]:
 
 async def suggestions_of(by: Person, scene: str) -> dict[str, Json]:
     items = (await read(by, f"/api/scenes/{scene}/suggestions"))["items"]
-    return {each["status"]: each for each in items}
+    return {each["status"]: each for each in items if each["attributes"] is None}
 
 
 async def test_a_clone_talks_on(talk: Talk) -> None:
@@ -82,7 +92,7 @@ async def test_a_clone_talks_on(talk: Talk) -> None:
     assert resolved["resolvedBy"] == resolved["createdBy"] == talk.mary.id
     assert not {one["id"] for one in found} & {thread["id"], other["id"]}
     asked, answer, tombstone = first["comments"]
-    assert (asked["body"], asked["meta"]) == ("Which one?", {"mood": 1})
+    assert (asked["body"], asked["meta"]) == ("Which one?", {"mood": 1, "none": None})
     assert (answer["body"], answer["author"]) == ("The storm.", talk.mary.id)
     assert asked["author"] == str(label_of(UUID(talk.percy.id)))
     assert asked["mentions"] == [talk.mary.id]
@@ -108,6 +118,10 @@ async def test_a_clone_goes_its_own_way(talk: Talk) -> None:
     text = await talk.mary.get(f"/api/scenes/{scene}/content", params={"format": "text"})
     assert text.text == ("You will rejoice to hear that no disaster has accompanied the beginning.")
     assert suggestions["REVERTED"]["note"] == "Why not"
+    items = (await read(talk.mary, f"/api/scenes/{scene}/suggestions"))["items"]
+    [formatting] = [each for each in items if each["attributes"]]
+    assert formatting["attributes"] == {"marks": {"bold": True, "italic": None}, "block": {}}
+    await done(talk.mary, "POST", f"/api/suggestions/{formatting['id']}/accept")
     assert (await read(talk.percy, "/api/me/notifications"))["items"] == inbox
     assert len((await threads_of(talk.mary, talk.scene))[1]["comments"]) == 3
     stranger = await talk.percy.get(f"/api/threads/{thread['id']}")

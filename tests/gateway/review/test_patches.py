@@ -206,6 +206,14 @@ class TestRefusals:
             assert is_problem(answer, status, code), answer.text
         assert (await read(talk.percy, paths(talk)))["items"] == []
 
+    async def test_halves_of_a_character_are_no_words(self, talk: Talk):
+        await talk.write("A 🎭 play.")
+        for hunk in (ranged(0, 3), ranged(3, 5)):
+            answer = await talk.percy.post(paths(talk), {"baseVersion": 2, "hunks": [hunk]})
+            assert is_problem(answer, 400, "VALIDATION_FAILED")
+            assert answer.json()["errors"][0]["field"] == "body.hunks.0.anchor"
+        assert (await patch(talk, baseVersion=2, hunks=[ranged(2, 4)]))["hunks"][0]["base"] == "🎭"
+
     async def test_hunks_mean_the_text_of_their_base(self, talk: Talk):
         """Quotes and ranges, too, though the text begins otherwise now."""
         await talk.write(f"Dear Margaret. {WORDS}")

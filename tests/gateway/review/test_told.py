@@ -187,21 +187,27 @@ class TestMovedAnchors:
         """When their words are gone, and when they come back; on the socket and in the stream."""
         thread = await talk.thread(talk.percy, quote="no disaster")
         other = await talk.thread(talk.jane, quote="commencement")
+        change: Json = {"anchor": {"quote": "rejoice"}, "kind": "replace", "text": "weep"}
+        scene = f"/api/scenes/{talk.scene}"
+        suggestion = await talk.percy.made(f"{scene}/suggestions", change)
+        hunks = [{"anchor": {"quote": "You will"}, "kind": "replace", "text": "They will"}]
+        patch = await talk.percy.made(f"{scene}/patches", {"baseVersion": 1, "hunks": hunks})
         follower = Follower()
         async with (
             following(stack.url, talk.jane, talk.project, follower, types="anchor.*"),
             listening(stack.gateways[0], talk.jane, talk.scene) as listener,
         ):
             await talk.write("####")
-            await follower.until(lambda each: len(moved(each.events)) >= 2)
+            await follower.until(lambda each: len(moved(each.events)) >= 4)
             await listener.until_heard(1)
 
-            both = {thread["anchor"]["id"], other["anchor"]["id"]}
-            assert set(moved(follower.events)) == both
+            standing = (thread, other, suggestion, patch["hunks"][0])
+            standing_on = {each["anchor"]["id"] for each in standing}
+            assert set(moved(follower.events)) == standing_on
             assert {each["status"] for each in moved(follower.events).values()} == {"orphaned"}
             told = listener.heard[0]
             assert (told["type"], told["sceneId"]) == ("anchor.moved", talk.scene)
-            assert told["anchors"][0]["id"] in both
+            assert told["anchors"][0]["id"] in standing_on
             assert "quote" not in told["anchors"][0]
             lost = await talk.listed(talk.mary, anchor="orphaned")
             assert {each["id"] for each in lost} == {thread["id"], other["id"]}

@@ -143,6 +143,16 @@ class Anchors:
             # Somebody deleted words between the look at the log and the one at the state.
         raise errors.Unavailable
 
+    async def ends(
+        self, project: UUID, scene: UUID, ids: Sequence[UUID]
+    ) -> dict[UUID, tuple[Id, Id]]:
+        """Return the first and last character of those anchors that live, as last followed."""
+        return {
+            one.id: (one.first, one.last)
+            for one in await self._store.read(project, scene, ids)
+            if one.first is not None and one.last is not None and one.status is not _ORPHANED
+        }
+
     async def follow(self, scene: UUID) -> None:
         """Bring the anchors of a scene to the end of its log.
 

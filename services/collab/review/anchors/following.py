@@ -7,6 +7,7 @@ read anew for each look.
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from services.collab.review.advancing import advance
 from services.collab.review.anchors.carrying import Carrier
 from services.collab.review.anchors.model import Held, Row
 from services.collab.review.characters import CharacterDocument
@@ -33,12 +34,11 @@ def follow(
     Raises:
         BadUpdate: The base cannot be read. A row that cannot is passed over.
     """
-    known = _documents.pop(scene, None)
+    known = _documents.get(scene)
     if known is not None and known[0] == followed:
-        _, size, document = known
+        _, size, document = _documents.pop(scene)
     elif base is not None:
-        size, document = len(base), CharacterDocument()
-        document.apply(base)
+        size, document = len(base), _document_at(base, _documents.pop(scene, None), followed)
     else:
         return None
     carrier = Carrier(document, anchors)
@@ -55,3 +55,14 @@ def follow(
     if size <= DOCUMENTS_BYTES_MAX and rows:
         _documents[scene] = rows[-1].seq, size, document
     return list(carrier.changed.values())
+
+
+def _document_at(
+    base: bytes, known: tuple[int, int, CharacterDocument] | None, seq: int
+) -> CharacterDocument:
+    if known is not None and known[0] <= seq and advance(known[2], base):
+        # Another replica followed the edits in between.
+        return known[2]
+    document = CharacterDocument()
+    document.apply(base)
+    return document

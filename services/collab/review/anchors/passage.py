@@ -194,6 +194,11 @@ class Passage:
         old, new = self._texts(gap)
         if not old or not new:
             return [gap]
+        if "".join(old.split()) == "".join(new.split()):
+            # As when blocks become lines of a text, or lines blocks.
+            for i, k, size in _equal_but_spaces(old, new):
+                yield Block(gap.before + i, gap.after + k, size, Sameness.PLACE)
+            return []
         left: list[_Gap] = []
         at_old = at_new = 0
         for i, k, size in _equal(old, new):
@@ -331,6 +336,27 @@ def _equal(old: str, new: str) -> Iterator[tuple[int, int, int]]:
         if start > i:
             yield i, k, start - i
         i, k = end, last
+
+
+def _equal_but_spaces(old: str, new: str) -> Iterator[tuple[int, int, int]]:
+    """Yield stretches that both have, where they differ in nothing but spaces and line ends."""
+    start = begin = size = 0
+    for i, k in zip(_solid(old), _solid(new), strict=True):
+        apart = i - start - size
+        between = old[start + size : i]
+        if size and apart == k - begin - size and between == new[begin + size : k]:
+            size += apart + 1
+            continue
+        if size:
+            yield start, begin, size
+        start, begin, size = i, k, 1
+    if size:
+        yield start, begin, size
+
+
+def _solid(text: str) -> Iterator[int]:
+    """Yield where in *text* characters stand that are no spaces."""
+    return (at for at, one in enumerate(text) if not one.isspace())
 
 
 def _common_head(one: str, other: str) -> int:

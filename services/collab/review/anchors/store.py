@@ -63,10 +63,8 @@ class AnchorStore:
         run_id: UUID | None,
     ) -> None:
         """Store anchors, within the caller's transaction."""
-        for draft in drafts:
-            await connection.execute(
-                SQL.insert, draft.id, project, scene, *_columns(draft), run_id, by
-            )
+        rows = [(draft.id, project, scene, *_columns(draft), run_id, by) for draft in drafts]
+        await connection.executemany(SQL.insert, rows)
         oldest = min(draft.seq for draft in drafts)
         await self._begin_following(connection, scene, oldest)
 

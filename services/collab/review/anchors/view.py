@@ -20,14 +20,17 @@ from libs.contracts.collab.anchors import (
 from libs.contracts.editors import SceneEditor
 from libs.contracts.positions import RelativePosition, YjsRange
 from services.collab.formats.places import placed
+from services.collab.review.advancing import advance
 from services.collab.review.anchors.model import Piece, ids_in, pieces_of
-from services.collab.review.characters import CharacterDocument, Run
+from services.collab.review.characters import CharacterDocument, Run, joined
 from services.collab.review.structs import Id, units, whole
 from services.collab.updates import BadUpdate
 
 VIEWS_MAX = 8
 VIEWS_CHARS_MAX = 4_000_000
 """Of all texts that one process remembers; their ids take about ten times as many bytes."""
+STEPS_MAX = 500
+"""How often a document is brought to a newer state; its pieces become smaller each time."""
 GRAM_CHARS = 8
 CLOSEST_SCORE_MIN = 50.0
 """What resembles a quote less than this (rapidfuzz's partial ratio, 0 to 100) is not shown."""
@@ -83,15 +86,23 @@ class SceneAt:
 class View:
     """The text of a scene at one version."""
 
-    def __init__(self, state: bytes, editor: SceneEditor | None) -> None:
-        """Read *state*.
+    def __init__(
+        self,
+        state: bytes,
+        editor: SceneEditor | None,
+        older: "View | None" = None,
+    ) -> None:
+        """Read *state*; the document of *older*, an older one, is taken over: *older* is spent.
 
         Raises:
             BadUpdate: It cannot be read, or pycrdt shows another text than its ids do.
         """
         self._placed = placed(state, editor)
-        self._document = CharacterDocument()
-        self._document.apply(state)
+        if older is not None and older.steps < STEPS_MAX and advance(older.document, state):
+            self._document, self.steps = older.document, older.steps + 1
+        else:
+            self._document, self.steps = CharacterDocument(), 0
+            self._document.apply(state)
         self._runs: list[Run] = []
         self._starts: list[int] = []
         self._roots: dict[str, int] = {}
@@ -99,7 +110,7 @@ class View:
         size = 0
         for root in self._placed.roots:
             self._roots[root] = size
-            for run in self._document.runs(root):
+            for run in joined(self._document.runs(root)):
                 self._runs.append(run)
                 self._starts.append(size)
                 self._of_client.setdefault(run.client, []).append(
@@ -151,6 +162,22 @@ class View:
         """What `format=text` shows, in code units."""
         return self._placed.text
 
+    @property
+    def characters(self) -> str:
+        """All characters of the document that are shown, in code units, without line ends."""
+        return self._placed.characters
+
+    def numbers_of(self, first: Id, last: Id) -> tuple[int, int]:
+        """Return from where to where among the characters two that are shown stand."""
+        start, end = self._offset(first), self._offset(last)
+        assert start is not None
+        assert end is not None
+        return start, end + 1
+
+    def first_character(self, place: int) -> int:
+        """Return the number of the first character at a place of the text or after it."""
+        return self._placed.first_from(place)
+
     def range_of(self, first: Id, last: Id) -> tuple[int, int] | None:
         """Return from where to where in the text two characters stand; None if one is gone."""
         start, end = self._offset(first), self._offset(last)
@@ -184,7 +211,7 @@ class View:
         """Return where in the text a character stood; 0 where that is forgotten."""
         return self._placed.place(self._gap(ident, after=False) or 0)
 
-    def characters_of(self, start: int, end: int) -> tuple[Id, Id] | None:
+    def ends_of(self, start: int, end: int) -> tuple[Id, Id] | None:
         """Return the first and the last character of a stretch of the text; None without any."""
         first, after = self._placed.first_from(start), self._placed.first_from(end)
         if after <= first:
@@ -199,13 +226,13 @@ class View:
             found = self._by_quote(target)
             if isinstance(found, Refused):
                 return found
-            return self._on_text(*found)
+            return self.on_text(*found)
         if target.range is not None:
             end = target.range.to
             if end > len(self.text):
                 reason = f"The text has {len(self.text)} UTF-16 code units; `to` is {end}."
                 return Refused(ambiguous=False, reason=reason, places=[])
-            return self._on_text(target.range.from_, end)
+            return self.on_text(target.range.from_, end)
         assert target.yjs is not None
         start, end = self._ends(target.yjs)
         if start is None or end is None:
@@ -241,7 +268,8 @@ class View:
     def _place(self, start: int, end: int, side: int) -> Place:
         return Place(start, end, whole(self.text[max(0, start - side) : end + side]))
 
-    def _on_text(self, start: int, end: int) -> Stood | Refused:
+    def on_text(self, start: int, end: int) -> Stood | Refused:
+        """Return an anchor on the text from *start* to *end*, in code units."""
         return self.on_characters(self._placed.first_from(start), self._placed.first_from(end))
 
     def on_characters(self, start: int, end: int) -> Stood | Refused:
@@ -338,9 +366,8 @@ def view_of(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) ->
     key = scene, seq, editor.model_dump_json() if editor else ""
     view = _views.get(key)
     if view is None:
-        for old in [one for one in _views if one[0] == scene]:
-            del _views[old]
-        view = View(state, editor)
+        older = [(one[1], _views.pop(one)) for one in list(_views) if one[0] == scene]
+        view = _read(state, editor, [old for at, old in older if at <= seq])
         while _views and (
             len(_views) >= VIEWS_MAX
             or sum(len(one.text) for one in _views.values()) + len(view.text) > VIEWS_CHARS_MAX
@@ -349,6 +376,16 @@ def view_of(scene: bytes, seq: int, state: bytes, editor: SceneEditor | None) ->
         _views[key] = view
     _views.move_to_end(key)
     return view
+
+
+def _read(state: bytes, editor: SceneEditor | None, older: Sequence[View]) -> View:
+    if older:
+        try:
+            return View(state, editor, older[-1])
+        except BadUpdate:
+            # Rows of the log that it was read from may have been taken out of the scene.
+            pass
+    return View(state, editor)
 
 
 def stand(

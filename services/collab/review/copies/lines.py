@@ -58,7 +58,6 @@ def comment_line(
 
 def suggestion_line(row: Row, number: int) -> bytes:
     """Return the line of a suggestion, without its versions and its run."""
-    applied = row["applied"]
     suggestion = CarriedSuggestion(
         id=number,
         status=row["status"],
@@ -66,11 +65,11 @@ def suggestion_line(row: Row, number: int) -> bytes:
         anchor=_anchor(row, row["words"]),
         base=row["base"],
         text=row["text"],
+        blocks=row["blocks"],
+        attributes=row["attributes"],
         side=row["side"],
         note=row["note"],
-        # Characters that it deleted are in no copy.
-        applied=applied
-        and CarriedChange(inserted=_few(applied["inserted"]), place=_place(applied)),
+        applied=row["applied"] and _change(row),
         decided_at=row["decided_at"],
         decided_by=_maybe(row["decided_by"]),
         **_times(row),
@@ -103,6 +102,14 @@ def _few(pieces: list[Piece]) -> list[Piece]:
     if len(pieces) > PIECES_MAX or size > 2 * QUOTE_CHARS_MAX:
         return []
     return [(client, clock, size) for client, clock, size in pieces]
+
+
+def _change(row: Row) -> CarriedChange:
+    """Return what an accepted suggestion wrote; what it deleted or formatted is in no copy."""
+    if row["blocks"] is not None or row["attributes"] is not None:
+        return CarriedChange(inserted=[])
+    applied = row["applied"]
+    return CarriedChange(inserted=_few(applied["inserted"]), place=_place(applied))
 
 
 def _place(applied: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ from libs.contracts.collab.conversations import (
 from libs.contracts.collab.suggestions import SuggestionStatus
 from libs.postgres import Connection, LockKey, Pool, load_queries, wait_for_lock
 from libs.postgres.pool import UNREACHABLE
+from services.collab.formats import BadContent
 from services.collab.review.copies.people import People
 from services.collab.review.copies.standing import Standing, stand_again
 from services.collab.scenes import Scenes, SceneUnreadable
@@ -79,6 +80,8 @@ class ConversationWriter:
                 [line.anchor.to_wire() for line in anchored],
                 [line.to_wire() for line in suggested],
             )
+        except BadContent as error:
+            raise errors.Invalid(f"A suggestion has blocks that are none: {error}") from error
         except (*UNREACHABLE, SceneUnreadable, WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error
         found = dict(zip(map(id, anchored), standing, strict=True))
@@ -229,6 +232,8 @@ class _Page:
             line.decided_at,
             self._people.maybe(line.decided_by),
             *self._times(line),
+            line.blocks,
+            line.attributes and line.attributes.model_dump(mode="json", by_alias=True),
         )
 
     def _times(self, line: Line) -> tuple[datetime, UUID, datetime, UUID]:

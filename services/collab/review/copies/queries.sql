@@ -77,8 +77,10 @@ FROM unnest($3::uuid[]) WITH ORDINALITY AS n (person, place) ON CONFLICT DO NOTH
 -- name: add_suggestion
 INSERT INTO suggestions (
     id, project_id, scene_id, anchor_id, status, kind, base, text, side, note, applied_seq, applied,
-    reverted_seq, decided_at, decided_by, created_at, created_by, updated_at, updated_by
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+    reverted_seq, decided_at, decided_by, created_at, created_by, updated_at, updated_by, blocks,
+    attributes
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: begin_following

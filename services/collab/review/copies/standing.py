@@ -14,6 +14,7 @@ from libs.contracts.collab.conversations import CarriedAnchor, CarriedChange, Ca
 from libs.contracts.collab.suggestions import SuggestionStatus
 from services.collab.review.anchors.model import Piece
 from services.collab.review.anchors.view import Stood, View, grams_of, view_of
+from services.collab.review.rich.planning import checked
 from services.collab.review.structs import Id, units
 
 
@@ -35,6 +36,7 @@ def stand_again(
 
     Raises:
         BadUpdate: The state cannot be read.
+        BadContent: A suggestion has blocks that are none.
     """
     view = view_of(scene, seq, state, None)
     return (
@@ -71,9 +73,14 @@ def _applied(view: View, suggestion: CarriedSuggestion) -> dict[str, Any] | None
 
     What it deleted is in no copy, so it is left out; reverting it then needs what it wrote.
     """
+    if suggestion.blocks is not None:
+        checked(suggestion.blocks)
     change: CarriedChange | None = suggestion.applied
     if change is None:
         return None
+    if suggestion.blocks is not None or suggestion.attributes is not None:
+        # The formatting that was there before is in no copy.
+        return {"inserted": [], "deleted": [], "place": None, "copied": True}
     place = change.place
     if place and place[0] is not None and not view.living([(*place[0], 1)]):
         place = None

@@ -4,7 +4,7 @@ The edit is made by `review.hunks`; here it is decided which hunks land (`rebase
 checked: the text that it leads to is the text that the hunks say, or nothing is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from libs.contracts.collab.patches import ConflictReason, RebaseStrategy
@@ -27,13 +27,7 @@ from services.collab.review.patches.planned import (
     stood_on,
 )
 from services.collab.review.patches.rebase import Clash, Landing, Rebased, Standing, outcome, rebase
-from services.collab.review.structs import units, whole
-
-SIDE_CHARS_MIN = 16
-"""Text on one side by which words that came back are known to be where they were."""
-
-_LOW_HALVES = frozenset(map(chr, range(0xDC00, 0xE000)))
-"""Second halves of characters of two code units."""
+from services.collab.review.structs import LOW_HALVES, units, whole
 
 
 def look(at: SceneAt, hunks: Sequence[Waiting], *, override: bool = False) -> Rebased:
@@ -57,44 +51,63 @@ def apply(
     Raises:
         BadUpdate: The state cannot be read.
     """
-    view = view_of(at.scene, at.seq, at.state, at.editor)
     rebased = look(at, hunks, override=strategy == RebaseStrategy.OVERRIDE)
-    landings = rebased.landings
-    if not landings or (rebased.clashes and strategy != RebaseStrategy.MERGE):
-        return Outcome(None, rebased.clashes)
+    clashes: list[Clash] = rebased.clashes
+    landings: list[Landing] = rebased.landings
     by_number = {hunk.number: hunk for hunk in hunks}
-    changes = [_change(view, one, by_number[one.number]) for one in landings]
-    made = [hunk for hunk, _ in changes if hunk is not None]
-    planned = planning.apply(at, made, client)
+    while landings and (not clashes or strategy == RebaseStrategy.MERGE):
+        found, unfit = _landed(at, landings, by_number, client)
+        if found is not None:
+            return replace(found, clashes=clashes)
+        clashes = sorted([*clashes, *unfit], key=lambda one: one.number)
+        left_out = {clash.number for clash in unfit}
+        landings = [one for one in landings if one.number not in left_out]
+    return Outcome(None, clashes)
+
+
+def _landed(
+    at: SceneAt, landings: Sequence[Landing], hunks: Mapping[int, Waiting], client: int
+) -> tuple[Outcome | None, list[Clash]]:
+    """Return the edit that makes all of *landings*, or those for which there is no room."""
+    view = view_of(at.scene, at.seq, at.state, at.editor)
+    changes = [_change(view, one, hunks[one.number]) for one in landings]
+    planned = planning.apply(at, [hunk for hunk, _ in changes if hunk is not None], client)
+    results = iter(planned.results)
+    wrote = [(one, next(results) if hunk is not None else None) for hunk, one in changes]
+    unfit = [
+        Clash(landing.number, ConflictReason.UNFIT, landing.words)
+        for landing, (_, result) in zip(landings, wrote, strict=True)
+        if isinstance(result, Differs)
+    ]
+    if unfit:
+        return None, unfit
     after = View(updates.merge([at.state, planned.plan.edit.update]), at.editor)
     places = [
-        Place.of(one.place[0] + wrote.head, wrote.base, wrote.text)
-        for one, (_, wrote) in zip(landings, changes, strict=True)
+        Place.of(landing.place[0] + one.head, one.base, one.text)
+        for landing, (one, _) in zip(landings, wrote, strict=True)
     ]
-    if planned.differing or after.text != outcome(view.text, map(region, places)):
-        unfit = [Clash(one.number, ConflictReason.UNFIT, one.words) for one in landings]
-        return Outcome(None, sorted([*rebased.clashes, *unfit], key=lambda one: one.number))
-    results = iter(planned.results)
-    found = Outcome(planned.plan, rebased.clashes)
-    for landing, (hunk, wrote), start in zip(landings, changes, moved_starts(places), strict=True):
-        applied = next(results) if hunk is not None else None
-        assert not isinstance(applied, Differs)
-        size = len(units(wrote.text))
-        stood = stood_on(after, start, start + size)
-        sides: Sides = ([], []) if stood else beside(after, start, start + size)
-        found.landed[landing.number] = replace(wrote, applied=applied, beside=sides)
+    if after.text != outcome(view.text, map(region, places)):
+        return None, [Clash(one.number, ConflictReason.UNFIT, one.words) for one in landings]
+    found = Outcome(planned.plan, [])
+    for landing, (one, result), start in zip(landings, wrote, moved_starts(places), strict=True):
+        assert not isinstance(result, Differs)
+        end = start + len(units(one.text))
+        stood = stood_on(after, start, end)
+        sides: Sides = ([], []) if stood else beside(after, start, end)
+        found.landed[landing.number] = replace(one, applied=result, beside=sides)
         note(found.written, landing.number, stood)
         if landing.inserts and not planned.plan.precise:
             # Words that were written anew with their block are the same words.
-            first = start - wrote.head if wrote.head else start + size
-            last = first + wrote.head + wrote.tail
+            first = start - one.head if one.head else end
+            last = first + one.head + one.tail
             note(found.words, landing.number, stood_on(after, first, last))
-    return found
+    return found, []
 
 
 def _standing(view: View, hunk: Waiting) -> Standing:
-    place = view.range_of(*hunk.ends) if hunk.ends else None
-    sure = hunk.exact or (place is not None and _is_known_again(view.text, hunk, place))
+    ends = hunk.anchor.ends
+    place = view.range_of(*ends) if ends else None
+    sure = place is not None and hunk.anchor.is_sure(view.text, place)
     return Standing(
         hunk.number,
         hunk.kind,
@@ -103,20 +116,8 @@ def _standing(view: View, hunk: Waiting) -> Standing:
         hunk.text,
         place,
         sure,
-        before=hunk.before,
-        after=hunk.after,
-    )
-
-
-def _is_known_again(text: str, hunk: Waiting, place: tuple[int, int]) -> bool:
-    """Whether there stands beside words that came back what stood beside them."""
-    start, end = place
-    before = text[max(0, start - len(hunk.before)) : start] == hunk.before
-    after = text[end : end + len(hunk.after)] == hunk.after
-    if before and after:
-        return True
-    return (before and len(hunk.before) >= SIDE_CHARS_MIN) or (
-        after and len(hunk.after) >= SIDE_CHARS_MIN
+        before=hunk.anchor.before,
+        after=hunk.anchor.after,
     )
 
 
@@ -150,7 +151,7 @@ def _change(view: View, landing: Landing, hunk: Waiting) -> tuple[Hunk | None, W
 
 def _all(view: View, landing: Landing, hunk: Waiting) -> Ends:
     """Return the characters of all words of a hunk."""
-    ends = ends_of(view, *landing.place) or hunk.ends
+    ends = ends_of(view, *landing.place) or hunk.anchor.ends
     assert ends is not None
     return ends
 
@@ -165,7 +166,7 @@ def _one_line(view: View, landing: Landing) -> Ends | None:
 def _inserting(view: View, landing: Landing) -> Hunk | None:
     """Return an insertion right after the character before its place; None without one there."""
     text, end = view.text, landing.start
-    start = end - (2 if text[end - 1 : end] in _LOW_HALVES else 1)
+    start = end - (2 if text[end - 1 : end] in LOW_HALVES else 1)
     if start < 0 or text[start] == "\n":
         return None
     ends = ends_of(view, start, end)

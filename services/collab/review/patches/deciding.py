@@ -28,7 +28,7 @@ from services.collab.review.hunks.planning import Plan, new_client
 from services.collab.review.hunks.writing import SceneEdit, Writer, Writing
 from services.collab.review.patches import applying, reverting
 from services.collab.review.patches.conflicts import conflict_log, refusal, same_conflicts
-from services.collab.review.patches.planned import Ends, Outcome, Waiting, Written, Wrote
+from services.collab.review.patches.planned import Anchored, Ends, Outcome, Waiting, Written, Wrote
 from services.collab.review.patches.rebase import Landing, renewed
 from services.collab.review.patches.store import SQL, PatchStore, Row, of_patch
 from services.collab.review.structs import units
@@ -336,18 +336,18 @@ def _waiting(hunk: Row, anchor: Anchor) -> Waiting:
         side=hunk["side"],
         base=hunk["base"],
         text=hunk["text"],
-        ends=_ends(anchor),
-        exact=anchor.status == "exact",
-        before=units(hunk["before"]),
-        after=units(hunk["after"]),
+        anchor=_anchored(anchor, hunk["before"], hunk["after"]),
     )
 
 
 def _written(hunk: Row, seen: Mapping[UUID, Anchor]) -> Written:
-    anchored = hunk["written_id"] is not None
-    return Written(
-        number=hunk["number"],
-        wrote=Wrote.from_json(hunk["applied"]),
-        anchored=anchored,
-        ends=_ends(seen[hunk["written_id"]]) if anchored else None,
-    )
+    anchor: Anchored | None = None
+    if hunk["written_id"] is not None:
+        beside = hunk["written_before"], hunk["written_after"]
+        anchor = _anchored(seen[hunk["written_id"]], *beside)
+    return Written(hunk["number"], Wrote.from_json(hunk["applied"]), anchor)
+
+
+def _anchored(anchor: Anchor, before: str, after: str) -> Anchored:
+    exact = anchor.status == "exact"
+    return Anchored(_ends(anchor), exact, units(before), units(after))

@@ -32,7 +32,7 @@ from services.collab.review.facts import tell
 from services.collab.review.patches.deciding import Decider
 from services.collab.review.patches.rebase import Landing, Standing, landing, overlapping
 from services.collab.review.patches.store import SQL, PatchStore, Row, of_patch
-from services.collab.review.structs import units
+from services.collab.review.structs import HIGH_HALVES, LOW_HALVES, units
 
 type Placed = tuple[int, HunkCreate, Draft]
 """A hunk with its index in the request and its anchor."""
@@ -198,6 +198,8 @@ def _require_sound(placed: Sequence[Placed]) -> None:
     """
     for index, hunk, draft in placed:
         size = len(draft.quote)
+        if draft.stood.quote[0] in LOW_HALVES or draft.stood.quote[-1] in HIGH_HALVES:
+            raise _refusal(index, "anchor", "begins or ends within a character of two code units")
         if size > BASE_CHARS_MAX:
             detail = f"stands on {size} characters; a hunk has at most {BASE_CHARS_MAX}"
             raise _refusal(index, "anchor", detail)

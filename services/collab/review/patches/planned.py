@@ -21,22 +21,42 @@ type Ends = tuple[Id, Id]
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A hunk that is not in the text: what it says, and its anchor.
+class Anchored:
+    """Where an anchor of a hunk stands.
 
-    `ends` is None when the anchor is orphaned; `exact` is its status; `before` and `after` are
-    what stood beside it, in code units.
+    `ends` is None when it is orphaned; `exact` is its status; `before` and `after` are what stood
+    beside it when it was made, in code units.
     """
+
+    ends: Ends | None
+    exact: bool
+    before: str
+    after: str
+
+    def is_sure(self, text: str, place: tuple[int, int]) -> bool:
+        """Whether it is at *place* for certain.
+
+        Words that came back are known by what is beside them, on both sides, where nothing else
+        reads so.
+        """
+        if self.exact:
+            return True
+        start, end = place
+        known = self.before + text[start:end] + self.after
+        begin = start - len(self.before)
+        return begin >= 0 and text.startswith(known, begin) and text.count(known) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A hunk that is not in the text: what it says, and the anchor on its words."""
 
     number: int
     kind: HunkKind
     side: Literal["before", "after"]
     base: str
     text: str
-    ends: Ends | None
-    exact: bool
-    before: str
-    after: str
+    anchor: Anchored
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +97,11 @@ _WROTE_FIELDS = ("kind", "base", "text", "words", "head", "tail")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A hunk that is in the text: what it changed there, and the anchor on what it wrote.
-
-    `ends` is None when that anchor is orphaned, or when there is none, which `anchored` tells.
-    """
+    """A hunk that is in the text: what it changed there, and an anchor on what it wrote, if any."""
 
     number: int
     wrote: Wrote
-    anchored: bool
-    ends: Ends | None
+    anchor: Anchored | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ SELECT count(*) FROM patch_hunks WHERE patch_id = $1;
 
 -- name: hunks
 -- With the text that was beside their anchors when these were made.
-SELECT h.*, a.before, a.after FROM patch_hunks h JOIN anchors a ON a.id = h.anchor_id
+SELECT h.*, a.before, a.after, w.before AS written_before, w.after AS written_after
+FROM patch_hunks h JOIN anchors a ON a.id = h.anchor_id LEFT JOIN anchors w ON w.id = h.written_id
 WHERE h.patch_id = ANY($1::uuid[]) AND h.project_id = $2 ORDER BY h.patch_id, h.number;
 
 -- name: patches

@@ -72,16 +72,20 @@ def _still(view: View, hunk: Written) -> Applied | Clash | None:
     wrote = hunk.wrote
     if wrote.applied is None:
         return None
-    if not hunk.anchored:
+    if hunk.anchor is None:
         if _is_cut_off(view, wrote, wrote.applied):
             return Clash(hunk.number, ConflictReason.GONE, None)
         return wrote.applied
-    place = view.range_of(*hunk.ends) if hunk.ends else None
-    if hunk.ends is None or place is None:
+    ends = hunk.anchor.ends
+    place = view.range_of(*ends) if ends else None
+    if ends is None or place is None:
         return Clash(hunk.number, ConflictReason.GONE, None)
+    words = whole(view.text[slice(*place)])
+    if not hunk.anchor.is_sure(view.text, place):
+        return Clash(hunk.number, ConflictReason.UNCERTAIN, words)
     if _written_at(view, hunk) is None:
-        return Clash(hunk.number, ConflictReason.CHANGED, whole(view.text[slice(*place)]))
-    pieces = view.between(*hunk.ends)
+        return Clash(hunk.number, ConflictReason.CHANGED, words)
+    pieces = view.between(*ends)
     return Applied(pieces or [], wrote.applied.deleted, wrote.applied.place)
 
 
@@ -124,7 +128,8 @@ def _written_at(view: View, hunk: Written) -> int | None:
     Line ends at its edges are not characters in every layout, so its anchor may not stand on them.
     """
     text = units(hunk.wrote.text)
-    place = view.range_of(*hunk.ends) if hunk.ends else None
+    ends = hunk.anchor.ends if hunk.anchor else None
+    place = view.range_of(*ends) if ends else None
     if place is None:
         return None
     for start in (place[0], place[0] - len(text) + len(text.lstrip("\n"))):
@@ -162,7 +167,7 @@ def _start(views: tuple[View, View], hunk: Written, now: Applied, moved: int) ->
     Where it wrote nothing, that is where its words are in the text after, *moved* back.
     """
     before, after = views
-    if hunk.ends:
+    if hunk.anchor is not None:
         return _written_at(before, hunk)
     if now.place is not None:
         start = after.start_at(*now.place)

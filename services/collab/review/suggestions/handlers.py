@@ -1,19 +1,18 @@
 """Serves suggestions: made, listed, accepted once, rejected, withdrawn, reverted."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from libs import errors
-from libs.bus import Fact
 from libs.contracts.actor import Actor
 from libs.contracts.collab.anchors import Anchor
-from libs.contracts.collab.facts import SuggestionFact
 from libs.contracts.collab.suggestions import (
     SUGGESTIONS_MAX,
+    TEXT_CHARS_MAX,
     CreateSuggestion,
     DecideSuggestion,
     Decision,
@@ -29,12 +28,15 @@ from libs.contracts.versions import is_expected
 from libs.postgres import Connection, LockKey, Pool, load_queries
 from libs.postgres.locks import wait_for_lock
 from libs.postgres.pool import UNREACHABLE
+from services.collab.formats import BadContent
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.anchors.view import SceneAt
-from services.collab.review.facts import fact, tell
-from services.collab.review.hunks import planning
-from services.collab.review.hunks.planning import Applied, Differs, Hunk, Planned
+from services.collab.review.facts import tell
+from services.collab.review.hunks.planning import Applied, Differs, Planned
 from services.collab.review.hunks.writing import SceneEdit, Writer, Writing
+from services.collab.review.rich import planning as rich
+from services.collab.review.suggestions.facts import suggestion_fact
+from services.collab.review.suggestions.plans import planning_of
 from services.collab.review.threads.cursors import cursor_after, place_of
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
@@ -65,12 +67,15 @@ class Suggestions:
         self._anchors = anchors
         self._writer = writer
         self._workers = workers
+        self.on_decided: list[Callable[[UUID], None]] = []
+        """Told of the branch of a suggestion that was decided about."""
         self._deciding: dict[tuple[UUID, Decision], asyncio.Task[None]] = {}
 
     async def create(self, question: CreateSuggestion, actor: Actor) -> Suggestion:
         """Make a suggestion on the words of its anchor."""
         project, scene = actor.scope(), question.scene_id
         if await self._row(SQL.suggestion, question.id, project) is None:
+            blocks, text = await self._written(question)
             [draft] = await self._anchors.draft(project, scene, [question.anchor], question.editor)
             async with self._pool.acquire() as connection, connection.transaction():
                 await wait_for_lock(connection, LockKey.THREADS, scene)
@@ -89,14 +94,36 @@ class Suggestions:
                     draft.id,
                     question.kind,
                     draft.quote,
-                    question.text,
+                    text,
                     question.side,
                     question.note,
                     run,
                     by,
+                    blocks,
+                    question.attributes and question.attributes.model_dump(),
                 )
-                await tell(connection, _fact("created", row, actor))
+                await tell(connection, suggestion_fact("created", row, actor))
         return await self._shown(question.id, actor, question.editor)
+
+    async def _written(self, question: CreateSuggestion) -> tuple[list[Any] | None, str]:
+        """Return the blocks of a new suggestion, in normal form, and its words.
+
+        Raises:
+            Invalid: They are no blocks, or have too many words or none.
+        """
+        if question.blocks is None:
+            return None, question.text
+        try:
+            blocks, text = await self._workers.run(rich.checked, question.blocks)
+        except BadContent as error:
+            place = error.place.replace("content", "body.blocks", 1) or "body.blocks"
+            raise errors.Invalid(errors=[{"field": place, "detail": error.reason}]) from error
+        except WorkerDied as error:
+            raise errors.Unavailable from error
+        if not 1 <= len(text) <= TEXT_CHARS_MAX:
+            detail = f"must have 1 to {TEXT_CHARS_MAX} characters of text"
+            raise errors.Invalid(errors=[{"field": "body.blocks", "detail": detail}])
+        return blocks, text
 
     async def read(self, question: OneSuggestion, actor: Actor) -> Suggestion:
         """Show one."""
@@ -149,6 +176,9 @@ class Suggestions:
                 self._deciding[key] = task
                 task.add_done_callback(lambda _: self._deciding.pop(key, None))
             await asyncio.shield(task)
+            if row["branch_id"]:
+                for tell_branch in self.on_decided:
+                    tell_branch(row["branch_id"])
         return await self._shown(question.id, actor, question.editor)
 
     async def _decide(self, question: DecideSuggestion, actor: Actor) -> None:
@@ -209,7 +239,7 @@ class Suggestions:
     async def _told(
         self, connection: Connection, decision: Decision, row: Any, actor: Actor
     ) -> None:
-        await tell(connection, _fact(_DECIDED[decision].lower(), row, actor))
+        await tell(connection, suggestion_fact(_DECIDED[decision].lower(), row, actor))
         await connection.execute(SQL.notify, new_id(), row["id"], actor.user_id)
 
     async def _planned(
@@ -218,18 +248,12 @@ class Suggestions:
         anchors = await self._anchors.read(
             actor.scope(), row["scene_id"], [row["anchor_id"]], question.editor
         )
-        anchor, applied = anchors[row["anchor_id"]], row["applied"]
-        change = row["base"], row["text"], row["kind"], row["side"]
-        client = planning.new_client()
+        anchor = anchors[row["anchor_id"]]
+        reverts = question.decision is Decision.REVERT
+        if anchor.status == "orphaned" and not reverts:
+            raise _conflict(row, Differs(None))
         try:
-            if question.decision is Decision.REVERT:
-                hunk, wrote = Hunk((0, 0), (0, 0), *change), Applied.from_json(applied)
-                planned = await self._workers.run(planning.revert, at, [hunk], [wrote], client)
-            elif anchor.status == "orphaned":
-                raise _conflict(row, Differs(None))
-            else:
-                hunks = [Hunk.at(anchor, *change)]
-                planned = await self._workers.run(planning.apply, at, hunks, client)
+            planned = await self._workers.run(*planning_of(row, anchor, at, reverts=reverts))
         except (WorkerDied, BadUpdate) as error:
             raise errors.Unavailable from error
         for differs in planned.differing:
@@ -283,6 +307,12 @@ def _require_decidable(row: asyncpg.Record, decision: Decision) -> None:
             f" {_DECIDED[decision].lower()}.",
             status=row["status"],
         )
+    if decision is Decision.REVERT and row["applied"].get("copied"):
+        raise errors.Conflict(
+            "This formatting was accepted before the project was copied, and no copy has the"
+            " formatting that was there before; change it by hand.",
+            status=row["status"],
+        )
 
 
 def _conflict(row: asyncpg.Record, differs: Differs) -> errors.Conflict:
@@ -290,26 +320,10 @@ def _conflict(row: asyncpg.Record, differs: Differs) -> errors.Conflict:
         differs.reason or "The words are not those that the suggestion was made for.",
         base=row["base"],
         now=differs.now,
-        proposed=row["text"],
+        proposed=row["blocks"] or row["attributes"] or row["text"],
     )
 
 
 def _suggestion(row: asyncpg.Record, anchor: Anchor) -> Suggestion:
     own = {name: row[name] for name in Suggestion.model_fields if name in row}
     return Suggestion(**own, anchor=anchor, author=row["created_by"])
-
-
-def _fact(action: str, row: asyncpg.Record | None, actor: Actor) -> Fact:
-    assert row is not None
-    data = SuggestionFact(
-        author=row["created_by"],
-        **{name: row[name] for name in SuggestionFact.model_fields if name in row},
-    )
-    return fact(
-        f"suggestion.{action}",
-        row["id"],
-        project=actor.scope(),
-        by=actor.user_id,
-        version=row["version"],
-        data=data,
-    )

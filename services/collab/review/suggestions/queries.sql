@@ -9,8 +9,9 @@ SELECT count(*) FROM suggestions WHERE scene_id = $1 AND status = 'OPEN';
 
 -- name: add
 INSERT INTO suggestions (
-    id, project_id, scene_id, anchor_id, kind, base, text, side, note, run_id, created_by, updated_by
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) RETURNING *;
+    id, project_id, scene_id, anchor_id, kind, base, text, side, note, run_id, created_by,
+    updated_by, blocks, attributes
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13) RETURNING *;
 
 -- name: suggestions
 -- The newest first, after the suggestion ($3, $4).

@@ -13,7 +13,7 @@ from services.collab.review.anchors import following
 from services.collab.review.anchors.model import Held, Row
 from services.collab.review.anchors.view import SceneAt, Stood, View
 from services.collab.review.patches import applying, reverting
-from services.collab.review.patches.planned import Ends, Outcome, Waiting, Written, Wrote
+from services.collab.review.patches.planned import Anchored, Ends, Outcome, Waiting, Written, Wrote
 from services.collab.review.patches.rebase import Landing
 
 CLIENT_FIRST = 2**40
@@ -137,23 +137,18 @@ def _ends(anchor: Held) -> Ends | None:
 
 
 def _waiting(hunk: HunkRow) -> Waiting:
-    return Waiting(
-        hunk.number,
-        hunk.kind,
-        "before" if hunk.side == "before" else "after",
-        hunk.base,
-        hunk.text,
-        _ends(hunk.anchor),
-        exact=hunk.anchor.status is AnchorStatus.EXACT,
-        before=hunk.anchor.before,
-        after=hunk.anchor.after,
-    )
+    side = "before" if hunk.side == "before" else "after"
+    return Waiting(hunk.number, hunk.kind, side, hunk.base, hunk.text, _anchored(hunk.anchor))
 
 
 def _written(hunk: HunkRow) -> Written:
     assert hunk.wrote is not None
-    ends = _ends(hunk.written) if hunk.written else None
-    return Written(hunk.number, hunk.wrote, hunk.written is not None, ends)
+    return Written(hunk.number, hunk.wrote, _anchored(hunk.written) if hunk.written else None)
+
+
+def _anchored(anchor: Held) -> Anchored:
+    exact = anchor.status is AnchorStatus.EXACT
+    return Anchored(_ends(anchor), exact, anchor.before, anchor.after)
 
 
 def words(pick: Random, count: int) -> str:

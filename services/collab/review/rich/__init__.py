@@ -1,0 +1,1 @@
+"""Suggestions of formatting: words with marks, whole blocks, and their types and attributes."""
