@@ -189,6 +189,8 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "scriptorium.v1.events.>",
             "rpc.collab.take_text",
             "rpc.collab.plant_text",
+            "rpc.collab.take_conversation",
+            "rpc.collab.plant_conversation",
             "rpc.blobs.copy_blob",
             "rpc.blobs.claim_blob",
             "rpc.blobs.release_blobs",

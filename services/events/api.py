@@ -178,6 +178,7 @@ def serve_workspaces(
     serve(broker, workspaces.OPEN_PACKAGE, packages.open)
     serve(broker, workspaces.PUT_PAGE, packages.put_page)
     serve(broker, workspaces.PUT_TEXT, packages.put_text)
+    serve(broker, workspaces.PUT_CONVERSATION, packages.put_conversation)
     serve(broker, workspaces.READ_PAGE, packages.page)
     serve(broker, workspaces.DROP_PACKAGE, packages.drop)
     serve(broker, workspaces.READ_LOG, HistoryHandlers(Store(pool)).page)

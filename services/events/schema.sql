@@ -1,4 +1,4 @@
--- The schema of the events database after migration 0130_word_counts.
+-- The schema of the events database after migration 0131_package_conversations.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -1378,6 +1378,18 @@ ALTER TABLE public.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.package_conversations (
+    package_id uuid NOT NULL,
+    number integer NOT NULL,
+    page integer NOT NULL,
+    packed bytea NOT NULL,
+    size integer NOT NULL,
+    CONSTRAINT package_conversations_number_check CHECK ((number > 0)),
+    CONSTRAINT package_conversations_page_check CHECK ((page >= 0)),
+    CONSTRAINT package_conversations_size_check CHECK ((size > 0))
+);
+ALTER TABLE ONLY public.package_conversations ALTER COLUMN packed SET STORAGE EXTERNAL;
+
 CREATE TABLE public.package_files (
     package_id uuid NOT NULL,
     number integer NOT NULL,
@@ -2101,6 +2113,9 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY public.package_conversations
+    ADD CONSTRAINT package_conversations_pkey PRIMARY KEY (package_id, number, page);
+
 ALTER TABLE ONLY public.package_files
     ADD CONSTRAINT package_files_pkey PRIMARY KEY (package_id, number);
 
@@ -2483,6 +2498,9 @@ ALTER TABLE ONLY public.entities
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.package_conversations
+    ADD CONSTRAINT package_conversations_package_id_fkey FOREIGN KEY (package_id) REFERENCES public.packages(package_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.package_files
     ADD CONSTRAINT package_files_package_id_fkey FOREIGN KEY (package_id) REFERENCES public.packages(package_id) ON DELETE CASCADE;
 
@@ -2652,6 +2670,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.members TO events;
 GRANT SELECT ON TABLE public.members_read TO events;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO events;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.package_conversations TO events;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.package_files TO events;
 

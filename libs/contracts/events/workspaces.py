@@ -1,8 +1,9 @@
 """Projects as a whole: cloned, kept as templates, exported, imported; and a person's library.
 
-A *package* is a project at one moment, without history, people or ids: pages of its state and one
-text for each scene. A clone is a package taken and planted at once, a template one that is kept,
-an export one that is read, an import one that was sent. docs/workspaces.md has the format.
+A *package* is a project at one moment, without history, people or ids: pages of its state, one
+text for each scene, and what was said about it. A clone is a package taken and planted at once, a
+template one that is kept, an export one that is read, an import one that was sent.
+docs/workspaces.md has the format.
 """
 
 from datetime import datetime
@@ -16,7 +17,7 @@ from libs.contracts.events.bundles import Committed
 from libs.contracts.events.manuscript import Done
 from libs.contracts.pages import PAGE_ITEMS_DEFAULT, Cursor, Page, PageLimit
 from libs.contracts.rpc import Method
-from libs.contracts.values import KnownName, Name, Note, Sha256, Size
+from libs.contracts.values import Flag, KnownName, Name, Note, Sha256, Size
 from libs.contracts.wire import Wire
 
 FORMAT = "scriptorium.project/1"
@@ -28,6 +29,8 @@ PAGE_BYTES_MAX = 1 << 20
 """The longest line, and so the longest page but for one line, uncompressed."""
 TEXT_BYTES_MAX = 5 << 20
 """The text of one scene, compressed, so that it fits into a message on the bus."""
+CONVERSATION_BYTES_MAX = 2 << 20
+"""A page of the conversations of a scene, uncompressed."""
 LIBRARY_FILES_BYTES_MAX = 256 << 20
 """All files of one copy between a project and a library, because a person waits for it."""
 THINGS_MAX = 1_000
@@ -84,7 +87,13 @@ class ProjectCopy(Wire):
     name: Name | None = None
 
 
-class StartClone(ProjectCopy):
+class CloneCreate(ProjectCopy):
+    """A clone, with the comments and suggestions of its scenes unless `comments` is false."""
+
+    comments: Flag = True
+
+
+class StartClone(CloneCreate):
     """Copy the actor's project into a new one that is theirs."""
 
     job_id: UUID
@@ -216,6 +225,16 @@ class PutText(Wire):
     size: int = Field(ge=1)
 
 
+class PutConversation(Wire):
+    """A page of the conversations of scene number `number`: zstd of `size` bytes of lines."""
+
+    package_id: UUID
+    number: int = Field(ge=1, le=AGGREGATES_MAX)
+    page: int = Field(ge=0, le=2**31 - 1)
+    packed: Base64Bytes = Field(max_length=TEXT_BYTES_MAX)
+    size: int = Field(ge=1, le=CONVERSATION_BYTES_MAX)
+
+
 class ReadPage(Wire):
     """A page of a package."""
 
@@ -337,6 +356,7 @@ TAKE_PACKAGE = Method("events", "take_package", TakePackage, PackageState)
 OPEN_PACKAGE = Method("events", "open_package", OpenPackage, Done)
 PUT_PAGE = Method("events", "put_package_page", PutPage, Done)
 PUT_TEXT = Method("events", "put_package_text", PutText, Done)
+PUT_CONVERSATION = Method("events", "put_package_conversation", PutConversation, Done)
 READ_PAGE = Method("events", "read_package_page", ReadPage, PackagePage)
 READ_LOG = Method("events", "read_log", ReadLog, LogPage)
 DROP_PACKAGE = Method("events", "drop_package", DropPackage, Done)

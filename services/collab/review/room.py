@@ -6,6 +6,7 @@ from nats.aio.client import Client
 from libs.bus import Relay, serve
 from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
 from libs.contracts.collab.branches import BEGIN_SUGGESTING
+from libs.contracts.collab.conversations import PLANT_CONVERSATION, TAKE_CONVERSATION
 from libs.contracts.collab.facts import FOLLOW_FACTS
 from libs.contracts.collab.patches import (
     CREATE_PATCH,
@@ -32,6 +33,8 @@ from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.anchors.follower import AnchorFollower
 from services.collab.review.anchors.handlers import AnchorHandlers
 from services.collab.review.anchors.store import AnchorStore
+from services.collab.review.copies.planting import ConversationWriter
+from services.collab.review.copies.taking import ConversationReader
 from services.collab.review.feed.feed import Feed
 from services.collab.review.hunks.writing import Writer
 from services.collab.review.moves import Moves
@@ -95,6 +98,8 @@ class Room:
         patches = PatchStore(pool, self.anchors)
         decider = Decider(patches, self.anchors, writer=writer, workers=workers)
         self._patches = Patches(patches, self.anchors, records, decider)
+        self._reader = ConversationReader(pool, self.anchors)
+        self._conversations = ConversationWriter(pool, scenes, workers)
         self._feed = Feed(pool)
         self._moves = Moves(pool, self.anchors, editors)
         self.anchors.on_moved.append(self._moves.note)
@@ -120,6 +125,8 @@ class Room:
         serve(broker, DECIDE_PATCH, self._patches.decide)
         serve(broker, DELETE_PATCH, self._patches.delete)
         serve(broker, RESTORE_PATCH, self._patches.restore)
+        serve(broker, TAKE_CONVERSATION, self._reader.take)
+        serve(broker, PLANT_CONVERSATION, self._conversations.plant)
         serve(broker, FOLLOW_FACTS, self._feed.follow)
 
     def tasks(self) -> list[PeriodicTask]:

@@ -35,7 +35,7 @@ class WorkspaceJobHandlers:
 
     async def clone(self, question: StartClone, actor: Actor) -> Job:
         """Start to clone the actor's project."""
-        details = {"name": question.name}
+        details = {"name": question.name, "comments": question.comments}
         return await self._start("clone", question.job_id, actor, details)
 
     async def template(self, question: StartTemplate, actor: Actor) -> Job:

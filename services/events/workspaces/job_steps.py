@@ -76,7 +76,11 @@ class JobSteps:
             passed("workspaces.reading")
 
         async with self._pool.acquire() as connection:
-            await self._texts.read(connection, package_id, actor, progress)
+            # A template is a beginning for others: what was said about its source stays there.
+            conversations = job["kind"] == "clone" and job["details"].get("comments", True)
+            await self._texts.read(
+                connection, package_id, actor, progress, conversations=conversations
+            )
         passed("workspaces.read")
 
     async def _check(self, job: JobRow) -> None:

@@ -14,6 +14,7 @@ from libs.contracts.events.workspaces import (
     OpenPackage,
     PackagePage,
     PackageState,
+    PutConversation,
     PutPage,
     PutText,
     ReadPage,
@@ -113,18 +114,36 @@ class PackageHandlers:
                     at=question.number,
                 )
             packed = question.packed
-            try:
-                known = zstandard.frame_content_size(packed) == question.size
-            except zstandard.ZstdError:
-                known = False
-            if not known:
-                raise field_refusal("packed", "is not a Zstandard frame of the given size")
+            _require_frame(packed, question.size)
             await connection.execute(
                 SQL.put_text, question.package_id, question.number, packed, question.size
             )
             return Done()
 
         return await run_in_transaction(self._pool, apply_put_text)
+
+    async def put_conversation(self, question: PutConversation, actor: Actor) -> Done:
+        """Store a page of the conversations of a scene; collab checks what it says."""
+
+        async def apply_put_conversation(connection: Connection) -> Done:
+            head = await self._open_package(connection, question.package_id, actor)
+            if question.number not in Numbering.of(head).ranges[SCENE.kind]:
+                raise errors.PackageDamaged(
+                    f"Thing {question.number} is not a scene, so nothing was said about it.",
+                    at=question.number,
+                )
+            _require_frame(question.packed, question.size)
+            await connection.execute(
+                SQL.put_conversation,
+                question.package_id,
+                question.number,
+                question.page,
+                question.packed,
+                question.size,
+            )
+            return Done()
+
+        return await run_in_transaction(self._pool, apply_put_conversation)
 
     async def page(self, question: ReadPage, actor: Actor) -> PackagePage:
         """Show a page of a package, with the scenes that have its texts."""
@@ -176,6 +195,15 @@ class PackageHandlers:
         if row["sealed"]:
             raise errors.Conflict("This package was already sent completely.")
         return Head.model_validate(row["head"])
+
+
+def _require_frame(packed: bytes, size: int) -> None:
+    try:
+        known = zstandard.frame_content_size(packed) == size
+    except zstandard.ZstdError:
+        known = False
+    if not known:
+        raise field_refusal("packed", "is not a Zstandard frame of the given size")
 
 
 async def require_whole(connection: Connection, package_id: UUID, head: Head) -> None:

@@ -84,6 +84,18 @@ WHERE package_id = $1 AND number = $2 AND packed IS NULL;
 SELECT number, packed, size FROM package_texts
 WHERE package_id = $1 AND number > $2 AND size > 0 ORDER BY number LIMIT $3;
 
+-- name: drop_conversations
+-- Of a scene that an earlier attempt read in part.
+DELETE FROM package_conversations WHERE package_id = $1 AND number = $2;
+
+-- name: put_conversation
+INSERT INTO package_conversations (package_id, number, page, packed, size)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (package_id, number, page) DO NOTHING;
+
+-- name: conversation_page
+SELECT packed, size FROM package_conversations
+WHERE package_id = $1 AND number = $2 AND page = $3;
+
 -- name: put_files
 -- Which bytes things of a package have, and who keeps them.
 INSERT INTO package_files (package_id, number, sha256, size, place)

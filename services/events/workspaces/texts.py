@@ -9,6 +9,12 @@ import asyncpg
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
+from libs.contracts.collab.conversations import (
+    PLANT_CONVERSATION,
+    TAKE_CONVERSATION,
+    PlantConversation,
+    TakeConversation,
+)
 from libs.contracts.events.workspaces import PLANT_TEXT, TAKE_TEXT, PlantText, TakeText
 from libs.postgres import Connection
 from services.events.workspaces.importing import imported_id
@@ -31,9 +37,15 @@ class SceneTexts:
         self._caller = caller
 
     async def read(
-        self, connection: Connection, package_id: UUID, actor: Actor, progress: Progress
+        self,
+        connection: Connection,
+        package_id: UUID,
+        actor: Actor,
+        progress: Progress,
+        *,
+        conversations: bool = False,
     ) -> None:
-        """Export the texts that the package does not have yet.
+        """Export the texts that the package does not have yet, with their *conversations*.
 
         Raises:
             errors.Unavailable: Collab is not available; exported texts stay.
@@ -55,11 +67,33 @@ class SceneTexts:
                 )
             )
             for row, text in zip(rows, found, strict=True):
+                if conversations and text.size:
+                    await self._read_conversation(connection, package_id, row, actor)
+                # After them, because it forgets where they are.
                 await connection.execute(
                     SQL.fill_text, package_id, row["number"], text.packed, text.size
                 )
             done += len(rows)
             await progress(done, counts["total"], 0)
+
+    async def _read_conversation(
+        self, connection: Connection, package_id: UUID, row: asyncpg.Record, actor: Actor
+    ) -> None:
+        """Export all pages about a scene; those of an attempt that died are read again."""
+        await connection.execute(SQL.drop_conversations, package_id, row["number"])
+        question: TakeConversation | None = TakeConversation(scene_id=row["scene_id"])
+        number = 0
+        while question:
+            page = await self._caller.ask(
+                TAKE_CONVERSATION, question, actor, deadline_s=TEXT_DEADLINE_S
+            )
+            if page.size:
+                await connection.execute(
+                    SQL.put_conversation, package_id, row["number"], number, page.packed, page.size
+                )
+            number += 1
+            after = page.after
+            question = TakeConversation(scene_id=row["scene_id"], after=after) if after else None
 
     async def write(
         self,
@@ -73,6 +107,8 @@ class SceneTexts:
         check: bool = False,
     ) -> None:
         """Import the texts under the ids of their future scenes, or only *check* them.
+
+        After each text follow the conversations about it.
 
         Args:
             connection: The connection to the database of the package.
@@ -92,6 +128,11 @@ class SceneTexts:
         done = 0
         while rows := await connection.fetch(SQL.texts, package_id, after, AT_ONCE):
             await asyncio.gather(*(self._plant(row, seed, actor, check=check) for row in rows))
+            if not check:
+                for row in rows:
+                    await self._plant_conversation(
+                        connection, package_id, row["number"], seed, actor
+                    )
             done, after = done + len(rows), rows[-1]["number"]
             await progress(done, counts["written"], 0 if check else after)
 
@@ -106,3 +147,21 @@ class SceneTexts:
             raise type(error)(
                 f"The text of thing {row['number']}: {error.detail}", at=row["number"]
             ) from error
+
+    async def _plant_conversation(
+        self, connection: Connection, package_id: UUID, number: int, seed: UUID, actor: Actor
+    ) -> None:
+        page = 0
+        while row := await connection.fetchrow(SQL.conversation_page, package_id, number, page):
+            question = PlantConversation.model_construct(
+                scene_id=imported_id(seed, number), packed=row["packed"], size=row["size"]
+            )
+            try:
+                await self._caller.ask(
+                    PLANT_CONVERSATION, question, actor, deadline_s=TEXT_DEADLINE_S
+                )
+            except errors.Invalid as error:
+                raise errors.Invalid(
+                    f"The conversations of thing {number}: {error.detail}", at=number
+                ) from error
+            page += 1

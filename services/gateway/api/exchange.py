@@ -30,6 +30,9 @@ class ExportQuery(Query):
     history: bool = True
     """Whether the events of the project and the past of its scenes are exported, too."""
 
+    comments: bool = True
+    """Whether the comments and suggestions of its scenes are exported, too."""
+
 
 class ImportQuery(Query):
     """The name of the new project; without it, the name in the package."""
@@ -56,7 +59,8 @@ class ExchangeRoutes:
                 summary="Export a project",
                 description=(
                     "A zip file: `state.ndjson`, the text of each scene as one Yjs update and as"
-                    " Markdown, the files of entities, the history unless `history=false`, and"
+                    " Markdown, comments and suggestions unless `comments=false`, the files of"
+                    " entities, the history unless `history=false`, and"
                     " `manifest.json`, which has the SHA-256 of each and says which files are"
                     " missing and why. It can be imported again, anywhere."
                 ),
@@ -96,7 +100,13 @@ class ExchangeRoutes:
     async def export(self, call: Call[NoBody, ExportQuery]) -> Answer:
         """Stream an export."""
         history = call.query.history
-        exporting = Exporting(self._caller, self._blobs, call.actor, history=history)
+        exporting = Exporting(
+            self._caller,
+            self._blobs,
+            call.actor,
+            history=history,
+            conversations=call.query.comments,
+        )
         package, parts = await exporting.begin()
         stamp = datetime.now().astimezone().date().isoformat()
         name = quote(f"{package.head.name} {stamp}.scriptorium.zip", safe="")

@@ -10,6 +10,7 @@ from libs.contracts.events.workspaces import (
     START_CLONE,
     START_INSTANCE,
     START_TEMPLATE,
+    CloneCreate,
     ProjectCopy,
     TemplateCreate,
 )
@@ -37,9 +38,9 @@ ENDPOINTS = (
         description=(
             "A job makes a new project of the state of this moment, with fresh ids, the"
             " texts of its scenes and no history; whoever asked is its OWNER and only"
-            " member."
+            " member. Comments and suggestions are copied unless `comments` is false."
         ),
-        body=ProjectCopy,
+        body=CloneCreate,
         place="project",
         action="project.clone",
     ),

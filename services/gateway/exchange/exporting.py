@@ -30,11 +30,13 @@ from libs.contracts.events.workspaces import (
 from libs.contracts.ids import new_id
 from libs.contracts.wire import Wire
 from services.gateway.exchange.bytes_of import BytesOf, Missing
+from services.gateway.exchange.conversations import ConversationsOf
 from services.gateway.exchange.history_of import HistoryOf
 from services.gateway.exchange.packing import (
     EVENTS,
     STATE,
     Packing,
+    conversation_name,
     file_name,
     history_name,
     markdown_name,
@@ -54,12 +56,18 @@ TEXT_TRY_DELAY_S = 0.5
 class Exporting:
     """One export."""
 
-    def __init__(self, caller: Caller, blobs: Blobs, actor: Actor, *, history: bool) -> None:
-        """Export the project of *actor*, asking over *caller* and *blobs*, with its *history*."""
+    def __init__(
+        self, caller: Caller, blobs: Blobs, actor: Actor, *, history: bool, conversations: bool
+    ) -> None:
+        """Export the project of *actor*, asking over *caller* and *blobs*.
+
+        The export contains its *history* and its *conversations* if they are wanted.
+        """
         self._caller = caller
         self._actor = actor
         self._bytes = BytesOf(blobs, actor)
         self._history = HistoryOf(caller, actor) if history else None
+        self._conversations = ConversationsOf(caller, actor) if conversations else None
         self._package_id = new_id()
 
     async def begin(self) -> tuple[PackageState, AsyncGenerator[bytes]]:
@@ -103,6 +111,11 @@ class Exporting:
                 for number, text in zip(some, texts, strict=True):
                     if text.size:
                         yield await asyncio.to_thread(_add, packing, number, text)
+                        if self._conversations:
+                            said = _said(packing, self._conversations, number, scenes[number])
+                            async with aclosing(said) as parts:
+                                async for part in parts:
+                                    yield part
             for sha256, size in sorted(files.items()):
                 async with aclosing(self._file(packing, sha256, size)) as parts:
                     async for part in parts:
@@ -160,6 +173,21 @@ class Exporting:
             )
         except errors.AppError:
             return  # it goes by itself, after a while
+
+
+async def _said(
+    packing: Packing, conversations: ConversationsOf, number: int, scene_id: UUID
+) -> AsyncGenerator[bytes]:
+    """Write the comments and suggestions of a scene, if there are any."""
+    begun = False
+    async with aclosing(conversations.pages(scene_id)) as pages:
+        async for page in pages:
+            if not begun:
+                packing.begin(conversation_name(number), large=True)
+                begun = True
+            yield await asyncio.to_thread(packing.write, page)
+    if begun:
+        yield packing.end()
 
 
 async def _past(

@@ -20,6 +20,7 @@ from libs.contracts.events.workspaces import (
     DROP_PACKAGE,
     OPEN_PACKAGE,
     PAGE_BYTES,
+    PUT_CONVERSATION,
     PUT_PAGE,
     PUT_TEXT,
     START_IMPORT,
@@ -28,6 +29,7 @@ from libs.contracts.events.workspaces import (
     Head,
     Job,
     OpenPackage,
+    PutConversation,
     PutPage,
     PutText,
     StartImport,
@@ -35,7 +37,8 @@ from libs.contracts.events.workspaces import (
 from libs.contracts.ids import new_id
 from libs.contracts.rpc import Method
 from libs.contracts.wire import Wire
-from services.gateway.exchange.packing import STATE
+from services.gateway.exchange.conversations import checked_pages
+from services.gateway.exchange.packing import STATE, text_name
 from services.gateway.exchange.unpacking import Unpacking
 from services.gateway.http.blob_tickets import Blobs
 
@@ -43,6 +46,7 @@ ZSTD_LEVEL = 3
 PUT_DEADLINE_S = 30.0
 
 _TEXT = re.compile(r"scenes/(\d{6,9})\.yjs")
+_CONVERSATION = re.compile(r"scenes/(\d{6,9})\.comments\.ndjson")
 
 
 class Importing:
@@ -81,6 +85,8 @@ class Importing:
         for name in unpacking.names:
             if match := _TEXT.fullmatch(name):
                 await self._send_text(unpacking, name, int(match[1]))
+            elif match := _CONVERSATION.fullmatch(name):
+                await self._send_conversation(unpacking, name, int(match[1]))
             elif (sha256 := name.removeprefix("files/")) in unpacking.blobs:
                 await self._send_bytes(unpacking, name, sha256)
             elif name != STATE:
@@ -110,6 +116,23 @@ class Importing:
             package_id=self._package_id, number=number, packed=packed, size=len(text)
         )
         await self._put(name, PUT_TEXT, question)
+
+    async def _send_conversation(self, unpacking: Unpacking, name: str, number: int) -> None:
+        if not unpacking.has(text_name(number)):
+            raise errors.PackageDamaged(f"{name} is about a scene without a text.", at=name)
+        pages = checked_pages(unpacking.lines(name), name)
+        page = 0
+        while body := await asyncio.to_thread(next, pages, b""):
+            packed = await asyncio.to_thread(zstandard.compress, body, ZSTD_LEVEL)
+            question = PutConversation.model_construct(
+                package_id=self._package_id,
+                number=number,
+                page=page,
+                packed=packed,
+                size=len(body),
+            )
+            await self._put(name, PUT_CONVERSATION, question)
+            page += 1
 
     async def _send_bytes(self, unpacking: Unpacking, name: str, sha256: str) -> None:
         """Store bytes in a place of the package's own; the job takes them from there."""

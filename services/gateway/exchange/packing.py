@@ -33,6 +33,11 @@ def history_name(number: int, rest: str) -> str:
     return f"history/scenes/{number:06}{rest}"
 
 
+def conversation_name(number: int) -> str:
+    """Return where the comments and suggestions of scene *number* are."""
+    return f"scenes/{number:06}.comments.ndjson"
+
+
 def markdown_name(number: int) -> str:
     """Return where the Markdown of scene *number* is, for people."""
     return f"scenes/{number:06}.md"

@@ -111,20 +111,24 @@ class Unpacking:
         """The files that the manifest vouches for."""
         return list(self._files)
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the state, each with its end.
+    def has(self, name: str) -> bool:
+        """Return whether the manifest vouches for a file."""
+        return name in self._files
+
+    def lines(self, name: str = STATE) -> Iterator[bytes]:
+        """Yield the lines of a file, of the state if none is named, each with its end.
 
         Raises:
             errors.PackageDamaged: They are not what the manifest says.
             errors.TooLarge: One is longer than it may be.
         """
         rest = b""
-        for chunk in self.chunks(STATE):
+        for chunk in self.chunks(name):
             *whole, rest = (rest + chunk).split(b"\n")
             for line in whole:
                 yield line + b"\n"
             if len(rest) > PAGE_BYTES_MAX:
-                raise errors.TooLarge(limitBytes=PAGE_BYTES_MAX, at=STATE)
+                raise errors.TooLarge(limitBytes=PAGE_BYTES_MAX, at=name)
         if rest:
             yield rest + b"\n"
 

@@ -21,7 +21,7 @@ from libs.contracts.editors import SceneEditor
 from libs.contracts.positions import RelativePosition, YjsRange
 from services.collab.formats.places import placed
 from services.collab.review.advancing import advance
-from services.collab.review.anchors.model import Piece, ids_in
+from services.collab.review.anchors.model import Piece, ids_in, pieces_of
 from services.collab.review.characters import CharacterDocument, Run, joined
 from services.collab.review.structs import Id, units, whole
 from services.collab.updates import BadUpdate
@@ -141,6 +141,16 @@ class View:
         if not shown:
             return None
         return self._placed.place(min(shown)), self._placed.place(max(shown)) + 1
+
+    def living(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Return those characters of *pieces* that are shown, in the order of the text."""
+        shown = {at: ident for ident in ids_in(pieces) if (at := self._offset(ident)) is not None}
+        return pieces_of(shown[at] for at in sorted(shown))
+
+    def words_of(self, pieces: Iterable[Piece]) -> str:
+        """Return the characters of *pieces* that are shown, as code units."""
+        offsets = (self._offset(ident) for ident in ids_in(pieces))
+        return "".join(self._placed.characters[at] for at in offsets if at is not None)
 
     @property
     def lens(self) -> str:
@@ -278,7 +288,7 @@ class View:
             quote=self.text[first:last],
             before=before,
             after=after,
-            grams=[*_grams(before), *_grams(after)],
+            grams=grams_of(before, after),
             offset=first,
         )
 
@@ -330,6 +340,11 @@ def _grams(text: str) -> Iterator[int]:
     for at in range(len(text) - GRAM_CHARS + 1):
         packed = text[at : at + GRAM_CHARS].encode("utf-16-le", "surrogatepass")
         yield crc32(packed) - (1 << 31)
+
+
+def grams_of(before: str, after: str) -> list[int]:
+    """Return the hashes that an anchor remembers of what stands on both sides, in code units."""
+    return [*_grams(before), *_grams(after)]
 
 
 def _occurrences(sought: str, text: str) -> Iterator[int]:

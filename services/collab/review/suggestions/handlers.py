@@ -307,6 +307,12 @@ def _require_decidable(row: asyncpg.Record, decision: Decision) -> None:
             f" {_DECIDED[decision].lower()}.",
             status=row["status"],
         )
+    if decision is Decision.REVERT and row["applied"].get("copied"):
+        raise errors.Conflict(
+            "This formatting was accepted before the project was copied, and no copy has the"
+            " formatting that was there before; change it by hand.",
+            status=row["status"],
+        )
 
 
 def _conflict(row: asyncpg.Record, differs: Differs) -> errors.Conflict:

@@ -39,7 +39,9 @@ UPDATE suggestions SET version = version + 1, status = 'REVERTED', decided_at = 
 WHERE id = $1 RETURNING *;
 
 -- name: notify
--- The author hears of a decision that somebody else made.
+-- The author hears of a decision that somebody else made; the label of a person in a copy (version
+-- 8) is nobody's account.
 INSERT INTO notifications (id, person_id, kind, actor_id, project_id, scene_id)
 SELECT $1, s.created_by, 'decision', $3, s.project_id, s.scene_id FROM suggestions s
-WHERE s.id = $2 AND s.created_by <> $3;
+WHERE s.id = $2 AND s.created_by <> $3
+    AND substr(s.created_by::text, 15, 1) <> '8';

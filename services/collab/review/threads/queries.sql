@@ -175,14 +175,15 @@ WHERE c.id = $1 AND n.person <> c.created_by
 ON CONFLICT (comment_id, person_id) DO NOTHING;
 
 -- name: taking_part
--- Whoever began the thread $1, wrote in it or is mentioned there, but the person $2.
+-- Whoever began the thread $1, wrote in it or is mentioned there, but the person $2. The labels
+-- of people in copies (version 8) are nobody's account.
 SELECT DISTINCT person FROM (
     SELECT created_by AS person FROM threads WHERE id = $1
     UNION ALL SELECT created_by FROM comments WHERE thread_id = $1 AND deleted_at IS NULL
     UNION ALL SELECT m.person_id FROM mentions m JOIN comments c ON c.id = m.comment_id
         WHERE c.thread_id = $1
 ) AS everybody
-WHERE person <> $2 ORDER BY person;
+WHERE person <> $2 AND substr(person::text, 15, 1) <> '8' ORDER BY person;
 
 -- name: notify
 -- Tells people $2 (with the ids $1 of what they are told) something about a thread.

@@ -1,0 +1,1 @@
+"""Conversations as they go into a copy of their project, and come out of one."""
