@@ -96,10 +96,10 @@ async def all_refactored(talk: Talk) -> list[str]:
 
     await until(ready)
     await done(talk.mary, "PATCH", path, {"choices": [{"everything": True, "to": "sure"}]})
-    await done(talk.mary, "POST", f"{path}/apply", {})
-    await done(talk.mary, "POST", f"{path}/revert", {})
+    await done(talk.mary, "POST", f"{path}/apply")
+    await done(talk.mary, "POST", f"{path}/revert")
     await talk.write(WORDS.replace("disaster", "dis-aster"))
-    refused = await talk.mary.ask("POST", f"{path}/apply", json={})
+    refused = await talk.mary.ask("POST", f"{path}/apply")
     assert refused.status_code == 409, refused.text
     await done(talk.mary, "DELETE", path)
     await done(talk.mary, "POST", f"{path}/restore")

@@ -330,16 +330,6 @@ class RefactorPatch(Sparse):
     )
 
 
-class RefactorDecision(Wire):
-    """How to apply or revert.
-
-    With `skip_conflicts` the hits whose words were changed meanwhile are left out; otherwise one of
-    them refuses all.
-    """
-
-    skip_conflicts: Flag = False
-
-
 class CreateRefactor(RefactorCreate):
     """Make a refactor and begin to find its hits."""
 
@@ -371,11 +361,16 @@ class ChangeRefactor(RefactorPatch):
     expected_version: Annotated[Expected, Field()] = None
 
 
-class CarryOut(RefactorDecision):
-    """Apply or revert a refactor; `may` are the operations that the actor may do."""
+class CarryOut(Wire):
+    """Apply or revert a refactor; `may` are the operations that the actor may do.
+
+    With `skip_conflicts` the hits whose words were changed meanwhile are left out; otherwise one of
+    them refuses all.
+    """
 
     id: UUID
     revert: Flag = False
+    skip_conflicts: Flag = False
     may: frozenset[str]
     expected_version: Annotated[Expected, Field()] = None
 

@@ -17,7 +17,6 @@ from libs.contracts.collab.refactors import (
     SET_REFACTOR_DELETED,
     WHERE_REFACTOR,
     RefactorCreate,
-    RefactorDecision,
     RefactorDetail,
     RefactorPatch,
     RefactorState,
@@ -73,6 +72,12 @@ async def _with_tag(_: Context, __: AnyCall, refactor: RefactorDetail) -> Answer
     return Answer.json(refactor, headers={"ETag": tag})
 
 
+class RefactorBasis(Basis):
+    """Which version of the refactor is meant, and whether changed words refuse all."""
+
+    skip_conflicts: bool = False
+
+
 class RefactorsQuery(Query):
     """Which refactors are listed; deleted ones for those who may restore them."""
 
@@ -100,10 +105,10 @@ _decide = partial(
     _change,
     "POST",
     rpc=CARRY_OUT_REFACTOR,
+    query=RefactorBasis,
     cost=LimitClass.CONTENT,
     enter=_within("scene.edit"),
     action="scene.edit",
-    body=RefactorDecision,
     etag=True,
 )
 
@@ -174,7 +179,7 @@ ENDPOINTS = (
         description=(
             "The chosen hits of all scenes become one transaction, by the caller, and titles,"
             " summaries and the entity one bundle. Where words were changed since, 409 CONFLICT"
-            " names the hits, and nothing is written; with `skipConflicts` those are left out."
+            " names the hits, and nothing is written; `skipConflicts` leaves them out."
         ),
     ),
     _decide(

@@ -92,10 +92,10 @@ class Novel:
         answer.raise_for_status()
         return answer.json()
 
-    async def does(self, refactor: Any, what: str, status: int = 200, **body: Any) -> Any:
+    async def does(self, refactor: Any, what: str, status: int = 200, **query: str) -> Any:
         """Apply, revert or restore."""
         path = f"/api/refactors/{refactor['id']}/{what}"
-        answer = await self.person.http.post(path, json=body, timeout=90)
+        answer = await self.person.http.post(path, params=query, timeout=90)
         assert answer.status_code == status, answer.text
         return answer.json()
 

@@ -109,7 +109,7 @@ async def test_words_changed_meanwhile_refuse_all_of_it_and_are_named(novel: Nov
     now = await novel.read(made["id"])
     assert (now["state"], now["failure"]["code"]) == ("READY", "CONFLICT")
 
-    applied = await novel.does(made, "apply", skipConflicts=True)
+    applied = await novel.does(made, "apply", skipConflicts="true")
     assert applied["counts"]["skipped"] == 1
     renamed = RENAMED.replace("Nora came", "Margaret came")
     assert await novel.texts() == [RENAMED, renamed, RENAMED]
@@ -127,13 +127,13 @@ async def test_a_field_changed_meanwhile_refuses_all_of_it(novel: Novel) -> None
     assert [field["aggregateId"] for field in refused["fields"]] == [novel.scenes[0]]
     assert await novel.texts() == [TEXT] * 3
 
-    await novel.does(made, "apply", skipConflicts=True)
+    await novel.does(made, "apply", skipConflicts="true")
     assert await novel.texts() == [RENAMED] * 3
     assert [await novel.title(scene) for scene in novel.scenes] == ["Another", "Nora 1", "Nora 2"]
     await novel.change(novel.scenes[1], title="Third")
     await novel.does(made, "revert", 409)
     assert await novel.texts() == [RENAMED] * 3
-    await novel.does(made, "revert", skipConflicts=True)
+    await novel.does(made, "revert", skipConflicts="true")
     assert await novel.texts() == [TEXT] * 3
     assert [await novel.title(scene) for scene in novel.scenes] == ["Another", "Third", "Mara 2"]
 
@@ -207,7 +207,7 @@ async def test_replicas_that_die_leave_all_or_nothing(novel: Novel, stack: Stack
     """An order that was given is carried out by the replicas that come after."""
     made = await novel.found()
     order = asyncio.create_task(
-        novel.person.http.post(f"/api/refactors/{made['id']}/apply", json={}, timeout=3)
+        novel.person.http.post(f"/api/refactors/{made['id']}/apply", timeout=3)
     )
     await asyncio.sleep(0.03)
     for part in ("collab-1", "collab-2"):
@@ -330,7 +330,7 @@ class TestRefusals:
         await novel.person.let_in(novel.project, reader, "READER")
         path = f"/api/refactors/{made['id']}"
         assert (await reader.http.get(path)).status_code == 200
-        assert (await reader.http.post(f"{path}/apply", json={})).status_code == 403
+        assert (await reader.http.post(f"{path}/apply")).status_code == 403
         assert (await reader.http.patch(path, json={"choices": []})).status_code == 403
         for method, where in (("GET", path), ("POST", f"{path}/apply"), ("DELETE", path)):
             answer = await ben.http.request(method, where, json={} if method == "POST" else None)
