@@ -19,7 +19,15 @@ from libs.tasks import PeriodicTask, passed, progressed
 from services.indexer import metrics
 from services.indexer.model.chunking import Piece, card_of, pieces_of
 from services.indexer.model.matching import match
-from services.indexer.store import SQL, Due, Store, put_chunks, put_document, stored_chunks
+from services.indexer.store import (
+    SQL,
+    Due,
+    Store,
+    Stored,
+    put_chunks,
+    put_document,
+    stored_chunks,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -153,20 +161,25 @@ class Indexing:
             seq = before["seq"]
         await put_document(connection, thing, seq=seq)
         stored = await stored_chunks(connection, thing.project_id, thing.id)
-        kept = set[UUID]()
-        changed: list[tuple[UUID, Piece]] = []
-        for chunk_type in ("CARD", "PARAGRAPH"):
-            old = [one for one in stored if one.piece.chunk_type == chunk_type]
-            new = [piece for piece in pieces if piece.chunk_type == chunk_type]
-            ids = match([one.known for one in old], new, new_id)
-            as_stored = {one.known.id: one.piece for one in old}
-            kept |= set(ids)
-            changed += [
-                (one, piece)
-                for one, piece in zip(ids, new, strict=True)
-                if as_stored.get(one) != piece
-            ]
-        gone = [one.known.id for one in stored if one.known.id not in kept]
+        gone, changed = await asyncio.to_thread(_compared, stored, pieces)
         await connection.execute(SQL.drop_chunks, thing.project_id, thing.id, gone)
         await put_chunks(connection, thing.project_id, thing.id, changed)
         metrics.chunks_changed.inc(len(changed))
+
+
+def _compared(
+    stored: Sequence[Stored], pieces: Sequence[Piece]
+) -> tuple[list[UUID], list[tuple[UUID, Piece]]]:
+    """Return the chunks that are gone, and those that are new or changed; work for a thread."""
+    kept = set[UUID]()
+    changed: list[tuple[UUID, Piece]] = []
+    for chunk_type in ("CARD", "PARAGRAPH"):
+        old = [one for one in stored if one.piece.chunk_type == chunk_type]
+        new = [piece for piece in pieces if piece.chunk_type == chunk_type]
+        ids = match([one.known for one in old], new, new_id)
+        as_stored = {one.known.id: one.piece for one in old}
+        kept |= set(ids)
+        changed += [
+            (one, piece) for one, piece in zip(ids, new, strict=True) if as_stored.get(one) != piece
+        ]
+    return [one.known.id for one in stored if one.known.id not in kept], changed

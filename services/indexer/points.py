@@ -4,6 +4,7 @@ Rows come first. A point that was not written, or not deleted, is found by its r
 at any moment only delays it; until then what the engine says of it is not shown.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from uuid import UUID
@@ -92,17 +93,7 @@ class PointWriter:
         return len(rows)
 
     async def _write_of(self, project: UUID, rows: Sequence[Row]) -> None:
-        points = [
-            Point(
-                id=row["id"],
-                document=row["document_id"],
-                kind=row["kind"],
-                hash=row["hash"].hex(),
-                sparse=self._words.of_text(row["text"]),
-                dense=None if row["vector"] is None else vector_of(row["vector"]),
-            )
-            for row in rows
-        ]
+        points = await asyncio.to_thread(self._points, rows)
         await self._index.for_project(project).upsert(points)
         passed("points.written")
         await self._store.rows(
@@ -113,6 +104,19 @@ class PointWriter:
         )
         metrics.points_written.inc(len(rows))
         metrics.embed_reused.inc(sum(row["vector"] is not None for row in rows))
+
+    def _points(self, rows: Sequence[Row]) -> list[Point]:
+        return [
+            Point(
+                id=row["id"],
+                document=row["document_id"],
+                kind=row["kind"],
+                hash=row["hash"].hex(),
+                sparse=self._words.of_text(row["text"]),
+                dense=None if row["vector"] is None else vector_of(row["vector"]),
+            )
+            for row in rows
+        ]
 
 
 def _project(row: Row) -> UUID:

@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,18 @@ def piece(text: str, first: tuple[int, int] = (0, 0), last: tuple[int, int] = (0
 
 def known(one: Piece) -> Known:
     return Known(uuid4(), one.part, one.text, one.hash, one.first, one.last)
+
+
+@pytest.mark.timeout(20)
+def test_repeated_letters_are_compared_in_no_time():
+    """A scene of one letter would hold everybody up for half a minute, character by character."""
+    ends = [((number, 0), (number, 9)) for number in range(120)]
+    old = [known(piece("x" * 700 + f"{number}", *ends[number])) for number in range(60)]
+    new = [piece("x" * 699 + f"y{number}", *ends[60 + number]) for number in range(60)]
+    ids = match(old, new, uuid4)
+    assert ids[0] in {one.id for one in old}
+    same = [known(piece("Yours, etc.")) for _ in range(4_000)]
+    assert len(set(match(same, [piece("Yours, etc.")] * 5_000, uuid4))) == 5_000
 
 
 class TestWindows:

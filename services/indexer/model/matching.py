@@ -9,8 +9,9 @@ is new. A text alone is no identity: letters end alike, and dialogue repeats.
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from uuid import UUID
+
+from rapidfuzz.distance import Indel
 
 from services.indexer.model.chunking import CharacterId, Piece
 
@@ -18,6 +19,8 @@ SIMILAR_MIN = 0.6
 """Ratio of equal characters from which a text counts as the one it replaced."""
 COMPARISONS_MAX = 500
 """Pairs of texts that are compared in one edit; a scene that is written anew is new."""
+ALIGNED_PAIRS_MAX = 100_000_000
+"""Old times new chunks that are aligned in order; of more, equal texts are found anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,10 @@ def _equal_runs(old: Sequence[bytes], new: Sequence[bytes]) -> Iterable[tuple[in
     while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
     yield 0, 0, head
-    middle = SequenceMatcher(
-        None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False
-    )
-    for block in middle.get_matching_blocks():
-        yield head + block.a, head + block.b, block.size
+    was, now = old[head : len(old) - tail], new[head : len(new) - tail]
+    if len(was) * len(now) <= ALIGNED_PAIRS_MAX:
+        for block in Indel.opcodes(was, now).as_matching_blocks():
+            yield head + block.a, head + block.b, block.size
     yield len(old) - tail, len(new) - tail, tail
 
 
@@ -136,7 +138,5 @@ def _take_similar(known: Sequence[Known], pieces: Sequence[Piece], found: dict[i
 
 
 def _likeness(one: str, other: str) -> float:
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.real_quick_ratio() < SIMILAR_MIN or matcher.quick_ratio() < SIMILAR_MIN:
-        return 0.0
-    return matcher.ratio()
+    """Return the share of equal characters; in time that does not depend on what they are."""
+    return Indel.normalized_similarity(one, other, score_cutoff=SIMILAR_MIN)

@@ -35,11 +35,12 @@ def _window(text: str, places: Sequence[Span]) -> Span:
         return 0, len(text)
     if not places:
         return 0, _word_end(text, SNIPPET_CHARS_MAX)
-    best, best_count = places[0][0], 0
-    for first, _ in places:
-        count = sum(first <= at and end <= first + SNIPPET_CHARS_MAX for at, end in places)
-        if count > best_count:
-            best, best_count = first, count
+    best, best_count, upto = places[0][0], 0, 0
+    for number, (first, _) in enumerate(places):
+        while upto < len(places) and places[upto][1] <= first + SNIPPET_CHARS_MAX:
+            upto += 1
+        if upto - number > best_count:
+            best, best_count = first, upto - number
     last = max(end for at, end in places if best <= at and end <= best + SNIPPET_CHARS_MAX)
     spare = SNIPPET_CHARS_MAX - (last - best)
     start = max(0, min(best - spare // 2, len(text) - SNIPPET_CHARS_MAX))
