@@ -1,4 +1,4 @@
-"""What can be found by search, in the words of events and of the indexer."""
+"""Things that search finds, in the words of events and of the indexer."""
 
 from enum import StrEnum
 from uuid import UUID

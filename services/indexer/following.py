@@ -23,7 +23,7 @@ _KINDS = {"scene": "scene", "entity": "entity", "canon_fact": "fact"}
 """Aggregates that are documents, with the kind of the document."""
 _ABOVE = frozenset({"chapter", "book", "project"})
 _MATTERS = frozenset({"moved", "deleted", "restored"})
-"""What happens to something above a document and changes whether or where the document shows."""
+"""Actions on a parent of a document that change whether or where the document shows."""
 
 
 class Following:

@@ -1,4 +1,4 @@
-"""What the indexer counts."""
+"""Metrics of the indexer."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

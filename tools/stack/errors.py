@@ -1,4 +1,4 @@
-"""Why a stack cannot run, each as one sentence for the person who started it.
+"""Errors that keep a stack from running, each as one sentence for the person who started it.
 
     StackError
     ├── BinaryMissing

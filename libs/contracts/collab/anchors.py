@@ -59,7 +59,7 @@ class TextRange(Wire):
 
 
 class AnchorTarget(Wire):
-    """Where an anchor shall stand: exactly one of `yjs`, `quote` and `range`.
+    """The target of an anchor: exactly one of `yjs`, `quote` and `range`.
 
     `prefix` and `suffix` are text right before and after the quote; `seq` is the version whose
     text the offsets of `range` count in, without it that of now.

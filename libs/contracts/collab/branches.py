@@ -118,7 +118,7 @@ class MergeBranch(Enveloped, MergeRequest, ForEditor):
 
 
 class ConflictKind(StrEnum):
-    """Why two sides cannot both have their way with a block."""
+    """The kind of conflict between two changes of a block."""
 
     BOTH_CHANGED = "both_changed"
     DELETED_IN_SCENE = "deleted_in_scene"

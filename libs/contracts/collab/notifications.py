@@ -19,7 +19,7 @@ EXCERPT_CHARS = 200
 
 
 class NotificationKind(StrEnum):
-    """Why somebody is told.
+    """The reason of a notification.
 
     `mention`: a comment mentions them. `reply`: a comment in a thread in which they have a part.
     `decision`: about a suggestion or a patch of theirs. `resolved`: of such a thread.
@@ -67,7 +67,7 @@ class ListNotifications(Wire):
 
 
 class ProjectsOfInbox(Wire):
-    """Which projects is the actor's inbox about?"""
+    """List the projects of the actor's inbox."""
 
 
 class InboxProjects(Wire):

@@ -1,4 +1,4 @@
-"""What may be asked of collab about patches: several changes of a scene that are decided as one.
+"""Requests to collab about patches: several changes of a scene that are decided as one.
 
 A patch was made on one version of the text, its base. Each of its hunks stands on an anchor and
 holds the words of the base that it changes, so it lands where these words are now, or is a
@@ -43,7 +43,7 @@ SceneVersion = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
 
 
 class PatchState(StrEnum):
-    """Where a patch stands. `PARTLY_APPLIED`: the hunks in conflict are still open."""
+    """The state of a patch. `PARTLY_APPLIED`: the hunks in conflict are still open."""
 
     OPEN = "OPEN"
     PARTLY_APPLIED = "PARTLY_APPLIED"
@@ -60,7 +60,7 @@ class HunkState(StrEnum):
 
 
 class HunkKind(StrEnum):
-    """What a hunk does with the words it stands on, or beside them."""
+    """The operation of a hunk on the words it stands on, or beside them."""
 
     REPLACE = "replace"
     INSERT = "insert"
@@ -68,7 +68,7 @@ class HunkKind(StrEnum):
 
 
 class RebaseStrategy(StrEnum):
-    """What happens when the text was changed since the base, and hunks are in conflict with that.
+    """The treatment of hunks that are in conflict with changes since the base.
 
     `merge` applies the hunks that are not in conflict; the others stay open. `rebase` applies
     nothing and renews the hunks for another review. `override` lets the patch win, within the
@@ -81,7 +81,7 @@ class RebaseStrategy(StrEnum):
 
 
 class ConflictReason(StrEnum):
-    """Why a hunk does not land.
+    """The reason why a hunk does not land.
 
     `gone`: its words are not there any more. `uncertain`: its words came back, and what is beside
     them is not what was beside them, or several places read so. `changed`: somebody else changed
@@ -224,7 +224,7 @@ class OnePatch(ForEditor):
 
 
 class PatchDecision(StrEnum):
-    """What happens to a patch."""
+    """A decision about a patch."""
 
     APPLY = "apply"
     REAPPLY = "reapply"

@@ -1,4 +1,4 @@
-"""What may be asked of collab about refactors: one change over many scenes.
+"""Requests to collab about refactors: one change over many scenes.
 
 A refactor is found in the background, reviewed hit by hit, and applied or reverted as one: the
 texts of all scenes in one transaction, then titles, summaries and the entity as one bundle.
@@ -52,7 +52,7 @@ class RefactorKind(StrEnum):
 
 
 class RefactorState(StrEnum):
-    """Where a refactor stands.
+    """The state of a refactor.
 
     It is FINDING hits until it is READY. APPLYING and REVERTING end by themselves, also when a
     process dies meanwhile. FAILED: it cannot be found, as `failure` says.
@@ -68,7 +68,7 @@ class RefactorState(StrEnum):
 
 
 class RefactorScope(Wire):
-    """Where a refactor looks: in a book, a chapter, or these scenes; else in the whole project.
+    """The scope of a refactor: a book, a chapter, or these scenes; else the whole project.
 
     `entity_ids` are the entities whose attributes change.
     """
@@ -206,7 +206,7 @@ class RefactorCounts(Wire):
 
 
 class RefactorFailure(Wire):
-    """Why it could not be found, or was not applied or reverted when that was last tried."""
+    """The reason why finding, applying or reverting failed when it was last tried."""
 
     code: str
     detail: str

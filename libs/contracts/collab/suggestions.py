@@ -1,4 +1,4 @@
-"""What may be asked of collab about suggestions: changes of a scene that somebody decides about.
+"""Requests to collab about suggestions: changes of a scene that somebody decides about.
 
 A suggestion stands on an anchor. Accepting it is one edit, made once however many accept it at the
 same time; nothing is accepted whose words were changed since.
@@ -80,7 +80,7 @@ class AttributeChange(Wire):
 
 
 class SuggestionStatus(StrEnum):
-    """Where a suggestion stands. Its author withdraws it; an accepted one can be reverted."""
+    """The state of a suggestion. Its author withdraws it; an accepted one can be reverted."""
 
     OPEN = "OPEN"
     ACCEPTED = "ACCEPTED"
@@ -90,7 +90,7 @@ class SuggestionStatus(StrEnum):
 
 
 class SuggestionKind(StrEnum):
-    """What a suggestion does with the words it stands on, or beside them."""
+    """The operation of a suggestion on the words it stands on, or beside them."""
 
     REPLACE = "replace"
     INSERT = "insert"
@@ -191,7 +191,7 @@ class OneSuggestion(ForEditor):
 
 
 class Decision(StrEnum):
-    """What happens to a suggestion."""
+    """A decision about a suggestion."""
 
     ACCEPT = "accept"
     REJECT = "reject"

@@ -136,7 +136,7 @@ class ThreadCreate(CommentCreate):
 
 
 class ThreadAnchor(Wire):
-    """Where a thread shall stand from now on."""
+    """The new anchor of a thread."""
 
     anchor: AnchorTarget
 

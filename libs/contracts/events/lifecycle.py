@@ -39,7 +39,7 @@ class PurgeState(StrEnum):
 
 
 class PurgeReason(StrEnum):
-    """Why something is purged."""
+    """The reason of a purge."""
 
     ASKED = "asked"
     RETENTION = "retention"

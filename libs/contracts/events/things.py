@@ -56,7 +56,7 @@ class DescribeThings(Wire):
 
 
 class Things(Wire):
-    """Those of the things that exist."""
+    """The things that exist, of those that were asked for."""
 
     things: list[Thing]
 

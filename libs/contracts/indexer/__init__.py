@@ -1,1 +1,1 @@
-"""What the indexer answers and what it is told."""
+"""Requests that the indexer answers."""

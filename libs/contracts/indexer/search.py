@@ -45,7 +45,7 @@ class SearchProject(Wire):
 
 
 class HitAnchor(Wire):
-    """Where the text of a hit stands in its scene.
+    """The place of a hit's text in its scene.
 
     `yjs` finds it in any editor, also after later edits; `from` and `to` are UTF-16 offsets into
     `format=text` of the version `seq`.

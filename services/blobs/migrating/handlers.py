@@ -86,7 +86,7 @@ class Imports:
         return await self._migrate(row)
 
     async def _unfit(self, row: Row) -> str:
-        """Why a row cannot be migrated; empty when it can."""
+        """Return why a row cannot be migrated; empty when it can."""
         try:
             require_path(names.normal(row["path"]))
             require_file_name(row["file_name"])

@@ -18,7 +18,7 @@ from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
 PASSAGE_BYTES_MORE = 200
-"""What a passage has besides its text in JSON."""
+"""Bytes of a passage in JSON besides its text."""
 
 
 class PassageHandlers:

@@ -83,7 +83,7 @@ class Branch:
 
 
 class Fate(Enum):
-    """What one update did with characters."""
+    """The characters that one update brought and deleted."""
 
     KEPT = "kept"
     GONE = "gone"
@@ -92,7 +92,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one update did to the text of a document."""
+    """The change of a document's text by one update."""
 
     came: DeleteSet
     """Ids that are new, per client as ranges (first, end)."""

@@ -37,7 +37,7 @@ type Reason = Literal["changed", "gone", "exists", "version", "reference", "refu
 
 @dataclass(frozen=True, slots=True)
 class StepConflict:
-    """Why one step cannot be done.
+    """The reason why one step cannot be done.
 
     `changed`: another author gave the field another value. `gone`: the aggregate or its new parent
     is deleted or never existed. `exists`: the id is taken. `version`: it is not at the expected

@@ -21,7 +21,7 @@ from services.gateway.http.route import AnyCall
 
 
 class SpansOf(InBranch):
-    """Which version, and which part of its spans."""
+    """A version, and a page of its spans."""
 
     at: At | None = None
     cursor: SpanCursor | None = None

@@ -60,7 +60,7 @@ _NOT_BASE64 = re.compile("[^A-Za-z0-9+/]")
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 _JSON_FORMATS = (ContentFormat.BLOCKS, ContentFormat.PROSEMIRROR)
 _EDITORS_FORMATS = (*_JSON_FORMATS, ContentFormat.YJS)
-"""Those that carry what an editor made of the text: they pass the schema gate, declared or not."""
+"""Formats that carry an editor's own structure: they pass the schema gate, declared or not."""
 
 _BLOCKS_EXAMPLE = [
     {"type": "scene-heading", "children": [{"text": "INT. LABORATORY - NIGHT"}]},
@@ -86,7 +86,7 @@ class InFormat(InBranch):
 
 
 class AtPoint(InFormat):
-    """Which of a document's texts, and how it is written down."""
+    """A version of a document's text, and the format in which it is returned."""
 
     at: At | None = None
 
@@ -281,7 +281,7 @@ def _content(form: ContentFormat, given: str | list[Any] | dict[str, Any]) -> by
 
 
 def _unfit(value: Any, place: str) -> str | None:
-    """Where *value* holds a number that no browser's JSON can carry; our parser lets it pass."""
+    """Return where *value* holds a number that no browser's JSON can carry; our parser accepts it."""
     match value:
         case float() | int():
             return None if abs(value) <= sys.float_info.max else place

@@ -1,4 +1,4 @@
-"""Which document a request about a scene means: the scene itself, or a branch of it."""
+"""The document that a request about a scene means: the scene itself, or a branch of it."""
 
 from typing import Any
 from uuid import UUID

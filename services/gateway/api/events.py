@@ -31,7 +31,7 @@ _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class FollowQuery(Query):
-    """Where to go on, and which events."""
+    """The position to go on from, and the types of events."""
 
     last_event_id: Annotated[
         str | None,

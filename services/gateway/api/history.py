@@ -45,7 +45,7 @@ class SessionView(EditingSession):
 
 
 class SessionsPage(InBranch):
-    """Which part of the list."""
+    """A page of a list."""
 
     cursor: Annotated[int, Field(ge=1, le=2**62)] | None = None
     limit: Annotated[int, Field(ge=1, le=SESSIONS_PAGE_MAX)] = SESSIONS_PAGE_DEFAULT

@@ -29,7 +29,7 @@ ASKED_TOGETHER = 50
 
 
 class InboxQuery(Slice):
-    """Which part of an inbox."""
+    """A page of an inbox."""
 
     unread: bool = False
 

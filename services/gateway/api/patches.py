@@ -38,7 +38,7 @@ _RESTORE = "scene.restore_patch"
 
 
 class PatchListing(Query):
-    """Which patches of a scene."""
+    """A filtered page of the patches of a scene."""
 
     state: PatchState | None = None
     author: UUID | None = None
@@ -54,7 +54,7 @@ class PatchRead(Query):
 
 
 class PatchBasis(Basis):
-    """Which version of the patch is meant, and how conflicts shall be met this time."""
+    """The expected version of the patch, and the strategy for conflicts this time."""
 
     rebase_strategy: RebaseStrategy | None = None
 

@@ -56,27 +56,27 @@ Limit = Annotated[int, Field(ge=1, le=ITEMS_MAX)]
 
 
 class Named(Query):
-    """Which path, and which of its versions; the newest without."""
+    """A path, and one of its versions; without it the newest."""
 
     path: PathText
     version: Version | None = None
 
 
 class NamedShown(Named):
-    """Which path, and whether a browser may show the file instead of saving it."""
+    """A path, and whether a browser may show the file instead of saving it."""
 
     inline: bool = False
 
 
 class Forgotten(Query):
-    """Which path, and why."""
+    """A path, and a reason."""
 
     path: PathText
     reason: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
 class Below(Query):
-    """Which paths: those that begin with `prefix`, after the path `after`."""
+    """A page of paths: those that begin with `prefix`, after the path `after`."""
 
     prefix: Annotated[str, StringConstraints(max_length=PATH_CHARS_MAX)] = ""
     after: Annotated[str, StringConstraints(max_length=PATH_CHARS_MAX)] = ""
@@ -85,7 +85,7 @@ class Below(Query):
 
 
 class Since(Query):
-    """Which path's versions, before which one."""
+    """A page of the versions of a path."""
 
     path: PathText
     before: Version | None = None

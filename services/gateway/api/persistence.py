@@ -36,7 +36,7 @@ DEADLINE_S = 20.0
 
 
 class Scenes(Query):
-    """Which part of a script."""
+    """A page of the scenes of a script."""
 
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=SCENES_AT_ONCE_MAX)] = SCENES_AT_ONCE_MAX
@@ -55,7 +55,7 @@ class SceneContent(_Fixed):
 
 
 class SceneMetadata(_Fixed):
-    """Where the blocks are from.
+    """The source of the blocks.
 
     `source`: `yjs`, the live text; `rest`, a snapshot; `migrated`, a snapshot of an older system.
     `reason` says why blocks are not the live text although there is one (`unreadable`) or are left

@@ -73,13 +73,13 @@ async def _with_tag(_: Context, __: AnyCall, refactor: RefactorDetail) -> Answer
 
 
 class RefactorBasis(Basis):
-    """Which version of the refactor is meant, and whether changed words refuse all."""
+    """The expected version of the refactor, and whether changed words refuse all."""
 
     skip_conflicts: bool = False
 
 
 class RefactorsQuery(Query):
-    """Which refactors are listed; deleted ones for those who may restore them."""
+    """A filtered page of refactors; deleted ones for people who may restore them."""
 
     state: RefactorState | None = None
     include_deleted: bool = False

@@ -26,7 +26,7 @@ _KINDS = ", ".join(ThingKind)
 
 
 class SearchOf(Query):
-    """What is searched, and where."""
+    """A query, and the place that is searched."""
 
     q: QueryText = Field(description="The words, or a sentence that means what is looked for.")
     mode: SearchMode = Field(

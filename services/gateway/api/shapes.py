@@ -47,7 +47,7 @@ class One(Query):
 
 
 class Page(Slice):
-    """Which part of a list."""
+    """A page of a list."""
 
     include_deleted: bool = False
 

@@ -1,4 +1,4 @@
-"""Where a search goes on: after a match, by its score and id, and only for the same question."""
+"""Cursors of a search: the last match by its score and id, valid for the same question only."""
 
 import base64
 import hashlib

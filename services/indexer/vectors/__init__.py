@@ -39,7 +39,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """What is searched: by words, by meaning, or both, fused.
+    """A query by words, by meaning, or both, fused.
 
     `kinds` and `documents` narrow it; None is no limit, an empty list matches nothing.
     """

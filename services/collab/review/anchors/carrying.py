@@ -1,4 +1,4 @@
-"""What becomes of anchors in an edit: kept, carried over, orphaned, found again. No I/O.
+"""Anchors through an edit: kept, carried over, orphaned, found again. No I/O.
 
 An anchor knows the ids of all its characters. When an edit deletes some of them, it is carried
 over to those that are still there (`passage`); one that loses all is orphaned, and remembers what
@@ -40,7 +40,7 @@ class Carrier:
         self._document = document
         self._anchors = list(anchors)
         self.changed: dict[int, Held] = {}
-        """Those that differ from what they were, by their place in the list."""
+        """The anchors that changed, by their place in the list."""
 
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._index()

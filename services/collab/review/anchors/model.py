@@ -34,7 +34,7 @@ class Cut:
 
     @property
     def words(self) -> str:
-        """What was deleted, with whatever was written in between."""
+        """The deleted words, with the text that was written in between."""
         return self.text[self.start : self.spans[-1][1]]
 
 
@@ -62,7 +62,7 @@ class Held:
     after: str
     followed_seq: int
     cuts: list[Cut] = field(default_factory=list[Cut])
-    """What was cut from it and did not come back yet, the newest last."""
+    """Words that were cut from it and did not come back yet, the newest last."""
     deleted_at: datetime | None = None
     deleted_by: UUID | None = None
 

@@ -1,4 +1,4 @@
-"""What one edit made of a text: which characters are the same before and after it. No I/O.
+"""One edit of a text: the characters that are the same before and after it. No I/O.
 
 Yjs ids tell that a character lives on. Where editors write a node again, and where text is moved
 within one edit, the ids are new: there characters count as the same when the deleted and the
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """What was deleted and what came between two characters that live on."""
+    """The deleted and the new text between two characters that live on."""
 
     before: int
     before_end: int

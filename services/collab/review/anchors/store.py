@@ -33,7 +33,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored of an anchor that people read."""
+    """A stored anchor, as far as reading it needs."""
 
     id: UUID
     status: AnchorStatus

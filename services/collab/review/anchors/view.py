@@ -33,14 +33,14 @@ STEPS_MAX = 500
 """How often a document is brought to a newer state; its pieces become smaller each time."""
 GRAM_CHARS = 8
 CLOSEST_SCORE_MIN = 50.0
-"""What resembles a quote less than this (rapidfuzz's partial ratio, 0 to 100) is not shown."""
+"""The least resemblance to a quote (rapidfuzz's partial ratio, 0 to 100) that is shown."""
 CLOSEST_QUOTE_CHARS_MAX = 500
 """Of a quote that is looked for by resemblance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Where an anchor can stand: ids, and the text that is remembered with it."""
+    """A place for an anchor: ids, and the text that is remembered with it."""
 
     pieces: list[Piece]
     first: Id
@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why no anchor can stand where one is wanted.
+    """The reason why no anchor can stand where one is wanted.
 
     `places` are the candidates when there are several, otherwise what resembles the words most.
     """
@@ -159,7 +159,7 @@ class View:
 
     @property
     def text(self) -> str:
-        """What `format=text` shows, in code units."""
+        """The text that `format=text` shows, in code units."""
         return self._placed.text
 
     @property

@@ -1,4 +1,4 @@
-"""Which clocks of which clients an update brings. No I/O.
+"""The clocks that an update brings, by client. No I/O.
 
 Every character has one id, and exactly one row of the log brought it first. This reads a row of
 one keystroke in three microseconds; `structs.decode` also builds what it reads.

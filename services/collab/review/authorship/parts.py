@@ -13,7 +13,7 @@ from services.collab.review.authorship.clocks import Clocks
 from services.collab.review.authorship.rewriting import Copy
 
 KEPT_TIME_S = 600
-"""What is kept beyond the log joins edits of one author within this time."""
+"""Parts that outlive the log join edits of one author within this time."""
 ZSTD_LEVEL = 19
 """Written once and kept for ever; a day of writing is some hundred bytes."""
 PART_BYTES_MAX = 64 << 20
@@ -41,7 +41,7 @@ class Part:
     """Positions in `people`."""
     people: list[By] = field(default_factory=list[By])
     copies: dict[int, list[Copy]] = field(default_factory=dict[int, list[Copy]])
-    """What the edit of a stretch wrote again, by the position of the first stretch of the edit."""
+    """Text that an edit wrote again, by the position of the edit's first stretch."""
 
     def __len__(self) -> int:
         """How many stretches there are."""
@@ -64,7 +64,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is known of the edit that brought something."""
+    """The known facts about an edit."""
 
     seq: int
     time_ms: int
@@ -107,7 +107,7 @@ class _Lane:
 
 
 class Origins:
-    """Which edit brought which clocks: the first that did."""
+    """The first edit that brought each clock."""
 
     def __init__(self) -> None:
         """Begin with nothing."""

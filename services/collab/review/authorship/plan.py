@@ -9,7 +9,7 @@ type Stretch = tuple[int, int]
 
 @dataclass(slots=True)
 class Plan:
-    """What to read of one log."""
+    """The rows of one log that must be read."""
 
     kept: list[Stretch] = field(default_factory=list[Stretch])
     originals: list[Stretch] = field(default_factory=list[Stretch])

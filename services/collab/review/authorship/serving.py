@@ -1,4 +1,4 @@
-"""What of authorship is served, and what keeps it."""
+"""The handlers of authorship, and the store that keeps it."""
 
 from faststream.nats import NatsBroker
 

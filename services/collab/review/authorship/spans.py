@@ -11,7 +11,7 @@ from services.collab.review.characters import Run
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is not in the log any more, and how far the version reaches that is asked for."""
+    """Authors beyond the log, and the clocks that the requested version reaches."""
 
     seq: int
     time_ms: int | None = None

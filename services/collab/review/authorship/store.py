@@ -20,12 +20,12 @@ class AuthorStore:
         self._pool = pool
 
     async def kept(self, log: UUID, upto: int) -> list[Stretch]:
-        """Which stretches of a log up to *upto* are kept, in order."""
+        """Return the kept stretches of a log up to *upto*, in order."""
         rows = await self._pool.fetch(SQL.kept, log, upto)
         return [(row["from_seq"], row["seq"]) for row in rows]
 
     async def parts(self, log: UUID, stretches: Sequence[Stretch]) -> list[bytes]:
-        """What is kept of *stretches*."""
+        """Return the kept parts of *stretches*."""
         if not stretches:
             return []
         rows = await self._pool.fetch(SQL.parts, log, [last for _, last in stretches])

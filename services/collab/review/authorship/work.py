@@ -24,7 +24,7 @@ from services.collab.review.authorship.spans import (
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is known of the edits of a document: columns, and kept parts as they are stored."""
+    """The edits of a document: columns, and kept parts as they are stored."""
 
     own: Sequence[Part | bytes]
     """Of its own log, the oldest first."""
@@ -36,7 +36,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which spans are asked for."""
+    """The spans that are asked for."""
 
     first: int
     count: int

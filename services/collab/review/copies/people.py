@@ -25,7 +25,7 @@ def label_of(person: UUID) -> UUID:
 
 
 class People:
-    """Who the labels of a copy are for the person who makes it."""
+    """The people of a copy: the person who makes it, and labels for all others."""
 
     def __init__(self, owner: UUID) -> None:
         """Know *owner* again, and nobody else."""

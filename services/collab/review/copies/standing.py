@@ -1,4 +1,4 @@
-"""Where carried anchors stand in the text of a copy: work for `workers`.
+"""Placing carried anchors in the text of a copy: work for `workers`.
 
 The text of a copy has the characters of its source under the same ids, so an anchor stands on them
 again. Where none of them is there, as in a text that was written anew, its words with what stood on
@@ -20,7 +20,7 @@ from services.collab.review.structs import Id, units
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an anchor stands now."""
+    """The place of an anchor in the copy."""
 
     status: AnchorStatus
     first: Id | None

@@ -1,4 +1,4 @@
-"""Which edit makes the changes of a scene that hunks propose, or takes them back: for `workers`.
+"""Edits that make the changes that hunks of a scene propose, or take them back: for `workers`.
 
 Where a hunk changes words within one block, the edit names the very characters by their ids
 (`review.edits`), so what is written elsewhere meanwhile does not matter. Where hunks make, split or
@@ -34,7 +34,7 @@ _WITH_TEXT_NODES = frozenset({"lexical"})
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """What becomes of the text from the character *first* to *last*, whose words are *base*.
+    """A change of the text from the character *first* to *last*, whose words are *base*.
 
     `replace` puts *text* in their place, `delete` nothing; `insert` puts it beside them.
     """
@@ -115,13 +115,13 @@ class Planned:
 
     @property
     def differing(self) -> list[Differs]:
-        """Why hunks do not fit; none when all do."""
+        """The reasons why hunks do not fit; none when all do."""
         return [each for each in self.results if isinstance(each, Differs)]
 
 
 @dataclass(slots=True)
 class _Draft:
-    """Which hunks are made by the ids of characters, and which by writing the scene anew."""
+    """The hunks that are made by ids of characters, and those that need the scene written anew."""
 
     at: SceneAt
     view: View

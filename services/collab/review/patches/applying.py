@@ -1,4 +1,4 @@
-"""Which edit applies the hunks of a patch: work for `workers`. No I/O.
+"""Edits that apply the hunks of a patch: work for `workers`. No I/O.
 
 The edit is made by `review.hunks`; here it is decided which hunks land (`rebase`), and the edit is
 checked: the text that it leads to is the text that the hunks say, or nothing is written.

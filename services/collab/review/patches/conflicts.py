@@ -1,4 +1,4 @@
-"""What a patch tells of hunks that did not land."""
+"""The conflict log of a patch: its hunks that did not land."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -22,7 +22,7 @@ type Ends = tuple[Id, Id]
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """Where an anchor of a hunk stands.
+    """The place of a hunk's anchor.
 
     `ends` is None when it is orphaned; `exact` is its status; `before` and `after` are what stood
     beside it when it was made, in code units.
@@ -61,7 +61,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """What applying a hunk changed: `base`, whole words of its anchor, became `text`.
+    """The change that applying a hunk made: `base`, whole words of its anchor, became `text`.
 
     Around them `head` and `tail` code units of the anchor's `words` stayed. `applied` is None where
     the words read so already. `beside` are the characters before and after what no anchor can
@@ -106,7 +106,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a patch at a version of the text: an edit, if any, and what is in its way.
+    """The outcome of a patch at a version of the text: an edit, if any, and its conflicts.
 
     `landed` are the hunks of the edit, by number, with what they change. `written` is where anchors
     on what they wrote can stand after it, `words` where those on their own words can.

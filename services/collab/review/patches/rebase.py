@@ -1,4 +1,4 @@
-"""Where the hunks of a patch land in the text as it is now. Pure: no I/O, no clock, no chance.
+"""Landing the hunks of a patch in the text as it is now. Pure: no I/O, no clock, no chance.
 
 Each hunk brings the words of its base, and its anchor tells where these are now, so neither needs
 the whole base. Nothing is looked for: a hunk lands where its anchor stands, when its words are the

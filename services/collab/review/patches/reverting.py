@@ -1,4 +1,4 @@
-"""Which edit takes the hunks of a patch back: work for `workers`. No I/O."""
+"""Edits that take the hunks of a patch back: work for `workers`. No I/O."""
 
 from collections.abc import Iterator, Sequence
 

@@ -31,7 +31,7 @@ CUE_CHARS_MAX = 120
 
 
 class Doubt(StrEnum):
-    """Why an occurrence may be something else."""
+    """Reasons why an occurrence may be something else."""
 
     PART_OF_WORD = "part_of_word"
     OTHER_CASE = "other_case"
@@ -71,7 +71,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Where a term stands, in characters of the text, and the text that takes its place."""
+    """An occurrence of a term, in characters of the text, and the text that takes its place."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""What collab asks events for a refactor: the manuscript, names, and the bundle of fields."""
+"""Requests to events for a refactor: the manuscript, names, and the bundle of fields."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

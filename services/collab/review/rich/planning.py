@@ -1,4 +1,4 @@
-"""Which edit makes a change of formatting, or takes it back: for `workers`. No I/O.
+"""Edits that change formatting, or take such a change back: for `workers`. No I/O.
 
 The blocks of the scene are changed as `format=blocks` shows them, and written as a PUT of them is:
 by the rules of the scene's editor, which refuses what it has no place for.
@@ -26,7 +26,7 @@ _MORE = "The editor of this scene would change more than these words."
 
 @dataclass(frozen=True, slots=True)
 class RichChange:
-    """What becomes of the text from the character *first* to *last*, whose words are *base*.
+    """A change of the text from the character *first* to *last*, whose words are *base*.
 
     `replace` puts *blocks* in its place, `insert` beside it; `attributes` sets *marks* on the
     words and *block* on the blocks in which they stand, and removes what is None.

@@ -48,7 +48,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What becomes of a branch, and its changes."""
+    """The new state of a branch, and its changes."""
 
     update: bytes | None
     """The edit that brings it in step with its scene; None when it is."""

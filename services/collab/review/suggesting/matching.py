@@ -1,4 +1,4 @@
-"""Which change of a branch is which suggestion, while its author goes on typing. No I/O."""
+"""Recognising the suggestions of a branch while its author goes on typing. No I/O."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ class Known:
     outdated: bool = False
     """Whether the scene changed the very words since, and its author did nothing about it."""
     attributes: dict[str, dict[str, Any]] | None = None
-    """What it changes of the formatting of these words; None for a change of words."""
+    """The change of these words' formatting; None for a change of words."""
 
 
 def matched(known: Sequence[Known], found: Sequence[Region]) -> list[UUID | None]:

@@ -1,4 +1,4 @@
-"""How a change of a scene's text is said as a suggestion: which words it stands on. No I/O.
+"""Changes of a scene's text as suggestions: the words that each stands on. No I/O.
 
 An anchor stands on characters, and a line end between two blocks is none. So a change that begins
 or ends with a line end is said with the words beside it.

@@ -1,4 +1,4 @@
-"""What a text became, by words, and how two such changes of one text become one. No I/O."""
+"""Changes of a text by words, and the merge of two changes of one text. No I/O."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

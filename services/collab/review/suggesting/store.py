@@ -57,7 +57,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is stored when the changes of a branch were told."""
+    """The rows that are stored when the changes of a branch were told."""
 
     scene_seq: int
     followed_seq: int

@@ -1,4 +1,4 @@
-"""What a branch changed of formatting: marks of words, types and attributes of blocks. No I/O.
+"""Changes of formatting in a branch: marks of words, types and attributes of blocks. No I/O.
 
 Only words that stay the same are looked at: those of other words come with the words.
 """
@@ -31,7 +31,7 @@ class Style:
 
     @property
     def names(self) -> set[tuple[str, str]]:
-        """What it changes."""
+        """The formatting that it changes."""
         return {(kind, name) for kind, change in self.attributes.items() for name in change}
 
     def has_place_of(self, other: "Style") -> bool:
@@ -41,14 +41,14 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """What differs of formatting, and how many differences are none of marks and attributes."""
+    """Differences of formatting, and the number of those that are none of marks and attributes."""
 
     styles: list[Style]
     unexpressed: int
 
 
 class Numbering:
-    """Which character of a text is which of the characters of its blocks, and back."""
+    """A mapping between the characters of a text and those of its blocks."""
 
     def __init__(self, text: str, nodes: Nodes) -> None:
         """Take a text and the blocks that it shows."""

@@ -1,4 +1,4 @@
-"""What is announced of a suggestion."""
+"""The facts that are announced of a suggestion."""
 
 import asyncpg
 

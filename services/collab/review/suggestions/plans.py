@@ -1,4 +1,4 @@
-"""Which job of `workers` plans the edit of a decision about a suggestion."""
+"""The jobs of `workers` that plan the edit of a decision about a suggestion."""
 
 from collections.abc import Callable
 from typing import Any

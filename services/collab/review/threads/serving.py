@@ -1,4 +1,4 @@
-"""What of threads is served, on one page."""
+"""The requests about threads that collab serves, on one page."""
 
 from faststream.nats import NatsBroker
 
