@@ -281,7 +281,7 @@ def _content(form: ContentFormat, given: str | list[Any] | dict[str, Any]) -> by
 
 
 def _unfit(value: Any, place: str) -> str | None:
-    """Return where *value* holds a number that no browser's JSON can carry; our parser accepts it."""
+    """Return where *value* holds a number that no browser can carry; our parser accepts it."""
     match value:
         case float() | int():
             return None if abs(value) <= sys.float_info.max else place
