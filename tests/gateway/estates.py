@@ -113,8 +113,9 @@ async def _past(owner: Person, scene: str, mark: str) -> dict[str, str]:
 
 
 async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
-    """A thread with its comment, a suggestion, and a patch."""
+    """A thread with its comment, a suggestion, a patch, and an anchor by itself."""
     anchor = {"quote": mark}
+    pointed = await owner.made(f"{scene}/anchors", {"anchor": anchor})
     thread = await owner.made(f"{scene}/threads", {"anchor": anchor, "body": mark})
     suggested = {"anchor": anchor, "kind": "replace", "text": mark}
     suggestion = await owner.made(f"{scene}/suggestions", suggested)
@@ -126,6 +127,7 @@ async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
         "comments": comment,
         "suggestions": suggestion["id"],
         "patches": patch["id"],
+        "anchors": pointed["id"],
     }
 
 

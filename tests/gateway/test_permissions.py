@@ -183,6 +183,7 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("GET", f"{scene}/authorship", None, "scene.read"),
         ("GET", f"{scene}/threads", None, "scene.read"),
         ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
+        ("POST", f"{scene}/anchors", {"nonsense": 1}, "scene.comment"),
         ("GET", f"{scene}/suggestions", None, "scene.read"),
         ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
         ("POST", f"{scene}/suggesting", {"nonsense": 1}, "scene.suggest"),
@@ -245,7 +246,7 @@ class TestRoutes:
         # The last four are in tests/gateway/review.
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
         elsewhere += ("/api/refactors",)  # In tests/collab/review/test_refactors.py.
-        elsewhere += ("/api/patches",)
+        elsewhere += ("/api/patches", "/api/anchors")
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:
