@@ -226,6 +226,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
     "indexer": Permissions(
         publish=(
             "rpc.events.describe_things",
+            "rpc.events.list_tagged",
             "rpc.events.list_things",
             "rpc.collab.read_passages",
             "$JS.API.INFO",

@@ -22,7 +22,15 @@ _OF_REQUEST = frozenset({"traceId", "instance"})
 QUERIES = {"/path": {"path": FILE_PATH}, "/diff": {"from": "seq:0"}, "/search": {"q": "secret"}}
 """Parameters without which routes that end so, or go on, do not begin."""
 
-VARYING = frozenset({"/api/projects/{id}/search", "/api/projects/{id}/index"})
+VARYING = frozenset(
+    {
+        "/api/projects/{id}/search",
+        "/api/projects/{id}/search/suggest",
+        "/api/projects/{id}/index",
+        "/api/scenes/{id}/similar",
+        "/api/entities/{id}/similar",
+    }
+)
 """What they answer depends on the time, such as how far the index is."""
 
 ENDLESS = frozenset({"/api/projects/{id}/events"})
