@@ -13,6 +13,7 @@ import pytest
 from pycrdt import Doc
 
 from tests.support.command import scriptorium
+from tests.support.people import Person
 from tests.support.scenery import Scenery
 from tests.support.stack import TEST_LIMITS
 from tests.support.yclient import YClient
@@ -64,6 +65,51 @@ async def finish_segment(stack: Stack) -> None:
         await database.close()
 
 
+async def converse(person: Person, scene: UUID, quote: str, comment: str) -> None:
+    """Make a thread, and propose a suggestion and a patch for a word of the scene."""
+    path = f"/api/scenes/{scene}"
+    anchor = {"quote": quote}
+    thread = await person.ask("POST", f"{path}/threads", anchor=anchor, body=comment)
+    await person.ask("POST", f"/api/threads/{thread['id']}/comments", body=f"{comment} Indeed.")
+    change = {"anchor": anchor, "kind": "replace", "text": comment}
+    await person.ask("POST", f"{path}/suggestions", **change)
+    seq = (await person.ask("GET", f"{path}/threads"))["items"][0]["anchor"]["seq"]
+    await person.ask("POST", f"{path}/patches", baseVersion=seq, hunks=[change])
+
+
+async def conversations(http: httpx.AsyncClient, scene: UUID) -> dict[str, Any]:
+    """Return everything that is said about a scene, and by whom it was written."""
+    found: dict[str, Any] = {}
+    for what in ("threads", "suggestions", "patches", "authorship"):
+        found[what] = (await http.get(f"/api/scenes/{scene}/{what}")).raise_for_status().json()
+    for thread in found["threads"]["items"]:
+        answer = await http.get(f"/api/threads/{thread['id']}/comments")
+        found[thread["id"]] = answer.raise_for_status().json()
+    return found
+
+
+async def spoil(person: Person, said: dict[str, Any]) -> None:
+    """Take back and decide about all that was said: the accident."""
+    for thread in said["threads"]["items"]:
+        (await person.http.delete(f"/api/threads/{thread['id']}")).raise_for_status()
+    for one in said["suggestions"]["items"]:
+        await person.ask("POST", f"/api/suggestions/{one['id']}/accept")
+    for one in said["patches"]["items"]:
+        (await person.http.delete(f"/api/patches/{one['id']}")).raise_for_status()
+
+
+async def decide(http: httpx.AsyncClient, scene: UUID, words: str) -> None:
+    """Accept and take back what came back about a scene: it is not only shown."""
+    for what, done, undone in (
+        ("suggestions", "accept", "revert"),
+        ("patches", "apply", "revert"),
+    ):
+        [one] = (await http.get(f"/api/scenes/{scene}/{what}")).json()["items"]
+        for decision, there in ((done, True), (undone, False)):
+            (await http.post(f"/api/{what}/{one['id']}/{decision}")).raise_for_status()
+            assert (words in (await http.get(f"/api/scenes/{scene}/content")).text) is there
+
+
 async def test_any_moment_since_the_back_up_comes_back(
     stack: Stack, scenery: Scenery, tmp_path: Path
 ) -> None:
@@ -71,13 +117,19 @@ async def test_any_moment_since_the_back_up_comes_back(
     archive, elsewhere = tmp_path / "archive", tmp_path / "restored"
     scenes = [await scenery.scene() for _ in range(4)]
     await write(scenery, scenes[:3], "before the back-up")
+    await converse(scenery.person, scenes[0], "before", "Before what?")
     code, said = await scriptorium("backup", "--archive", archive, "--data-dir", stack.data_dir)
     assert code == 0, said
     await write(scenery, scenes[1:], "and after it")
     texts = [await scenery.text(scene) for scene in scenes]
+    await converse(scenery.person, scenes[2], "after", "After what?")
+    talks = [await conversations(scenery.person.http, scene) for scene in scenes]
+    assert [len(one["threads"]["items"]) for one in talks] == [1, 0, 1, 0]
     states = [(await scenery.state(scene)).get_update() for scene in scenes]
     moment = datetime.now(UTC)
     await asyncio.sleep(0.05)
+    for one in talks:
+        await spoil(scenery.person, one)
     # The accident: one scene emptied by hand, another lost by a mistaken statement.
     await scenery.person.ask(
         "PUT", f"/api/scenes/{scenes[0]}/content", format="text", content="oops"
@@ -108,6 +160,10 @@ async def test_any_moment_since_the_back_up_comes_back(
                     found: Doc[Any] = Doc()
                     found.apply_update(as_yjs.content)
                     assert found.get_update() == state
+            for scene, one in zip(scenes, talks, strict=True):
+                assert await conversations(http, scene) == one
+            for scene, words in ((scenes[0], "Before what?"), (scenes[2], "After what?")):
+                await decide(http, scene, words)
             put = {"format": "text", "content": "and life goes on"}
             (await http.put(f"/api/scenes/{scenes[1]}/content", json=put)).raise_for_status()
     assert await scenery.text(scenes[0]) == "oops"

@@ -9,6 +9,7 @@ from libs.tasks import Pace
 from services.collab.scenes import Scenes
 from services.collab.settings import CollabSettings
 from services.collab.store import Store
+from services.collab.upkeep.compaction import Outcome
 from services.collab.upkeep.room import Parts
 from services.collab.workers import Workers
 from tests.collab.snapshots.support import HARDLY, Desk
@@ -131,12 +132,20 @@ async def test_a_long_compaction_delays_no_snapshot(desk: Desk, workers: Workers
     )
     elsewhere = AdvisoryLocks(desk.owner)
 
+    async def compact() -> None:
+        # Looking whether the lock is held takes it for a moment; so does the stack's own upkeep.
+        async def tried() -> bool:
+            done = await parts.compactor.compact(scene, Pace(HARDLY), force=True)
+            return done.outcome is not Outcome.BUSY
+
+        await until(tried)
+
     async def works() -> bool:
         async with elsewhere.hold(LockKey.SCENE_UPKEEP, scene) as free:
             return not free
 
     try:
-        async with running(parts.compactor.compact(scene, Pace(HARDLY), force=True)) as compacting:
+        async with running(compact()) as compacting:
             await until(works)
             answer = await desk.snap(scene, force=True)
             assert not compacting.done()

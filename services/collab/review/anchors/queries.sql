@@ -1,3 +1,13 @@
+-- name: lock_scenes
+-- Every transaction that changes anchors takes their scenes first, as following does: two that took
+-- anchors and scenes in different orders would wait for each other.
+SELECT FROM anchored_scenes WHERE scene_id = ANY ($1) ORDER BY scene_id FOR UPDATE;
+
+-- name: lock_scenes_of
+SELECT FROM anchored_scenes
+WHERE scene_id IN (SELECT scene_id FROM anchors WHERE project_id = $1 AND id = ANY ($2))
+ORDER BY scene_id FOR UPDATE;
+
 -- name: insert
 INSERT INTO anchors (
     id, project_id, scene_id, status, first_client, first_clock, last_client, last_clock,

@@ -64,6 +64,7 @@ class AnchorStore:
     ) -> None:
         """Store anchors, within the caller's transaction."""
         rows = [(draft.id, project, scene, *_columns(draft), run_id, by) for draft in drafts]
+        await connection.execute(SQL.lock_scenes, [scene])
         await connection.executemany(SQL.insert, rows)
         oldest = min(draft.seq for draft in drafts)
         await self._begin_following(connection, scene, oldest)
@@ -72,6 +73,7 @@ class AnchorStore:
         self, connection: Connection, project: UUID, scene: UUID, anchor: UUID, draft: Draft
     ) -> None:
         """Put an anchor elsewhere; it stays the same one."""
+        await connection.execute(SQL.lock_scenes, [scene])
         await connection.execute(SQL.replace, anchor, project, scene, *_columns(draft))
         await self._begin_following(connection, scene, draft.seq)
 
@@ -83,11 +85,13 @@ class AnchorStore:
     @staticmethod
     async def remove(connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
         """Remove anchors on which nothing stands any more."""
+        await connection.execute(SQL.lock_scenes_of, project, anchors)
         await connection.execute(SQL.remove, project, anchors)
 
     @staticmethod
     async def retire(connection: Connection, project: UUID, anchors: Sequence[UUID]) -> None:
         """Leave anchors out when the others of their scenes are followed."""
+        await connection.execute(SQL.lock_scenes_of, project, anchors)
         await connection.execute(SQL.retire, project, anchors)
 
     async def read(self, project: UUID, scene: UUID, anchors: Sequence[UUID]) -> list[Known]:

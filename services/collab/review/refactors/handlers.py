@@ -235,6 +235,7 @@ class RefactorHandlers:
                 )
                 what = "deleted" if question.deleted else "restored"
                 if question.deleted:
+                    await connection.execute(SQL.lock_anchored_scenes, question.id)
                     await connection.execute(SQL.retire_anchors, question.id)
                 await announce(connection, what, row, by=actor.user_id)
         self._worker.wake()

@@ -210,6 +210,12 @@ UPDATE refactors SET version = version + 1, updated_at = greatest(now(), updated
     deleted_by = CASE WHEN $3 THEN $2::uuid END
 WHERE id = $1 RETURNING *;
 
+-- name: lock_anchored_scenes
+-- Scenes before their anchors, as everywhere.
+SELECT FROM anchored_scenes
+WHERE scene_id IN (SELECT scene_id FROM refactor_scenes WHERE refactor_id = $1)
+ORDER BY scene_id FOR UPDATE;
+
 -- name: retire_anchors
 -- Nobody asks where the hits of a deleted refactor are; restored, it has what its words were then.
 UPDATE anchors a SET retired = true FROM refactor_hits h
