@@ -105,8 +105,9 @@ SELECT (run).version, tell(run, 'status', jsonb_build_object('status', $4::text,
 -- name: announce
 -- A further fact ($2) about a run that is being ended, in the same transaction.
 INSERT INTO outbox (event_id, subject, payload, headers)
-SELECT $3, concat_ws('.', 'scriptorium.v1.ai.ai', split_part($2, '.', 2), r.project_id),
-    json_build_object('id', $3, 'aggregateId', r.id, 'aggregateType', 'ai', 'eventType', $2,
+SELECT $3::uuid, concat_ws('.', 'scriptorium.v1.ai.ai', split_part($2::text, '.', 2), r.project_id),
+    json_build_object('id', $3::uuid, 'aggregateId', r.id, 'aggregateType', 'ai',
+        'eventType', $2::text,
         'projectId', r.project_id, 'userId', r.created_by,
         'data', jsonb_build_object('kind', r.kind, 'bookId', r.book_id, 'sceneId', r.scene_id,
             'attempt', r.attempt) || $4::jsonb,
@@ -146,12 +147,12 @@ DELETE FROM runs WHERE project_id = $1;
 
 -- name: erase_facts
 -- The row with the greatest position stays, so that no other fact ever gets that position.
-DELETE FROM outbox WHERE subject LIKE '%.' || $1::text
+DELETE FROM outbox WHERE subject LIKE '%.' || $1::uuid::text
     AND position IS DISTINCT FROM (SELECT max(position) FROM outbox);
 
 -- name: erase_fact
 UPDATE outbox SET payload = '{}', published_at = coalesce(published_at, now())
-WHERE subject LIKE '%.' || $1::text;
+WHERE subject LIKE '%.' || $1::uuid::text;
 
 -- name: erase_results
 -- What runs made from a scene that is purged; one that is under way fails.

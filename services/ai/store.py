@@ -118,9 +118,7 @@ class Store:
             memos=tuple((memo["name"], memo["memo"]) for memo in memos),
         )
 
-    async def renew(
-        self, worker: str, claims: Sequence[Claim], lease_s: float
-    ) -> dict[UUID, bool]:
+    async def renew(self, worker: str, claims: Sequence[Claim], lease_s: float) -> dict[UUID, bool]:
         """Renew leases; return the runs that are still held, and whether each is to be cancelled.
 
         Raises as `rows`.

@@ -1,7 +1,8 @@
 """Facts that the ai service announces about runs.
 
-They go through its outbox to the stream AI, on the subjects `scriptorium.v1.ai.ai.<action>.<project>`.
-They are facts beside the log of events: the tables of the ai service are the truth about a run.
+They go through its outbox to the stream AI, on the subjects
+`scriptorium.v1.ai.ai.<action>.<project>`. They are facts beside the log of
+events: the tables of the ai service are the truth about a run.
 """
 
 from dataclasses import dataclass

@@ -98,7 +98,8 @@ class RunSummary(Wire):
 
     `version` grows with everything that happens to the run, and is the id of that in its stream.
     `attempt` counts how often a worker took the run up. `config_hash` is the SHA-256 of what was
-    asked for: the same question has the same hash.
+    asked for: the same question has the same hash. `erased_at` is set when a scene that the run had
+    read was purged, and its output with that.
     """
 
     id: UUID
@@ -121,6 +122,7 @@ class RunSummary(Wire):
     updated_by: UUID
     started_at: datetime | None
     ended_at: datetime | None
+    erased_at: datetime | None
 
 
 class Run(RunSummary):

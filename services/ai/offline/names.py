@@ -69,7 +69,9 @@ def find_names(scenes: Sequence[SceneText]) -> list[Name]:
             continue
         forms = Counter(" ".join(m.words) for m in group)
         shown = _shown(forms, group, kind)
-        found.append(Name(shown, kind, [m.span for m in group], Counter(m.span.text for m in group)))
+        found.append(
+            Name(shown, kind, [m.span for m in group], Counter(m.span.text for m in group))
+        )
     return sorted(found, key=lambda name: (-len(name.mentions), name.name))
 
 
@@ -179,9 +181,7 @@ def _trimmed(run: Mention, inside: Counter[str], lower: Counter[str]) -> Mention
     while len(words) > 1 and not is_name(words[-1], first=False):
         words.pop()
         end = text.find(words[-1], start) + len(words[-1])
-    return Mention(
-        Span(span.scene, span.block, start, end), tuple(words), run.title, run.is_inside
-    )
+    return Mention(Span(span.scene, span.block, start, end), tuple(words), run.title, run.is_inside)
 
 
 # Groups ---------------------------------------------------------------------------------------
@@ -220,14 +220,14 @@ def _key_of(
     words = m.words
     if _is_place_like(words):
         return " ".join(words)
+    first, last = words[0], words[-1]
     if len(words) > 1:
-        last, first = words[-1], words[0]
         if len(owners[last]) == 1:
             return last if alone.get(last) else " ".join(words)
-        return first if first in firsts else " ".join((first, last))
-    word = words[0]
+        return first if first in firsts else f"{first} {last}"
+    word = first
     if word in firsts:
-        (last,) = families[word]
+        last = next(iter(families[word]))
         if len(owners[last]) == 1 and alone.get(last):
             return last
         if len(owners[last]) == 1:

@@ -29,13 +29,10 @@ def key_passages(scenes: Sequence[SceneText]) -> dict[int, list[Span]]:
     }
 
 
-def _chosen(
-    scene: SceneText, bag: Counter[str], spread: Counter[str], scenes: int
-) -> list[Span]:
+def _chosen(scene: SceneText, bag: Counter[str], spread: Counter[str], scenes: int) -> list[Span]:
     wanted = min(PASSAGES_MAX, max(1, scene.word_count // WORDS_PER_PASSAGE))
     weights = {
-        term: math.log1p(count) * math.log(1 + scenes / spread[term])
-        for term, count in bag.items()
+        term: math.log1p(count) * math.log(1 + scenes / spread[term]) for term, count in bag.items()
     }
     scored: list[tuple[float, int, Span, frozenset[str]]] = []
     for number, span in enumerate(scene.sentences):

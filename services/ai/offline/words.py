@@ -78,7 +78,31 @@ class Span:
 
 WORD = re.compile(r"[^\W\d_]+(?:['’\-‐][^\W\d_]+)*")
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr st prof rev hon capt col gen lt sgt messrs mme mlle jr sr vs etc no vol fig".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "prof",
+        "rev",
+        "hon",
+        "capt",
+        "col",
+        "gen",
+        "lt",
+        "sgt",
+        "messrs",
+        "mme",
+        "mlle",
+        "jr",
+        "sr",
+        "vs",
+        "etc",
+        "no",
+        "vol",
+        "fig",
+    ]
 )
 """Words after which a full stop does not end a sentence."""
 

@@ -42,8 +42,7 @@ async def read_bible(caller: Caller, actor: Actor) -> Bible:
         errors.AppError: Events is away.
     """
     entities = [
-        Entity.model_validate(each, extra="ignore")
-        async for each in _all(caller, actor, "entity")
+        Entity.model_validate(each, extra="ignore") async for each in _all(caller, actor, "entity")
     ]
     facts = [
         CanonFact.model_validate(each, extra="ignore")

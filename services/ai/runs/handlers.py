@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import rfc8785
@@ -187,7 +187,9 @@ def _config(question: RunCreate) -> dict[str, Any]:
 def _made(output: dict[str, Any]) -> list[LineageNode]:
     found: list[LineageNode] = []
     for member, kind in _OUTPUTS.items():
-        named = output.get(member) or []
-        for each in named if isinstance(named, list) else [named]:
-            found.append(LineageNode(kind=kind, id=str(each)))
+        named: Any = output.get(member)
+        if not named:
+            continue
+        ids = cast("list[Any]", named) if isinstance(named, list) else [named]
+        found += [LineageNode(kind=kind, id=str(each)) for each in ids]
     return found

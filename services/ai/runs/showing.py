@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ def _shared(row: Row) -> Mapping[str, Any]:
     plain = (
         *("id", "version", "project_id", "kind", "status", "book_id", "scene_id", "parent_id"),
         *("engine", "attempt", "error", "cancel_asked_at", "created_at", "created_by"),
-        *("updated_at", "updated_by", "started_at", "ended_at"),
+        *("updated_at", "updated_by", "started_at", "ended_at", "erased_at"),
     )
     cost = RunCost(
         usd=in_usd(row["cost_microusd"]), tokens_in=row["tokens_in"], tokens_out=row["tokens_out"]
@@ -66,10 +66,9 @@ def place_of(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return None, None
     try:
         at, run = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
-        return moment, UUID(run)
+        moment, place = datetime.fromisoformat(at), UUID(run)
     except (ValueError, TypeError, AttributeError) as error:
         detail = "must be the nextCursor of a page of this list"
         raise errors.Invalid(errors=[{"field": "cursor", "detail": detail}]) from error
+    # Ours have a time zone; without one it would be compared as that of the server.
+    return moment.replace(tzinfo=moment.tzinfo or UTC), place

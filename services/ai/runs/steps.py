@@ -53,9 +53,7 @@ class Steps:
         """Note that the text of a scene was read at a version, for the next record."""
         self._read[scene] = seq
 
-    async def do[T: Wire](
-        self, name: str, result: type[T], work: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def do[T: Wire](self, name: str, result: type[T], work: Callable[[], Awaitable[T]]) -> T:
         """Return the recorded result of the next step, or do it and record its result.
 
         Raises:

@@ -1,7 +1,7 @@
 """Takes runs up and does them, as many at a time as this replica may.
 
-A lease says who works on a run. It is renewed while the worker lives; when it expires another worker
-goes on, and the first one records nothing more, should it wake up again.
+A lease says who works on a run. It is renewed while the worker lives; when it expires another
+worker goes on, and the first one records nothing more, should it wake up again.
 """
 
 import asyncio

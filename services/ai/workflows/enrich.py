@@ -103,9 +103,7 @@ class Enrich:
 
 
 def _names(scenes: Sequence[SceneText], entities: Sequence[Named]) -> Names:
-    owner = {
-        name: entity.id for entity in entities for name in (entity.name, *entity.aliases)
-    }
+    owner = {name: entity.id for entity in entities for name in (entity.name, *entity.aliases)}
     found = find_names(scenes)
     return Names(
         names=[_name(each, owner) for each in found[:NAMES_MAX]],

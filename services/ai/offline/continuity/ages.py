@@ -8,18 +8,38 @@ from services.ai.offline.continuity.story import Clash, Story, titled
 from services.ai.offline.mentions import EntityMention
 from services.ai.offline.words import Span
 
-_UNITS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_NUMBERS = {word: number for number, word in enumerate(_UNITS, start=1)}
-_NUMBERS |= {word: 10 * number for number, word in enumerate(_TENS, start=2)}
-_NUMBERS |= {
-    f"{ten}-{unit}": 10 * tens + units
-    for tens, ten in enumerate(_TENS, start=2)
-    for units, unit in enumerate(_UNITS[:9], start=1)
-}
+_UNITS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBERS = (
+    {word: number for number, word in enumerate(_UNITS, start=1)}
+    | {word: 10 * number for number, word in enumerate(_TENS, start=2)}
+    | {
+        f"{ten}-{unit}": 10 * tens + units
+        for tens, ten in enumerate(_TENS, start=2)
+        for units, unit in enumerate(_UNITS[:9], start=1)
+    }
+)
+
 _NUMBER = r"(\d{1,3}|[a-z]+(?:-[a-z]+)?)"
 _AGE = re.compile(
     rf"^(?:,?\s+(?:who\s+)?(?:is|was)\s+(?:now\s+|then\s+)?{_NUMBER}\s+years?\s+(?:old|of\s+age)\b"

@@ -14,12 +14,12 @@ _DEATH = (
 _DOUBT = re.compile(
     r"\b(?:not|never|nearly|almost|if|would|will|believed?|thought|presumed|pretends?|feigns?|fakes?"
     r"|seems?|said to|rumou?red|dreams?|fears?|until|before|when|after)\b",
-    re.I,
+    re.IGNORECASE,
 )
 _WORD_OF_DEATH = re.compile(
     r"\b(?:die[sd]?|dead|death|killed|murder(?:ed|er)?|executed|hanged|slain|strangled|corpse|body"
     r"|lifeless|drowned|grave|perished)\b",
-    re.I,
+    re.IGNORECASE,
 )
 
 
@@ -42,7 +42,9 @@ def _is_death(statement: str, entity: Named) -> bool:
     """Return whether a statement says that the entity itself dies, without a doubt."""
     names = "|".join(re.escape(name) for name in (entity.name, *entity.aliases))
     subject = rf"^\s*(?:(?:{names}|he|she|they)\s+)?"
-    return bool(re.match(subject + _DEATH, statement, re.I)) and not _DOUBT.search(statement)
+    return bool(re.match(subject + _DEATH, statement, re.IGNORECASE)) and not _DOUBT.search(
+        statement
+    )
 
 
 def _place_of(story: Story, scene: SceneText, fact: Canon, entity: Named) -> Span | None:

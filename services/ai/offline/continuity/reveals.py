@@ -66,9 +66,7 @@ def _clash(fact: Canon, early: Span, later: Span, *, states: bool) -> Clash:
     else:
         message = f"The fact “{fact.statement}” {revealed}. Does {titled(early.scene)}, which comes"
         message += " earlier, give it away?"
-    return Clash(
-        "told_before_reveal", states, message, (early, later), (fact.entity,), fact.id
-    )
+    return Clash("told_before_reveal", states, message, (early, later), (fact.entity,), fact.id)
 
 
 def _sentence_saying(story: Story, fact: Canon, scene: SceneText) -> Span | None:

@@ -34,9 +34,7 @@ def spellings(story: Story) -> Iterator[Clash]:
 def _is_slip(rare: Name, usual: Name) -> bool:
     same_kind = UNKNOWN in (rare.kind, usual.kind) or rare.kind == usual.kind
     often = len(usual.mentions) >= TIMES_MIN * len(rare.mentions)
-    return (
-        same_kind and often and any(_one_apart(rare.name, word) for word in usual.forms)
-    )
+    return same_kind and often and any(_one_apart(rare.name, word) for word in usual.forms)
 
 
 def _one_apart(one: str, other: str) -> bool:

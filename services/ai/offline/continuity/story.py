@@ -68,9 +68,7 @@ class Story:
     entities: Sequence[Named] = ()
     facts: Sequence[Canon] = ()
     recorded: Mapping[UUID, Recorded] = field(default_factory=dict[UUID, Recorded])
-    traits: Mapping[UUID, Mapping[str, Any]] = field(
-        default_factory=dict[UUID, Mapping[str, Any]]
-    )
+    traits: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict[UUID, Mapping[str, Any]])
 
     @cached_property
     def order(self) -> Mapping[UUID, int]:

@@ -49,10 +49,12 @@ _NEAR = {frozenset(pair) for pair in (("brown", "hazel"), ("brown", "black"), ("
 """Colours between which observers differ."""
 _ALL = "|".join(sorted({word for colours in _COLOURS.values() for word in colours}))
 _OWNED = re.compile(rf"^['’]s?\s+(?:[a-z\-]+,?\s+){{0,2}}?({_ALL})\s+(eyes|hair)\b")
-_OF = re.compile(rf"^['’]s?\s+(eyes|hair)\s+(?:was|were|is|are)\s+(?:very\s+)?({_ALL})\b(?!\s+with)")
+_OF = re.compile(
+    rf"^['’]s?\s+(eyes|hair)\s+(?:was|were|is|are)\s+(?:very\s+)?({_ALL})\b(?!\s+with)"
+)
 _HAS = re.compile(rf"^\s+(?:has|had)\s+(?:[a-z\-]+,?\s+){{0,2}}?({_ALL})\s+(eyes|hair)\b")
 _STATED = re.compile(
-    rf"\b(?:({_ALL})\s+(eyes|hair)|(eyes|hair)\s+(?:is|are|was|were)\s+({_ALL}))\b", re.I
+    rf"\b(?:({_ALL})\s+(eyes|hair)|(eyes|hair)\s+(?:is|are|was|were)\s+({_ALL}))\b", re.IGNORECASE
 )
 
 
@@ -102,8 +104,8 @@ def _compared(
         for other in text[at + 1 :]:
             if _differ(one, other):
                 message = (
-                    f"{name} has {one.word} {one.part} in one place and {other.word} {other.part} in"
-                    " another. Which is meant?"
+                    f"{name} has {one.word} {one.part} in one place and {other.word} {other.part}"
+                    " in another. Which is meant?"
                 )
                 yield Clash(
                     "traits_differ", False, message, (one.evidence, other.evidence), (entity,)
