@@ -6,8 +6,13 @@ role, which owns nothing and has only the rights that the files grant.
 Migrations are applied in the order of their numbers, and a number never comes late: a file that is
 added below the greatest applied number is refused, because it would run last on an old database and
 earlier on a new one. `services/<name>/schema.sql` shows the outcome (see `tools.schema`).
+
+A service migrates at its start when it is given the owner's address. Where no service shall have
+that, `python -m libs.postgres.migrate SERVICE` does it once before, and with `--wait`, as the
+service's own role, returns when somebody has done it.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -18,11 +23,16 @@ import asyncpg
 import structlog
 
 from libs.postgres.locks import LockKey, unlock, wait_for_session_lock
-from libs.postgres.pool import Connection, connect
+from libs.postgres.pool import UNREACHABLE, Connection, connect
 
 log = structlog.get_logger(__name__)
 
 _FILE = re.compile(r"^(\d{4})_\w+\.sql$")
+
+WAIT_S = 2.0
+"""Time between two looks at the ledger of a database that waits for its migrations."""
+TOLD_EVERY = 15
+"""Looks after which it is said again that the migrations are waited for."""
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -98,6 +108,7 @@ async def _apply(
     role: str,
 ) -> int:
     await connection.execute(_LEDGER)
+    await connection.execute(f'GRANT SELECT ON schema_migrations TO "{role}"')
     rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations")
     done: dict[int, asyncpg.Record] = {row["number"]: row for row in rows}
     if done and max(done) > wanted[-1].number:
@@ -133,3 +144,31 @@ def _require_growing_numbers(wanted: Sequence[Migration], done: Mapping[int, obj
                 f"{migration.name} was added below {newest:04}, which this database has applied; "
                 f"give the file a number above {max(each.number for each in wanted):04}"
             )
+
+
+async def wait_until_migrated(url: str, package: str) -> None:
+    """Return when the database of *url* has the newest migration of *package*, or later ones.
+
+    A database that cannot be reached is waited for, too: it may be created after this was begun.
+    """
+    newest = migrations_of(package)[-1].number
+    looks = 0
+    while (reason := await _lacks(url, package, newest)) is not None:
+        if looks % TOLD_EVERY == 0:
+            log.info("waiting for migrations", package=package, newest=newest, reason=reason)
+        looks += 1
+        await asyncio.sleep(WAIT_S)
+
+
+async def _lacks(url: str, package: str, newest: int) -> str | None:
+    """Return why the database of *url* is not ready, or None if it is."""
+    try:
+        connection = await asyncpg.connect(url, server_settings={"application_name": package})
+        try:
+            applied = await connection.fetchval("SELECT max(number) FROM schema_migrations")
+        finally:
+            await connection.close()
+    except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        # Databases, roles and grants come in any order. The type alone: a message names addresses.
+        return type(error).__name__
+    return None if (applied or 0) >= newest else f"{applied or 0} of {newest}"
