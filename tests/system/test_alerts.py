@@ -73,6 +73,20 @@ def test_alert_has_a_runbook(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
+def test_each_process_tells_its_build_and_what_it_waits_for(
+    stack: Stack, measured: dict[str, list[dict[str, str]]]
+) -> None:
+    """Of every replica: which release it is, and whether it waits for itself or for others."""
+    services = {part.rsplit("-", 1)[0] for part in stack.parts} - {"postgres", "nats"}
+    assert {labels["service"] for labels in measured["scriptorium_build_info"]} == services
+    for name in (
+        "scriptorium_event_loop_lag_seconds_count",
+        "scriptorium_postgres_pool_wait_seconds_count",
+        "scriptorium_bus_reconnects_total",
+    ):
+        assert len(measured[name]) == len(stack.parts) - 2, name
+
+
 def test_there_are_alerts() -> None:
     """Each has a name of its own."""
     assert len({rule["alert"] for rule in ALERTS}) == len(ALERTS) >= 30
