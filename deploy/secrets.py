@@ -201,7 +201,6 @@ def compose(folder: Path) -> None:
     keys = folder / "keys"
     keys.mkdir()
     name, pem = signing_key()
-    (keys / name).write_text(pem)
     access, secret = secrets.token_hex(10), password()
     superuser = here.of("postgres")
     files = {
@@ -222,8 +221,13 @@ def compose(folder: Path) -> None:
         )
         owner = here.postgres_url(service, f"{service}_owner")
         files[f"{service}-owner.env"] = f"SCRIPTORIUM_POSTGRES_OWNER_URL={owner}\n"
+    files[f"keys/{name}"] = pem
     for file, text in files.items():
         (folder / file).write_text(text)
+        (folder / file).chmod(0o644)
+    # Containers read them as users of their own; the folder itself is closed to others.
+    keys.chmod(0o755)
+    folder.chmod(0o700)
 
 
 def _storage(access: str, secret: str) -> str:
@@ -237,7 +241,11 @@ def _storage(access: str, secret: str) -> str:
 
 def _roles(here: Installation) -> str:
     """Return SQL for a new server: an owner, a run-time role and a database for each service."""
-    lines = ["REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;"]
+    lines = [
+        # Back-ups read the log of the server as its superuser.
+        r"""\! echo 'host replication postgres all scram-sha-256' >> "$PGDATA/pg_hba.conf" """,
+        "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;",
+    ]
     for service in SERVICES:
         for role in (f"{service}_owner", service):
             secret = here.of(f"postgres:{role}")
