@@ -269,7 +269,7 @@ def requests() -> Board:
                 "95 % of the answers of a route took at most so long; the ten slowest.",
                 [
                     (
-                        f"topk(10, {p(0.95, 'scriptorium_http_seconds', 'method, route')})",
+                        f"topk(10, {p(0.95, 'scriptorium_http_seconds', 'method, route')} > 0)",
                         "{{method}} {{route}}",
                     )
                 ],
@@ -295,7 +295,7 @@ def requests() -> Board:
             Panel(
                 "Slowest questions",
                 "95 % of the answers took at most so long; the ten slowest.",
-                [(f"topk(10, {p(0.95, 'scriptorium_rpc_seconds', 'method')})", "{{method}}")],
+                [(f"topk(10, {p(0.95, 'scriptorium_rpc_seconds', 'method')} > 0)", "{{method}}")],
                 "s",
                 0.5,
             ),
