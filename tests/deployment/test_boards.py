@@ -22,6 +22,7 @@ from tests.support.yclient import YClient
 from tools.stack import Stack
 from tools.stack.ports import choose_port
 
+ALERTMANAGER = Path(__file__).parents[2] / "deploy/alertmanager.yaml"
 ALERTS = sorted((Path(__file__).parents[2] / "deploy/alerts").glob("*.yaml"))
 PANELS = [(board, panel) for board in BOARDS for panel in board.panels]
 
@@ -88,8 +89,8 @@ async def prometheus(
 async def _all_up(http: httpx.AsyncClient, count: int) -> bool:
     try:
         return len(await _ask(http, "up == 1")) == count
-    except httpx.TransportError:
-        return False
+    except (httpx.TransportError, ValueError):
+        return False  # it says in words that it is not ready yet
 
 
 async def _ask(http: httpx.AsyncClient, expression: str) -> list[Any]:
@@ -143,6 +144,30 @@ async def test_rules_are_loaded_and_healthy(prometheus: httpx.AsyncClient) -> No
     assert len(rules) >= 30
     assert {rule["health"] for rule in rules} == {"ok"}
     assert not [rule["name"] for rule in rules if rule.get("state") == "firing"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ({"alertname": "OutboxStuck", "severity": "critical"}, "awake"),
+        ({"alertname": "PurgeSlow", "severity": "warning"}, "morning"),
+    ],
+)
+def test_what_is_critical_wakes_somebody_and_nothing_else(
+    labels: dict[str, str], receiver: str
+) -> None:
+    """The example for Alertmanager is accepted, and routes as its comment says."""
+    told = subprocess.run(
+        [
+            *(tool("amtool"), "config", "routes", "test", "--config.file", ALERTMANAGER),
+            *(f"{name}={value}" for name, value in labels.items()),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == receiver
 
 
 def test_rules_are_accepted_by_promtool() -> None:

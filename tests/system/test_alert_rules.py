@@ -100,6 +100,25 @@ CASES: dict[str, dict[bool, dict[str, str]]] = {
     "EventsInDefaultPartition": gauge("scriptorium_events_default_partition_rows", 1, 0),
     "PurgeFailed": gauge("scriptorium_events_purges_failed", 1, 0),
     "PurgeSlow": gauge("scriptorium_events_purge_age_seconds", 2 * DAY_S, 3600),
+    "EditsSlow": slow("scriptorium_live_ack_seconds", "0.5"),
+    "RequestsFail": {
+        True: {
+            'scriptorium_http_seconds_count{status="200"}': "0+90x240",
+            'scriptorium_http_seconds_count{status="503"}': "0+10x240",
+        },
+        False: {
+            'scriptorium_http_seconds_count{status="200"}': "0+98x240",
+            'scriptorium_http_seconds_count{status="503"}': "0+2x240",
+        },
+    },
+    "EventLoopLate": slow("scriptorium_event_loop_lag_seconds", "0.25", 'job="collab",'),
+    "PoolExhausted": slow("scriptorium_postgres_pool_wait_seconds", "0.25", 'job="collab",'),
+    "BusReconnects": {
+        True: {"scriptorium_bus_reconnects_total": "0x10 6x230"},
+        False: {"scriptorium_bus_reconnects_total": "0x10 2x230"},
+    },
+    # Prometheus' tests begin at the epoch, so a back-up of long ago is one before it.
+    "BackupLate": gauge("scriptorium_backup_timestamp_seconds", -2 * DAY_S, 0),
     "TaskStalled": gauge('scriptorium_task_stalled{task="relay"}', 1, 0),
 }
 LOUD_AT = {"EventsInDefaultPartition": "3h", "UpkeepStopped": "3h30m"}

@@ -24,6 +24,9 @@ RULES: list[dict[str, Any]] = [
 ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 NAME = re.compile(r"\b(?:scriptorium|yjs_primary)_\w+")
+LATER = {"scriptorium_backup_timestamp_seconds", "scriptorium_http_seconds_count"}
+"""A script writes when the back-up was; routes have figures from their first request on, and alerts
+about them are of a share of many requests."""
 COUNTED = re.compile(r"\b((?:scriptorium|yjs_primary)_\w+)(?:\{([^}]*)\})?\[")
 """What a rule takes the increase or the rate of, with what its labels must be."""
 MATCHER = re.compile(r'(\w+)=~?"([^"]*)"')
@@ -55,9 +58,11 @@ def test_rule_is_about_what_is_measured_from_the_start(
     rule: dict[str, Any], measured: dict[str, list[dict[str, str]]]
 ) -> None:
     """Prometheus sees no increase of a counter that is born at one: a first event rings nobody."""
-    named = set(NAME.findall(rule["expr"])) - RECORDED
+    named = set(NAME.findall(rule["expr"])) - RECORDED - LATER
     assert named <= measured.keys()
     for name, matchers in COUNTED.findall(rule["expr"]):
+        if name in LATER:
+            continue
         for label, values in MATCHER.findall(matchers):
             there = {labels.get(label) for labels in measured[name]}
             assert set(values.split("|")) <= there, f"{name} has no {label} of {values} at first"

