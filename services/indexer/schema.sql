@@ -215,4 +215,6 @@ GRANT SELECT,INSERT ON TABLE public.purged_projects TO indexer;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rebuilds TO indexer;
 
+GRANT SELECT ON TABLE public.schema_migrations TO indexer;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.text_chunks TO indexer;

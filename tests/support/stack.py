@@ -34,6 +34,7 @@ async def real_stack(
     replicas: Mapping[str, int] | None = None,
     supervise: bool = True,
     environment: Mapping[str, str] | None = None,
+    observe: bool = False,
 ) -> AsyncGenerator[Stack]:
     """Start PostgreSQL, NATS and services in *folder*, and stop them at the end.
 
@@ -42,12 +43,14 @@ async def real_stack(
         replicas: How many of each service; one of each without the indexer and ai when omitted.
         supervise: Whether parts that are killed come back by themselves.
         environment: Settings of the services beyond those that tests need.
+        observe: Whether the page of figures is served.
     """
     async with Stack(
         folder / "data",
         replicas=NO_SEARCH if replicas is None else replicas,
         supervise=supervise,
         environment={**TEST_LIMITS, **(environment or {})},
+        observe=observe,
     ) as running:
         yield running
 
