@@ -1,10 +1,10 @@
 """`python -m tests.bench.search`: how well search finds, how fast, and how soon.
 
 `quality` asks the questions of `tests/indexer/questions`. The ranks of fusion were chosen on other
-questions; of the two limits of weak matches it was looked at on all of these that no answer is lost,
-so every other question is told apart, not held out. `engine` compares what the engine serves with a scan,
-and takes its times. `service` runs a stack with one project of 12,000 points. Exits with 1 when a
-bar was missed.
+questions; but of its limits for weak matches it was seen on all of these that no answer is lost, so
+every other question is told apart, not held out. `engine` compares what the engine serves with a
+scan, and takes its times. `service` runs a stack with one project of 12,000 points. Exits with 1
+when a bar was missed.
 """
 
 import argparse
