@@ -27,6 +27,8 @@ TEXTS_CONSUMER = "indexer-texts"
 """The durable consumer by which the indexer hears of changed texts."""
 FACTS_CONSUMER = "indexer-events"
 """The one by which it hears of everything else."""
+REVIEW_CONSUMER = "indexer-collab"
+"""The one by which it hears of comments."""
 
 
 RUN_FACTS = f"{FACTS}.ai.>"
@@ -249,8 +251,12 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "rpc.events.list_tagged",
             "rpc.events.list_things",
             "rpc.collab.read_passages",
+            "rpc.collab.describe_comments",
+            "rpc.collab.list_comment_ids",
+            "rpc.collab.read_anchors",
             "$JS.API.INFO",
             *_consuming("EVENTS", FACTS_CONSUMER, EVENT_FACTS),
+            *_consuming("COLLAB", REVIEW_CONSUMER, REVIEW_FACTS),
             *_consuming("TEXTS", TEXTS_CONSUMER, TEXTS_CHANGED),
             "_INBOX_gateway.>",
             "_INBOX_operator.>",
@@ -259,6 +265,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_indexer.>",
             "rpc.indexer.>",
             f"replay.{FACTS_CONSUMER}",
+            f"replay.{REVIEW_CONSUMER}",
             f"replay.{TEXTS_CONSUMER}",
         ),
     ),

@@ -12,6 +12,7 @@ class ThingKind(StrEnum):
     SCENE = "scene"
     ENTITY = "entity"
     FACT = "fact"
+    COMMENT = "comment"
 
 
 class PathPart(Wire):

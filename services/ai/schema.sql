@@ -218,3 +218,5 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.run_events TO ai;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_scenes TO ai;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.run_steps TO ai;
+
+GRANT SELECT ON TABLE public.schema_migrations TO ai;

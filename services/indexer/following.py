@@ -11,10 +11,18 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs.bus import subscribe_durably, subscribe_facts
+from libs.contracts.collab.facts import ReviewAnnouncement
 from libs.contracts.collab.passages import TextChanged
 from libs.contracts.events.event import Announcement
-from libs.contracts.streams import EVENTS, TEXTS
-from libs.contracts.subjects import EVENT_FACTS, FACTS_CONSUMER, TEXTS_CHANGED, TEXTS_CONSUMER
+from libs.contracts.streams import COLLAB, EVENTS, TEXTS
+from libs.contracts.subjects import (
+    EVENT_FACTS,
+    FACTS_CONSUMER,
+    REVIEW_CONSUMER,
+    REVIEW_FACTS,
+    TEXTS_CHANGED,
+    TEXTS_CONSUMER,
+)
 from libs.postgres import LockKey, wait_for_lock
 from libs.tasks import passed
 from services.indexer.store import SQL, Store
@@ -22,6 +30,7 @@ from services.indexer.store import SQL, Store
 _KINDS = {"scene": "scene", "entity": "entity", "canon_fact": "fact"}
 """Aggregates that are documents, with the kind of the document."""
 _ABOVE = frozenset({"chapter", "book", "project"})
+_COMMENTED = frozenset({"comment.created", "comment.changed", "comment.deleted"})
 _MATTERS = frozenset({"moved", "deleted", "restored"})
 """Actions on a parent of a document that change whether or where the document shows."""
 
@@ -58,6 +67,28 @@ class Following:
             on_fact=self.on_text,
         )
 
+        subscribe_durably(
+            broker,
+            client,
+            COLLAB,
+            subject=REVIEW_FACTS,
+            durable=REVIEW_CONSUMER,
+            model=ReviewAnnouncement,
+            said_at=lambda fact: fact.event.timestamp,
+            on_fact=self.on_review,
+        )
+
+    async def on_review(self, fact: ReviewAnnouncement) -> None:
+        """Something happened in the review; only comments are documents."""
+        event = fact.event
+        if event.event_type in _COMMENTED:
+            await self._store.note_due([(event.aggregate_id, "comment")])
+        elif event.event_type == "thread.deleted":
+            await self._store.rows(SQL.note_below, event.aggregate_id)
+        else:
+            return
+        self._on_due()
+
     async def on_text(self, notice: TextChanged) -> None:
         """The text of a scene changed."""
         await self._store.note_due([(notice.scene_id, "scene")])
@@ -73,13 +104,17 @@ class Following:
             await self.purge(event.aggregate_id)
         elif aggregate in _KINDS:
             await self._store.note_due([(event.aggregate_id, _KINDS[aggregate])])
+            if aggregate == "scene" and action in _MATTERS:
+                await self._store.rows(SQL.note_below, event.aggregate_id)
             self._on_due()
         elif aggregate in _ABOVE and action in _MATTERS:
             await self._store.rows(SQL.note_below, event.aggregate_id)
             self._on_due()
 
     async def purge(self, document: UUID) -> None:
-        """Forget a document for ever; nothing late brings it back."""
+        """Forget a document for ever, with its comments; nothing late brings it back."""
+        for row in await self._store.rows(SQL.documents_of_scene, document):
+            await self.purge(row["id"])
         async with self._store.transaction() as connection:
             # Behind an indexing of it that is under way, which looks for the tombstone first.
             await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, document)

@@ -12,12 +12,13 @@ from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
 from libs.contracts.collab.passages import READ_PASSAGES, Passage, Passages, ReadPassages
-from libs.contracts.events.things import DESCRIBE_THINGS, DescribeThings, Thing, ThingRef
+from libs.contracts.events.things import Thing, ThingRef
 from libs.contracts.ids import new_id
 from libs.contracts.things import ThingKind
 from libs.postgres import Connection, LockKey, wait_for_lock
 from libs.tasks import PeriodicTask, passed, progressed
 from services.indexer import metrics
+from services.indexer.describing import describe
 from services.indexer.model.chunking import Piece, card_of, pieces_of
 from services.indexer.model.matching import match
 from services.indexer.store import (
@@ -61,21 +62,18 @@ class Indexing:
         """Index some documents that are due; False when there are none.
 
         Raises:
-            errors.AppError: Events is away; they stay due.
+            errors.AppError: Events or collab is away; they stay due.
         """
         due = await self._store.claim_due(TOGETHER, LEASE_S)
         if not due:
             return False
         refs = [ThingRef(kind=ThingKind(one.kind), id=one.id) for one in due]
         try:
-            found = await self._caller.ask(
-                DESCRIBE_THINGS, DescribeThings(things=refs, texts=True), NOBODY
-            )
+            things = await describe(self._caller, refs, NOBODY, texts=True)
         except errors.AppError:
             for one in due:
                 await self._store.postpone(one, AGAIN_S_FIRST)
             raise
-        things = {thing.id: thing for thing in found.things}
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def index_one(one: Due) -> None:
@@ -118,7 +116,8 @@ class Indexing:
             return
         seq, pieces, updated_at = 0, list[Piece](), thing.updated_at
         if thing.shown:
-            pieces = card_of(thing.title, thing.texts)
+            own = thing.kind is not ThingKind.COMMENT
+            pieces = card_of(thing.title if own else None, thing.texts)
             if thing.kind is ThingKind.SCENE:
                 text, passages = await self._read(thing.id)
                 seq, updated_at = text.seq, max(updated_at, text.written_at or updated_at)
@@ -158,7 +157,7 @@ class Indexing:
         pieces: Sequence[Piece],
     ) -> None:
         await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, thing.id)
-        if await connection.fetchval(SQL.purged, thing.id, thing.project_id):
+        if await connection.fetchval(SQL.purged, thing.id, thing.project_id, thing.scene_id):
             return
         before = await connection.fetchrow(SQL.document, thing.id)
         if before is not None and (before["version"] > thing.version or before["seq"] > seq > 0):

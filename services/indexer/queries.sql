@@ -9,9 +9,12 @@ ON CONFLICT (id) DO UPDATE SET notices = known.notices + 1,
     rebuild_of = coalesce(excluded.rebuild_of, known.rebuild_of);
 
 -- name: note_below
--- Something happened to what documents are in: a chapter, a book or a project ($1, the same id).
+-- Something happened to what documents are in: a thread, a scene, a chapter, a book or a project
+-- ($1, the same id).
 INSERT INTO due_documents AS known (id, kind)
-SELECT id, kind FROM documents WHERE chapter_id = $1 OR book_id = $1 OR project_id = $1 ORDER BY id
+SELECT id, kind FROM documents
+WHERE thread_id = $1 OR scene_id = $1 OR chapter_id = $1 OR book_id = $1 OR project_id = $1
+ORDER BY id
 ON CONFLICT (id) DO UPDATE SET notices = known.notices + 1,
     due_at = least(known.due_at, clock_timestamp());
 
@@ -41,15 +44,15 @@ SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM due_docum
 
 -- name: purged
 SELECT EXISTS (SELECT FROM purged_projects WHERE project_id = $2)
-    OR EXISTS (SELECT FROM purged_documents WHERE id = $1);
+    OR EXISTS (SELECT FROM purged_documents WHERE id IN ($1, $3));
 
 -- name: document
 SELECT version, seq FROM documents WHERE id = $1;
 
 -- name: put_document
 INSERT INTO documents AS known (id, project_id, kind, book_id, chapter_id, version, seq, shown,
-    type, status, names, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    type, status, names, updated_at, scene_id, thread_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (id) DO UPDATE SET book_id = excluded.book_id, chapter_id = excluded.chapter_id,
     version = excluded.version, seq = excluded.seq, shown = excluded.shown, type = excluded.type,
     status = excluded.status, names = excluded.names, updated_at = excluded.updated_at,
@@ -95,6 +98,9 @@ INSERT INTO gone_points (id, project_id) SELECT id, project_id FROM gone ON CONF
 
 -- name: drop_document
 DELETE FROM documents WHERE id = $1;
+
+-- name: documents_of_scene
+SELECT id FROM documents WHERE scene_id = $1;
 
 -- name: purge_document
 INSERT INTO purged_documents (id) VALUES ($1) ON CONFLICT DO NOTHING;

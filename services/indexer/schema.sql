@@ -1,4 +1,4 @@
--- The schema of the indexer database after migration 0002_filters.
+-- The schema of the indexer database after migration 0003_comments.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -21,11 +21,16 @@ CREATE TABLE public.documents (
     status text COLLATE pg_catalog."C",
     names text DEFAULT ''::text NOT NULL,
     updated_at timestamp with time zone,
-    CONSTRAINT documents_check CHECK (((kind = 'scene'::text) = (book_id IS NOT NULL))),
+    scene_id uuid,
+    thread_id uuid,
     CONSTRAINT documents_check1 CHECK (((book_id IS NULL) = (chapter_id IS NULL))),
     CONSTRAINT documents_check2 CHECK (((kind = 'scene'::text) OR (seq = 0))),
     CONSTRAINT documents_check3 CHECK ((indexed_at >= created_at)),
-    CONSTRAINT documents_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'entity'::text, 'fact'::text]))),
+    CONSTRAINT documents_in_books CHECK (((kind = ANY (ARRAY['scene'::text, 'comment'::text])) OR (book_id IS NULL))),
+    CONSTRAINT documents_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'entity'::text, 'fact'::text, 'comment'::text]))),
+    CONSTRAINT documents_of_books CHECK (((kind <> 'scene'::text) OR (book_id IS NOT NULL))),
+    CONSTRAINT documents_of_scenes CHECK (((kind = 'comment'::text) = (scene_id IS NOT NULL))),
+    CONSTRAINT documents_of_threads CHECK (((scene_id IS NULL) = (thread_id IS NULL))),
     CONSTRAINT documents_seq_check CHECK ((seq >= 0)),
     CONSTRAINT documents_status_check CHECK (((length(status) >= 1) AND (length(status) <= 100))),
     CONSTRAINT documents_type_check CHECK (((length(type) >= 1) AND (length(type) <= 100))),
@@ -41,7 +46,7 @@ CREATE TABLE public.due_documents (
     failures integer DEFAULT 0 NOT NULL,
     rebuild_of uuid,
     CONSTRAINT due_documents_failures_check CHECK ((failures >= 0)),
-    CONSTRAINT due_documents_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'entity'::text, 'fact'::text]))),
+    CONSTRAINT due_documents_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'entity'::text, 'fact'::text, 'comment'::text]))),
     CONSTRAINT due_documents_notices_check CHECK ((notices > 0))
 );
 
@@ -176,6 +181,10 @@ CREATE INDEX documents_by_book ON public.documents USING btree (book_id) WHERE (
 CREATE INDEX documents_by_change ON public.documents USING btree (project_id, updated_at);
 
 CREATE INDEX documents_by_chapter ON public.documents USING btree (chapter_id) WHERE (chapter_id IS NOT NULL);
+
+CREATE INDEX documents_by_scene ON public.documents USING btree (scene_id) WHERE (scene_id IS NOT NULL);
+
+CREATE INDEX documents_by_thread ON public.documents USING btree (thread_id) WHERE (thread_id IS NOT NULL);
 
 CREATE INDEX due_documents_by_time ON public.due_documents USING btree (due_at);
 

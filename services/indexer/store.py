@@ -12,6 +12,7 @@ import numpy as np
 
 from libs import errors
 from libs.contracts.events.things import Thing
+from libs.contracts.things import ThingKind
 from libs.postgres import Connection, Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 from services.indexer.model.chunking import Piece
@@ -114,7 +115,9 @@ async def put_document(
     connection: Connection, thing: Thing, *, seq: int, updated_at: datetime
 ) -> None:
     """Store what is known of a document besides its chunks."""
-    names = [name for name in (thing.title, *thing.names) if name]
+    # The title of a comment is that of its scene.
+    titles = () if thing.kind is ThingKind.COMMENT else (thing.title, *thing.names)
+    names = [name for name in titles if name]
     await connection.execute(
         SQL.put_document,
         thing.id,
@@ -129,6 +132,8 @@ async def put_document(
         thing.status,
         searchable("".join(f"\n{' '.join(name.split())}" for name in names)),
         updated_at,
+        thing.scene_id,
+        thing.thread_id,
     )
 
 

@@ -32,8 +32,9 @@ class Thing(Wire):
 
     `title` is the title of a scene, the name of an entity, and for a fact the name of its entity.
     `type` is the type of an entity or the kind of a scene's book, `status` that of a scene or of a
-    task. `names` are further names
-    of an entity. `texts` are what it says besides its title, when they were asked for.
+    task. `names` are further names of an entity. `texts` are what it says besides its title, when
+    they were asked for. A comment is described by collab: its title and path are those of its
+    scene, `thread_id` and `anchor_id` those of its thread.
     """
 
     kind: ThingKind
@@ -50,6 +51,9 @@ class Thing(Wire):
     chapter_id: UUID | None = None
     updated_at: datetime
     texts: list[str] = Field(default_factory=list[str])
+    scene_id: UUID | None = None
+    thread_id: UUID | None = None
+    anchor_id: UUID | None = None
 
 
 class DescribeThings(Wire):

@@ -73,12 +73,14 @@ class HitAnchor(Wire):
 class Hit(Wire):
     """A match.
 
-    `highlights` are UTF-16 offsets into `snippet`, of the words that the query has too.
+    `highlights` are UTF-16 offsets into `snippet`, of the words that the query has too. The
+    `anchor` of a comment is that of its thread, and null when its words are gone.
     """
 
     kind: ThingKind
     id: UUID
     scene_id: UUID | None = None
+    thread_id: UUID | None = None
     chunk_id: UUID
     score: float
     snippet: str

@@ -109,11 +109,11 @@ ENDPOINTS = (
         "GET",
         "/api/projects/{id}/search",
         SEARCH,
-        summary="Search the texts, entities and facts of a project",
+        summary="Search the texts, entities, facts and comments of a project",
         description=(
             "By words and by meaning (`mode=hybrid`), or by one of them. A match is a paragraph"
-            " of a scene, the title and summary of a scene, an entity, or a fact. What is written"
-            " is found by its words within about a second, by its meaning within about two;"
+            " of a scene, the title and summary of a scene, an entity, a fact or a comment. What is"
+            " written is found by its words within about a second, by its meaning within about two;"
             " what is deleted is never shown. While the model is loading, or where there is none, a"
             " hybrid search answers by words alone: `mode` says which one was served."
         ),

@@ -83,10 +83,11 @@ class Search:
         if len(rest) > len(page):
             shown = [_shown_as(each, question) for each in page]
             after = cursor_after(question, mark, shown, corrected)
+        anchors = await self._joining.anchors(page, actor)
         took_s = time.perf_counter() - started
         metrics.search_seconds.labels(found.mode.value).observe(took_s)
         return SearchHits(
-            items=[hit_of(each, self._words, found.wanted) for each in page],
+            items=[hit_of(each, self._words, found.wanted, anchors) for each in page],
             next_cursor=after,
             took_ms=round(took_s * 1e3, 2),
             mode=found.mode,

@@ -5,18 +5,21 @@ shows. So nothing that is deleted is ever shown, however far the index is behind
 costs a hit.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.events.things import DESCRIBE_THINGS, DescribeThings, Thing, ThingRef
+from libs.contracts.collab.anchors import READ_ANCHORS, AnchorStatus, ReadAnchors
+from libs.contracts.events.things import Thing, ThingRef
 from libs.contracts.indexer.search import Hit, HitAnchor
 from libs.contracts.positions import CharacterId, RelativePosition, YjsRange
 from libs.contracts.things import ThingKind
 from services.indexer import metrics
+from services.indexer.describing import describe
 from services.indexer.lexical import Words
 from services.indexer.model.snippets import snippet_of
 from services.indexer.store import SQL, Row, Store
@@ -73,9 +76,40 @@ class Joining:
         if not kinds:
             return {}
         refs = [ThingRef(kind=ThingKind(kind), id=one) for one, kind in kinds.items()]
-        found = await self._caller.ask(DESCRIBE_THINGS, DescribeThings(things=refs), actor)
+        found = await describe(self._caller, refs, actor)
         return {
-            thing.id: thing for thing in found.things if thing.shown and thing.project_id == project
+            thing.id: thing
+            for thing in found.values()
+            if thing.shown and thing.project_id == project
+        }
+
+    async def anchors(self, live: Sequence[Live], actor: Actor) -> dict[UUID, HitAnchor]:
+        """Return the places of comments, by the ids of their anchors; those that have one now.
+
+        Raises:
+            errors.Unavailable: Collab is away.
+        """
+        of_scene: dict[UUID, list[UUID]] = {}
+        for each in live:
+            if each.thing.scene_id and each.thing.anchor_id:
+                of_scene.setdefault(each.thing.scene_id, []).append(each.thing.anchor_id)
+        questions = [
+            ReadAnchors(scene_id=scene, ids=sorted(set(ids))) for scene, ids in of_scene.items()
+        ]
+        answers = await asyncio.gather(
+            *(self._caller.ask(READ_ANCHORS, question, actor) for question in questions)
+        )
+        return {
+            anchor.id: HitAnchor(
+                seq=anchor.seq,
+                quote=anchor.quote,
+                yjs=anchor.yjs,
+                to=anchor.to,
+                **{"from": anchor.from_},
+            )
+            for answer in answers
+            for anchor in answer.anchors
+            if anchor.yjs is not None and anchor.status is not AnchorStatus.ORPHANED
         }
 
 
@@ -87,20 +121,29 @@ def best_of_each(live: Sequence[Live]) -> list[Live]:
     return list(best.values())
 
 
-def hit_of(live: Live, words: Words, wanted: frozenset[int]) -> Hit:
-    """Return a match as it is shown, with the words that are *wanted* highlighted."""
+def hit_of(
+    live: Live,
+    words: Words,
+    wanted: frozenset[int],
+    anchors: Mapping[UUID, HitAnchor] | None = None,
+) -> Hit:
+    """Return a match as it is shown, with the words that are *wanted* highlighted.
+
+    *anchors* are those of comments.
+    """
     row, thing = live.row, live.thing
     text: str = row["text"]
     snippet, highlights = snippet_of(text, words.places(text, wanted))
     return Hit(
         kind=thing.kind,
         id=thing.id,
-        scene_id=thing.id if thing.kind is ThingKind.SCENE else None,
+        scene_id=thing.id if thing.kind is ThingKind.SCENE else thing.scene_id,
+        thread_id=thing.thread_id,
         chunk_id=row["id"],
         score=round(live.match.score, 6),
         snippet=snippet,
         highlights=highlights,
-        anchor=_anchor(row),
+        anchor=(anchors or {}).get(thing.anchor_id) if thing.anchor_id else _anchor(row),
         title=thing.title,
         path=thing.path,
     )

@@ -1,10 +1,12 @@
 """Tells of the index of a project, and makes it anew."""
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from libs.bus import Caller
 from libs.contracts.actor import Actor
+from libs.contracts.collab.found_comments import COMMENTS_MAX, LIST_COMMENT_IDS, ListComments
 from libs.contracts.events.things import LIST_THINGS, THINGS_MAX, ListThings
 from libs.contracts.indexer.search import (
     IndexState,
@@ -46,7 +48,8 @@ class State:
         project = actor.scope()
         things: list[tuple[UUID, str]] = []
         for kind in ThingKind:
-            things += [(one, kind.value) for one in await self._list(kind, project)]
+            listed = self._comments if kind is ThingKind.COMMENT else partial(self._list, kind)
+            things += [(one, kind.value) for one in await listed(project)]
         known = await self._store.rows(SQL.documents_of, project)
         # What events does not know any more is looked at, too, and goes.
         wanted = dict(things) | {row["id"]: row["kind"] for row in known}
@@ -67,6 +70,17 @@ class State:
             )
             found += [one.id for one in page.things]
             if len(page.things) < THINGS_MAX:
+                return found
+            after = found[-1]
+
+    async def _comments(self, project: UUID) -> list[UUID]:
+        found: list[UUID] = []
+        after = UUID(int=0)
+        while True:
+            question = ListComments(project_id=project, after=after)
+            page = await self._caller.ask(LIST_COMMENT_IDS, question, NOBODY)
+            found += page.ids
+            if len(page.ids) < COMMENTS_MAX:
                 return found
             after = found[-1]
 

@@ -224,3 +224,15 @@ WHERE person_id = $1 AND read_at IS NULL AND ($2::uuid[] IS NULL OR id = ANY($2)
 DELETE FROM notifications WHERE id IN (
     SELECT id FROM notifications WHERE created_at < now() - make_interval(days => $1)
     ORDER BY created_at LIMIT $2) RETURNING id;
+
+-- name: describe_comments
+-- With their text ($2) only where they show.
+SELECT c.id, c.project_id, c.scene_id, c.thread_id, t.anchor_id, c.version, c.updated_at,
+    c.deleted_at IS NULL AND t.deleted_at IS NULL AS shown,
+    CASE WHEN $2::boolean AND t.deleted_at IS NULL THEN c.body ELSE '' END AS body
+FROM comments c JOIN threads t ON t.id = c.thread_id WHERE c.id = ANY ($1::uuid[]);
+
+-- name: comment_ids
+SELECT c.id FROM comments c JOIN threads t ON t.id = c.thread_id
+WHERE c.project_id = $1 AND c.id > $2 AND c.deleted_at IS NULL AND t.deleted_at IS NULL
+ORDER BY c.id LIMIT $3;

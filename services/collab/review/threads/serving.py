@@ -3,9 +3,10 @@
 from faststream.nats import NatsBroker
 
 from libs.bus import serve
-from libs.contracts.collab import notifications, threads
+from libs.contracts.collab import found_comments, notifications, threads
 from services.collab.review.anchors.anchors import Anchors
 from services.collab.review.threads.comments import CommentHandlers
+from services.collab.review.threads.found import CommentDescriptions
 from services.collab.review.threads.handlers import ThreadHandlers
 from services.collab.review.threads.inbox import InboxHandlers
 from services.collab.review.threads.store import ThreadStore
@@ -28,6 +29,9 @@ def serve_threads(broker: NatsBroker, store: ThreadStore, anchors: Anchors) -> N
     serve(broker, threads.CHANGE_COMMENT, said.change)
     serve(broker, threads.DELETE_COMMENT, said.delete)
     serve(broker, threads.SET_REACTION, said.react)
+    found = CommentDescriptions(store)
+    serve(broker, found_comments.DESCRIBE_COMMENTS, found.describe)
+    serve(broker, found_comments.LIST_COMMENT_IDS, found.list)
 
 
 def serve_inbox(broker: NatsBroker, inbox: InboxHandlers) -> None:
