@@ -9,7 +9,8 @@ export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status test test-long check format unit schema bench demo clean
+.PHONY: help install up down status test test-long test-deploy check format unit schema bench demo
+.PHONY: generate image clean
 
 help: ## this list
 	@echo 'usage: make <target> [ARGS="..."]'
@@ -53,6 +54,18 @@ bench: install ## measure, and compare with peers
 
 demo: install ## a guided tour of a running system
 	@exec bin/scriptorium demo $(ARGS)
+
+image: ## images of the services, built by podman without a registry: make image ARGS=services
+	@deploy/image/build $(ARGS)
+
+test-deploy: install ## the image and Compose in a real engine: make image, then this
+	@deploy/tools
+	@tests/deployment/images/build
+	$(PYTHON) -m pytest -m "long or not long" tests/deployment $(ARGS)
+
+generate: install ## write what is made from others in deploy: boards, rules, the rendered manifests
+	@$(PYTHON) -m deploy.generate
+	@kubectl kustomize deploy/kubernetes/base > deploy/kubernetes/install.yaml
 
 install: ## uv, Python, packages, Node.js: whatever is missing, into .venv and .tools
 	@bin/bootstrap test

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from libs.postgres import migrate
-from libs.postgres.migrate import migrations_of
+from libs.postgres.migrations import migrations_of
 from tools.stack import Stack
 from tools.stack.postgres import find_binaries
 

@@ -7,8 +7,13 @@ import structlog
 from faststream.middlewares import AckPolicy
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from prometheus_client import Counter
 
 from libs.contracts import subjects
+
+_reconnects = Counter(
+    "scriptorium_bus_reconnects_total", "Connections to NATS that were made again after a loss."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +95,7 @@ async def connect_broker(
         log.warning("bus connection lost")
 
     async def back() -> None:
+        _reconnects.inc()
         log.info("bus connection restored")
         if on_reconnect:
             await on_reconnect()

@@ -1,7 +1,7 @@
 """PostgreSQL: a pool, named queries, advisory locks, forward-only migrations."""
 
 from libs.postgres.locks import AdvisoryLocks, LockKey, try_lock, wait_for_lock
-from libs.postgres.migrate import migrate
+from libs.postgres.migrations import migrate
 from libs.postgres.pool import Connection, Pool, connect, is_full, own_id, snapshot_transaction
 from libs.postgres.queries import Queries, load_queries
 

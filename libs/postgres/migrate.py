@@ -1,135 +1,47 @@
-"""Forward-only migrations: numbered files, one transaction each, one replica at a time.
+"""Migrate the database of one service, or wait until it was: `python -m libs.postgres.migrate`."""
 
-The files are `migrations/NNNN_words.sql` of a service. `{role}` stands for the service's run-time
-role, which owns nothing and has only the rights that the files grant.
-
-Migrations are applied in the order of their numbers, and a number never comes late: a file that is
-added below the greatest applied number is refused, because it would run last on an old database and
-earlier on a new one. `services/<name>/schema.sql` shows the outcome (see `tools.schema`).
-"""
-
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import resources
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
 
 import asyncpg
-import structlog
 
-from libs.postgres.locks import LockKey, unlock, wait_for_session_lock
-from libs.postgres.pool import Connection, connect
-
-log = structlog.get_logger(__name__)
-
-_FILE = re.compile(r"^(\d{4})_\w+\.sql$")
-
-_LEDGER = """
-CREATE TABLE IF NOT EXISTS schema_migrations (
-    number integer PRIMARY KEY,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-)"""
+from libs.postgres.migrations import MigrationError, migrate, wait_until_migrated
 
 
-class MigrationError(Exception):
-    """The database and the files disagree; nothing was changed by the failed step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered file."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, to notice a file edited after it was applied."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def migrations_of(package: str) -> list[Migration]:
-    """Read the migrations of *package* in order.
-
-    Raises:
-        MigrationError: Two files have the same number, or the first number is not 0001.
-    """
-    found: list[Migration] = []
-    for file in resources.files(package).joinpath("migrations").iterdir():
-        if match := _FILE.match(file.name):
-            found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
-    found.sort(key=lambda migration: migration.number)
-    # Gaps are allowed. Files that are added later continue after the greatest number.
-    numbers = [migration.number for migration in found]
-    if len(set(numbers)) != len(numbers) or numbers[:1] not in ([], [1]):
-        raise MigrationError(f"{package}: migrations must be numbered from 0001, once each")
-    return found
-
-
-async def migrate(owner_url: str, package: str, *, role: str) -> int:
-    """Apply the migrations of *package* that the database does not have; return their number.
-
-    Many replicas may call this at once: one holds an advisory lock and migrates, the others wait.
-
-    Raises:
-        MigrationError: An applied file was changed, a file was added below the greatest applied
-            number, or the database is newer than these files.
-        asyncpg.PostgresError: A statement failed; its migration was rolled back as a whole.
-    """
-    wanted = migrations_of(package)
-    pool = await connect(owner_url, application=f"{role}-migrate", size_max=1)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Migrate the database of one service, or wait until it was migrated."""
+    parser = argparse.ArgumentParser(
+        prog="python -m libs.postgres.migrate",
+        description="Apply the migrations of a service as the owner of its database, whose address"
+        " is SCRIPTORIUM_POSTGRES_OWNER_URL.",
+    )
+    parser.add_argument("service", help="such as events")
+    parser.add_argument("--role", help="the run-time role that gets rights; the service's name")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="change nothing; return when the database of SCRIPTORIUM_POSTGRES_URL is migrated",
+    )
+    given = parser.parse_args(arguments)
+    package = f"services.{given.service}"
+    variable = f"SCRIPTORIUM_POSTGRES_{'' if given.wait else 'OWNER_'}URL"
+    url = os.environ.get(variable)
+    if not url:
+        sys.exit(f"{variable} is not set")
     try:
-        async with pool.acquire() as connection:
-            await wait_for_session_lock(connection, LockKey.MIGRATION)
-            try:
-                return await _apply(connection, wanted, role)
-            finally:
-                await unlock(connection, LockKey.MIGRATION)
-    finally:
-        await pool.close()
+        if given.wait:
+            asyncio.run(wait_until_migrated(url, package))
+        else:
+            count = asyncio.run(migrate(url, package, role=given.role or given.service))
+            sys.stdout.write(f"{given.service}: {count} migrations applied\n")
+    except ModuleNotFoundError:
+        sys.exit(f"there is no service {given.service}")
+    except (MigrationError, asyncpg.PostgresError, OSError) as error:
+        sys.exit(f"{given.service}: {error}")
 
 
-async def _apply(
-    connection: Connection,
-    wanted: list[Migration],
-    role: str,
-) -> int:
-    await connection.execute(_LEDGER)
-    rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations")
-    done: dict[int, asyncpg.Record] = {row["number"]: row for row in rows}
-    if done and max(done) > wanted[-1].number:
-        raise MigrationError("the database was migrated by a newer release; upgrade this one")
-    _require_growing_numbers(wanted, done)
-    for migration in wanted:
-        if known := done.get(migration.number):
-            if known["checksum"] != migration.checksum:
-                raise MigrationError(f"{migration.name} was changed after it was applied")
-            continue
-        async with connection.transaction():
-            await connection.execute(migration.sql.replace("{role}", f'"{role}"'))
-            await connection.execute(
-                "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
-                migration.number,
-                migration.name,
-                migration.checksum,
-            )
-        log.info("migration applied", name=migration.name, role=role)
-    return len({migration.number for migration in wanted} - done.keys())
-
-
-def _require_growing_numbers(wanted: Sequence[Migration], done: Mapping[int, object]) -> None:
-    """Return unless a migration that was never applied has a number below an applied one.
-
-    Raises:
-        MigrationError: There is one. Old and new databases would apply it in different orders.
-    """
-    newest = max(done, default=0)
-    for migration in wanted:
-        if migration.number < newest and migration.number not in done:
-            raise MigrationError(
-                f"{migration.name} was added below {newest:04}, which this database has applied; "
-                f"give the file a number above {max(each.number for each in wanted):04}"
-            )
+if __name__ == "__main__":
+    main()

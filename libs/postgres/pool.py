@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import asyncpg.pgproto.pgproto
 import structlog
+from prometheus_client import Histogram
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,14 @@ RETRY_DELAY_S = 0.1
 QUERIES_MAX = 100_000_000
 """A connection is never replaced for its age in queries: a commit would wait for its successor."""
 STATEMENT_TIMEOUT_S_DEFAULT = 30.0
+IDLE_S_MAX = 300.0
+"""Time after which a connection above the smallest number that nobody used is closed."""
+
+_wait = Histogram(
+    "scriptorium_postgres_pool_wait_seconds",
+    "Time from asking the pool for a connection to having it.",
+    buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
 
 # Only these mean "not yet": the server is starting or recovering, or is not listening at all.
 NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
@@ -86,6 +96,22 @@ async def _keep(_connection: Any) -> None:
     """
 
 
+if TYPE_CHECKING:
+    _PoolClass = asyncpg.Pool[asyncpg.Record]
+else:
+    _PoolClass = asyncpg.Pool  # generic in its type stubs alone
+
+
+class _MeasuredPool(_PoolClass):
+    """A pool that tells how long its users wait."""
+
+    async def _acquire(self, timeout: float | None) -> Any:  # asyncpg's own hook
+        began = time.perf_counter()
+        connection = await super()._acquire(timeout)  # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue]
+        _wait.observe(time.perf_counter() - began)
+        return connection  # pyright: ignore[reportUnknownVariableType]
+
+
 async def connect(
     url: str,
     *,
@@ -106,8 +132,12 @@ async def connect(
     deadline = loop.time() + CONNECT_WAIT_S_MAX
     while True:
         try:
-            return await asyncpg.create_pool(
+            return await _MeasuredPool(
                 url,
+                connection_class=asyncpg.Connection,
+                record_class=asyncpg.Record,
+                loop=None,
+                max_inactive_connection_lifetime=IDLE_S_MAX,
                 min_size=size_min,
                 max_size=size_max,
                 init=_set_up,

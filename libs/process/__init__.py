@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.telemetry import configure_logs, configure_traces
+from libs.telemetry import configure_logs, configure_traces, measure_loop, record_build
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +122,7 @@ def run[S: ProcessSettings](
         form=settings.log_format,
         level=settings.log_level,
     )
+    record_build(service)
     traces = configure_traces(
         service=service,
         replica=settings.replica,
@@ -134,7 +135,11 @@ def run[S: ProcessSettings](
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await main(settings, stop)
+        measuring = asyncio.create_task(measure_loop(), name="measure the event loop")
+        try:
+            await main(settings, stop)
+        finally:
+            measuring.cancel()
 
     try:
         uvloop.run(supervised())

@@ -2,6 +2,7 @@
 
 from libs.telemetry.logs import configure_logs
 from libs.telemetry.ops import Health, serve_ops
+from libs.telemetry.runtime import measure_loop, record_build
 from libs.telemetry.traces import (
     CAUSATION,
     causation,
@@ -22,7 +23,9 @@ __all__ = [
     "configure_traces",
     "inject",
     "inject_trace",
+    "measure_loop",
     "outside_context",
+    "record_build",
     "remote_context",
     "serve_ops",
     "server_span",

@@ -513,6 +513,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.quarantine TO blobs;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refs TO blobs;
 
+GRANT SELECT ON TABLE public.schema_migrations TO blobs;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.storages TO blobs;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.task_positions TO blobs;

@@ -1397,6 +1397,8 @@ GRANT UPDATE(compacted_by) ON TABLE public.scene_versions TO collab;
 
 GRANT UPDATE(checksum) ON TABLE public.scene_versions TO collab;
 
+GRANT SELECT ON TABLE public.schema_migrations TO collab;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.snapshot_checks TO collab;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.suggestions TO collab;

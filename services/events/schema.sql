@@ -2709,6 +2709,8 @@ GRANT SELECT ON TABLE public.scenes_read TO events;
 
 GRANT SELECT ON TABLE public.scenes_in_order TO events;
 
+GRANT SELECT ON TABLE public.schema_migrations TO events;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.staged TO events;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.style_guides TO events;

@@ -190,7 +190,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             listening.cancel()
             await runner.stop()
             # At once: the listener counts as closed only when its sockets are, too.
-            await asyncio.gather(server.drain(), live.drain(), streams.drain())
+            goodbyes = settings.goodbyes
+            await asyncio.gather(server.drain(), live.drain(goodbyes), streams.drain(goodbyes))
         log.info("gateway drained")
 
 

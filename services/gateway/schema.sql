@@ -209,6 +209,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.personal_tokens TO gateway;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO gateway;
 
+GRANT SELECT ON TABLE public.schema_migrations TO gateway;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO gateway;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.stale_teams TO gateway;

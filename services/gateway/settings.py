@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from libs.process import ProcessSettings
+from libs.process.goodbyes import Goodbyes
 from services.gateway.accounts.identity.names import require_email
 
 DAY_S = 86_400
@@ -31,6 +32,12 @@ class Settings(ProcessSettings):
     )
     drain_wait_s: PositiveFloat = Field(
         default=20.0, description="How long requests in flight may take to end at a stop."
+    )
+    drain_closes_per_s: PositiveFloat = Field(
+        default=200.0,
+        description="Sockets and event streams that are closed in a second at a stop, so that their"
+        " clients do not all reconnect at once; all are closed within half of the time that"
+        " requests have.",
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins whose pages may call the API, comma-separated (CORS)."
@@ -107,6 +114,11 @@ class Settings(ProcessSettings):
     def trusted_networks(self) -> list[IPv4Network | IPv6Network]:
         """The networks whose X-Forwarded-For is believed."""
         return list(self.trusted_proxies)
+
+    @property
+    def goodbyes(self) -> Goodbyes:
+        """How fast sockets and streams are closed at a stop."""
+        return Goodbyes(per_s=self.drain_closes_per_s, within_s=self.drain_wait_s / 2)
 
     @model_validator(mode="after")
     def _oidc_whole(self) -> Self:

@@ -38,7 +38,8 @@ class Block:
 
 def pages() -> list[str]:
     """Return all pages that people follow; decisions tell of a moment, as does the changelog."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/runbooks/*.md")]
+    folders = ("", "docs/", "docs/operations/", "docs/runbooks/")
+    found = [page for folder in folders for page in ROOT.glob(f"{folder}*.md")]
     return sorted(page.relative_to(ROOT).as_posix() for page in found if "CHANGE" not in page.name)
 
 

@@ -71,6 +71,7 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     others |= await _pushed(owner, project, first, mark)
     first |= await reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
     first["refactors"] = await refactored(owner, project, mark)
+    first["ai"] = await ran(owner, project)
     others |= {"emoji": "heart"}
     task = await owner.made(f"{project}/entities", {"type": "task", "name": mark})
     team = (await owner.made("/api/teams", {"name": mark}))["id"]
@@ -129,6 +130,17 @@ async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
         "patches": patch["id"],
         "anchors": pointed["id"],
     }
+
+
+async def ran(owner: Person, project: str) -> str:
+    """A run that has ended."""
+    run = (await owner.made(f"{project}/ai/runs", {"kind": "enrich"}))["id"]
+
+    async def has_ended() -> bool:
+        return (await owner.get(f"/api/ai/runs/{run}")).json()["endedAt"] is not None
+
+    await until(has_ended)
+    return run
 
 
 async def refactored(owner: Person, project: str, mark: str) -> str:

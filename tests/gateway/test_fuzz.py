@@ -31,7 +31,7 @@ SHORT = ("--phases=fuzzing", "--max-examples=1")
 LONG = ("--phases=examples,coverage,fuzzing,stateful", "--max-examples=100")
 
 
-@pytest.mark.usefixtures("indexer")
+@pytest.mark.usefixtures("every_service")
 @pytest.mark.parametrize(
     ("how", "wait_s"),
     [

@@ -60,6 +60,34 @@ async def test_a_stop_sends_sockets_elsewhere_and_ends_soon(
     assert time.monotonic() - started < 8
 
 
+async def test_sockets_are_closed_one_after_the_other_at_a_stop(
+    stack: Stack, manuscript: Manuscript, tmp_path: Path
+):
+    """Twenty clients that are sent away at once would come back at once."""
+    async with gateway_beside(stack, tmp_path, drain_wait_s=20, drain_closes_per_s=10) as url:
+        token, scene = manuscript.owner.access_token, manuscript.scene["id"]
+        address = f"ws{url.removeprefix('http')}/collab/{scene}?token={token}"
+        sockets = await asyncio.gather(*(websockets.connect(address) for _ in range(20)))
+        closed_at: list[float] = []
+
+        async def leave(socket: websockets.ClientConnection) -> None:
+            await socket.wait_closed()
+            closed_at.append(time.monotonic())
+            assert socket.close_code == 1012
+
+        leaving = asyncio.gather(*map(leave, sockets))
+        process = psutil.Process(pid_of(url))
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(leaving, 10)
+        await asyncio.to_thread(_wait_gone, process)
+
+    assert closed_at[-1] - closed_at[0] > 0.8
+    for moment in closed_at:
+        assert sum(moment <= other < moment + 0.2 for other in closed_at) < 15
+    assert time.monotonic() - started < 8
+
+
 def _wait_gone(process: psutil.Process) -> None:
     deadline = time.monotonic() + 15
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

@@ -109,6 +109,8 @@ async def routes(
         ("GET", f"{project}/search/suggest?q=ice", None, "search.query"),
         ("GET", f"{scene}/similar", None, "search.query"),
         ("GET", f"/api/entities/{world['entity']['id']}/similar", None, "search.query"),
+        ("POST", f"{project}/ai/runs", {"nonsense": 1}, "ai.generate"),
+        ("GET", f"{project}/ai/runs", None, "ai.read"),
         ("GET", f"{project}/index", None, "search.query"),
         ("POST", f"{project}/index/rebuild", None, "search.rebuild"),
         ("POST", f"{project}/jobs/{some_id()}/operations", {"nonsense": 1}, "bundle.create"),
@@ -250,6 +252,7 @@ class TestRoutes:
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
         elsewhere += ("/api/refactors",)  # In tests/collab/review/test_refactors.py.
         elsewhere += ("/api/patches", "/api/anchors")
+        elsewhere += ("/api/ai/runs",)  # In tests/ai.
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:

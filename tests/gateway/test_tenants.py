@@ -51,8 +51,8 @@ async def document(http: httpx.AsyncClient) -> Json:
 
 
 @pytest.fixture(scope="module")
-async def theirs(http: httpx.AsyncClient, indexer: str) -> Estate:
-    assert indexer
+async def theirs(http: httpx.AsyncClient, every_service: list[str]) -> Estate:
+    assert every_service
     return await begin(http, "Mary")
 
 

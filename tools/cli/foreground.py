@@ -59,6 +59,8 @@ async def _serve(stack: Stack) -> None:
     starting.result()
     for address in stack.gateways[1:]:
         say(f"also  {address}")
+    for name, address in stack.observers.items():
+        say(f"{name:<12} {address}")
     say(f"ready {stack.url}" if stack.gateways else "ready")
     await until_asked
     say("stopping")

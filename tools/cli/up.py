@@ -46,6 +46,10 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
             help="Keep PostgreSQL's log here; see scriptorium backup.",
         ),
     ] = None,
+    observe: Annotated[
+        bool,
+        typer.Option(help="Serve a page of figures, and start Prometheus where it is installed."),
+    ] = False,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log files.")] = (
         LogFormat.CONSOLE
     ),
@@ -71,6 +75,7 @@ def up(  # noqa: PLR0917 (each is an option with a name of its own)
         "replicas": counts,
         "host": host,
         "log_format": log_format,
+        "observe": observe,
         "archive": str(archive.expanduser()) if archive else None,
     }
     # The launcher lives as long as the stack: a fresh process, of the same pid, is rid of the

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tools.stack import logs, nats, postgres, runfile, services
+from tools.stack import logs, nats, observing, postgres, runfile, services
 from tools.stack.child import spawn
 from tools.stack.controls import Controls
 from tools.stack.directory import Directory, unusable
@@ -41,6 +41,7 @@ class Stack(Controls):
         tell: Receives what happens to the parts.
         environment: Additional environment of the services.
         archive: Folder that receives every finished WAL segment of PostgreSQL; see `backup`.
+        observe: Whether a page of figures is served, and Prometheus runs where it is installed.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Stack(Controls):
         tell: Tell = nobody_listens,
         environment: Mapping[str, str] | None = None,
         archive: Path | None = None,
+        observe: bool = False,
     ) -> None:
         """Describe the stack; nothing happens before `start`."""
         super().__init__(supervise=supervise)
@@ -73,6 +75,7 @@ class Stack(Controls):
             **(environment or {}),
         }
         self._archive = archive and Path(os.path.abspath(archive))  # noqa: PTH100
+        self._observe = observe
         self._open_directory: Directory | None = None
         self._bounding_logs: asyncio.Task[None] | None = None
 
@@ -110,6 +113,10 @@ class Stack(Controls):
             await self._require_ports(directory, specs)
             await together(self._start_postgres(directory), self._start_nats(directory))
             await together(*(self._start_part(spec) for spec in specs))
+            if self._observe:
+                ports = {spec.name: spec.port for spec in specs}
+                found = observing.parts(directory, ports, self._environment)
+                await together(*(self._start_part(spec) for spec in found))
         except OSError as error:
             await self.stop()
             raise unusable(self.data_dir, error) from error
@@ -164,6 +171,12 @@ class Stack(Controls):
     def url(self) -> str:
         """The address of the first gateway, such as `http://127.0.0.1:8300`."""
         return self._address(1)
+
+    @property
+    def observers(self) -> dict[str, str]:
+        """The addresses of what observes the services, by name; none without `observe`."""
+        names = (observing.FIGURES, observing.PROMETHEUS)
+        return {name: self.ops_url(name) for name in names if name in self._parts}
 
     @property
     def gateways(self) -> list[str]:

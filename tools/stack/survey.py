@@ -9,6 +9,7 @@ import psutil
 from tools.stack import runfile
 from tools.stack.directory import owner_of
 from tools.stack.nats import HEALTH_PATH
+from tools.stack.observing import PROMETHEUS
 from tools.stack.probe import http_ok, postgres_ok
 
 
@@ -50,7 +51,8 @@ async def survey(directory: Path) -> Survey | None:
 async def _is_ready(part: runfile.Running) -> bool:
     if part.part == "postgres":
         return await postgres_ok(part.port)
-    return await http_ok(part.port, HEALTH_PATH if part.part == "nats" else "/readyz")
+    paths = {"nats": HEALTH_PATH, PROMETHEUS: "/-/ready"}
+    return await http_ok(part.port, paths.get(part.part, "/readyz"))
 
 
 def memory_bytes(pid: int, *, alone: bool = False) -> int:

@@ -14,6 +14,7 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 
 from libs import errors
 from libs.bus import Caller
+from libs.process.goodbyes import Goodbyes
 from libs.tasks import PeriodicTask, TaskRunner, progressed
 from services.gateway.access.authority import Authority
 from services.gateway.access.limits import Limits, caller_of, client_address
@@ -85,12 +86,13 @@ class LiveGateway:
             PeriodicTask("refresh_presence", self._refresh_presence, interval_s=RENEW_S),
         )
 
-    async def drain(self) -> None:
-        """Refuse new sockets, wait until edits are durable, close sockets with 1012."""
+    async def drain(self, goodbyes: Goodbyes) -> None:
+        """Refuse new sockets, wait until edits are durable, close sockets with 1012 one by one."""
         self._draining = True
         await self.rooms.batcher.drained(DRAIN_EDITS_WAIT_S)
-        for socket in list(self._sockets):
-            socket.close(RESTARTING, "restarting, please reconnect")
+        await goodbyes.say(
+            self._sockets, lambda socket: socket.close(RESTARTING, "restarting, please reconnect")
+        )
         if self._sockets:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_LEAVE_WAIT_S):

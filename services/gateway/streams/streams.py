@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.collab.facts import FACTS
+from libs.process.goodbyes import Goodbyes
 from services.gateway.access.authority import Authority
 from services.gateway.access.permissions import Access
 from services.gateway.accounts.identity.model import Identity
@@ -134,11 +135,10 @@ class Streams:
         for stream in self._streams:
             stream.doubt()
 
-    async def drain(self) -> None:
-        """Take no more, and send everybody elsewhere; returns when they went, or soon."""
+    async def drain(self, goodbyes: Goodbyes) -> None:
+        """Take no more, and send one after the other elsewhere; returns when they went, or soon."""
         self._draining = True
-        for stream in list(self._streams):
-            stream.end(Ending.RESTARTING)
+        await goodbyes.say(self._streams, lambda stream: stream.end(Ending.RESTARTING))
         if self._streams:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_WAIT_S):

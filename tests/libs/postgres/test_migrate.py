@@ -1,6 +1,7 @@
 """Migrations: forward only, once, by one of many; queries by name."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ import asyncpg
 import pytest
 
 from libs.postgres import load_queries, migrate
-from libs.postgres.migrate import MigrationError, migrations_of
+from libs.postgres.migrations import MigrationError, migrations_of
 from tools.stack import Stack
+from tools.stack.services import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,47 @@ def test_a_query_given_twice_is_refused(package: Path) -> None:
 
     with pytest.raises(ValueError, match="given twice"):
         load_queries(package.name)
+
+
+async def command(*words: str, **environment: str) -> tuple[int, str]:
+    """Run the command as a Job of Kubernetes does; return its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "libs.postgres.migrate", *words),
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+async def test_the_command_migrates_and_its_wait_ends_then(
+    stack: Stack, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """The waiting replica has its own role alone, and may begin before there is any table."""
+    mine = {"SCRIPTORIUM_POSTGRES_URL": stack.postgres_url("collab", "collab")}
+    owners = {"SCRIPTORIUM_POSTGRES_OWNER_URL": stack.postgres_url("collab", "collab_owner")}
+    waiting = asyncio.create_task(command("collab", "--wait", **mine))
+    await asyncio.sleep(1.5)
+    assert not waiting.done()
+
+    first, second = await command("collab", **owners), await command("collab", **owners)
+
+    count = len(migrations_of("services.collab"))
+    assert first[0] == second[0] == 0, (first, second)
+    assert first[1].endswith(f"collab: {count} migrations applied\n")
+    assert second[1] == "collab: 0 migrations applied\n"
+    assert (await asyncio.wait_for(waiting, 10))[0] == 0
+    assert await owner.fetchval("SELECT count(*) FROM schema_migrations") == count
+
+
+async def test_the_command_says_in_a_sentence_what_it_lacks(stack: Stack) -> None:
+    """An operator reads the log of a Job that failed."""
+    owners = {"SCRIPTORIUM_POSTGRES_OWNER_URL": stack.postgres_url("collab", "collab_owner")}
+
+    assert await command("collab", SCRIPTORIUM_POSTGRES_OWNER_URL="") == (
+        1,
+        "SCRIPTORIUM_POSTGRES_OWNER_URL is not set\n",
+    )
+    assert await command("poetry", **owners) == (1, "there is no service poetry\n")

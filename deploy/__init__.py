@@ -1,0 +1,1 @@
+"""Programs for those who deploy: `python -m deploy.secrets`, `python -m deploy.generate`."""
