@@ -10,6 +10,8 @@ import pytest
 
 from libs.contracts.indexer.search import SearchMode
 from libs.postgres import Pool, connect, migrate
+from services.indexer import recall
+from services.indexer.vectors import Found, ProjectVectors, VectorQuery
 from services.indexer.vectors.edge import EdgeIndex
 from tests.indexer.embedding_server import DIMENSION
 from tests.indexer.world import Scene, World
@@ -17,8 +19,8 @@ from tools.stack import Stack
 
 STORM, BREAD = "the storm broke the mast", "he baked bread in the morning"
 SEMANTIC = SearchMode.SEMANTIC
-SEEDS = 4
-STEPS = 40
+SEEDS = 3
+STEPS = 30
 VOCABULARY = ("storm", "mast", "bread", "harbour", "lantern", "letter")
 
 
@@ -237,6 +239,51 @@ async def test_a_damaged_engine_is_written_again_from_the_rows(pool: Pool, tmp_p
     assert await world.texts(scene, STORM, SEMANTIC) == [STORM]
     assert await world.texts(scene, "bread") == [BREAD]
     assert len(world.source.embedded) == embedded
+    await index.close()
+
+
+class Forgetful(EdgeIndex):
+    """An engine whose graph loses every other vector."""
+
+    has_graph = True
+    loses = True
+
+    def for_project(self, project: UUID) -> ProjectVectors:
+        whole = super().for_project(project)
+        find = whole.search
+
+        async def search(query: VectorQuery) -> Found:
+            found = await find(query)
+            return found if query.exact or not self.loses else Found(meaning=found.meaning[::2])
+
+        whole.search = search
+        return whole
+
+
+async def test_a_graph_that_forgets_is_not_used_and_made_again(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a day; a good one is used where comparing every vector takes too long."""
+    index = Forgetful(tmp_path, DIMENSION)
+    await index.open()
+    world = World(pool, index)
+    await world.model.load()
+    monkeypatch.setattr(recall, "EXACT_MS_MAX", 0.0)
+    scene = await world.new(*(f"{STORM} {word}" for word in VOCABULARY))
+    await world.drain()
+    unwritten = "SELECT count(*) FROM text_chunks WHERE project_id = $1 AND point_hash IS NULL"
+
+    assert await world.recall.measure(scene.project) < 0.9
+    assert world.recall.is_exact(scene.project)
+    assert await pool.fetchval(unwritten, scene.project) == len(VOCABULARY)
+    assert len(await world.texts(scene, STORM)) == len(VOCABULARY), "it is found all along"
+    await world.drain()
+    await world.recall.measure(scene.project)
+    assert await pool.fetchval(unwritten, scene.project) == 0
+    index.loses = False
+    assert await world.recall.measure(scene.project) == 1.0
+    assert not world.recall.is_exact(scene.project)
+    assert len(await world.texts(scene, STORM, SEMANTIC)) == len(VOCABULARY)
     await index.close()
 
 

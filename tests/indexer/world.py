@@ -26,6 +26,7 @@ from services.indexer.following import Following
 from services.indexer.indexing import Indexing
 from services.indexer.lexical import Words
 from services.indexer.points import PointWriter
+from services.indexer.recall import Recall
 from services.indexer.searching.handlers import Search
 from services.indexer.store import Store
 from services.indexer.vectors import VectorIndex
@@ -101,7 +102,8 @@ class World(Caller):
         )
         self.following = Following(store, _nothing, _nothing)
         self.drift = Drift(store, index, _nothing)
-        self.finding = Search(store, index, WORDS, self.model, self)
+        self.recall = Recall(store, index, self.model, _nothing)
+        self.finding = Search(store, index, WORDS, self.model, self, recall=self.recall)
 
     async def ask(self, method: Any, question: Any, actor: Actor, **more: Any) -> Any:
         """Answer as events and collab do."""
