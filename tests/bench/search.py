@@ -128,7 +128,7 @@ async def service() -> list[Figure]:
     """A project of 12,000 points through HTTP: import, search, typing; start and memory."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        more = {"SCRIPTORIUM_EMBED_DUTY": "1.0"}
+        more = {"SCRIPTORIUM_EMBED_DUTY": "1.0", "SCRIPTORIUM_ACCESS_TOKEN_LIFE_S": "36000"}
         async with (
             real_stack(Path(folder), replicas=REPLICAS, environment=more) as stack,
             httpx.AsyncClient(base_url=stack.url, timeout=60) as http,
