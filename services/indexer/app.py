@@ -26,6 +26,7 @@ from services.indexer.following import Following
 from services.indexer.indexing import Indexing
 from services.indexer.lexical import Words
 from services.indexer.points import PointWriter
+from services.indexer.recall import Recall
 from services.indexer.searching.handlers import Search
 from services.indexer.searching.similar import Similar
 from services.indexer.searching.state import State
@@ -75,10 +76,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         drift = Drift(store, index, points.task.wake)
         indexing = Indexing(store, caller, points.task.wake)
         Following(store, indexing.task.wake, points.task.wake).subscribe(broker, client)
-        serve(broker, SEARCH, Search(store, index, words, model, caller).search)
+        recall = Recall(store, index, model, points.task.wake)
+        serve(broker, SEARCH, Search(store, index, words, model, caller, recall=recall).search)
         serve(broker, FIND_SIMILAR, Similar(store, index, words, model, caller).find)
         serve(broker, SUGGEST_NAMES, Suggesting(store, caller).suggest)
-        state = State(store, model, caller, indexing.task.wake)
+        state = State(store, model, caller, recall=recall, on_due=indexing.task.wake)
         serve(broker, READ_INDEX, state.read)
         serve(broker, REBUILD_INDEX, state.rebuild)
 
@@ -93,6 +95,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             points.task,
             embedding.task,
             *drift.tasks(),
+            recall.task,
             PeriodicTask("index_figures", lambda: _measure(store), interval_s=MEASURE_INTERVAL_S),
         )
         await broker.start()

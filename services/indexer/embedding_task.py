@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from itertools import batched
 from uuid import UUID
 
 import structlog
@@ -47,32 +48,42 @@ class Embedding:
         for row in known:
             metrics.embed_reused.inc()
             await self._give(row, vector_of(row["vector"]))
-        fresh = [row for row in rows if row["vector"] is None]
-        for start in range(0, len(fresh), self._model.texts_max):
-            await self._embed(fresh[start : start + self._model.texts_max])
+        fresh: dict[tuple[UUID, bytes], list[Row]] = {}
+        for row in rows:
+            if row["vector"] is None:
+                # Letters of a novel end alike: equal texts of a project are embedded once.
+                fresh.setdefault((row["project_id"], row["hash"]), []).append(row)
+        for some in batched(fresh.values(), self._model.texts_max, strict=False):
+            await self._embed(some)
             progressed()
         return len(rows) == TOGETHER
 
-    async def _embed(self, rows: Sequence[Row]) -> None:
+    async def _embed(self, groups: Sequence[Sequence[Row]]) -> None:
+        """Embed the texts of groups of rows; the rows of a group have the same."""
         started = time.monotonic()
-        made = await self._model.embed_all([row["text"] for row in rows])
-        metrics.embed_seconds.observe((time.monotonic() - started) / len(rows))
+        made = await self._model.embed_all([rows[0]["text"] for rows in groups])
+        metrics.embed_seconds.observe((time.monotonic() - started) / len(groups))
         passed("embedding.made")
-        for row, vector in zip(rows, made, strict=True):
+        for rows, vector in zip(groups, made, strict=True):
             if isinstance(vector, BadVector):
-                metrics.embed_failed.inc()
-                log.warning("chunk not embedded", chunk_id=str(row["id"]), reason=str(vector))
-                await self._store.rows(SQL.note_failure, row["id"], row["hash"])
+                await self._note_failures(rows, vector)
                 continue
             metrics.embedded.inc()
             await self._store.rows(
                 SQL.put_embedding,
-                row["project_id"],
+                rows[0]["project_id"],
                 self._model.name,
-                row["hash"],
+                rows[0]["hash"],
                 stored_vector(vector.tolist()),
             )
-            await self._give(row, vector.tolist())
+            for row in rows:
+                await self._give(row, vector.tolist())
+
+    async def _note_failures(self, rows: Sequence[Row], reason: BadVector) -> None:
+        for row in rows:
+            metrics.embed_failed.inc()
+            log.warning("chunk not embedded", chunk_id=str(row["id"]), reason=str(reason))
+            await self._store.rows(SQL.note_failure, row["id"], row["hash"])
 
     async def _give(self, row: Row, vector: list[float]) -> None:
         chunk: UUID = row["id"]

@@ -39,6 +39,21 @@ engine_seconds = Histogram(
     ["operation"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+engine_failures = Counter(
+    "scriptorium_indexer_engine_failures_total", "Calls of the vector engine that failed."
+)
+recall = Gauge(
+    "scriptorium_indexer_recall",
+    "Share of the ten nearest vectors that the graph of the worst large project finds.",
+)
+recall.set(1)
+exact_ms = Gauge(
+    "scriptorium_indexer_exact_milliseconds",
+    "p95 of comparing every vector of the large project that was measured last.",
+)
+graphs_remade = Counter(
+    "scriptorium_indexer_graphs_remade_total", "Graphs that found too little and were made again."
+)
 stale_hits = Counter(
     "scriptorium_indexer_stale_hits_total",
     "Points that a search found and that no live row stands behind: they were not shown.",
@@ -53,3 +68,7 @@ drift = Counter(
     "Points without a row that were deleted, and rows without their point that were written again.",
     ["kind"],
 )
+for _kind in ("orphaned_points", "lost_points"):
+    drift.labels(_kind)
+for _mode in ("hybrid", "text", "semantic", "similar"):
+    search_seconds.labels(_mode)

@@ -252,6 +252,14 @@ UPDATE rebuilds SET done_at = now() WHERE project_id = $1;
 -- name: next_project
 SELECT project_id FROM documents WHERE project_id > $1 ORDER BY project_id LIMIT 1;
 
+-- name: large_project
+-- The next project after an id that has at least $2 vectors.
+SELECT project_id FROM text_chunks WHERE project_id > $1 AND vector_hash IS NOT NULL
+GROUP BY project_id HAVING count(*) >= $2 ORDER BY project_id LIMIT 1;
+
+-- name: sample_vectors
+SELECT vector FROM embeddings WHERE project_id = $1 AND model = $2 ORDER BY random() LIMIT $3;
+
 -- name: chunks_between
 -- Chunks of a project whose points were written, after an id and up to another one ($3, null for
 -- all that follow).
@@ -269,7 +277,7 @@ UPDATE text_chunks SET point_hash = NULL, vector_hash = NULL WHERE id = ANY ($1:
 UPDATE documents SET version = 1, seq = 0 WHERE project_id = $1;
 
 -- name: reset_points
-UPDATE text_chunks SET point_hash = NULL, vector_hash = NULL
+UPDATE text_chunks SET point_hash = NULL, vector_hash = NULL, failures = 0
 WHERE $1::uuid IS NULL OR project_id = $1;
 
 -- name: engine

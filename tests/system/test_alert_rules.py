@@ -59,6 +59,23 @@ def _stopped(done: str) -> dict[str, str]:
     return {f'{name}{{outcome="stopped"}}': "0+1x240", f'{name}{{outcome="done"}}': done}
 
 
+def _waiting(written: str) -> dict[str, str]:
+    return {
+        "scriptorium_indexer_unwritten_chunks": "1x240",
+        "scriptorium_indexer_gone_points": "0x240",
+        "scriptorium_indexer_points_written_total": written,
+        "scriptorium_indexer_points_deleted_total": "0x240",
+    }
+
+
+def _unembedded(embedded: str) -> dict[str, str]:
+    return {
+        "scriptorium_indexer_unembedded_chunks": "1x240",
+        "scriptorium_indexer_embedded_total": embedded,
+        "scriptorium_indexer_embeddings_reused_total": "0x240",
+    }
+
+
 CASES: dict[str, dict[bool, dict[str, str]]] = {
     "BlobDamaged": gauge("scriptorium_blobs_quarantine_open", 1, 0),
     "BlobDamageMet": first('scriptorium_blobs_damage_total{reason="digest"}'),
@@ -121,9 +138,21 @@ CASES: dict[str, dict[bool, dict[str, str]]] = {
     "BackupLate": gauge("scriptorium_backup_timestamp_seconds", -2 * DAY_S, 0),
     "RunsWait": gauge("scriptorium_ai_wait_seconds", 121, 119),
     "RunsAbandoned": gauge("scriptorium_ai_abandoned_runs", 1, 0),
+    "SearchSlow": slow("scriptorium_indexer_search_seconds", "0.25", 'mode="text",'),
+    "VectorEngineFails": rate("scriptorium_indexer_engine_failures_total", 1, 0),
+    "RecallLow": gauge("scriptorium_indexer_recall", 0.5, 0.99),
+    "IndexBehind": gauge("scriptorium_indexer_lag_seconds", 120, 10),
+    "IndexFarBehind": gauge("scriptorium_indexer_lag_seconds", 1000, 120),
+    "PointsNotWritten": {True: _waiting("0x240"), False: _waiting("0+1x240")},
+    "IndexDrifts": rate('scriptorium_indexer_drift_total{kind="lost_points"}', 2, 0),
+    "EmbeddingStopped": {True: _unembedded("0x240"), False: _unembedded("0+1x240")},
+    "TextsNotEmbedded": rate("scriptorium_indexer_embed_failures_total", 1, 0),
+    "EmbeddingServerFails": rate(
+        'scriptorium_indexer_embed_retries_total{kind="unanswered"}', 2, 0
+    ),
     "TaskStalled": gauge('scriptorium_task_stalled{task="relay"}', 1, 0),
 }
-LOUD_AT = {"EventsInDefaultPartition": "3h", "UpkeepStopped": "3h30m"}
+LOUD_AT = {"EventsInDefaultPartition": "3h", "RecallLow": "3h30m", "UpkeepStopped": "3h30m"}
 """When an alert must ring that waits longer than the ten minutes after the first event."""
 
 

@@ -154,6 +154,7 @@ class IndexStrategy(StrEnum):
 
     NONE = "none"
     PLAIN = "plain"
+    GRAPH = "graph"
 
 
 class ReadIndex(Wire):

@@ -61,12 +61,17 @@ class LocalSource:
     texts_max = 1
 
     def __init__(
-        self, make: Callable[[], Embedder], *, name: str, dimension: int, similarity_min: float
+        self,
+        make: Callable[[], Embedder],
+        *,
+        name: str,
+        dimension: int,
+        similarity_min: float | None,
     ) -> None:
         """Make the model when it is loaded."""
         self.name = name
         self.dimension = dimension
-        self.similarity_min: float | None = similarity_min
+        self.similarity_min = similarity_min
         self._make = make
         self._embedder: Embedder | None = None
 

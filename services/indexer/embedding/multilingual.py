@@ -12,7 +12,8 @@ import numpy as np
 from services.indexer.embedding import ModelUnusable, Vector, checked, require
 
 DIMENSION = 512
-SIMILARITY_MIN = 0.25
+SIMILARITY_MIN: float | None = None
+"""Where texts have nothing in common any more was not measured for it."""
 CHARS_MAX = 2_000
 """As many as a chunk has."""
 WEIGHTS_SHA256 = "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9"

@@ -13,6 +13,7 @@ from services.indexer import metrics
 from services.indexer.embedding import BadVector
 from services.indexer.embedding.loading import Model
 from services.indexer.lexical import Words
+from services.indexer.recall import Recall
 from services.indexer.searching.asked import parse
 from services.indexer.searching.cursors import CORRECTED_BYTES_MAX, cursor_after, mark_in
 from services.indexer.searching.fusion import fused
@@ -46,9 +47,17 @@ class Search:
     """Serves `libs.contracts.indexer.search.SEARCH`."""
 
     def __init__(
-        self, store: Store, index: VectorIndex, words: Words, model: Model, caller: Caller
+        self,
+        store: Store,
+        index: VectorIndex,
+        words: Words,
+        model: Model,
+        caller: Caller,
+        *,
+        recall: Recall,
     ) -> None:
-        """Search *index*, join with *store*, and ask events over *caller*."""
+        """Search *index* as *recall* says, join with *store*, and ask events over *caller*."""
+        self._recall = recall
         self._store = store
         self._index = index
         self._words = words
@@ -107,7 +116,7 @@ class Search:
         self, question: SearchProject, text: str, within: Within, actor: Actor
     ) -> _Answer:
         project = actor.scope()
-        query, mode = await self._query(question, text, within)
+        query, mode = await self._query(question, text, within, project)
         matches = list[Match]()
         if not within.is_nothing and text:
             matches = fused(await self._index.for_project(project).search(query))
@@ -117,7 +126,7 @@ class Search:
         return _Answer(live, mode, frozenset(self._words.of_query(text).indices))
 
     async def _query(
-        self, question: SearchProject, text: str, within: Within
+        self, question: SearchProject, text: str, within: Within, project: UUID
     ) -> tuple[VectorQuery, SearchMode]:
         """Return what the engine is asked, and the mode that is served."""
         mode, sparse, dense = question.mode, None, None
@@ -141,6 +150,7 @@ class Search:
             documents=within.documents,
             points=within.points,
             dense_min=self._model.similarity_min,
+            exact=self._recall.is_exact(project),
         )
         return query, mode
 

@@ -16,6 +16,7 @@ from libs.contracts.indexer.search import (
 )
 from libs.contracts.things import ThingKind
 from services.indexer.embedding.loading import Model
+from services.indexer.recall import Recall
 from services.indexer.store import SQL, Store
 
 PLAIN_FROM_VECTORS = 100
@@ -27,11 +28,18 @@ class State:
     """Serves `READ_INDEX` and `REBUILD_INDEX`."""
 
     def __init__(
-        self, store: Store, model: Model, caller: Caller, on_due: Callable[[], None]
+        self,
+        store: Store,
+        model: Model,
+        caller: Caller,
+        *,
+        recall: Recall,
+        on_due: Callable[[], None],
     ) -> None:
         """Ask events over *caller*; call *on_due* when documents are to be indexed."""
         self._store = store
         self._model = model
+        self._recall = recall
         self._caller = caller
         self._on_due = on_due
 
@@ -90,14 +98,17 @@ class State:
         done = None
         if row["total"] is not None:
             done = 1 - row["rebuilding"] / max(row["total"], row["rebuilding"], 1)
-        plain = row["vectors"] >= PLAIN_FROM_VECTORS
+        strategy = IndexStrategy.NONE
+        if row["vectors"] >= PLAIN_FROM_VECTORS:
+            exact = self._recall.is_exact(project)
+            strategy = IndexStrategy.PLAIN if exact else IndexStrategy.GRAPH
         return IndexState(
             documents=row["documents"],
             chunks=row["chunks"],
             vectors=row["vectors"],
             pending=waiting["pending"],
             unembedded=waiting["unembedded"] if self._model.is_expected else 0,
-            strategy=IndexStrategy.PLAIN if plain else IndexStrategy.NONE,
+            strategy=strategy,
             model=self._model.name,
             rebuild=done,
         )

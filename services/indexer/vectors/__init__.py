@@ -105,6 +105,9 @@ class VectorIndex(ABC):
     mark: UUID | None = None
     """The mark of the index that is open: one with another mark is empty."""
 
+    has_graph = False
+    """Whether it can find vectors by a graph, without comparing each."""
+
     @abstractmethod
     async def open(self) -> UUID:
         """Make what is missing, and return the mark of this index.

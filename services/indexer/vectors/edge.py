@@ -103,6 +103,7 @@ class EdgeIndex(VectorIndex):
                     asyncio.wrap_future(pool.submit(work, *arguments)), CALL_WAIT_S_MAX
                 )
         except (BrokenProcessPool, TimeoutError, RuntimeError) as error:
+            metrics.engine_failures.inc()
             log.warning("vector engine lost", operation=name, reason=repr(error)[:200])
             if self._pool is pool:
                 self._pool = None
@@ -110,6 +111,7 @@ class EdgeIndex(VectorIndex):
             raise errors.Unavailable("The vector engine does not answer.") from error
         except Exception as error:
             # qdrant-edge raises plain exceptions.
+            metrics.engine_failures.inc()
             log.warning("vector engine refused", operation=name, reason=repr(error)[:300])
             raise errors.Unavailable("The vector engine refused.") from error
 

@@ -49,6 +49,8 @@ _FAILURES = (ApiException, QdrantException, OSError, ValueError)
 class QdrantIndex(VectorIndex):
     """A collection on a server."""
 
+    has_graph = True
+
     def __init__(self, client: AsyncQdrantClient, collection: str, dimension: int) -> None:
         """Use *collection* over *client*; nothing happens before `open`."""
         self._client = client
@@ -130,6 +132,7 @@ class QdrantIndex(VectorIndex):
             with metrics.engine_seconds.labels(name).time():
                 return await answer
         except _FAILURES as error:
+            metrics.engine_failures.inc()
             log.warning("vector engine refused", operation=name, reason=repr(error)[:300])
             raise errors.Unavailable("The vector engine does not answer.") from error
 
