@@ -44,7 +44,7 @@ async def test_every_parameter_that_is_a_time(
         assert answer.status_code < 500, (path, name, answer.text)
         if moment in NOWHERE:
             assert is_problem(answer, 400, "VALIDATION_FAILED")
-            assert answer.json()["errors"][0]["field"] == f"query.{name}"
+            assert f"query.{name}" in [one["field"] for one in answer.json()["errors"]]
 
 
 @pytest.mark.parametrize("moment", EDGES + NOWHERE)

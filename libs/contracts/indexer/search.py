@@ -4,12 +4,13 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from libs.contracts.pages import Cursor
 from libs.contracts.positions import YjsRange
 from libs.contracts.rpc import Method
 from libs.contracts.things import PathPart, ThingKind
+from libs.contracts.values import Moment
 from libs.contracts.wire import Wire
 
 QUERY_CHARS_MAX = 1_000
@@ -49,8 +50,8 @@ class SearchProject(Wire):
     type: FilterText | None = None
     status: FilterText | None = None
     tag_id: UUID | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     grouped: bool = False
     limit: Annotated[int, Field(ge=1, le=HITS_MAX)] = HITS_DEFAULT
     cursor: Cursor | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from libs import errors
 from libs.contracts.indexer.search import (
@@ -24,6 +24,7 @@ from libs.contracts.indexer.search import (
 )
 from libs.contracts.pages import Cursor
 from libs.contracts.things import ThingKind
+from libs.contracts.values import Moment
 from services.gateway.access.limits import LimitClass
 from services.gateway.http.endpoint import Context, Endpoint
 from services.gateway.http.route import AnyCall, Query
@@ -56,10 +57,10 @@ class SearchOf(Query):
     tag_id: UUID | None = Field(
         default=None, description="Only entities with this tag, and facts about them."
     )
-    since: AwareDatetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="Only what was changed at this time (UTC) or later."
     )
-    until: AwareDatetime | None = Field(
+    until: Moment | None = Field(
         default=None, description="Only what was changed last before this time (UTC)."
     )
     grouped: bool = Field(
