@@ -26,8 +26,8 @@ from nats.js.api import (
 )
 from nats.js.errors import BadRequestError, NotFoundError
 
-from libs.contracts.streams import BUCKETS, COLLAB, EVENTS, STREAMS, Bucket, Stream
-from libs.contracts.subjects import FACTS, REVIEW_FACTS, SUBSCRIBER
+from libs.contracts.streams import AI, BUCKETS, COLLAB, EVENTS, STREAMS, Bucket, Stream
+from libs.contracts.subjects import FACTS, REVIEW_FACTS, RUN_FACTS, SUBSCRIBER
 
 SUBSCRIBER_ACK_WAIT_S = 10.0
 SUBSCRIBER_ACKS_PENDING_MAX = 1_000
@@ -85,15 +85,16 @@ async def declare(
 async def _declare_subscriber(jetstream: JetStreamContext, name: str, subject: str) -> None:
     """Create the consumers of a subscriber; an existing pull consumer stays as it is.
 
-    A subscriber of all events hears what collab announces beside them, too, by a consumer of the
-    same name.
+    A subscriber of all events hears what collab and ai announce beside them, too, by consumers of
+    the same name.
     """
-    if not subject.startswith(f"{FACTS}.collab."):
-        await _declare_consumer(jetstream, EVENTS, name, subject)
+    wanted = [subject]
     if subject == _SUBSCRIBERS[SUBSCRIBER]:
-        subject = REVIEW_FACTS
-    if subject.startswith(f"{FACTS}.collab."):
-        await _declare_consumer(jetstream, COLLAB, name, subject)
+        wanted += [REVIEW_FACTS, RUN_FACTS]
+    for each in wanted:
+        beside = {f"{FACTS}.collab.": COLLAB, f"{FACTS}.ai.": AI}
+        stream = next((beside[at] for at in beside if each.startswith(at)), EVENTS)
+        await _declare_consumer(jetstream, stream, name, each)
 
 
 async def _declare_consumer(

@@ -58,6 +58,14 @@ COLLAB = Stream(
     bytes_max=1 << 30,
     atomic=True,
 )
+AI = Stream(
+    # What happens to runs, beside the log of events.
+    name="AI",
+    subjects=("scriptorium.v1.ai.>",),
+    age_s_max=30 * DAY_S,
+    bytes_max=1 << 30,
+    atomic=True,
+)
 TEXTS = Stream(
     # That the text of a scene changed: of each scene the newest notice, so that nothing piles up.
     name="TEXTS",
@@ -82,5 +90,5 @@ LIMITS = Stream(
 )
 PERMISSIONS = Bucket(name="permissions", ttl_s=300, bytes_max=64 << 20)
 
-STREAMS = (EVENTS, BLOBS, COLLAB, TEXTS, DEAD_LETTERS, LIMITS)
+STREAMS = (EVENTS, BLOBS, COLLAB, AI, TEXTS, DEAD_LETTERS, LIMITS)
 BUCKETS = (PERMISSIONS,)

@@ -29,6 +29,22 @@ FACTS_CONSUMER = "indexer-events"
 """The one by which it hears of everything else."""
 
 
+RUN_FACTS = f"{FACTS}.ai.>"
+"""All that is announced of runs."""
+AI_PURGES = f"{FACTS}.events.*.purged.>"
+AI_PURGES_CONSUMER = "ai-purges"
+"""The durable consumer by which the ai service hears of what is purged."""
+RUN_QUEUED = "ai.queued"
+"""That a run waits for a worker."""
+RUN_CANCELLED = "ai.cancelled"
+"""That a run is to end; the body is its id."""
+
+
+def run_told(run_id: UUID) -> str:
+    """Subject of the message that something happened to a run."""
+    return f"ai.told.{run_id.hex}"
+
+
 def text_changed(scene_id: UUID) -> str:
     """Subject of the notice that the text of a scene changed."""
     return f"texts.changed.{scene_id.hex}"
@@ -117,6 +133,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "rpc.collab.>",
             "rpc.blobs.>",
             "rpc.indexer.>",
+            "rpc.ai.>",
             "live.edit.*",
             "live.sync.*",
             "live.any.*",
@@ -144,6 +161,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "live.beat",
             "scriptorium.v1.events.>",
             "scriptorium.v1.collab.>",
+            "ai.told.*",
         ),
     ),
     "collab": Permissions(
@@ -159,6 +177,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_gateway.>",
             "_INBOX_events.>",
             "_INBOX_indexer.>",
+            "_INBOX_ai.>",
             "_INBOX_operator.>",
             "rpc.events.record_word_counts",
             # Refactors: what they rename, and the bundle of fields that goes with the texts.
@@ -200,6 +219,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "_INBOX_collab.>",
             "_INBOX_blobs.>",
             "_INBOX_indexer.>",
+            "_INBOX_ai.>",
             "_INBOX_operator.>",
             *_JETSTREAM,
         ),
@@ -226,6 +246,7 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
     "indexer": Permissions(
         publish=(
             "rpc.events.describe_things",
+            "rpc.events.list_tagged",
             "rpc.events.list_things",
             "rpc.collab.read_passages",
             "$JS.API.INFO",
@@ -239,6 +260,30 @@ NATS_PERMISSIONS: dict[str, Permissions] = {
             "rpc.indexer.>",
             f"replay.{FACTS_CONSUMER}",
             f"replay.{TEXTS_CONSUMER}",
+        ),
+    ),
+    "ai": Permissions(
+        publish=(
+            "scriptorium.v1.ai.>",
+            "$JS.API.INFO",
+            "$JS.API.STREAM.INFO.AI",
+            *_consuming("EVENTS", AI_PURGES_CONSUMER, AI_PURGES),
+            # What a run reads: texts, their order, and the story bible.
+            "rpc.events.read_tree",
+            "rpc.events.list",
+            "rpc.collab.read_passages",
+            RUN_QUEUED,
+            RUN_CANCELLED,
+            "ai.told.*",
+            "_INBOX_gateway.>",
+            "_INBOX_operator.>",
+        ),
+        subscribe=(
+            "_INBOX_ai.>",
+            "rpc.ai.>",
+            RUN_QUEUED,
+            RUN_CANCELLED,
+            f"replay.{AI_PURGES_CONSUMER}",
         ),
     ),
 }
@@ -255,7 +300,7 @@ def subscriber_permissions(name: str) -> Permissions:
     read, so that it could let the server send messages to any subject. `libs.bus.declare` makes one
     for it, which is pulled from.
     """
-    streams = ("EVENTS", "COLLAB")
+    streams = ("EVENTS", "COLLAB", "AI")
     return Permissions(
         publish=(
             "$JS.API.INFO",
@@ -280,6 +325,7 @@ OPERATOR_PERMISSIONS = Permissions(
         "rpc.events.>",
         "rpc.blobs.>",
         "rpc.indexer.>",
+        "rpc.ai.>",
         "replay.*",
         "$JS.API.STREAM.INFO.DEAD_LETTERS",
         "$JS.API.DIRECT.GET.DEAD_LETTERS",

@@ -138,7 +138,7 @@ async def main(settings: CollabSettings, stop: asyncio.Event) -> None:
     live.observers.append(review.suggesting.committed)
     notices = TextNotices(pool, client)
     live.observers.append(notices.committed)
-    serve(broker, READ_PASSAGES, PassageHandlers(scenes, editors, content_workers).read)
+    serve(broker, READ_PASSAGES, PassageHandlers(scenes, store, editors, content_workers).read)
     upkeep = UpkeepRoom(
         pool=pool,
         locks=AdvisoryLocks(pool),

@@ -1,3 +1,7 @@
+-- name: written_at
+-- When the newest row up to $2 was written.
+SELECT created_at FROM scene_versions WHERE scene_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1;
+
 -- name: append
 -- All updates of one flush, of any scenes, in one statement and so in one commit.
 INSERT INTO scene_versions (scene_id, seq, yjs_update, client_id, created_by, checksum)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +77,10 @@ class Store:
         """Return the newest seq of each scene, 0 for an empty log."""
         rows = await (within or self._pool).fetch(SQL.heads, [uuid_of(scene) for scene in scenes])
         return [row["head"] for row in rows]
+
+    async def written_at(self, scene: UUID, upto: int) -> datetime | None:
+        """Return when a version of a scene was written; None for the empty one."""
+        return await self._pool.fetchval(SQL.written_at, scene, upto)
 
     async def append(
         self,

@@ -133,6 +133,7 @@ def serve_things(broker: NatsBroker, store: Store) -> None:
     handlers = ThingHandlers(store)
     serve(broker, things.DESCRIBE_THINGS, handlers.describe)
     serve(broker, things.LIST_THINGS, handlers.list)
+    serve(broker, things.LIST_TAGGED, handlers.list_tagged)
 
 
 def serve_lifecycle(broker: NatsBroker, store: Store, pool: Pool) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
+from libs.contracts.ai.runs import WHERE_RUN, WhereRun
 from libs.contracts.blobs.transfers import READ_USAGE, ReadUsage
 from libs.contracts.collab.persistence import SNAPSHOT_HISTORY, AskSnapshots
 from libs.contracts.events.tree import READ_TREE, ReadTree
@@ -24,6 +25,7 @@ PARTS = {
     "collab": "the text of scenes: live editing, history, branches",
     "blobs": "files",
     "indexer": "search",
+    "ai": "runs over manuscripts",
 }
 
 
@@ -45,6 +47,15 @@ def health_of_parts(caller: Caller, *, bus: Check, database: Check) -> Health:
     async def indexer() -> None:
         await caller.ask(READ_INDEX, ReadIndex(), actor, deadline_s=CHECK_WAIT_S)
 
+    async def ai() -> None:
+        await caller.ask(WHERE_RUN, WhereRun(id=NOTHING), actor, deadline_s=CHECK_WAIT_S)
+
     return Health(
-        bus=bus, database=database, events=events, collab=collab, blobs=blobs, indexer=indexer
+        bus=bus,
+        database=database,
+        events=events,
+        collab=collab,
+        blobs=blobs,
+        indexer=indexer,
+        ai=ai,
     )

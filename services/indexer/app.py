@@ -6,7 +6,13 @@ from contextlib import AsyncExitStack
 import structlog
 
 from libs.bus import Caller, connect_broker, drain, is_connected, serve, synced
-from libs.contracts.indexer.search import READ_INDEX, REBUILD_INDEX, SEARCH
+from libs.contracts.indexer.search import (
+    FIND_SIMILAR,
+    READ_INDEX,
+    REBUILD_INDEX,
+    SEARCH,
+    SUGGEST_NAMES,
+)
 from libs.postgres import connect, migrate
 from libs.process import load, run, settled
 from libs.tasks import PeriodicTask, TaskRunner
@@ -21,7 +27,9 @@ from services.indexer.indexing import Indexing
 from services.indexer.lexical import Words
 from services.indexer.points import PointWriter
 from services.indexer.searching.handlers import Search
+from services.indexer.searching.similar import Similar
 from services.indexer.searching.state import State
+from services.indexer.searching.suggesting import Suggesting
 from services.indexer.settings import Settings
 from services.indexer.store import SQL, Store
 from services.indexer.vectors import VectorIndex
@@ -67,6 +75,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         indexing = Indexing(store, caller, points.task.wake)
         Following(store, indexing.task.wake, points.task.wake).subscribe(broker, client)
         serve(broker, SEARCH, Search(store, index, words, model, caller).search)
+        serve(broker, FIND_SIMILAR, Similar(store, index, words, model, caller).find)
+        serve(broker, SUGGEST_NAMES, Suggesting(store, caller).suggest)
         state = State(store, model, caller, indexing.task.wake)
         serve(broker, READ_INDEX, state.read)
         serve(broker, REBUILD_INDEX, state.rebuild)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.collab.passages import READ_PASSAGES, Passage, ReadPassages
+from libs.contracts.collab.passages import READ_PASSAGES, Passage, Passages, ReadPassages
 from libs.contracts.events.things import DESCRIBE_THINGS, DescribeThings, Thing, ThingRef
 from libs.contracts.ids import new_id
 from libs.contracts.things import ThingKind
@@ -115,20 +116,21 @@ class Indexing:
                 await connection.execute(SQL.drop_document, document)
             self._on_chunks()
             return
-        seq, pieces = 0, list[Piece]()
+        seq, pieces, updated_at = 0, list[Piece](), thing.updated_at
         if thing.shown:
             pieces = card_of(thing.title, thing.texts)
             if thing.kind is ThingKind.SCENE:
-                seq, passages = await self._read(thing.id)
+                text, passages = await self._read(thing.id)
+                seq, updated_at = text.seq, max(updated_at, text.written_at or updated_at)
                 pieces += pieces_of(passages)
         passed("indexing.read")
         async with self._store.transaction() as connection:
-            await self._put(connection, thing, seq, pieces)
+            await self._put(connection, thing, seq, updated_at, pieces)
         passed("indexing.stored")
         self._on_chunks()
 
-    async def _read(self, scene: UUID) -> tuple[int, Sequence[Passage]]:
-        """Return the version of a scene's text and its passages, all of that version."""
+    async def _read(self, scene: UUID) -> tuple[Passages, Sequence[Passage]]:
+        """Return a page of a scene's text, and the passages of all pages, all of one version."""
         for _ in range(READ_TRIES_MAX):
             seq, found, start = None, list[Passage](), 0
             while True:
@@ -143,12 +145,17 @@ class Indexing:
                 seq = page.seq
                 found += page.passages
                 if page.following is None:
-                    return seq, found
+                    return page, found
                 start = page.following
         raise errors.Unavailable("The text changed while it was read.")
 
     async def _put(
-        self, connection: Connection, thing: Thing, seq: int, pieces: Sequence[Piece]
+        self,
+        connection: Connection,
+        thing: Thing,
+        seq: int,
+        updated_at: datetime,
+        pieces: Sequence[Piece],
     ) -> None:
         await wait_for_lock(connection, LockKey.INDEXED_DOCUMENT, thing.id)
         if await connection.fetchval(SQL.purged, thing.id, thing.project_id):
@@ -159,7 +166,7 @@ class Indexing:
             return
         if not thing.shown and before is not None:
             seq = before["seq"]
-        await put_document(connection, thing, seq=seq)
+        await put_document(connection, thing, seq=seq, updated_at=updated_at)
         stored = await stored_chunks(connection, thing.project_id, thing.id)
         gone, changed = await asyncio.to_thread(_compared, stored, pieces)
         await connection.execute(SQL.drop_chunks, thing.project_id, thing.id, gone)

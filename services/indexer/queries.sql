@@ -47,10 +47,13 @@ SELECT EXISTS (SELECT FROM purged_projects WHERE project_id = $2)
 SELECT version, seq FROM documents WHERE id = $1;
 
 -- name: put_document
-INSERT INTO documents AS known (id, project_id, kind, book_id, chapter_id, version, seq, shown)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO documents AS known (id, project_id, kind, book_id, chapter_id, version, seq, shown,
+    type, status, names, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO UPDATE SET book_id = excluded.book_id, chapter_id = excluded.chapter_id,
-    version = excluded.version, seq = excluded.seq, shown = excluded.shown, indexed_at = now();
+    version = excluded.version, seq = excluded.seq, shown = excluded.shown, type = excluded.type,
+    status = excluded.status, names = excluded.names, updated_at = excluded.updated_at,
+    indexed_at = now();
 
 -- name: chunks_of
 SELECT id, chunk_type, block_type, part, index, text, hash, from_offset, to_offset,
@@ -158,12 +161,42 @@ UPDATE text_chunks SET point_hash = NULL, vector_hash = NULL WHERE id = $1;
 -- name: note_failure
 UPDATE text_chunks SET failures = failures + 1 WHERE id = $1 AND hash = $2;
 
--- name: documents_in
--- Documents of a project in a book, in a chapter, or in both.
+-- name: documents_that
+-- Documents of a project that meet all conditions that are not null: in a book ($3), in a chapter
+-- ($4), of a type, with a status, changed from $7 on and before $8, among these ids ($9).
 SELECT id FROM documents
-WHERE project_id = $1 AND ($2::uuid IS NULL OR book_id = $2)
-    AND ($3::uuid IS NULL OR chapter_id = $3) AND shown
-LIMIT $4;
+WHERE project_id = $1 AND shown AND ($3::uuid IS NULL OR book_id = $3)
+    AND ($4::uuid IS NULL OR chapter_id = $4) AND ($5::text IS NULL OR type = $5)
+    AND ($6::text IS NULL OR status = $6) AND ($7::timestamptz IS NULL OR updated_at >= $7)
+    AND ($8::timestamptz IS NULL OR updated_at < $8) AND ($9::uuid[] IS NULL OR id = ANY ($9))
+ORDER BY updated_at DESC NULLS LAST LIMIT $2;
+
+-- name: chunks_that_say
+-- Chunks of a project whose text is like all these patterns, the newest first.
+SELECT id, text, hash FROM text_chunks
+WHERE project_id = $1 AND text ILIKE ALL ($2::text[])
+    AND ($3::uuid[] IS NULL OR document_id = ANY ($3))
+ORDER BY changed_at DESC LIMIT $4;
+
+-- name: vocabulary
+-- Words of a project with the number of chunks that have them, from its newest chunks.
+SELECT word, ndoc FROM ts_stat(format(
+    'SELECT to_tsvector(''simple'', text) FROM (SELECT text FROM text_chunks
+        WHERE project_id = %L ORDER BY changed_at DESC LIMIT %s) newest', $1::uuid, $2::integer))
+WHERE length(word) BETWEEN $3 AND $4;
+
+-- name: named
+-- Documents of a project that have a name which begins with a prefix, or a word that does: those
+-- whose name begins with it first, then short names.
+SELECT id, kind FROM documents
+WHERE project_id = $1 AND shown AND kind <> 'fact' AND (names LIKE $2 OR names LIKE $3)
+ORDER BY names LIKE $2 DESC, length(names), id LIMIT $4;
+
+-- name: meaning_of
+-- Texts of a document and their vectors by a model ($3), where they are known.
+SELECT c.text, e.vector FROM text_chunks c
+    LEFT JOIN embeddings e ON e.project_id = c.project_id AND e.model = $3 AND e.hash = c.hash
+WHERE c.project_id = $1 AND c.document_id = $2 ORDER BY c.chunk_type DESC, c.index LIMIT $4;
 
 -- name: documents_of
 SELECT id, kind FROM documents WHERE project_id = $1;
@@ -171,7 +204,7 @@ SELECT id, kind FROM documents WHERE project_id = $1;
 -- name: found
 -- Chunks of a project as they are now, of those that the engine found.
 SELECT c.id, c.document_id, c.chunk_type, c.text, c.hash, c.from_offset, c.to_offset,
-    c.first_client, c.first_clock, c.last_client, c.last_clock, c.part, d.kind, d.seq
+    c.first_client, c.first_clock, c.last_client, c.last_clock, c.part, d.kind, d.seq, d.updated_at
 FROM text_chunks c JOIN documents d ON d.project_id = c.project_id AND d.id = c.document_id
 WHERE c.project_id = $1 AND c.id = ANY ($2::uuid[]) AND d.shown;
 

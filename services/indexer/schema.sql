@@ -1,4 +1,4 @@
--- The schema of the indexer database after migration 0001_index.
+-- The schema of the indexer database after migration 0002_filters.
 -- Written by `python -m tools.schema`; do not edit. Change the schema by a new migration.
 
 CREATE SCHEMA public;
@@ -17,12 +17,18 @@ CREATE TABLE public.documents (
     run_id uuid,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     indexed_at timestamp with time zone DEFAULT now() NOT NULL,
+    type text COLLATE pg_catalog."C",
+    status text COLLATE pg_catalog."C",
+    names text DEFAULT ''::text NOT NULL,
+    updated_at timestamp with time zone,
     CONSTRAINT documents_check CHECK (((kind = 'scene'::text) = (book_id IS NOT NULL))),
     CONSTRAINT documents_check1 CHECK (((book_id IS NULL) = (chapter_id IS NULL))),
     CONSTRAINT documents_check2 CHECK (((kind = 'scene'::text) OR (seq = 0))),
     CONSTRAINT documents_check3 CHECK ((indexed_at >= created_at)),
     CONSTRAINT documents_kind_check CHECK ((kind = ANY (ARRAY['scene'::text, 'entity'::text, 'fact'::text]))),
     CONSTRAINT documents_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT documents_status_check CHECK (((length(status) >= 1) AND (length(status) <= 100))),
+    CONSTRAINT documents_type_check CHECK (((length(type) >= 1) AND (length(type) <= 100))),
     CONSTRAINT documents_version_check CHECK ((version > 0))
 );
 
@@ -166,6 +172,8 @@ ALTER TABLE ONLY public.text_chunks
     ADD CONSTRAINT text_chunks_project_id_id_key UNIQUE (project_id, id);
 
 CREATE INDEX documents_by_book ON public.documents USING btree (book_id) WHERE (book_id IS NOT NULL);
+
+CREATE INDEX documents_by_change ON public.documents USING btree (project_id, updated_at);
 
 CREATE INDEX documents_by_chapter ON public.documents USING btree (chapter_id) WHERE (chapter_id IS NOT NULL);
 

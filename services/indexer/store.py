@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -104,8 +105,16 @@ class Store:
         await self.rows(SQL.postpone_due, due.id, by_s)
 
 
-async def put_document(connection: Connection, thing: Thing, *, seq: int) -> None:
+def searchable(name: str) -> str:
+    """Return a name as names are compared while somebody types."""
+    return name.replace("\0", " ").casefold()
+
+
+async def put_document(
+    connection: Connection, thing: Thing, *, seq: int, updated_at: datetime
+) -> None:
     """Store what is known of a document besides its chunks."""
+    names = [name for name in (thing.title, *thing.names) if name]
     await connection.execute(
         SQL.put_document,
         thing.id,
@@ -116,6 +125,10 @@ async def put_document(connection: Connection, thing: Thing, *, seq: int) -> Non
         thing.version,
         seq,
         thing.shown,
+        thing.type,
+        thing.status,
+        searchable("".join(f"\n{' '.join(name.split())}" for name in names)),
+        updated_at,
     )
 
 

@@ -11,7 +11,15 @@ LAST = (
 )
 
 
-@pytest.mark.parametrize("writer", ["tiptap", "prosemirror", "slate", "codemirror"])
+@pytest.mark.parametrize(
+    "writer",
+    [
+        "tiptap",
+        "slate",
+        pytest.param("prosemirror", marks=pytest.mark.long),
+        pytest.param("codemirror", marks=pytest.mark.long),
+    ],
+)
 async def test_what_is_typed_in_a_branch_is_decided_one_by_one(
     play: Scenario, friends: Friends, writer: str
 ):

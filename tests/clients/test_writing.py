@@ -8,6 +8,7 @@ from tests.clients.conftest import Friends
 from tests.clients.scenarios import TRACES, Scenario
 
 
+@pytest.mark.long
 async def test_recorded_session_of_two_ends_as_it_did(play: Scenario):
     """Two people's 26,078 edits, typed again by two clients that see what the people saw.
 

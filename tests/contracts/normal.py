@@ -11,6 +11,7 @@ type Json = dict[str, Any]
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_OF_COLLAB = GOLDEN / "collab"
+GOLDEN_OF_AI = GOLDEN / "ai"
 MOMENT = "2026-01-01T00:00:00.000000Z"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from libs.process import ProcessSettings, allows_none
+from services.ai.settings import Settings as Ai
 from services.blobs.settings import Settings as Blobs
 from services.collab.settings import CollabSettings as Collab
 from services.events.settings import Settings as Events
@@ -25,6 +26,7 @@ SERVICES: dict[str, type[ProcessSettings]] = {
     "events": Events,
     "blobs": Blobs,
     "indexer": Indexer,
+    "ai": Ai,
 }
 
 _BEFORE = """# Settings

@@ -82,7 +82,7 @@ RUNNABLE = [
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder = tmp_path_factory.mktemp("docs")
     settings = {"SCRIPTORIUM_COLD_URL": (folder / "cold").as_uri(), "SCRIPTORIUM_EMBEDDER": "none"}
-    replicas = {**NO_SEARCH, "indexer": 1}
+    replicas = {**NO_SEARCH, "indexer": 1, "ai": 1}
     async with real_stack(folder, replicas=replicas, environment=settings) as running:
         yield running
 

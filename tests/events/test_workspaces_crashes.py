@@ -35,7 +35,7 @@ STEPS = (
     "workspaces.finishing",
     "workspaces.finished",
 )
-SOME_STEPS = ("workspaces.taken", "workspaces.written", "workspaces.copied", "workspaces.finished")
+SOME_STEPS = ("workspaces.written", "workspaces.finished")
 DYING = "events-1"
 DEATH_WAIT_S = 60.0
 SCENES = 10

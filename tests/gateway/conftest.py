@@ -1,5 +1,6 @@
 """One stack for all tests of the gateway: two gateways, two collabs, events and blobs, all real."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -29,11 +30,11 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 
 @pytest.fixture(scope="module")
-async def indexer(stack: Stack) -> AsyncIterator[str]:
-    """Search, for the modules that ask for it."""
-    name = await stack.add("indexer")
-    yield name
-    await stack.remove(name)
+async def every_service(stack: Stack) -> AsyncIterator[list[str]]:
+    """Search and runs, for the modules that ask for them."""
+    names = list(await asyncio.gather(stack.add("indexer"), stack.add("ai")))
+    yield names
+    await asyncio.gather(*map(stack.remove, names))
 
 
 @pytest.fixture(scope="package")

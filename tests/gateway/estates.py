@@ -71,6 +71,7 @@ async def begin(http: httpx.AsyncClient, name: str) -> Estate:
     others |= await _pushed(owner, project, first, mark)
     first |= await reviewed(owner, f"/api/scenes/{first['scenes']}", mark)
     first["refactors"] = await refactored(owner, project, mark)
+    first["ai"] = await ran(owner, project)
     others |= {"emoji": "heart"}
     task = await owner.made(f"{project}/entities", {"type": "task", "name": mark})
     team = (await owner.made("/api/teams", {"name": mark}))["id"]
@@ -113,8 +114,9 @@ async def _past(owner: Person, scene: str, mark: str) -> dict[str, str]:
 
 
 async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
-    """A thread with its comment, a suggestion, and a patch."""
+    """A thread with its comment, a suggestion, a patch, and an anchor by itself."""
     anchor = {"quote": mark}
+    pointed = await owner.made(f"{scene}/anchors", {"anchor": anchor})
     thread = await owner.made(f"{scene}/threads", {"anchor": anchor, "body": mark})
     suggested = {"anchor": anchor, "kind": "replace", "text": mark}
     suggestion = await owner.made(f"{scene}/suggestions", suggested)
@@ -126,7 +128,19 @@ async def reviewed(owner: Person, scene: str, mark: str) -> dict[str, str]:
         "comments": comment,
         "suggestions": suggestion["id"],
         "patches": patch["id"],
+        "anchors": pointed["id"],
     }
+
+
+async def ran(owner: Person, project: str) -> str:
+    """A run that has ended."""
+    run = (await owner.made(f"{project}/ai/runs", {"kind": "enrich"}))["id"]
+
+    async def has_ended() -> bool:
+        return (await owner.get(f"/api/ai/runs/{run}")).json()["endedAt"] is not None
+
+    await until(has_ended)
+    return run
 
 
 async def refactored(owner: Person, project: str, mark: str) -> str:

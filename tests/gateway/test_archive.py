@@ -12,7 +12,7 @@ import pytest
 from libs.contracts.actor import Role
 from services.gateway.access import permissions
 from services.gateway.access.permissions import MATRIX, Access
-from tests.gateway.estates import refactored, reviewed
+from tests.gateway.estates import ran, refactored, reviewed
 from tests.gateway.support import Json, Manuscript, Person, is_problem, some_id
 from tests.gateway.worlds import ids_of
 from tests.support.wsclient import WsClient
@@ -68,6 +68,7 @@ async def _pulled(person: Person, path: str) -> list[str]:
         cursor = f"?after={page['next']}"
 
 
+@pytest.mark.usefixtures("every_service")
 async def test_every_route_that_changes_something_refuses(
     manuscript: Manuscript, http: httpx.AsyncClient
 ) -> None:
@@ -79,6 +80,7 @@ async def test_every_route_that_changes_something_refuses(
     assert (await owner.ask("PUT", f"{scene}/content", json=text)).status_code == 200
     ids |= await reviewed(owner, scene, "Ice.")
     ids["refactors"] = await refactored(owner, f"/api/projects/{ids['projects']}", "Ice")
+    ids["ai"] = await ran(owner, f"/api/projects/{ids['projects']}")
     document = (await http.get("/api/openapi.json")).json()
     path_of_project = f"/api/projects/{manuscript.project['id']}"
     before = await log_of(owner, path_of_project, last="editor_definition.created")

@@ -26,12 +26,12 @@ ENDLESS = "/api/projects/{id}/events"
 """A body without an end is never whole, so there is nothing to hold against it."""
 
 
-SHORT = ("--phases=fuzzing", "--max-examples=2")
-"""A few requests to each operation: without a limit of time, which would leave out the last."""
+SHORT = ("--phases=fuzzing", "--max-examples=1")
+"""A request or two to each operation: without a limit of time, which would leave out the last."""
 LONG = ("--phases=examples,coverage,fuzzing,stateful", "--max-examples=100")
 
 
-@pytest.mark.usefixtures("indexer")
+@pytest.mark.usefixtures("every_service")
 @pytest.mark.parametrize(
     ("how", "wait_s"),
     [

@@ -11,7 +11,7 @@ from tests.support.waiting import until
 from tools.stack import Stack
 
 
-@pytest.mark.usefixtures("indexer")
+@pytest.mark.usefixtures("every_service")
 async def test_it_says_what_runs_and_where_to_look(http: httpx.AsyncClient):
     """`make up` prints this address; a browser needs nothing else, from nowhere else."""
     page = await http.get("/")
@@ -20,7 +20,7 @@ async def test_it_says_what_runs_and_where_to_look(http: httpx.AsyncClient):
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
-    for part in ("database", "bus", "events", "collab", "blobs", "indexer"):
+    for part in ("database", "bus", "events", "collab", "blobs", "indexer", "ai"):
         assert re.search(rf"<code>{part}</code>.*ready", page.text), part
     assert "not ready" not in page.text
     for path in ("/api/docs", "/api/openapi.json", "/api/asyncapi.json", "/readyz"):

@@ -106,6 +106,11 @@ async def routes(
         ("POST", f"{project}/bundles", {"nonsense": 1}, "bundle.create"),
         ("GET", f"{project}/bundles", None, "bundle.read"),
         ("GET", f"{project}/search?q=ice", None, "search.query"),
+        ("GET", f"{project}/search/suggest?q=ice", None, "search.query"),
+        ("GET", f"{scene}/similar", None, "search.query"),
+        ("GET", f"/api/entities/{world['entity']['id']}/similar", None, "search.query"),
+        ("POST", f"{project}/ai/runs", {"nonsense": 1}, "ai.generate"),
+        ("GET", f"{project}/ai/runs", None, "ai.read"),
         ("GET", f"{project}/index", None, "search.query"),
         ("POST", f"{project}/index/rebuild", None, "search.rebuild"),
         ("POST", f"{project}/jobs/{some_id()}/operations", {"nonsense": 1}, "bundle.create"),
@@ -183,6 +188,7 @@ def _past(scene: str) -> list[tuple[str, str, Json | None, str]]:
         ("GET", f"{scene}/authorship", None, "scene.read"),
         ("GET", f"{scene}/threads", None, "scene.read"),
         ("POST", f"{scene}/threads", {"nonsense": 1}, "scene.comment"),
+        ("POST", f"{scene}/anchors", {"nonsense": 1}, "scene.comment"),
         ("GET", f"{scene}/suggestions", None, "scene.read"),
         ("POST", f"{scene}/suggestions", {"nonsense": 1}, "scene.suggest"),
         ("POST", f"{scene}/suggesting", {"nonsense": 1}, "scene.suggest"),
@@ -245,7 +251,8 @@ class TestRoutes:
         # The last four are in tests/gateway/review.
         elsewhere += ("/files/", "/api/threads", "/api/comments", "/api/suggestions")
         elsewhere += ("/api/refactors",)  # In tests/collab/review/test_refactors.py.
-        elsewhere += ("/api/patches",)
+        elsewhere += ("/api/patches", "/api/anchors")
+        elsewhere += ("/api/ai/runs",)  # In tests/ai.
         for path, methods in document["paths"].items():
             # A HEAD is its GET, and OPTIONS are told to everybody.
             for method in methods.keys() - {"head", "options"}:

@@ -12,6 +12,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient
 
 from services.indexer.lexical import Words
+from services.indexer.searching.fusion import fused
 from services.indexer.vectors import Point, ProjectVectors, VectorIndex, VectorQuery
 from services.indexer.vectors.edge import EdgeIndex
 from services.indexer.vectors.qdrant import QdrantIndex
@@ -49,13 +50,13 @@ def by_words(text: str, **more: object) -> VectorQuery:
 
 
 async def found(vectors: ProjectVectors, query: VectorQuery) -> list[UUID]:
-    return [match.id for match in await vectors.search(query)]
+    return [match.id for match in fused(await vectors.search(query))]
 
 
 async def test_a_point_is_found_by_its_words_before_it_has_a_vector(own: ProjectVectors):
     storm, calm = point("a storm at sea"), point("the calm of the harbour")
     await own.upsert([storm, calm])
-    [match] = await own.search(by_words("storms"))
+    [match] = (await own.search(by_words("storms"))).words
     assert (match.id, match.hash) == (storm.id, storm.hash)
     assert await found(own, VectorQuery(limit=10, dense=EAST)) == []
 
@@ -92,7 +93,7 @@ async def test_writing_again_replaces_the_whole_point(own: ProjectVectors):
     await own.upsert([Point(one.id, one.document, "entity", "new", WORDS.of_text("new text"))])
     assert await found(own, by_words("old words")) == []
     assert await found(own, VectorQuery(limit=10, dense=EAST)) == []
-    [match] = await own.search(by_words("text", kinds=["entity"]))
+    [match] = (await own.search(by_words("text", kinds=["entity"]))).words
     assert match.hash == "new"
 
 
@@ -103,6 +104,16 @@ async def test_kinds_and_documents_narrow(own: ProjectVectors):
     assert await found(own, by_words("storm", documents=[scene.document])) == [scene.id]
     assert await found(own, by_words("storm", kinds=[])) == []
     assert await found(own, by_words("storm", documents=[])) == []
+    assert await found(own, by_words("storm", points=[entity.id])) == [entity.id]
+    assert await found(own, by_words("storm", points=[])) == []
+    assert await found(own, by_words("storm", without=scene.document)) == [entity.id]
+
+
+async def test_vectors_that_are_too_different_do_not_match(own: ProjectVectors):
+    near, far = point("near", EAST), point("far", [0.1, 0.9, 0.0, 0.0])
+    await own.upsert([near, far])
+    assert await found(own, VectorQuery(limit=10, dense=EAST)) == [near.id, far.id]
+    assert await found(own, VectorQuery(limit=10, dense=EAST, dense_min=0.5)) == [near.id]
 
 
 async def test_a_project_reaches_only_its_own_points(index: VectorIndex, own: ProjectVectors):
@@ -118,7 +129,8 @@ async def test_a_project_reaches_only_its_own_points(index: VectorIndex, own: Pr
     await own.delete([secret.id])
     await own.set_dense(secret.id, secret.hash, NORTH)
     assert await theirs.page(None, 10) == [(secret.id, secret.hash)]
-    assert (await theirs.search(VectorQuery(limit=1, dense=EAST)))[0].score == pytest.approx(1.0)
+    [kept] = (await theirs.search(VectorQuery(limit=1, dense=EAST))).meaning
+    assert kept.score == pytest.approx(1.0)
 
 
 async def test_rare_is_what_is_rare_in_the_project(index: VectorIndex, own: ProjectVectors):
@@ -128,9 +140,9 @@ async def test_rare_is_what_is_rare_in_the_project(index: VectorIndex, own: Proj
     common = [point(f"sea {number}") for number in range(9)]
     rare = point("albatross sea")
     await own.upsert([*common, rare])
-    order = await own.search(by_words("albatross sea"))
+    order = (await own.search(by_words("albatross sea"))).words
     assert order[0].id == rare.id
-    alone = await own.search(by_words("albatross"))
+    alone = (await own.search(by_words("albatross"))).words
     assert alone[0].score > order[-1].score
 
 

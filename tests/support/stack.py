@@ -24,7 +24,7 @@ TEST_LIMITS = {
 """All tests come from one address within a minute; limits are the matter of tests/gateway."""
 
 NO_SEARCH = {"gateway": 1, "collab": 1, "events": 1, "blobs": 1}
-"""Every service except the indexer, which few tests need."""
+"""Every service except the indexer and ai, which few tests need."""
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def real_stack(
 
     Args:
         folder: An empty folder of the test's own.
-        replicas: How many of each service; one of each without the indexer when omitted.
+        replicas: How many of each service; one of each without the indexer and ai when omitted.
         supervise: Whether parts that are killed come back by themselves.
         environment: Settings of the services beyond those that tests need.
         observe: Whether the page of figures is served.

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.support.stack import real_stack
+from tests.support.stack import NO_SEARCH, real_stack
 from tools.stack import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,8 @@ RULES: list[dict[str, Any]] = [
 ]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+ALL = {**NO_SEARCH, "ai": 1}
+"""Every service that alerts are about."""
 NAME = re.compile(r"\b(?:scriptorium|yjs_primary)_\w+")
 LATER = {"scriptorium_backup_timestamp_seconds", "scriptorium_http_seconds_count"}
 """A script writes when the back-up was; routes have figures from their first request on, and alerts
@@ -34,7 +36,7 @@ MATCHER = re.compile(r'(\w+)=~?"([^"]*)"')
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with real_stack(tmp_path_factory.mktemp("alerts")) as running:
+    async with real_stack(tmp_path_factory.mktemp("alerts"), replicas=ALL) as running:
         yield running
 
 

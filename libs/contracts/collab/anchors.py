@@ -26,6 +26,8 @@ PREFIX_CHARS_MAX = 1_000
 CANDIDATES_SHOWN_MAX = 10
 ANCHORS_TOGETHER_MAX = 1_000
 """Anchors that one request makes or reads."""
+SCENE_ANCHORS_MAX = 20_000
+"""Anchors of a scene, of all sorts, beyond which people make none by themselves."""
 
 Offset = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 _Words = Annotated[str, StringConstraints(min_length=1, max_length=QUOTE_CHARS_MAX)]
@@ -131,9 +133,30 @@ class Anchors(Wire):
     anchors: list[Anchor]
 
 
+class AnchorCreate(Wire):
+    """The words on which an appearance or a fact of the story bible shall stand."""
+
+    anchor: AnchorTarget
+
+
+class CreateAnchor(AnchorCreate, ForEditor):
+    """Make an anchor in a scene, on which nothing stands yet."""
+
+    id: UUID
+    scene_id: UUID
+
+
+class OneAnchor(ForEditor):
+    """An anchor of the actor's project."""
+
+    id: UUID
+
+
 CREATE_ANCHORS = Method("collab", "create_anchors", CreateAnchors, Anchors)
 READ_ANCHORS = Method("collab", "read_anchors", ReadAnchors, Anchors)
-"""Both are for other services; people reach anchors through what stands on them."""
+"""Both are for other services."""
+CREATE_ANCHOR = Method("collab", "create_anchor", CreateAnchor, Anchor)
+READ_ANCHOR = Method("collab", "read_anchor", OneAnchor, Anchor)
 
 
 def shown(anchor: Anchor) -> dict[str, Any]:

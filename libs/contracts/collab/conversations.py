@@ -1,8 +1,9 @@
-"""Comments and suggestions of a scene as they go into a copy of its project, line by line.
+"""Comments, suggestions and patches of a scene as they go into a copy of its project, by lines.
 
-Threads come first, each followed by its comments, then suggestions; they are numbered from 1 each,
-so that no id of the source can come through. People are labels (`Label`), which are never
-accounts. docs/workspaces.md has the format.
+Threads come first, each followed by its comments, then suggestions, then patches, each followed by
+its hunks; threads, suggestions and patches are numbered from 1 each, so that no id of the source
+can come through. People are labels (`Label`), which are never accounts. docs/workspaces.md has the
+format.
 """
 
 from typing import Annotated, Any, Literal
@@ -18,6 +19,15 @@ from pydantic import (
 )
 
 from libs.contracts.collab.anchors import QUOTE_CHARS_MAX, AnchorStatus, Offset
+from libs.contracts.collab.patches import (
+    BASE_CHARS_MAX,
+    HUNKS_MAX,
+    HunkKind,
+    HunkState,
+    PatchState,
+    RebaseStrategy,
+    Title,
+)
 from libs.contracts.collab.suggestions import (
     TEXT_CHARS_MAX,
     AttributeChange,
@@ -44,6 +54,8 @@ PIECES_MAX = 20_000
 """Stretches of characters that an anchor, or an accepted suggestion, names."""
 REACTION_PEOPLE_MAX = 1_000
 """People of one reaction that a copy has, the first of them."""
+BESIDE_MAX = 16
+"""Characters on one side of deleted words that a copy remembers."""
 LABEL_VERSION = 8
 """Accounts have UUIDs of version 7."""
 
@@ -63,6 +75,7 @@ _Clock = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
 _Size = Annotated[int, Field(strict=True, ge=1, le=2 * QUOTE_CHARS_MAX)]
 _Id = tuple[_Clock, _Clock]
 _Pieces = Annotated[list[tuple[_Clock, _Clock, _Size]], Field(max_length=PIECES_MAX)]
+_Beside = Annotated[list[_Id], Field(max_length=BESIDE_MAX)]
 _Number = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 _NO_NUL = r"^[^\x00]*$"
 _Side = Annotated[str, StringConstraints(max_length=_SIDE_CHARS_MAX, pattern=_NO_NUL)]
@@ -207,18 +220,89 @@ class CarriedSuggestion(_Carried):
         return self
 
 
-type Line = CarriedThread | CarriedComment | CarriedSuggestion
+class CarriedPatch(_Carried):
+    """A patch; its hunks are the lines that follow. Versions and conflicts belong to the source."""
+
+    kind: Literal["patch"] = "patch"
+    id: _Number
+    state: PatchState
+    rebase_strategy: RebaseStrategy | None = None
+    title: Title | None = None
+    note: Note | None = None
+    decided_at: Moment | None = None
+    decided_by: Label | None = None
+
+    @model_validator(mode="after")
+    def _decided(self) -> "CarriedPatch":
+        decided = self.state is not PatchState.OPEN
+        if decided != (self.decided_at is not None) or decided != (self.decided_by is not None):
+            raise ValueError("`decidedAt` and `decidedBy` belong to a decided patch")
+        return self
+
+
+class CarriedWrote(Wire):
+    """What applying a hunk made: `base` became `text` within the `words` of its anchor.
+
+    Around them `head` and `tail` code units stayed; `before` and `after` are characters beside
+    words that are deleted. `applied` is missing where the words read so already.
+    """
+
+    change: HunkKind
+    base: _Proposed
+    text: _Proposed
+    words: _Proposed
+    head: Annotated[int, Field(strict=True, ge=0, le=2 * BASE_CHARS_MAX)]
+    tail: Annotated[int, Field(strict=True, ge=0, le=2 * BASE_CHARS_MAX)]
+    applied: CarriedChange | None = None
+    before: _Beside = Field(default_factory=list[tuple[int, int]])
+    after: _Beside = Field(default_factory=list[tuple[int, int]])
+
+
+class CarriedHunk(Wire):
+    """Hunk `number` of patch `patch`; `written` is the anchor on what an applied one wrote."""
+
+    kind: Literal["hunk"] = "hunk"
+    patch: _Number
+    number: Annotated[int, Field(strict=True, ge=1, le=HUNKS_MAX)]
+    state: HunkState
+    change: HunkKind
+    anchor: CarriedAnchor
+    base: _Words
+    text: _Proposed = ""
+    side: Literal["before", "after"] = "after"
+    wrote: CarriedWrote | None = None
+    written: CarriedAnchor | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "CarriedHunk":
+        if (self.change is HunkKind.DELETE) != (not self.text):
+            raise ValueError("`text` belongs to `replace` and `insert`, and is not empty there")
+        if (self.state is HunkState.APPLIED) != (self.wrote is not None):
+            raise ValueError("`wrote` belongs to an applied hunk")
+        if self.written is not None and self.wrote is None:
+            raise ValueError("`written` belongs to an applied hunk")
+        return self
+
+
+type Line = CarriedThread | CarriedComment | CarriedSuggestion | CarriedPatch | CarriedHunk
 LINE: TypeAdapter[Any] = TypeAdapter(
-    Annotated[CarriedThread | CarriedComment | CarriedSuggestion, Field(discriminator="kind")]
+    Annotated[
+        CarriedThread | CarriedComment | CarriedSuggestion | CarriedPatch | CarriedHunk,
+        Field(discriminator="kind"),
+    ]
 )
-"""Reads one line. What else shall be carried (patches, say) gets a model here."""
+"""Reads one line. What else shall be carried gets a model here."""
 
 
 class TakeConversation(Wire):
-    """The conversations of a scene as they are now, a page of lines after a place."""
+    """The conversations of a scene as they are now, a page of lines after a place.
+
+    Callers of earlier releases do not know patches and get none.
+    """
 
     scene_id: UUID
     after: Annotated[str, StringConstraints(max_length=100)] | None = None
+    patches: bool = False
 
 
 class ConversationPage(Wire):

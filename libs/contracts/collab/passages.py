@@ -49,9 +49,13 @@ class ReadPassages(Wire):
 
 
 class Passages(Wire):
-    """Blocks in order; `following` is the index from which more follow, at the same version."""
+    """Blocks in order; `following` is the index from which more follow, at the same version.
+
+    `written_at` is the time of that version; null for a scene that nobody wrote in.
+    """
 
     seq: int
+    written_at: datetime | None = None
     passages: list[Passage]
     following: int | None = None
 

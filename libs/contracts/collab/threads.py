@@ -236,7 +236,7 @@ class SetReaction(Wire):
 class WhereReviewed(Wire):
     """Of which scene is this? Things of the review have no place in the tree of a project."""
 
-    kind: Literal["thread", "comment", "suggestion", "patch"]
+    kind: Literal["thread", "comment", "suggestion", "patch", "anchor"]
     id: UUID
 
 

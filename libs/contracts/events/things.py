@@ -16,6 +16,8 @@ from libs.contracts.wire import Wire
 
 THINGS_MAX = 500
 """Things of one question."""
+TAGGED_MAX = 5_000
+"""Things with one tag that an answer names."""
 
 
 class ThingRef(Wire):
@@ -30,7 +32,8 @@ class Thing(Wire):
 
     `title` is the title of a scene, the name of an entity, and for a fact the name of its entity.
     `type` is the type of an entity or the kind of a scene's book, `status` that of a scene or of a
-    task. `texts` are what it says besides its title, when they were asked for.
+    task. `names` are further names
+    of an entity. `texts` are what it says besides its title, when they were asked for.
     """
 
     kind: ThingKind
@@ -39,6 +42,7 @@ class Thing(Wire):
     version: int
     shown: bool
     title: str | None
+    names: list[str] = Field(default_factory=list[str])
     type: str | None
     status: str | None
     path: list[PathPart]
@@ -83,5 +87,18 @@ class ListedThings(Wire):
     things: list[ListedThing]
 
 
+class ListTagged(Wire):
+    """List the entities of the actor's project that have a tag, and the facts of them."""
+
+    tag_id: UUID
+
+
+class TaggedThings(Wire):
+    """Ids of entities and facts, at most `TAGGED_MAX`."""
+
+    ids: list[UUID]
+
+
 DESCRIBE_THINGS = Method("events", "describe_things", DescribeThings, Things)
 LIST_THINGS = Method("events", "list_things", ListThings, ListedThings)
+LIST_TAGGED = Method("events", "list_tagged", ListTagged, TaggedThings)

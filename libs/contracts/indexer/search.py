@@ -1,10 +1,10 @@
 """Searching a project, and the state of its index."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from libs.contracts.pages import Cursor
 from libs.contracts.positions import YjsRange
@@ -19,6 +19,11 @@ HITS_DEFAULT = 20
 
 QueryText = Annotated[str, StringConstraints(min_length=1, max_length=QUERY_CHARS_MAX)]
 
+FilterText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+PrefixText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+SUGGESTIONS_MAX = 20
+SUGGESTIONS_DEFAULT = 10
+
 
 class SearchMode(StrEnum):
     """How matches are found: by meaning, by words, or by both, fused."""
@@ -31,14 +36,21 @@ class SearchMode(StrEnum):
 class SearchProject(Wire):
     """Search the actor's project.
 
-    `grouped` shows of each thing only its best match.
+    Words between double quotes are found as they stand. `type` is that of an entity or of a scene's
+    book, `since` and `until` the time of a thing's last change (from, and before). `grouped` shows
+    of each thing only its best match.
     """
 
     q: QueryText
     mode: SearchMode = SearchMode.HYBRID
-    kinds: list[ThingKind] = Field(default_factory=list[ThingKind], max_length=3)
+    kinds: list[ThingKind] = Field(default_factory=list[ThingKind], max_length=len(ThingKind))
     book_id: UUID | None = None
     chapter_id: UUID | None = None
+    type: FilterText | None = None
+    status: FilterText | None = None
+    tag_id: UUID | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
     grouped: bool = False
     limit: Annotated[int, Field(ge=1, le=HITS_MAX)] = HITS_DEFAULT
     cursor: Cursor | None = None
@@ -92,13 +104,47 @@ class SearchHits(Wire):
     """Matches, the best first; `mode` is the one that was served.
 
     Without a model, or while it is loading, a hybrid search answers by words alone and says so.
+    `corrected` is the query that was answered instead when the words as typed were hardly found.
     """
 
     items: list[Hit]
     next_cursor: str | None = None
     took_ms: float
     mode: SearchMode
+    corrected: str | None = None
     index: IndexInUse
+
+
+class FindSimilar(Wire):
+    """Find things of the actor's project that resemble one: scenes a scene, entities an entity."""
+
+    kind: Literal[ThingKind.SCENE, ThingKind.ENTITY]
+    id: UUID
+    limit: Annotated[int, Field(ge=1, le=HITS_MAX)] = HITS_DEFAULT
+
+
+class SuggestNames(Wire):
+    """Suggest scenes and entities of a project by the begin of a name, or of its words."""
+
+    q: PrefixText
+    limit: Annotated[int, Field(ge=1, le=SUGGESTIONS_MAX)] = SUGGESTIONS_DEFAULT
+
+
+class NameSuggestion(Wire):
+    """A thing that has such a name: `name` is that one, `title` the main one."""
+
+    kind: ThingKind
+    id: UUID
+    name: str
+    title: str
+    path: list[PathPart]
+
+
+class NameSuggestions(Wire):
+    """NameSuggestions, the nearest first."""
+
+    items: list[NameSuggestion]
+    took_ms: float
 
 
 class IndexStrategy(StrEnum):
@@ -133,5 +179,7 @@ class RebuildIndex(Wire):
 
 
 SEARCH = Method("indexer", "search", SearchProject, SearchHits)
+FIND_SIMILAR = Method("indexer", "find_similar", FindSimilar, SearchHits)
+SUGGEST_NAMES = Method("indexer", "suggest_names", SuggestNames, NameSuggestions)
 READ_INDEX = Method("indexer", "read_index", ReadIndex, IndexState)
 REBUILD_INDEX = Method("indexer", "rebuild_index", RebuildIndex, IndexState)

@@ -14,6 +14,7 @@ from services.collab.passages import reading
 from services.collab.passages.reading import Block
 from services.collab.review.structs import Id
 from services.collab.scenes import Scenes, SceneUnreadable
+from services.collab.store import Store
 from services.collab.updates import BadUpdate
 from services.collab.workers import WorkerDied, Workers
 
@@ -24,9 +25,12 @@ PASSAGE_BYTES_MORE = 200
 class PassageHandlers:
     """Serves `libs.contracts.collab.passages`."""
 
-    def __init__(self, scenes: Scenes, editors: SceneEditors, workers: Workers) -> None:
+    def __init__(
+        self, scenes: Scenes, store: Store, editors: SceneEditors, workers: Workers
+    ) -> None:
         """Split in *workers* what *scenes* knows, by the names of each scene's editor."""
         self._scenes = scenes
+        self._store = store
         self._editors = editors
         self._workers = workers
 
@@ -40,6 +44,7 @@ class PassageHandlers:
         editor = (await self._editors.of_all_if_known([scene]))[scene].editor
         try:
             state = await self._scenes.state(scene.bytes)
+            written_at = await self._store.written_at(scene, state.upto)
             blocks: list[Block] = await self._workers.run(
                 reading.blocks, scene.bytes, state.upto, state.body, editor
             )
@@ -51,7 +56,10 @@ class PassageHandlers:
         page = list(_fitting(wanted))
         following = wanted[len(page)].index if len(page) < len(wanted) else None
         return Passages(
-            seq=state.upto, passages=[_passage(block) for block in page], following=following
+            seq=state.upto,
+            written_at=written_at,
+            passages=[_passage(block) for block in page],
+            following=following,
         )
 
 

@@ -4,7 +4,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from libs.bus import Relay, serve
-from libs.contracts.collab.anchors import CREATE_ANCHORS, READ_ANCHORS
+from libs.contracts.collab.anchors import CREATE_ANCHOR, CREATE_ANCHORS, READ_ANCHOR, READ_ANCHORS
 from libs.contracts.collab.branches import BEGIN_SUGGESTING
 from libs.contracts.collab.conversations import PLANT_CONVERSATION, TAKE_CONVERSATION
 from libs.contracts.collab.facts import FOLLOW_FACTS
@@ -108,9 +108,11 @@ class Room:
 
     def serve(self, broker: NatsBroker) -> None:
         """Answer everything about the review."""
-        anchoring = AnchorHandlers(self._pool, self.anchors)
+        anchoring = AnchorHandlers(self._pool, self.anchors, AnchorStore(self._pool))
         serve(broker, CREATE_ANCHORS, anchoring.create)
         serve(broker, READ_ANCHORS, anchoring.read)
+        serve(broker, CREATE_ANCHOR, anchoring.create_one)
+        serve(broker, READ_ANCHOR, anchoring.read_one)
         serve_threads(broker, self._threads, self.anchors)
         serve_inbox(broker, self._inbox)
         serve(broker, CREATE_SUGGESTION, self._suggestions.create)

@@ -10,13 +10,14 @@ from services.events.catalogue.types import EventType, Schema
 VERSION = "1.0.0"
 _DESCRIPTION = """\
 The domain events of a project: immutable facts, each a delta of one aggregate; and what happens to
-the threads and anchors of its scenes, which collab announces beside the log of events.
+the threads and anchors of its scenes, and to runs, which collab and ai announce beside the log of
+events.
 
-Two ways to hear them carry the same messages. Systems inside consume the JetStream streams `EVENTS`
-and `COLLAB` with a durable consumer: at least once, in order within each aggregate; `Nats-Msg-Id`
-repeats with a repetition. Clients outside follow one project as server-sent events, in the commit
-order of each of the two; the id of each message is a place in both, and `Last-Event-ID` goes on
-behind it at any replica.
+Two ways to hear them carry the same messages. Systems inside consume the JetStream streams
+`EVENTS`, `COLLAB` and `AI` with a durable consumer: at least once, in order within each aggregate;
+`Nats-Msg-Id` repeats with a repetition. Clients outside follow one project as server-sent events,
+in the commit order of each of the first two; the id of each message is a place in both, and
+`Last-Event-ID` goes on behind it at any replica. A run is followed by a stream of its own.
 
 Members that you do not know may appear in any object, and values in any enumeration: ignore them.
 Nothing else about a type ever changes.
@@ -38,7 +39,9 @@ def asyncapi(types: Sequence[EventType]) -> dict[str, Any]:
         "defaultContentType": "application/json",
         "servers": {
             "bus": _server(
-                "4222", "nats", "JetStream, streams `EVENTS` and `COLLAB`; for systems inside."
+                "4222",
+                "nats",
+                "JetStream, streams `EVENTS`, `COLLAB` and `AI`; for systems inside.",
             ),
             "public": _server("8300", "https", "The public port; with a bearer token."),
         },
@@ -84,7 +87,7 @@ def _stream(types: Sequence[EventType]) -> dict[str, Any]:
         "description": "Server-sent events; `data` is the message, `id` a place to go on from.",
         "servers": [_ref("servers", "public")],
         "parameters": {"projectId": {"description": "The project to follow."}},
-        "messages": _messages(types),
+        "messages": _messages([each for each in types if each.is_streamed]),
     }
 
 

@@ -16,4 +16,6 @@ async def describe(_: Describe, __: Actor) -> Described:
 @cache
 def _described() -> Described:
     types = announced_types()
-    return Described(types=[each.name for each in types], asyncapi=asyncapi(types))
+    return Described(
+        types=[each.name for each in types if each.is_streamed], asyncapi=asyncapi(types)
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
+from libs.contracts.ai.facts import RunAnnouncement
 from libs.contracts.collab.facts import ReviewAnnouncement
 from libs.contracts.events.event import Announcement
 from libs.contracts.wire import Wire
@@ -17,7 +18,11 @@ def file_name(name: str) -> str:
     return f"{name}.v{VERSION}.json"
 
 
-ENVELOPES: Mapping[str, type[Wire]] = {"events": Announcement, "collab": ReviewAnnouncement}
+ENVELOPES: Mapping[str, type[Wire]] = {
+    "events": Announcement,
+    "collab": ReviewAnnouncement,
+    "ai": RunAnnouncement,
+}
 """The model that all messages of a service share."""
 
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from libs.contracts.collab.facts import FACTS
+from libs.contracts.ai import facts as ai_facts
+from libs.contracts.collab import facts as collab_facts
 from libs.contracts.events.resources import INDEX_MAX
 from libs.contracts.wire import camel
 from services.events.model.actions import CHANGED, PURGED, changeable_fields
@@ -46,6 +47,11 @@ class EventType:
     """The service that announces it."""
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether those who follow a project by server-sent events hear of it."""
+        return self.service != "ai"
+
+    @property
     def name(self) -> str:
         """Its name in events."""
         return f"{self.aggregate}.{self.action}"
@@ -58,15 +64,19 @@ def event_types(aggregates: Mapping[str, AggregateSpec] = AGGREGATES) -> list[Ev
 
 
 def announced_types() -> list[EventType]:
-    """Return every type that any service announces to those who follow a project, by name."""
-    return sorted([*event_types(), *_types_of_collab()], key=lambda each: each.name)
+    """Return every type that any service announces, by name."""
+    beside = [
+        *(_beside("collab", *each) for each in collab_facts.FACTS.items()),
+        *(_beside("ai", *each) for each in ai_facts.FACTS.items()),
+    ]
+    return sorted([*event_types(), *beside], key=lambda each: each.name)
 
 
-def _types_of_collab() -> Iterator[EventType]:
-    for name, told in FACTS.items():
-        aggregate, _, action = name.partition(".")
-        whole = told.data.model_json_schema(by_alias=True, mode="serialization")
-        yield EventType(aggregate, action, told.description, inlined(whole), service="collab")
+def _beside(service: str, name: str, told: ai_facts.FactType | collab_facts.FactType) -> EventType:
+    """Return the type of a fact that a service announces beside the log of events."""
+    aggregate, _, action = name.partition(".")
+    whole = told.data.model_json_schema(by_alias=True, mode="serialization")
+    return EventType(aggregate, action, told.description, inlined(whole), service=service)
 
 
 def _types_of(spec: AggregateSpec) -> Iterator[EventType]:

@@ -7,14 +7,16 @@ from libs.contracts.events.things import (
     DescribeThings,
     ListedThing,
     ListedThings,
+    ListTagged,
     ListThings,
+    TaggedThings,
     Thing,
     Things,
 )
 from libs.contracts.things import PathPart, ThingKind
 from services.events.model.aggregate import Row
 from services.events.store import Reader, Store
-from services.events.things.store import Rows, describe, listed
+from services.events.things.store import Rows, describe, listed, tagged
 
 _PATHS = {
     ThingKind.SCENE: ("book", "chapter"),
@@ -54,6 +56,15 @@ class ThingHandlers:
         rows = await self._store.run_read(query_list_things)
         return ListedThings(things=[ListedThing.model_validate(row) for row in rows])
 
+    async def list_tagged(self, question: ListTagged, actor: Actor) -> TaggedThings:
+        """List what a tag of the actor's project marks."""
+        project = actor.scope()
+
+        async def query_tagged(reader: Reader) -> list[UUID]:
+            return await tagged(reader, project, question.tag_id)
+
+        return TaggedThings(ids=await self._store.run_read(query_tagged))
+
 
 def _thing(kind: ThingKind, row: Row) -> Thing:
     path = [
@@ -72,6 +83,7 @@ _COLUMNS = (
     "version",
     "shown",
     "title",
+    "names",
     "type",
     "status",
     "updated_at",

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from libs.contracts.events.things import TAGGED_MAX
 from libs.contracts.things import ThingKind
 from libs.postgres import load_queries
 from services.events.model.aggregate import Row
@@ -32,6 +33,12 @@ async def describe(reader: Reader, kind: ThingKind, ids: list[UUID], *, texts: b
 async def listed(reader: Reader, kind: ThingKind, *page: Any) -> Rows:
     """Return ids of a page: its project, the id before it, and the limit."""
     return await _rows(reader, _LIST[kind], *page)
+
+
+async def tagged(reader: Reader, project: UUID, tag: UUID) -> list[UUID]:
+    """Return ids of the entities and facts of a project that a tag marks."""
+    rows = await _rows(reader, SQL.list_tagged, project, tag, TAGGED_MAX)
+    return [row["id"] for row in rows]
 
 
 async def _rows(reader: Reader, query: str, *arguments: Any) -> Rows:

@@ -81,7 +81,7 @@ class SceneTexts:
     ) -> None:
         """Export all pages about a scene; those of an attempt that died are read again."""
         await connection.execute(SQL.drop_conversations, package_id, row["number"])
-        question: TakeConversation | None = TakeConversation(scene_id=row["scene_id"])
+        question: TakeConversation | None = TakeConversation(scene_id=row["scene_id"], patches=True)
         number = 0
         while question:
             page = await self._caller.ask(
@@ -93,7 +93,7 @@ class SceneTexts:
                 )
             number += 1
             after = page.after
-            question = TakeConversation(scene_id=row["scene_id"], after=after) if after else None
+            question = question.model_copy(update={"after": after}) if after else None
 
     async def write(
         self,

@@ -87,6 +87,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     "sync.push": _WRITER,
     "search.query": _READER,
     "search.rebuild": _MAINTAINER,
+    **_each(("ai",), "read", _READER),
     **_each(("ai",), "generate cancel", _WRITER),
     **_each(("ai.provider",), "add.user use.user remove.user", _WRITER),
     **_each(("ai.provider",), "use.team use.project", _WRITER),

@@ -62,7 +62,7 @@ def creation(shape: Shape) -> Endpoint:
         action=shape.action("create"),
         fixed={"kind": shape.kind},
         new_id="id",
-        prepare=_fields,
+        prepare=_saying(shape, _fields),
         after=learn,
         answer=shape.resource,
         status=201,
@@ -71,6 +71,19 @@ def creation(shape: Shape) -> Endpoint:
         etag=True,
         problems=(*_WRITE_PROBLEMS, *shape.problems),
     )
+
+
+def _saying(shape: Shape, fields: Prepare) -> Prepare:
+    """Return *fields*, after what the kind checks."""
+    check = shape.check
+    if check is None:
+        return fields
+
+    async def checked(context: Context, call: AnyCall) -> Mapping[str, Any]:
+        await check(context, call)
+        return await fields(context, call)
+
+    return checked
 
 
 async def _fields(_: Context, call: AnyCall) -> Mapping[str, Any]:
@@ -226,7 +239,7 @@ def _change(shape: Shape) -> Endpoint:
         body=shape.change,
         cost=LimitClass.WRITE,
         action=shape.action("update"),
-        prepare=_changed_fields,
+        prepare=_saying(shape, _changed_fields),
         after=_doubt_editors,
         needs_version=True,
         problems=(*_WRITE_PROBLEMS, *shape.problems),

@@ -10,7 +10,7 @@ from services.gateway.access.permissions import Access, Action
 from services.gateway.http.endpoint import Context, Enter
 from services.gateway.http.route import AnyCall
 
-type Reviewed = Literal["thread", "comment", "suggestion", "patch"]
+type Reviewed = Literal["thread", "comment", "suggestion", "patch", "anchor"]
 
 
 def within(kind: Reviewed, action: Action) -> Enter:

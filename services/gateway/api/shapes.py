@@ -1,5 +1,6 @@
 """The aggregates that routes address by id: what differs between them, as data."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, cast
@@ -25,8 +26,11 @@ from libs.contracts.events.resources import (
 )
 from libs.contracts.wire import Wire
 from services.gateway.access import permissions
+from services.gateway.http.endpoint import Context
 from services.gateway.http.pages import Slice
-from services.gateway.http.route import Query, Version
+from services.gateway.http.route import AnyCall, Query, Version
+
+type Check = Callable[[Context, AnyCall], Awaitable[None]]
 
 
 def change_of(patch: type[Wire]) -> type[Wire]:
@@ -84,6 +88,7 @@ class Shape:
         ordered: Whether it can be moved among its siblings.
         lasting: Whether a deleted one can be restored.
         problems: Codes that creating and changing may answer with besides the usual.
+        check: Refuses a body that names what another service does not have.
     """
 
     kind: Kind
@@ -96,6 +101,7 @@ class Shape:
     ordered: bool = True
     lasting: bool = True
     problems: tuple[str, ...] = ()
+    check: Check | None = None
 
     def action(self, deed: str) -> str:
         """Return the action of doing *deed* to it."""

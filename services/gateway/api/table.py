@@ -8,6 +8,7 @@ from services.gateway.access.login_limits import LoginLimits
 from services.gateway.accounts.identity import Identities
 from services.gateway.api import (
     aggregates,
+    anchors,
     audit,
     authorship,
     blobs,
@@ -25,6 +26,7 @@ from services.gateway.api import (
     paths,
     persistence,
     refactors,
+    runs,
     search,
     story,
     suggestions,
@@ -92,8 +94,16 @@ def all_routes(context: Context, parts: Parts) -> list[AnyRoute]:
         *asking(editors.ENDPOINTS, history.ENDPOINTS, authorship.ENDPOINTS),
         *ReplayRoutes(caller).routes(),
         *asking(named_snapshots.ENDPOINTS, branches.ENDPOINTS),
-        *asking(threads.ENDPOINTS, suggestions.ENDPOINTS, patches.ENDPOINTS, refactors.ENDPOINTS),
+        *asking(
+            anchors.ENDPOINTS,
+            threads.ENDPOINTS,
+            suggestions.ENDPOINTS,
+            patches.ENDPOINTS,
+            refactors.ENDPOINTS,
+        ),
         *asking(notifications.ENDPOINTS, persistence.ENDPOINTS, search.ENDPOINTS),
+        *asking(runs.ENDPOINTS),
+        *runs.RunStreams(context).routes(),
         *EventRoutes(parts.streams, parts.catalogue).routes(),
         *asking(workspaces.ENDPOINTS),
         *ExchangeRoutes(caller, blob_service).routes(),

@@ -6,6 +6,7 @@ from pydantic import StringConstraints
 
 from libs.contracts.events import canon, team_editors, world
 from libs.contracts.events.resources import Kind
+from services.gateway.api.anchors import require_anchor_of_appearance, require_anchor_of_fact
 from services.gateway.api.shapes import SCENE, Shape, change_of, listing_of
 from services.gateway.http.pages import Slice
 
@@ -77,7 +78,8 @@ APPEARANCE = Shape(
     listing=listing_of(world.AppearanceFilter, world.AppearanceSort, page=Slice),
     ordered=False,
     lasting=False,
-    problems=("ALREADY_EXISTS",),
+    problems=("ALREADY_EXISTS", "ANCHOR_NOT_FOUND"),
+    check=require_anchor_of_appearance,
 )
 FACT = Shape(
     "canon_fact",
@@ -88,6 +90,8 @@ FACT = Shape(
     canon.CanonFact,
     listing=listing_of(canon.CanonFactFilter, canon.FactSort),
     ordered=False,
+    problems=("ANCHOR_NOT_FOUND",),
+    check=require_anchor_of_fact,
 )
 STYLE_GUIDE = Shape(
     "style_guide",

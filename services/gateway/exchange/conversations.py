@@ -1,4 +1,4 @@
-"""Comments and suggestions on their way into an export, and out of one that somebody sent."""
+"""Comments, suggestions and patches on their way into an export, and out of one that was sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -16,10 +16,15 @@ from libs.contracts.collab.conversations import (
     PAGE_BYTES,
     TAKE_CONVERSATION,
     CarriedComment,
+    CarriedHunk,
+    CarriedPatch,
+    CarriedSuggestion,
     CarriedThread,
     ConversationPage,
+    Line,
     TakeConversation,
 )
+from libs.contracts.collab.patches import PATCHES_MAX
 from libs.contracts.collab.suggestions import SUGGESTIONS_MAX, SuggestionStatus
 from libs.contracts.collab.threads import THREADS_MAX
 
@@ -42,14 +47,14 @@ class ConversationsOf:
         Raises:
             errors.Unavailable: Collab is away.
         """
-        question: TakeConversation | None = TakeConversation(scene_id=scene_id)
+        question: TakeConversation | None = TakeConversation(scene_id=scene_id, patches=True)
         while question:
             page = await self._ask(question)
             if page.size:
                 most = PAGE_BYTES + LINE_BYTES_MAX
                 yield zstandard.decompress(page.packed, max_output_size=most)
             after = page.after
-            question = TakeConversation(scene_id=scene_id, after=after) if after else None
+            question = question.model_copy(update={"after": after}) if after else None
 
     async def _ask(self, question: TakeConversation) -> ConversationPage:
         for tried in range(1, TRIES_MAX + 1):
@@ -81,20 +86,31 @@ def checked_pages(lines: Iterator[bytes], name: str) -> Iterator[bytes]:
         if size >= PAGE_BYTES:
             yield b"".join(page)
             page, size = [], 0
+    order.end(name)
     if page:
         yield b"".join(page)
 
 
 class _Order:
-    """Threads from 1, each followed by its comments from 1; then suggestions from 1."""
+    """Checks that lines follow one another.
+
+    Threads come first, from 1, each with its comments from 1; then suggestions from 1; then patches
+    from 1, each with its hunks from 1.
+    """
 
     def __init__(self) -> None:
-        self._threads = 0
-        self._comments = 0
-        self._suggestions = 0
+        self._threads = self._suggestions = self._patches = 0
+        self._parts = 0
+        """Comments of the last thread, or hunks of the last patch."""
         self._open = 0
 
     def add(self, raw: bytes, at: str) -> None:
+        """Check the next line.
+
+        Raises:
+            errors.PackageDamaged: It is malformed, or does not follow.
+            errors.TooLarge: It is too long, or one more than a scene may have.
+        """
         if len(raw) > LINE_BYTES_MAX:
             raise errors.TooLarge(limitBytes=LINE_BYTES_MAX, at=at)
         try:
@@ -102,28 +118,49 @@ class _Order:
         except (ValidationError, RecursionError) as error:
             detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "too deep"
             raise errors.PackageDamaged(f"A conversation is malformed: {detail}", at=at) from None
-        if isinstance(line, CarriedComment):
-            self._comments += 1
-            follows = (line.thread, line.number) == (self._threads, self._comments)
-            follows = follows and not self._suggestions
-        elif isinstance(line, CarriedThread):
-            self._require_comment(at)
-            self._threads, self._comments = self._threads + 1, 0
-            follows = line.id == self._threads and not self._suggestions
-        else:
-            self._require_comment(at)
-            self._suggestions += 1
-            self._open += line.status is SuggestionStatus.OPEN
-            follows = line.id == self._suggestions
-        if not follows:
+        if not isinstance(line, CarriedComment | CarriedHunk):
+            self.end(at)
+        if not self._follows(line):
             raise errors.PackageDamaged(
                 f"This {line.kind} does not follow the lines before it.", at=at
             )
-        if self._threads > THREADS_MAX:
-            raise errors.TooLarge(f"A scene has at most {THREADS_MAX} threads.", at=at)
-        if self._open > SUGGESTIONS_MAX:
-            raise errors.TooLarge(f"A scene has at most {SUGGESTIONS_MAX} open suggestions.", at=at)
+        for count, most, of in (
+            (self._threads, THREADS_MAX, "threads"),
+            (self._open, SUGGESTIONS_MAX, "open suggestions"),
+            (self._patches, PATCHES_MAX, "patches"),
+        ):
+            if count > most:
+                raise errors.TooLarge(f"A scene has at most {most} {of}.", at=at)
 
-    def _require_comment(self, at: str) -> None:
-        if self._threads and not self._comments:
+    def end(self, at: str) -> None:
+        """Check that what came last has the lines that belong to it.
+
+        Raises:
+            errors.PackageDamaged: It does not.
+        """
+        if self._parts:
+            return
+        if self._patches:
+            raise errors.PackageDamaged("The patch before it has no hunk.", at=at)
+        if self._threads and not self._suggestions:
             raise errors.PackageDamaged("The thread before it has no comment.", at=at)
+
+    def _follows(self, line: Line) -> bool:
+        match line:
+            case CarriedThread():
+                self._threads, self._parts = self._threads + 1, 0
+                return line.id == self._threads and not (self._suggestions or self._patches)
+            case CarriedComment():
+                self._parts += 1
+                here = (line.thread, line.number) == (self._threads, self._parts)
+                return here and not (self._suggestions or self._patches)
+            case CarriedSuggestion():
+                self._suggestions += 1
+                self._open += line.status is SuggestionStatus.OPEN
+                return line.id == self._suggestions and not self._patches
+            case CarriedPatch():
+                self._patches, self._parts = self._patches + 1, 0
+                return line.id == self._patches
+            case CarriedHunk():
+                self._parts += 1
+                return (line.patch, line.number) == (self._patches, self._parts)

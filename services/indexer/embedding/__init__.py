@@ -20,6 +20,11 @@ class Embedder(Protocol):
         """The length of its vectors."""
         ...
 
+    @property
+    def similarity_min(self) -> float | None:
+        """The similarity below which texts have nothing in common; None for no such limit."""
+        ...
+
     def embed(self, text: str) -> Vector:
         """Return the vector of a text, of length 1."""
         ...

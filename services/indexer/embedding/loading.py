@@ -22,6 +22,11 @@ class Model:
         self._enabled = enabled
 
     @property
+    def similarity_min(self) -> float | None:
+        """The similarity below which texts have nothing in common; None for no such limit."""
+        return None if self._embedder is None else self._embedder.similarity_min
+
+    @property
     def is_ready(self) -> bool:
         """Whether texts can be embedded now."""
         return self._embedder is not None

@@ -1,50 +1,45 @@
-"""Answers searches.
-
-What the engine finds is joined with live rows: with the chunk as it is now, and with what events
-says of its thing at this moment. So nothing that is deleted is ever shown, however far the index
-is behind; a stale point only costs a hit.
-"""
+"""Answers searches: narrows, asks the engine, fuses, joins with what is there now, and pages."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from libs import errors
 from libs.bus import Caller
 from libs.contracts.actor import Actor
-from libs.contracts.events.things import DESCRIBE_THINGS, DescribeThings, Thing, ThingRef
-from libs.contracts.indexer.search import (
-    Hit,
-    HitAnchor,
-    IndexInUse,
-    SearchHits,
-    SearchMode,
-    SearchProject,
-)
-from libs.contracts.positions import CharacterId, RelativePosition, YjsRange
-from libs.contracts.things import ThingKind
+from libs.contracts.indexer.search import IndexInUse, SearchHits, SearchMode, SearchProject
 from services.indexer import metrics
 from services.indexer.embedding import BadVector
 from services.indexer.embedding.loading import Model
 from services.indexer.lexical import Words
-from services.indexer.model.snippets import snippet_of
-from services.indexer.searching.cursors import Mark, cursor_after, mark_in
-from services.indexer.store import FILTER_DOCUMENTS_MAX, SQL, Row, Store
+from services.indexer.searching.asked import parse
+from services.indexer.searching.cursors import CORRECTED_BYTES_MAX, cursor_after, mark_in
+from services.indexer.searching.fusion import fused
+from services.indexer.searching.joining import Joining, Live, best_of_each, hit_of
+from services.indexer.searching.narrowing import Narrowing, Within, still_meets
+from services.indexer.searching.spelling import Spelling
+from services.indexer.store import SQL, Store
 from services.indexer.vectors import Match, VectorIndex, VectorQuery
 
 MATCHES_MAX = 200
 """Matches of one search over all its pages."""
+FEW_HITS = 3
+"""With fewer hits that have a word of the query, its words are looked at for typing errors."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
-    """A match with its chunk and its thing as they are now."""
+class _Answer:
+    """What one way to read a query found."""
 
-    match: Match
-    row: Row
-    thing: Thing
+    live: list[Live]
+    mode: SearchMode
+    wanted: frozenset[int]
+
+    def with_words(self, words: Words) -> int:
+        """Return how many of the first hits have a word of the query."""
+        first = self.live[: FEW_HITS * 4]
+        return sum(bool(words.places(each.row["text"], self.wanted)) for each in first)
 
 
 class Search:
@@ -58,7 +53,9 @@ class Search:
         self._index = index
         self._words = words
         self._model = model
-        self._caller = caller
+        self._joining = Joining(store, caller)
+        self._narrowing = Narrowing(store, caller)
+        self._spelling = Spelling(store, words)
 
     async def search(self, question: SearchProject, actor: Actor) -> SearchHits:
         """Search a project.
@@ -68,38 +65,61 @@ class Search:
             errors.Unavailable: The engine, the database, events or the wanted model is away.
         """
         started = time.perf_counter()
-        project = actor.scope()
-        mark = mark_in(question)
-        query, mode = await self._query(project, question)
-        found = await self._index.for_project(project).search(query) if query else []
-        live = await self._live(project, found, actor)
-        if question.grouped:
-            live = _best_of_each(live)
-        rest = [each for each in live if mark is None or _is_after(each.match, mark)]
+        project, mark, asked = actor.scope(), mark_in(question), parse(question.q)
+        within = await self._narrowing.within(question, asked, actor)
+        corrected = mark.corrected
+        found = await self._find(question, corrected or asked.text, within, actor)
+        if question.cursor is None and not asked.phrases and self._is_scarce(found):
+            corrected = await self._corrected(project, asked.text)
+            other = corrected and await self._find(question, corrected, within, actor)
+            if other and other.with_words(self._words) > found.with_words(self._words):
+                found = other
+            else:
+                corrected = None
+        live = best_of_each(found.live) if question.grouped else found.live
+        rest = [each for each in live if not mark.has(_shown_as(each, question))]
         page = rest[: question.limit]
-        waiting = await self._store.row(SQL.waiting, project)
-        after = page[-1].match if len(rest) > len(page) else None
+        after = None
+        if len(rest) > len(page):
+            shown = [_shown_as(each, question) for each in page]
+            after = cursor_after(question, mark, shown, corrected)
         took_s = time.perf_counter() - started
-        metrics.search_seconds.labels(mode.value).observe(took_s)
-        wanted = frozenset(self._words.of_query(question.q).indices)
+        metrics.search_seconds.labels(found.mode.value).observe(took_s)
         return SearchHits(
-            items=[self._hit(each, wanted) for each in page],
-            next_cursor=after and cursor_after(question, Mark(after.score, after.id)),
+            items=[hit_of(each, self._words, found.wanted) for each in page],
+            next_cursor=after,
             took_ms=round(took_s * 1e3, 2),
-            mode=mode,
-            index=IndexInUse(
-                pending=waiting["pending"],
-                unembedded=waiting["unembedded"] if self._model.is_expected else 0,
-                model=self._model.name,
-            ),
+            mode=found.mode,
+            corrected=corrected,
+            index=await index_in_use(self._store, self._model, project),
         )
 
+    def _is_scarce(self, found: _Answer) -> bool:
+        by_meaning = found.mode is SearchMode.SEMANTIC
+        return not by_meaning and found.with_words(self._words) < FEW_HITS
+
+    async def _corrected(self, project: UUID, text: str) -> str | None:
+        found = await self._spelling.corrected(project, text)
+        return found if found and len(found.encode()) <= CORRECTED_BYTES_MAX else None
+
+    async def _find(
+        self, question: SearchProject, text: str, within: Within, actor: Actor
+    ) -> _Answer:
+        project = actor.scope()
+        query, mode = await self._query(question, text, within)
+        matches = list[Match]()
+        if not within.is_nothing and text:
+            matches = fused(await self._index.for_project(project).search(query))
+            matches = _with_phrases(matches, within.chunks)
+        live = await self._joining.live(project, matches[:MATCHES_MAX], actor)
+        live = [each for each in live if still_meets(question, each.thing, each.row)]
+        return _Answer(live, mode, frozenset(self._words.of_query(text).indices))
+
     async def _query(
-        self, project: UUID, question: SearchProject
-    ) -> tuple[VectorQuery | None, SearchMode]:
-        """Return what the engine is asked, None for nothing, and the mode that is served."""
+        self, question: SearchProject, text: str, within: Within
+    ) -> tuple[VectorQuery, SearchMode]:
+        """Return what the engine is asked, and the mode that is served."""
         mode, sparse, dense = question.mode, None, None
-        text = question.q.strip()
         if mode is not SearchMode.TEXT:
             dense = await self._meaning(text)
             if not self._model.is_ready and mode is SearchMode.SEMANTIC:
@@ -112,15 +132,14 @@ class Search:
         if mode is not SearchMode.SEMANTIC:
             words = self._words.of_query(text)
             sparse = words if words.indices else None
-        documents = await self._documents(project, question)
-        if not text or (sparse is None and dense is None) or documents == []:
-            return None, mode
         query = VectorQuery(
             limit=MATCHES_MAX,
             sparse=sparse,
             dense=dense,
             kinds=[kind.value for kind in question.kinds] or None,
-            documents=documents,
+            documents=within.documents,
+            points=within.points,
+            dense_min=self._model.similarity_min,
         )
         return query, mode
 
@@ -132,95 +151,28 @@ class Search:
         except BadVector:
             return None
 
-    async def _documents(self, project: UUID, question: SearchProject) -> list[UUID] | None:
-        """Return the documents in a place; None for everywhere."""
-        if question.book_id is None and question.chapter_id is None:
-            return None
-        rows = await self._store.rows(
-            SQL.documents_in,
-            project,
-            question.book_id,
-            question.chapter_id,
-            FILTER_DOCUMENTS_MAX,
-        )
-        return [row["id"] for row in rows]
 
-    async def _live(self, project: UUID, found: Sequence[Match], actor: Actor) -> list[_Live]:
-        """Return those matches that stand on a chunk and a thing of now."""
-        if not found:
-            return []
-        rows = await self._store.rows(SQL.found, project, [match.id for match in found])
-        by_id = {row["id"]: row for row in rows}
-        current = [
-            (match, by_id[match.id])
-            for match in found
-            if match.id in by_id and by_id[match.id]["hash"].hex() == match.hash
-        ]
-        refs = {
-            row["document_id"]: ThingRef(kind=ThingKind(row["kind"]), id=row["document_id"])
-            for _, row in current
-        }
-        things = await self._things(list(refs.values()), actor)
-        live = [
-            _Live(match, row, thing)
-            for match, row in current
-            if (thing := things.get(row["document_id"])) is not None
-            and thing.shown
-            and thing.project_id == project
-        ]
-        metrics.stale_hits.inc(len(found) - len(live))
-        return live
+async def index_in_use(store: Store, model: Model, project: UUID) -> IndexInUse:
+    """Return how far the index of a project is.
 
-    async def _things(self, refs: Sequence[ThingRef], actor: Actor) -> dict[UUID, Thing]:
-        if not refs:
-            return {}
-        found = await self._caller.ask(DESCRIBE_THINGS, DescribeThings(things=list(refs)), actor)
-        return {thing.id: thing for thing in found.things}
-
-    def _hit(self, live: _Live, wanted: frozenset[int]) -> Hit:
-        row, thing = live.row, live.thing
-        text: str = row["text"]
-        snippet, highlights = snippet_of(text, self._words.places(text, wanted))
-        is_scene = thing.kind is ThingKind.SCENE
-        return Hit(
-            kind=thing.kind,
-            id=thing.id,
-            scene_id=thing.id if is_scene else None,
-            chunk_id=row["id"],
-            score=round(live.match.score, 6),
-            snippet=snippet,
-            highlights=highlights,
-            anchor=_anchor(row),
-            title=thing.title,
-            path=thing.path,
-        )
-
-
-def _anchor(row: Row) -> HitAnchor | None:
-    if row["first_client"] is None:
-        return None
-    place: dict[str, Any] = {"from": row["from_offset"], "to": row["to_offset"]}
-    return HitAnchor(
-        seq=row["seq"],
-        quote=row["text"],
-        yjs=YjsRange(
-            start=_position(row["first_client"], row["first_clock"], assoc=0),
-            end=_position(row["last_client"], row["last_clock"], assoc=-1),
-        ),
-        **place,
+    Raises:
+        errors.Unavailable: The database is away.
+    """
+    waiting = await store.row(SQL.waiting, project)
+    return IndexInUse(
+        pending=waiting["pending"],
+        unembedded=waiting["unembedded"] if model.is_expected else 0,
+        model=model.name,
     )
 
 
-def _position(client: int, clock: int, *, assoc: int) -> RelativePosition:
-    return RelativePosition(item=CharacterId(client=client, clock=clock), assoc=assoc)
+def _with_phrases(matches: list[Match], chunks: Sequence[Match] | None) -> list[Match]:
+    """Return matches with the chunks that have the phrases and were not found otherwise."""
+    if chunks is None:
+        return matches
+    found = {match.id for match in matches}
+    return [*matches, *(chunk for chunk in chunks if chunk.id not in found)]
 
 
-def _best_of_each(live: Sequence[_Live]) -> list[_Live]:
-    best: dict[UUID, _Live] = {}
-    for each in live:
-        best.setdefault(each.thing.id, each)
-    return list(best.values())
-
-
-def _is_after(match: Match, mark: Mark) -> bool:
-    return (-match.score, match.id) > (-mark.score, mark.id)
+def _shown_as(live: Live, question: SearchProject) -> UUID:
+    return live.thing.id if question.grouped else live.row["id"]

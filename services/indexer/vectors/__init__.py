@@ -8,13 +8,8 @@ no text, no title, no rights.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
-
-PREFETCH_DEPTH = 50
-"""Matches of each leg that are fused; 30 to 100 made no difference on 103 questions."""
-RRF_K = 2
-"""Reciprocal rank fusion: 1 / (k + rank). With k = 60 ranks hardly differ; 2 was best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +34,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A query by words, by meaning, or both, fused.
+    """A query by words, by meaning, or both.
 
-    `kinds` and `documents` narrow it; None is no limit, an empty list matches nothing.
+    `kinds`, `documents` and `points` narrow it; None is no limit, an empty list matches nothing.
+    `without` leaves a document out. Vectors less similar than `dense_min` match nothing. With
+    `exact` vectors are compared one by one, otherwise by the graph of the project, if it has one.
     """
 
     limit: int
@@ -49,6 +46,16 @@ class VectorQuery:
     dense: list[float] | None = None
     kinds: list[str] | None = None
     documents: list[UUID] | None = None
+    points: list[UUID] | None = None
+    without: UUID | None = None
+    dense_min: float | None = None
+    exact: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can match."""
+        asks = self.sparse is not None or self.dense is not None
+        return not asks or [] in (self.kinds, self.documents, self.points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,14 @@ class Match:
     id: UUID
     score: float
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query found by words and what by meaning, each the best first."""
+
+    words: list[Match] = field(default_factory=list[Match])
+    meaning: list[Match] = field(default_factory=list[Match])
 
 
 class ProjectVectors(ABC):
@@ -76,8 +91,8 @@ class ProjectVectors(ABC):
         """Delete points; those that are not there are gone already."""
 
     @abstractmethod
-    async def search(self, query: VectorQuery) -> list[Match]:
-        """Return the best matches, the best first, and equally good ones by id."""
+    async def search(self, query: VectorQuery) -> Found:
+        """Return the best matches of each kind of query, and equally good ones by id."""
 
     @abstractmethod
     async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, str]]:

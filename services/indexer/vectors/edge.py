@@ -15,8 +15,7 @@ import structlog
 from libs import errors
 from services.indexer import metrics
 from services.indexer.vectors import (
-    PREFETCH_DEPTH,
-    RRF_K,
+    Found,
     Match,
     Point,
     ProjectVectors,
@@ -144,24 +143,23 @@ class _EdgeProject(ProjectVectors):
         if points:
             await self._index.call("delete", shard.delete, self._project, list(points))
 
-    async def search(self, query: VectorQuery) -> list[Match]:
-        if query.sparse is None and query.dense is None:
-            return []
-        if query.kinds == [] or query.documents == []:
-            return []
+    async def search(self, query: VectorQuery) -> Found:
+        if query.is_empty:
+            return Found()
         sparse = query.sparse and (query.sparse.indices, query.sparse.values)
-        documents = None if query.documents is None else [str(one) for one in query.documents]
-        found = await self._index.call(
-            "search",
-            shard.search,
-            self._project,
-            sparse,
-            query.dense,
+        within = (
             query.kinds,
-            documents,
-            (query.limit, PREFETCH_DEPTH, RRF_K),
+            None if query.documents is None else [str(one) for one in query.documents],
+            query.points,
+            query.without and str(query.without),
         )
-        return ranked([Match(*one) for one in found])
+        dense = query.dense and (query.dense, query.dense_min, query.exact)
+        words, meaning = await self._index.call(
+            "search", shard.search, self._project, sparse, dense, within, query.limit
+        )
+        return Found(
+            ranked([Match(*one) for one in words]), ranked([Match(*one) for one in meaning])
+        )
 
     async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, str]]:
         return await self._index.call("page", shard.page, self._project, after, limit)

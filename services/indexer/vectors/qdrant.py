@@ -16,8 +16,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from libs import errors
 from services.indexer import metrics
 from services.indexer.vectors import (
-    PREFETCH_DEPTH,
-    RRF_K,
+    Found,
     Match,
     Point,
     ProjectVectors,
@@ -188,44 +187,39 @@ class _QdrantProject(ProjectVectors):
             deleted = self._client.delete(self._collection, selected, wait=True)
             await self._index.call("delete", deleted)
 
-    async def search(self, query: VectorQuery) -> list[Match]:
-        if query.kinds == [] or query.documents == []:
-            return []
-        within = self._within(query)
-        legs = self._legs(query)
-        if not legs:
-            return []
-        if len(legs) == 1:
-            [(nearest, using, params)] = legs
-            asked = self._client.query_points(
-                self._collection,
-                query=nearest,
-                using=using,
-                query_filter=within,
-                search_params=params,
-                limit=query.limit,
-                with_payload=[HASH],
-                timeout=CALL_WAIT_S_MAX,
-            )
-        else:
-            asked = self._client.query_points(
-                self._collection,
-                query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
-                prefetch=[
-                    models.Prefetch(
-                        query=nearest,
-                        using=using,
-                        filter=within,
-                        params=params,
-                        limit=max(PREFETCH_DEPTH, query.limit),
-                    )
-                    for nearest, using, params in legs
-                ],
-                query_filter=within,
-                limit=query.limit,
-                with_payload=[HASH],
-                timeout=CALL_WAIT_S_MAX,
-            )
+    async def search(self, query: VectorQuery) -> Found:
+        if query.is_empty:
+            return Found()
+        words, meaning = list[Match](), list[Match]()
+        if query.sparse is not None:
+            # Rare is what is rare in this project.
+            corpus = models.IdfCorpusParams(corpus=models.Filter(must=[self._tenant]))
+            params = models.SearchParams(idf=corpus)
+            words = await self._leg(query, _sparse(query.sparse), SPARSE, params, None)
+        if query.dense is not None:
+            params = models.SearchParams(exact=query.exact)
+            meaning = await self._leg(query, query.dense, DENSE, params, query.dense_min)
+        return Found(words, meaning)
+
+    async def _leg(
+        self,
+        query: VectorQuery,
+        nearest: Any,
+        using: str,
+        params: models.SearchParams,
+        least: float | None,
+    ) -> list[Match]:
+        asked = self._client.query_points(
+            self._collection,
+            query=nearest,
+            using=using,
+            query_filter=self._within(query),
+            search_params=params,
+            limit=query.limit,
+            score_threshold=least,
+            with_payload=[HASH],
+            timeout=CALL_WAIT_S_MAX,
+        )
         found = await self._index.call("search", asked)
         return ranked(
             [
@@ -241,17 +235,11 @@ class _QdrantProject(ProjectVectors):
             if values is not None:
                 chosen = models.MatchAny(any=values)
                 must.append(models.FieldCondition(key=name, match=chosen))
-        return models.Filter(must=must)
-
-    def _legs(self, query: VectorQuery) -> list[tuple[Any, str, models.SearchParams | None]]:
-        legs: list[tuple[Any, str, models.SearchParams | None]] = []
-        if query.sparse is not None:
-            # Rare is what is rare in this project.
-            corpus = models.IdfCorpusParams(corpus=models.Filter(must=[self._tenant]))
-            legs.append((_sparse(query.sparse), SPARSE, models.SearchParams(idf=corpus)))
-        if query.dense is not None:
-            legs.append((query.dense, DENSE, None))
-        return legs
+        if query.points is not None:
+            ids: list[Any] = [str(one) for one in query.points]
+            must.append(models.HasIdCondition(has_id=ids))
+        never: list[Any] | None = [_is(DOCUMENT, str(query.without))] if query.without else None
+        return models.Filter(must=must, must_not=never)
 
     async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, str]]:
         asked = self._client.scroll(

@@ -24,6 +24,9 @@ _PR_SET_PDEATHSIG = 1
 _NO_POINT = "No point with id"
 
 type SparseArgs = tuple[list[int], list[float]]
+type DenseArgs = tuple[list[float], float | None, bool]
+type WithinArgs = tuple[list[str] | None, list[str] | None, list[uuid.UUID] | None, str | None]
+type FoundArgs = tuple[uuid.UUID, float, str]
 type PointArgs = tuple[uuid.UUID, uuid.UUID, str, str, SparseArgs, list[float] | None]
 
 _open: dict[str, Any] = {}
@@ -132,46 +135,53 @@ def delete(project: uuid.UUID, points: list[uuid.UUID]) -> None:
     _shard().update(edge.UpdateOperation.delete_points_by_filter(ours))
 
 
-def search(  # noqa: PLR0917 (it travels to another process)
+def search(
     project: uuid.UUID,
     sparse: SparseArgs | None,
-    dense: list[float] | None,
-    kinds: list[str] | None,
-    documents: list[str] | None,
-    limits: tuple[int, int, int],
-) -> list[tuple[uuid.UUID, float, str]]:
-    """Search a project; *limits* are the number of matches, the depth of a leg, and k of RRF."""
-    limit, depth, k = limits
+    dense: DenseArgs | None,
+    within: WithinArgs,
+    limit: int,
+) -> tuple[list[FoundArgs], list[FoundArgs]]:
+    """Search a project by words and by meaning."""
     tenant = edge.Filter(must=[_is(PROJECT, str(project))])
+    allowed = _allowed(project, within)
+    words: list[FoundArgs] = []
+    meaning: list[FoundArgs] = []
+    if sparse is not None:
+        # Rare is what is rare in this project.
+        statistics = edge.SearchParams(idf=edge.IdfParams(corpus=tenant))
+        nearest = edge.Query.Nearest(edge.SparseVector(*sparse), using=SPARSE)
+        words = _found(nearest, allowed, statistics, None, limit)
+    if dense is not None:
+        vector, least, exact = dense
+        nearest = edge.Query.Nearest(vector, using=DENSE)
+        meaning = _found(nearest, allowed, edge.SearchParams(exact=exact), least, limit)
+    return words, meaning
+
+
+def _allowed(project: uuid.UUID, within: WithinArgs) -> edge.Filter:
+    kinds, documents, points, without = within
     must: list[Any] = [_is(PROJECT, str(project))]
     for name, values in ((KIND, kinds), (DOCUMENT, documents)):
         if values is not None:
             must.append(edge.FieldCondition(name, match=edge.MatchAny(values)))
-    within = edge.Filter(must=must)
-    legs: list[tuple[Any, Any]] = []
-    if sparse is not None:
-        # Rare is what is rare in this project.
-        statistics = edge.SearchParams(idf=edge.IdfParams(corpus=tenant))
-        words = edge.SparseVector(*sparse)
-        legs.append((edge.Query.Nearest(words, using=SPARSE), statistics))
-    if dense is not None:
-        legs.append((edge.Query.Nearest(dense, using=DENSE), edge.SearchParams(exact=True)))
-    if len(legs) == 1:
-        [(query, params)] = legs
-        request = edge.QueryRequest(
-            limit=limit, query=query, filter=within, params=params, with_payload=[HASH]
-        )
-    else:
-        request = edge.QueryRequest(
-            limit=limit,
-            query=cast("Any", edge.Fusion.Rrf(k=k)),
-            prefetches=[
-                edge.Prefetch(limit=max(depth, limit), query=query, filter=within, params=params)
-                for query, params in legs
-            ],
-            filter=within,
-            with_payload=[HASH],
-        )
+    if points is not None:
+        must.append(edge.HasIdCondition(set(points)))
+    never = [_is(DOCUMENT, without)] if without else None
+    return edge.Filter(must=must, must_not=cast("Any", never))
+
+
+def _found(
+    query: Any, allowed: edge.Filter, params: edge.SearchParams, least: float | None, limit: int
+) -> list[FoundArgs]:
+    request = edge.QueryRequest(
+        limit=limit,
+        query=query,
+        filter=allowed,
+        params=params,
+        score_threshold=least,
+        with_payload=[HASH],
+    )
     return [
         (uuid.UUID(str(one.id)), one.score, str((one.payload or {}).get(HASH, "")))
         for one in _shard().query(request)

@@ -51,14 +51,8 @@ async def people(stack: Mortal) -> AsyncIterator[tuple[Desk, Client]]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param("upload.leased", marks=pytest.mark.long),
-        "upload.stored",
-        pytest.param("upload.committed", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["upload.leased", "upload.stored", "upload.committed"])
 async def test_killed_in_an_upload(stack: Mortal, people: tuple[Desk, Client], step: str) -> None:
     """The same upload again is that one; what the first try stored is used or deleted."""
     desk, client = people
@@ -318,14 +312,8 @@ async def test_killed_at_every_step_of_a_collection(
         await desk.delete_path(f"project/kept/{number}")
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param("move.leased", marks=pytest.mark.long),
-        "move.copied",
-        pytest.param("move.renamed", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["move.leased", "move.copied", "move.renamed"])
 async def test_killed_while_moving_to_the_cold_tier(
     stack: Mortal, people: tuple[Desk, Client], step: str
 ) -> None:

@@ -61,6 +61,42 @@ async def said(talk: Talk) -> tuple[Json, Json]:
     return thread, other
 
 
+async def patched(talk: Talk) -> None:
+    """Three patches: one in the text, one taken back, one open."""
+    for hunks, decisions in (
+        ((("that", "how"), ("has ", None)), ("apply",)),
+        ((("accompanied the", "accompanied its"),), ("apply", "revert")),
+        ((("no disaster", "nothing bad"),), ()),
+    ):
+        patch = await talk.percy.made(
+            f"/api/scenes/{talk.scene}/patches",
+            {
+                "baseVersion": await newest(talk),
+                "title": hunks[0][0],
+                "rebaseStrategy": "merge",
+                "hunks": [
+                    {"anchor": {"quote": quote}}
+                    | ({"kind": "replace", "text": text} if text else {"kind": "delete"})
+                    for quote, text in hunks
+                ],
+            },
+        )
+        for decision in decisions:
+            await done(talk.mary, "POST", f"/api/patches/{patch['id']}/{decision}")
+
+
+async def newest(talk: Talk) -> int:
+    """Return the version of the scene's text."""
+    items = (await read(talk.mary, f"/api/scenes/{talk.scene}/history"))["items"]
+    return items[0]["seqTo"]
+
+
+async def patches_of(by: Person, scene: str) -> dict[str, Json]:
+    """Return the patches of *scene* by their titles."""
+    items = (await read(by, f"/api/scenes/{scene}/patches"))["items"]
+    return {each["title"]: each for each in items}
+
+
 async def copied(by: Person, talk: Talk, **more: Any) -> tuple[str, str]:
     """Clone the project; returns the new project and its scene."""
     job = await job_done(by, await by.post(f"/api/projects/{talk.project}/clone", more))
@@ -128,9 +164,37 @@ async def test_a_clone_goes_its_own_way(talk: Talk) -> None:
     assert is_problem(stranger, 404, "NOT_FOUND")
 
 
+async def test_patches_are_decided_in_a_clone(talk: Talk) -> None:
+    """They stand on the same words there; deleted words come back from what the hunk says."""
+    await patched(talk)
+    before = await talk.mary.get(f"/api/scenes/{talk.scene}/content", params={"format": "text"})
+
+    _, scene = await copied(talk.mary, talk)
+    found = await patches_of(talk.mary, scene)
+    for title, decision in (
+        ("that", "revert"),
+        ("accompanied the", "reapply"),
+        ("no disaster", "apply"),
+    ):
+        await done(talk.mary, "POST", f"/api/patches/{found[title]['id']}/{decision}")
+
+    text = await talk.mary.get(f"/api/scenes/{scene}/content", params={"format": "text"})
+    assert " to hear how no disaster accompanied " in before.text
+    assert " to hear that nothing bad has accompanied its " in text.text
+    states = {title: one["state"] for title, one in found.items()}
+    assert states == {"that": "APPLIED", "accompanied the": "REVERTED", "no disaster": "OPEN"}
+    assert {one["rebaseStrategy"] for one in found.values()} == {"merge"}
+    assert found["that"]["author"] == str(label_of(UUID(talk.percy.id)))
+    assert found["that"]["decidedBy"] == talk.mary.id
+    assert [one["number"] for one in found["that"]["hunks"]] == [1, 2]
+    now = await talk.mary.get(f"/api/scenes/{talk.scene}/content", params={"format": "text"})
+    assert now.text == before.text
+
+
 async def test_without_comments(talk: Talk) -> None:
     """A clone and an export leave them out when that is wanted, a template always."""
     await said(talk)
+    await patched(talk)
 
     _, scene = await copied(talk.mary, talk, comments=False)
     template = await job_done(
@@ -144,6 +208,7 @@ async def test_without_comments(talk: Talk) -> None:
 
     assert await threads_of(talk.mary, scene) == []
     assert await suggestions_of(talk.mary, scene) == {}
+    assert await patches_of(talk.mary, scene) == {}
     assert await threads_of(talk.mary, of_template["id"]) == []
     assert not [name for name in files_of(answer.content) if name.endswith(LINES)]
 
@@ -151,6 +216,7 @@ async def test_without_comments(talk: Talk) -> None:
 async def test_an_export_comes_back(talk: Talk) -> None:
     """For somebody else all are labels, and what they export again is the same to the byte."""
     await said(talk)
+    await patched(talk)
     file = await exported(talk.mary, talk.project)
 
     job = await job_done(talk.clerval, await imported(talk.clerval, file))
@@ -216,7 +282,27 @@ def anchored(lines: list[Json], **more: Any) -> list[Json]:
 
 
 ACCOUNT = "019a0000-0000-7000-8000-000000000000"
+TIMES = dict.fromkeys(("createdAt", "updatedAt"), "2026-01-01T00:00:00Z")
+PATCH = TIMES | {"kind": "patch", "id": 1, "state": "OPEN"}
+HUNK = {"kind": "hunk", "patch": 1, "number": 1, "state": "OPEN", "change": "delete", "base": "no"}
+
+
+def with_patch(lines: list[Json], *hunks: Json, **more: Any) -> list[Json]:
+    """Return *lines* with a patch by the author of the first, and its *hunks* on its anchor."""
+    by = dict.fromkeys(("createdBy", "updatedBy"), lines[0]["createdBy"])
+    anchor = {"anchor": lines[0]["anchor"]}
+    return [*lines, PATCH | by | more, *(HUNK | anchor | hunk for hunk in hunks)]
+
+
 HOSTILE: dict[str, Callable[[list[Json]], list[Json]]] = {
+    "a patch without hunks": with_patch,
+    "a hunk that leaves one out": lambda lines: with_patch(lines, {"number": 2}),
+    "a hunk of another patch": lambda lines: with_patch(lines, {"patch": 2}),
+    "a thread after patches": lambda lines: [*with_patch(lines, {}), lines[0] | {"id": 2}],
+    "a patch that nobody decided": lambda lines: with_patch(lines, {}, state="APPLIED"),
+    "a hunk that wrote nothing": lambda lines: with_patch(lines, {"state": "APPLIED"}),
+    "a patch of an account": lambda lines: with_patch(lines, {}, createdBy=ACCOUNT),
+    "201 hunks": lambda lines: with_patch(lines, *({"number": n} for n in range(1, 202))),
     "somebody's account": lambda lines: changed(lines, createdBy=ACCOUNT),
     "an unknown member": lambda lines: changed(lines, projectId=ACCOUNT),
     "an id": lambda lines: changed(lines, id=ACCOUNT),

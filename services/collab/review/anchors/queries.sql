@@ -45,6 +45,12 @@ SELECT id, status, generation, first_client, first_clock, last_client, last_cloc
     deleted_at, deleted_by
 FROM anchors WHERE project_id = $1 AND scene_id = $2 AND id = ANY ($3);
 
+-- name: scene_of
+SELECT scene_id FROM anchors WHERE id = $1 AND project_id = $2 AND NOT retired;
+
+-- name: count
+SELECT count(*) FROM anchors WHERE scene_id = $1;
+
 -- name: followed
 SELECT followed_seq FROM anchored_scenes WHERE scene_id = $1;
 

@@ -109,6 +109,14 @@ class AnchorStore:
             for row in await self._pool.fetch(SQL.read, project, scene, anchors)
         ]
 
+    async def scene_of(self, project: UUID, anchor: UUID) -> UUID | None:
+        """Return the scene of an anchor, if the project has it."""
+        return await self._pool.fetchval(SQL.scene_of, anchor, project)
+
+    async def count(self, scene: UUID) -> int:
+        """Return how many anchors a scene has."""
+        return await self._pool.fetchval(SQL.count, scene)
+
     async def followed(self, scene: UUID) -> int | None:
         """Return up to which version the anchors of a scene were followed; None without any."""
         return await self._pool.fetchval(SQL.followed, scene)

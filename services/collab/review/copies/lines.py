@@ -10,9 +10,12 @@ from libs.contracts.collab.conversations import (
     CarriedAnchor,
     CarriedChange,
     CarriedComment,
+    CarriedHunk,
+    CarriedPatch,
     CarriedReaction,
     CarriedSuggestion,
     CarriedThread,
+    CarriedWrote,
     Line,
 )
 from services.collab.review.anchors.model import Piece
@@ -77,6 +80,57 @@ def suggestion_line(row: Row, number: int) -> bytes:
     return _encode(suggestion)
 
 
+def patch_line(row: Row, number: int) -> bytes:
+    """Return the line of a patch, without its versions, its conflicts and its run."""
+    patch = CarriedPatch(
+        id=number,
+        state=row["state"],
+        rebase_strategy=row["rebase_strategy"],
+        title=row["title"],
+        note=row["note"],
+        decided_at=row["decided_at"],
+        decided_by=_maybe(row["decided_by"]),
+        **_times(row),
+    )
+    return _encode(patch)
+
+
+def hunk_line(row: Row, patch: int, anchor: Row, written: Row | None) -> bytes:
+    """Return the line of a hunk; *anchor* and *written* are the rows of its anchors."""
+    hunk = CarriedHunk(
+        patch=patch,
+        number=row["number"],
+        state=row["state"],
+        change=row["kind"],
+        anchor=_anchor(anchor, anchor["status"]),
+        base=row["base"],
+        text=row["text"],
+        side=row["side"],
+        wrote=row["applied"] and _wrote(row["applied"]),
+        written=written and _anchor(written, written["status"]),
+    )
+    return _encode(hunk)
+
+
+def _wrote(held: dict[str, Any]) -> CarriedWrote:
+    before, after = ([(client, clock) for client, clock in side] for side in held["beside"])
+    applied = held["applied"] and _applied(held["applied"])
+    if applied and applied.place is None and before and not held["text"]:
+        # The deleted words are in no copy; they are put back after the character before them.
+        applied = applied.model_copy(update={"place": (before[0], "")})
+    return CarriedWrote(
+        change=held["kind"],
+        base=held["base"],
+        text=held["text"],
+        words=held["words"],
+        head=held["head"],
+        tail=held["tail"],
+        applied=applied,
+        before=before,
+        after=after,
+    )
+
+
 def _anchor(row: Row, status: str) -> CarriedAnchor:
     """Return the anchor in *row*, without the deleted words that it waits for."""
     orphaned = status == AnchorStatus.ORPHANED
@@ -108,8 +162,11 @@ def _change(row: Row) -> CarriedChange:
     """Return what an accepted suggestion wrote; what it deleted or formatted is in no copy."""
     if row["blocks"] is not None or row["attributes"] is not None:
         return CarriedChange(inserted=[])
-    applied = row["applied"]
-    return CarriedChange(inserted=_few(applied["inserted"]), place=_place(applied))
+    return _applied(row["applied"])
+
+
+def _applied(held: dict[str, Any]) -> CarriedChange:
+    return CarriedChange(inserted=_few(held["inserted"]), place=_place(held))
 
 
 def _place(applied: dict[str, Any]) -> Any:
@@ -135,9 +192,10 @@ def _maybe(person: UUID | None) -> UUID | None:
 
 def _encode(line: Line) -> bytes:
     encoded = line.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
-    if len(encoded) <= LINE_BYTES_MAX or isinstance(line, CarriedComment):
+    if len(encoded) <= LINE_BYTES_MAX or isinstance(line, CarriedComment | CarriedPatch):
         return encoded
     # Its words have to do.
-    return _encode(
-        line.model_copy(update={"anchor": line.anchor.model_copy(update={"pieces": []})})
-    )
+    shorter: dict[str, Any] = {"anchor": line.anchor.model_copy(update={"pieces": []})}
+    if isinstance(line, CarriedHunk) and line.written:
+        shorter["written"] = line.written.model_copy(update={"pieces": []})
+    return _encode(line.model_copy(update=shorter))

@@ -29,12 +29,12 @@ class People:
 
     def __init__(self, owner: UUID) -> None:
         """Know *owner* again, and nobody else."""
-        self._owner = owner
+        self.owner = owner
         self._label = label_of(owner)
 
     def __call__(self, label: UUID) -> UUID:
         """Return the owner for their own label, otherwise the label."""
-        return self._owner if label == self._label else label
+        return self.owner if label == self._label else label
 
     def maybe(self, label: UUID | None) -> UUID | None:
         """Return the same for a label that may be missing."""

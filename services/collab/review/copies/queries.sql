@@ -37,6 +37,19 @@ SELECT s.*, a.status AS words, a.quote, a.before, a.after, a.from_offset, a.piec
 FROM suggestions s JOIN anchors a ON a.id = s.anchor_id
 WHERE s.scene_id = $1 AND s.project_id = $2 AND s.id > $3 ORDER BY s.id LIMIT $4;
 
+-- name: patches
+SELECT * FROM patches
+WHERE scene_id = $1 AND project_id = $2 AND id > $3 AND deleted_at IS NULL ORDER BY id LIMIT $4;
+
+-- name: hunks
+-- All those of one patch after a number: they are bounded.
+SELECT * FROM patch_hunks WHERE patch_id = $1 AND project_id = $2 AND number > $3 ORDER BY number;
+
+-- name: anchors
+SELECT id, status, quote, before, after, from_offset, pieces, first_client, first_clock,
+    deleted_at AS words_deleted_at, deleted_by AS words_deleted_by
+FROM anchors WHERE id = ANY($1::uuid[]) AND project_id = $2;
+
 -- name: add_anchor
 -- Here and below a repeated page finds what its first attempt stored.
 INSERT INTO anchors (
@@ -82,6 +95,26 @@ INSERT INTO suggestions (
 ) VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO NOTHING;
+
+-- name: add_patch
+INSERT INTO patches (
+    id, project_id, scene_id, state, base_version, applied_version, reverted_version,
+    rebase_strategy, title, note, decided_at, decided_by, created_at, created_by, updated_at,
+    updated_by
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: has_hunk
+-- Whether the hunk before number $4 is there, of a patch that is.
+SELECT true FROM patches p WHERE p.id = $1 AND p.project_id = $2 AND p.scene_id = $3
+    AND ($4 = 1 OR EXISTS (
+        SELECT FROM patch_hunks h WHERE h.patch_id = p.id AND h.number = $4 - 1));
+
+-- name: add_hunk
+INSERT INTO patch_hunks (
+    id, project_id, scene_id, patch_id, number, state, anchor_id, written_id, kind, side, base, text,
+    applied
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING;
 
 -- name: begin_following
 INSERT INTO anchored_scenes AS s (scene_id, followed_seq) VALUES ($1, $2)

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.contracts.collab.anchors import AnchorStatus, AnchorTarget
-from libs.contracts.collab.conversations import CarriedAnchor, CarriedChange, CarriedSuggestion
+from libs.contracts.collab.conversations import (
+    CarriedAnchor,
+    CarriedChange,
+    CarriedHunk,
+    CarriedSuggestion,
+)
 from libs.contracts.collab.suggestions import SuggestionStatus
 from services.collab.review.anchors.model import Piece
-from services.collab.review.anchors.view import Stood, View, grams_of, view_of
+from services.collab.review.anchors.view import SceneAt, Stood, View, grams_of, view_of
 from services.collab.review.rich.planning import checked
 from services.collab.review.structs import Id, units
 
@@ -30,18 +35,21 @@ class Standing:
 
 
 def stand_again(
-    scene: bytes, seq: int, state: bytes, anchors: Sequence[bytes], suggestions: Sequence[bytes]
-) -> tuple[list[Standing], list[dict[str, Any] | None]]:
-    """Return where *anchors* stand, and what is true in the copy of what *suggestions* wrote.
+    at: SceneAt, anchors: Sequence[bytes], suggestions: Sequence[bytes], hunks: Sequence[bytes]
+) -> tuple[list[Standing], list[dict[str, Any] | None], list[dict[str, Any] | None]]:
+    """Return where *anchors* stand, and what is true in the copy of what was written.
+
+    That is what *suggestions* and *hunks* wrote, as their tables hold it; None for nothing.
 
     Raises:
         BadUpdate: The state cannot be read.
         BadContent: A suggestion has blocks that are none.
     """
-    view = view_of(scene, seq, state, None)
+    view = view_of(at.scene, at.seq, at.state, at.editor)
     return (
         [_standing(view, CarriedAnchor.model_validate_json(each)) for each in anchors],
         [_applied(view, CarriedSuggestion.model_validate_json(each)) for each in suggestions],
+        [_wrote(view, CarriedHunk.model_validate_json(each)) for each in hunks],
     )
 
 
@@ -81,15 +89,41 @@ def _applied(view: View, suggestion: CarriedSuggestion) -> dict[str, Any] | None
     if suggestion.blocks is not None or suggestion.attributes is not None:
         # The formatting that was there before is in no copy.
         return {"inserted": [], "deleted": [], "place": None, "copied": True}
+    if suggestion.status is SuggestionStatus.ACCEPTED:
+        return _change(view, change, suggestion.text)
+    return {"inserted": change.inserted, "deleted": [], "place": _living_place(view, change)}
+
+
+def _wrote(view: View, hunk: CarriedHunk) -> dict[str, Any] | None:
+    """Return a hunk's `applied`; None when it is not in the text."""
+    wrote = hunk.wrote
+    if wrote is None:
+        return None
+    return {
+        "kind": wrote.change,
+        "base": wrote.base,
+        "text": wrote.text,
+        "words": wrote.words,
+        "head": wrote.head,
+        "tail": wrote.tail,
+        "applied": _change(view, wrote.applied, wrote.text) if wrote.applied else None,
+        "beside": (wrote.before, wrote.after),
+    }
+
+
+def _change(view: View, change: CarriedChange, text: str) -> dict[str, Any]:
+    """Return the characters of *text* that were written and live, and their place."""
+    inserted = view.living(change.inserted)
+    if not _is_part(view.words_of(inserted), text):
+        inserted = []  # otherwise reverting it would delete words that it never wrote
+    return {"inserted": inserted, "deleted": [], "place": _living_place(view, change)}
+
+
+def _living_place(view: View, change: CarriedChange) -> tuple[Id | None, str] | None:
     place = change.place
     if place and place[0] is not None and not view.living([(*place[0], 1)]):
-        place = None
-    inserted = change.inserted
-    if suggestion.status is SuggestionStatus.ACCEPTED:
-        inserted = view.living(inserted)
-        if not _is_part(view.words_of(inserted), suggestion.text):
-            inserted = []  # otherwise reverting it would delete words that it never wrote
-    return {"inserted": inserted, "deleted": [], "place": place}
+        return None
+    return place
 
 
 def _is_part(words: str, text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -20,7 +20,13 @@ from libs.contracts.collab.conversations import (
 from libs.postgres import Pool, load_queries
 from libs.postgres.pool import UNREACHABLE
 from services.collab.review.anchors.anchors import Anchors
-from services.collab.review.copies.lines import comment_line, suggestion_line, thread_line
+from services.collab.review.copies.lines import (
+    comment_line,
+    hunk_line,
+    patch_line,
+    suggestion_line,
+    thread_line,
+)
 
 SQL = load_queries("services.collab.review.copies")
 
@@ -32,17 +38,24 @@ ZSTD_LEVEL = 3
 _NIL = UUID(int=0)
 
 
+type _Kind = Literal["thread", "suggestion", "patch"]
+_KINDS: tuple[_Kind, ...] = ("thread", "suggestion", "patch")
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The last line of a page: a suggestion, a thread, or a comment of that thread."""
+    """The last line of a page: a thread, suggestion or patch, or *part* of one.
 
-    kind: Literal["thread", "suggestion"] = "thread"
+    Parts are the comments of a thread and the hunks of a patch, by their numbers.
+    """
+
+    kind: _Kind = "thread"
     count: int = 0
     id: UUID = _NIL
-    comment: int = 0
+    part: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.count}:{self.id}:{self.comment}"
+        return f"{self.kind}:{self.count}:{self.id}:{self.part}"
 
     @staticmethod
     def of(cursor: str | None) -> "_Place":
@@ -50,19 +63,14 @@ class _Place:
         if cursor is None:
             return _Place()
         try:
-            kind, count, ident, comment = cursor.split(":")
-            return _Place(
-                "thread" if kind == "thread" else "suggestion",
-                int(count),
-                UUID(ident),
-                int(comment),
-            )
+            kind, count, ident, part = cursor.split(":")
+            return _Place(_KINDS[_KINDS.index(kind)], int(count), UUID(ident), int(part))
         except ValueError as error:
             raise errors.Invalid("It is not a place among conversations.") from error
 
 
 class ConversationReader:
-    """Reads threads, comments and suggestions of scenes as lines."""
+    """Reads threads, comments, suggestions and patches of scenes as lines."""
 
     def __init__(self, pool: Pool, anchors: Anchors) -> None:
         """Read from *pool*; *anchors* are brought up to date first."""
@@ -78,7 +86,8 @@ class ConversationReader:
         try:
             if question.after is None:
                 await self._anchors.follow(scene)
-            async with aclosing(self._lines(project, scene, place)) as found:
+            kinds = _KINDS if question.patches else _KINDS[:2]
+            async with aclosing(self._lines(project, scene, place, kinds)) as found:
                 async for line, here in found:
                     lines.append(line)
                     last, size = here, size + len(line)
@@ -91,24 +100,60 @@ class ConversationReader:
         return ConversationPage.model_construct(packed=packed, size=size, after=after)
 
     async def _lines(
+        self, project: UUID, scene: UUID, place: _Place, kinds: Sequence[_Kind]
+    ) -> AsyncGenerator[tuple[bytes, _Place]]:
+        readers = {
+            "thread": self._threads,
+            "suggestion": self._suggestions,
+            "patch": self._patches,
+        }
+        for kind in kinds[kinds.index(place.kind) :]:
+            begin = place if kind == place.kind else _Place(kind)
+            async for each in readers[kind](project, scene, begin):
+                yield each
+
+    async def _suggestions(
         self, project: UUID, scene: UUID, place: _Place
     ) -> AsyncGenerator[tuple[bytes, _Place]]:
-        if place.kind == "thread":
-            if place.count:
-                async for each in self._more_comments(project, place):
-                    yield each
-            async for each in self._threads(project, scene, place):
-                yield each
-            place = _Place("suggestion")
         count, last = place.count, place.id
         while rows := await self._pool.fetch(SQL.suggestions, scene, project, last, ROWS_TOGETHER):
             for row in rows:
                 count, last = count + 1, row["id"]
                 yield suggestion_line(row, count), _Place("suggestion", count, last)
 
+    async def _patches(
+        self, project: UUID, scene: UUID, place: _Place
+    ) -> AsyncGenerator[tuple[bytes, _Place]]:
+        if place.count:
+            async for each in self._hunks(project, place):
+                yield each
+        count, last = place.count, place.id
+        while rows := await self._pool.fetch(SQL.patches, scene, project, last, ROWS_TOGETHER):
+            for row in rows:
+                count, last = count + 1, row["id"]
+                here = _Place("patch", count, last)
+                yield patch_line(row, count), here
+                async for each in self._hunks(project, here):
+                    yield each
+
+    async def _hunks(self, project: UUID, place: _Place) -> AsyncGenerator[tuple[bytes, _Place]]:
+        """Yield the hunks of the patch at *place* that come after it."""
+        rows = await self._pool.fetch(SQL.hunks, place.id, project, place.part)
+        ids = [row[name] for row in rows for name in ("anchor_id", "written_id") if row[name]]
+        found = await self._pool.fetch(SQL.anchors, ids, project)
+        anchors = {row["id"]: row for row in found}
+        for row in rows:
+            line = hunk_line(
+                row, place.count, anchors[row["anchor_id"]], anchors.get(row["written_id"])
+            )
+            yield line, replace(place, part=row["number"])
+
     async def _threads(
         self, project: UUID, scene: UUID, place: _Place
     ) -> AsyncGenerator[tuple[bytes, _Place]]:
+        if place.count:
+            async for each in self._more_comments(project, place):
+                yield each
         count, last = place.count, place.id
         while rows := await self._pool.fetch(SQL.threads, scene, project, last, ROWS_TOGETHER):
             ids = [row["id"] for row in rows]
@@ -133,7 +178,7 @@ class ConversationReader:
     async def _more_comments(
         self, project: UUID, place: _Place
     ) -> AsyncGenerator[tuple[bytes, _Place]]:
-        count, thread, number = place.count, place.id, place.comment
+        count, thread, number = place.count, place.id, place.part
         while rows := await self._pool.fetch(
             SQL.comments, thread, project, number, COMMENTS_TOGETHER
         ):

@@ -52,6 +52,7 @@ _WHERE = {
     "comment": SQL.where_comment,
     "suggestion": SQL.where_suggestion,
     "patch": SQL.where_patch,
+    "anchor": SQL.where_anchor,
 }
 _ACTIONS = {ThreadState.OPEN: "reopened", ThreadState.RESOLVED: "resolved"}
 

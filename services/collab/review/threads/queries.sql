@@ -12,6 +12,9 @@ SELECT project_id, scene_id FROM suggestions WHERE id = $1;
 -- name: where_patch
 SELECT project_id, scene_id FROM patches WHERE id = $1;
 
+-- name: where_anchor
+SELECT project_id, scene_id FROM anchors WHERE id = $1 AND NOT retired;
+
 -- name: thread
 SELECT * FROM threads WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL;
 

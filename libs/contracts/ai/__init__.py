@@ -1,0 +1,1 @@
+"""Requests that the ai service answers, and facts that it announces."""

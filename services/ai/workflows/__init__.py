@@ -1,0 +1,1 @@
+"""The kinds of runs, step by step."""
