@@ -19,8 +19,8 @@ from libs.tasks import PeriodicTask, TaskRunner
 from libs.telemetry import Health, serve_ops
 from services.indexer import metrics
 from services.indexer.drift import Drift
+from services.indexer.embedding.choosing import chosen, folder_of
 from services.indexer.embedding.loading import Model
-from services.indexer.embedding.minilm import DIMENSION
 from services.indexer.embedding_task import Embedding
 from services.indexer.following import Following
 from services.indexer.indexing import Indexing
@@ -41,16 +41,18 @@ SERVICE = "indexer"
 CONNECTIONS_MIN = 2
 MEASURE_INTERVAL_S = 15.0
 COLLECTION = "chunks_minilm_l6_v2"
-"""The collection of a Qdrant server: vectors of one model."""
+"""The collection of a Qdrant server for vectors of the default model."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until *stop* is set; then finish what was begun, and end."""
     words = Words(settings.stem_language)
-    index = _vectors(settings)
+    model = Model(await asyncio.to_thread(chosen, settings))
+    index = _vectors(settings, model)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(index.open(), name="open vectors")
         stack.push_async_callback(index.close)
+        stack.push_async_callback(model.close)
         if settings.postgres_owner_url:
             await migrate(settings.postgres_owner_url, "services.indexer", role=settings.role)
         pool = await connect(
@@ -65,7 +67,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         )
         stack.push_async_callback(broker.stop)
         store, caller = Store(pool), Caller(client)
-        model = Model(enabled=settings.embedder != "none")
         await opening
         embedding = Embedding(store, index, model, duty=settings.embed_duty)
         points = PointWriter(
@@ -112,9 +113,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     log.info("indexer stopped")
 
 
-def _vectors(settings: Settings) -> VectorIndex:
+def _vectors(settings: Settings, model: Model) -> VectorIndex:
+    folder = "default" if not model.is_expected else folder_of(model.name)
     if settings.vectors_folder:
-        return EdgeIndex(settings.vectors_folder / "default", DIMENSION)
+        return EdgeIndex(settings.vectors_folder / folder, model.dimension)
     # A second of processor time that an index on this machine does not need.
     from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
 
@@ -127,7 +129,8 @@ def _vectors(settings: Settings) -> VectorIndex:
         timeout=CALL_WAIT_S_MAX,
         check_compatibility=False,  # it would ask before the loop runs
     )
-    return QdrantIndex(client, COLLECTION, DIMENSION)
+    collection = COLLECTION if folder == "default" else f"chunks_{folder}"
+    return QdrantIndex(client, collection, model.dimension)
 
 
 async def _measure(store: Store) -> None:

@@ -1,6 +1,7 @@
 """Gives points their vectors, a moment after they can be found by their words."""
 
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -42,35 +43,39 @@ class Embedding:
         if not self._model.is_ready:
             return False
         rows = await self._store.rows(SQL.unembedded, self._model.name, TOGETHER, FAILURES_MAX)
-        for row in rows:
-            await self._embed(row)
+        known = [row for row in rows if row["vector"] is not None]
+        for row in known:
+            metrics.embed_reused.inc()
+            await self._give(row, vector_of(row["vector"]))
+        fresh = [row for row in rows if row["vector"] is None]
+        for start in range(0, len(fresh), self._model.texts_max):
+            await self._embed(fresh[start : start + self._model.texts_max])
             progressed()
         return len(rows) == TOGETHER
 
-    async def _embed(self, row: Row) -> None:
-        chunk: UUID = row["id"]
-        if row["vector"] is None:
-            started = time.monotonic()
-            try:
-                vector = (await self._model.embed(row["text"])).tolist()
-            except BadVector as error:
+    async def _embed(self, rows: Sequence[Row]) -> None:
+        started = time.monotonic()
+        made = await self._model.embed_all([row["text"] for row in rows])
+        metrics.embed_seconds.observe((time.monotonic() - started) / len(rows))
+        passed("embedding.made")
+        for row, vector in zip(rows, made, strict=True):
+            if isinstance(vector, BadVector):
                 metrics.embed_failed.inc()
-                log.warning("chunk not embedded", chunk_id=str(chunk), reason=str(error))
-                await self._store.rows(SQL.note_failure, chunk, row["hash"])
-                return
-            metrics.embed_seconds.observe(time.monotonic() - started)
+                log.warning("chunk not embedded", chunk_id=str(row["id"]), reason=str(vector))
+                await self._store.rows(SQL.note_failure, row["id"], row["hash"])
+                continue
             metrics.embedded.inc()
-            passed("embedding.made")
             await self._store.rows(
                 SQL.put_embedding,
                 row["project_id"],
                 self._model.name,
                 row["hash"],
-                stored_vector(vector),
+                stored_vector(vector.tolist()),
             )
-        else:
-            vector = vector_of(row["vector"])
-            metrics.embed_reused.inc()
+            await self._give(row, vector.tolist())
+
+    async def _give(self, row: Row, vector: list[float]) -> None:
+        chunk: UUID = row["id"]
         text_hash: bytes = row["hash"]
         there = await self._index.for_project(row["project_id"]).set_dense(
             chunk, text_hash.hex(), vector

@@ -19,6 +19,13 @@ embed_reused = Counter(
     "scriptorium_indexer_embeddings_reused_total", "Texts whose vector was known already."
 )
 embed_failed = Counter("scriptorium_indexer_embed_failures_total", "Texts that were not embedded.")
+embed_retries = Counter(
+    "scriptorium_indexer_embed_retries_total",
+    "Requests to the server of embeddings that were not answered with vectors.",
+    ["kind"],
+)
+for _kind in ("busy", "failed", "unanswered"):
+    embed_retries.labels(_kind)
 embed_seconds = Histogram("scriptorium_indexer_embed_seconds", "Time to embed one text.")
 search_seconds = Histogram(
     "scriptorium_indexer_search_seconds",

@@ -1,10 +1,10 @@
 """The settings of the indexer."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from libs.process import ProcessSettings
 
@@ -19,9 +19,30 @@ class Settings(ProcessSettings):
     vectors_api_key: SecretStr | None = Field(
         default=None, description="The key that the Qdrant server asks for, if any."
     )
-    embedder: Literal["minilm", "none"] = Field(
+    embedder: Literal["minilm", "multilingual", "openai", "none"] = Field(
         default="minilm",
-        description="The model that finds texts by their meaning; with none, words alone count.",
+        description="The model that finds texts by their meaning: minilm for English, multilingual"
+        " for 16 languages, openai for a server that speaks OpenAI's embeddings request; with"
+        " none, words alone count.",
+    )
+    embedder_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/].*)?$",
+        description="Where the server of embeddings is, up to /v1, such as http://ollama:11434/v1.",
+    )
+    embedder_model: str = Field(
+        default="",
+        max_length=100,
+        description="The model that the server of embeddings is asked for.",
+    )
+    embedder_key: SecretStr | None = Field(
+        default=None, description="The key that the server of embeddings asks for, if any."
+    )
+    embedder_dimension: int = Field(
+        default=0, ge=0, le=4096, description="The length of the vectors that it answers with."
+    )
+    embedder_texts_per_minute: int = Field(
+        default=0, ge=0, description="Texts that it is asked for at most; 0 for no limit."
     )
     embed_duty: float = Field(
         default=0.5,
@@ -43,6 +64,15 @@ class Settings(ProcessSettings):
         if not is_folder and not (parts.scheme in ("http", "https") and parts.hostname):
             raise ValueError("must be file:///folder, or the http address of a Qdrant server")
         return url
+
+    @model_validator(mode="after")
+    def _names_its_server(self) -> Self:
+        named = self.embedder_url and self.embedder_model and self.embedder_dimension
+        if self.embedder == "openai" and not named:
+            raise ValueError(
+                "embedder openai needs EMBEDDER_URL, EMBEDDER_MODEL and EMBEDDER_DIMENSION"
+            )
+        return self
 
     @property
     def vectors_folder(self) -> Path | None:

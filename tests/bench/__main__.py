@@ -29,6 +29,7 @@ ALONE: dict[str, str] = {
     "bundles": "events in bundles, and one append",
     "blobs": "files up and down beside cp and curl, many small ones, collection of a million",
     "review": "anchors made and resolved, racing accepts, typing in a scene with 500 anchors",
+    "search": "recall on questions of our own, latency by mode, change to found, start, memory",
     "event_log": "rebuild, relay, bytes per event of a long log",
 }
 """What peers have nothing like: each is a module of its own, `python -m tests.bench.<name>`."""

@@ -12,6 +12,7 @@ from libs import errors
 from libs.bus import Caller, Client, connect_broker
 from libs.contracts.actor import Role
 from libs.postgres import connect
+from libs.process.goodbyes import Goodbyes
 from services.events.model.aggregates import AGGREGATES
 from services.gateway.access import permissions
 from services.gateway.access.authority import Authority
@@ -186,7 +187,7 @@ async def test_a_full_stop_takes_nobody_new(inside: Inside):
     source = await inside.open()
     take(follower, await anext(source))
     reading = asyncio.create_task(rest_of(source, follower))
-    await inside.streams.drain()
+    await inside.streams.drain(Goodbyes(per_s=100.0, within_s=1.0))
     await reading
 
     assert follower.comments[0].startswith("restarting")

@@ -1,6 +1,7 @@
 """Queries as they are understood: phrases, typing errors, fusion, cursors. Pure functions."""
 
-from typing import ClassVar
+import asyncio
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,7 +14,8 @@ from services.indexer.lexical import Words
 from services.indexer.searching.asked import PHRASES_MAX, parse
 from services.indexer.searching.cursors import Mark, cursor_after, mark_in
 from services.indexer.searching.fusion import fused
-from services.indexer.searching.spelling import correct
+from services.indexer.searching.spelling import Spelling, correct
+from services.indexer.store import Store
 from services.indexer.vectors import Found, Match
 
 WORDS = Words("english")
@@ -91,6 +93,31 @@ class TestSpelling:
 
     def test_nothing_is_corrected_without_words(self):
         assert correct("strom", {}, WORDS) == "strom"
+
+    async def test_nobody_waits_for_words_that_are_being_counted(self):
+        """In a large project they take seconds: the answer comes without them, and once only."""
+        store = SlowStore()
+        spelling, project = Spelling(store, WORDS), uuid4()
+        async with asyncio.timeout(1):
+            assert await spelling.corrected(project, "strom") is None
+            assert await spelling.corrected(project, "strom") is None
+        store.may.set()
+        assert await spelling.corrected(project, "strom") == "storm"
+        assert store.counted == 1
+
+
+class SlowStore(Store):
+    """A database that counts words when it may."""
+
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+        self.counted = 0
+
+    async def rows(self, query: str, *arguments: Any) -> list[Any]:
+        del query, arguments
+        self.counted += 1
+        await self.may.wait()
+        return [{"word": "storm", "ndoc": 1}]
 
 
 class TestFusion:

@@ -1,20 +1,16 @@
 """What search finds for questions that were written before it was tuned: the bars that it holds."""
 
 from collections.abc import AsyncIterator
-from uuid import UUID, uuid4
 
 import pytest
 
 from services.indexer.embedding.minilm import MiniLm
 from services.indexer.lexical import Words
-from services.indexer.model.chunking import windows
-from services.indexer.searching.fusion import fused
-from services.indexer.vectors import Point, VectorIndex, VectorQuery
+from services.indexer.vectors import VectorIndex
 from services.indexer.vectors.edge import EdgeIndex
 from tests.indexer import gold
-from tests.indexer.gold import Book, EntitySearch, Place
+from tests.indexer.ranking import Ranking, entity_ranks
 
-MATCHES = 200
 OTHERS = 40
 """Paragraphs of each book that are no answers, in the short test."""
 
@@ -35,41 +31,6 @@ async def index(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vecto
     await made.open()
     yield made
     await made.close()
-
-
-class Ranking:
-    """A book in the engine, asked as the service asks."""
-
-    def __init__(self, index: VectorIndex, words: Words, model: MiniLm | None) -> None:
-        self._vectors = index.for_project(uuid4())
-        self._words = words
-        self._model = model
-        self._places: dict[UUID, Place] = {}
-
-    async def fill(self, texts: dict[Place, str]) -> None:
-        points: list[Point] = []
-        for place, text in texts.items():
-            for _, window in windows(text):
-                dense = self._model and self._model.embed(window).tolist()
-                sparse = self._words.of_text(window)
-                points.append(Point(uuid4(), uuid4(), "scene", "", sparse, dense))
-                self._places[points[-1].id] = place
-        await self._vectors.upsert(points)
-
-    async def ranks(self, book: Book, kind: str | None = None) -> list[int]:
-        found: list[int] = []
-        for question in book.questions:
-            if kind in (None, question.kind):
-                dense = self._model and self._model.embed(question.text).tolist()
-                query = VectorQuery(
-                    MATCHES,
-                    sparse=self._words.of_query(question.text),
-                    dense=dense,
-                    dense_min=MiniLm.similarity_min,
-                )
-                matches = fused(await self._vectors.search(query))
-                found.append(gold.rank([self._places[one.id] for one in matches], question.gold))
-        return found
 
 
 async def test_words_alone_find_most_of_it(index: VectorIndex, words: Words) -> None:
@@ -116,14 +77,7 @@ async def test_the_bars(index: VectorIndex, words: Words, model: MiniLm) -> None
             ranking = Ranking(index, words, with_model)
             await ranking.fill(book.paragraphs())
             ranks.extend(await ranking.ranks(book))
-        vectors = {
-            one: model.embed(". ".join((*one.names, one.description))) for one in book.entities
-        }
-        queries = {one.text: model.embed(one.text) for one in book.questions}
-        entities = EntitySearch(
-            book, lambda query, one, q=queries, v=vectors: float(q[query] @ v[one])
-        )
-        theirs += [gold.rank(entities.search(one.text), one.gold) for one in book.questions]
+        theirs += entity_ranks(book, model)
     assert gold.recall(ours) >= 0.69
     assert gold.reciprocal(ours) >= 0.49
     low, _ = gold.interval(gold.recall, ours, theirs, lambda one, other: one / max(other, 1e-9))

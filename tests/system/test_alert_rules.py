@@ -100,8 +100,6 @@ CASES: dict[str, dict[bool, dict[str, str]]] = {
     "EventsInDefaultPartition": gauge("scriptorium_events_default_partition_rows", 1, 0),
     "PurgeFailed": gauge("scriptorium_events_purges_failed", 1, 0),
     "PurgeSlow": gauge("scriptorium_events_purge_age_seconds", 2 * DAY_S, 3600),
-    "RunsWait": gauge("scriptorium_ai_wait_seconds", 121, 60),
-    "RunsAbandoned": gauge("scriptorium_ai_abandoned_runs", 1, 0),
     "EditsSlow": slow("scriptorium_live_ack_seconds", "0.5"),
     "RequestsFail": {
         True: {
@@ -121,6 +119,8 @@ CASES: dict[str, dict[bool, dict[str, str]]] = {
     },
     # Prometheus' tests begin at the epoch, so a back-up of long ago is one before it.
     "BackupLate": gauge("scriptorium_backup_timestamp_seconds", -2 * DAY_S, 0),
+    "RunsWait": gauge("scriptorium_ai_wait_seconds", 121, 119),
+    "RunsAbandoned": gauge("scriptorium_ai_abandoned_runs", 1, 0),
     "TaskStalled": gauge('scriptorium_task_stalled{task="relay"}', 1, 0),
 }
 LOUD_AT = {"EventsInDefaultPartition": "3h", "UpkeepStopped": "3h30m"}

@@ -1,5 +1,7 @@
 """Texts into vectors, behind one small port."""
 
+import hashlib
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -50,3 +52,18 @@ def checked(vector: Vector, dimension: int) -> Vector:
     if not np.isfinite(length) or length == 0:
         raise BadVector("a vector that is not finite, or nought")
     return (vector / length).astype(np.float32)
+
+
+def require(path: Path, sha256: str) -> None:
+    """Return when a file is the one that was tested.
+
+    Raises:
+        ModelUnusable: It is not, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnusable(f"{path.name}: {error}") from error
+    if found != sha256:
+        raise ModelUnusable(f"{path.name} is not the file that was tested: sha256 {found}")

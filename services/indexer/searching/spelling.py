@@ -11,16 +11,21 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from uuid import UUID
 
+import structlog
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from services.indexer.lexical import Words
 from services.indexer.store import SQL, Store
 
+log = structlog.get_logger(__name__)
+
 VOCABULARY_CHUNKS_MAX = 20_000
 VOCABULARY_AGE_S_MIN = 0.2
 VOCABULARY_AGE_SHARE = 20
 """Words are counted again when they are so many times older than counting them took."""
+VOCABULARY_WAIT_S_MAX = 0.15
+"""A search waits no longer for words that are counted; of 12,000 chunks they are in a second."""
 VOCABULARIES_MAX = 16
 WORD_CHARS_MIN = 4
 """Shorter words have too many neighbours."""
@@ -43,6 +48,7 @@ class Spelling:
         """Count words in *store*; *words* tells which have the same stem."""
         self._store = store
         self._words = words
+        self._counting: dict[UUID, asyncio.Task[Vocabulary]] = {}
         self._known: OrderedDict[UUID, tuple[float, Vocabulary]] = OrderedDict()
 
     async def corrected(self, project: UUID, text: str) -> str | None:
@@ -58,11 +64,21 @@ class Spelling:
         return found if found != text else None
 
     async def _vocabulary(self, project: UUID) -> Vocabulary:
-        started = time.monotonic()
+        """Return the words of a project, old ones rather than late ones."""
         until, known = self._known.get(project, (0.0, {}))
-        if started < until:
+        if time.monotonic() < until:
             self._known.move_to_end(project)
             return known
+        counting = self._counting.get(project)
+        if counting is None:
+            counting = asyncio.create_task(self._count(project), name="count words")
+            self._counting[project] = counting
+            counting.add_done_callback(lambda done: self._counted(project, done))
+        done, _ = await asyncio.wait({counting}, timeout=VOCABULARY_WAIT_S_MAX)
+        return counting.result() if done else known
+
+    async def _count(self, project: UUID) -> Vocabulary:
+        started = time.monotonic()
         rows = await self._store.rows(
             SQL.vocabulary, project, VOCABULARY_CHUNKS_MAX, WORD_CHARS_MIN - 1, WORD_CHARS_MAX
         )
@@ -74,6 +90,12 @@ class Spelling:
         while len(self._known) > VOCABULARIES_MAX:
             self._known.popitem(last=False)
         return known
+
+    def _counted(self, project: UUID, done: asyncio.Task[Vocabulary]) -> None:
+        self._counting.pop(project, None)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # Those who wait are told; perhaps nobody waits any more.
+            log.warning("words not counted", project_id=str(project), reason=str(error))
 
 
 def correct(text: str, vocabulary: Vocabulary, words: Words) -> str:
