@@ -42,8 +42,8 @@ lame_duck_duration: "30s"
 {cluster}jetstream {{
   store_dir: "/data"
   max_memory_store: 256MB
-  # Streams reserve what they may grow to, 7.3 GiB: with less, declaring them fails (10047).
-  max_file_store: 10GB
+  # Streams reserve what they may grow to, 8.3 GiB: with less, declaring them fails (10047).
+  max_file_store: 12GB
   # A fact is on the disk before it is acknowledged.
   sync_interval: always
 }}

@@ -11,6 +11,7 @@ with the subjects that it receives unless it receives all: `search=scriptorium.v
 import asyncio
 import os
 import re
+import sys
 from collections.abc import Mapping
 
 import nats
@@ -24,11 +25,13 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from libs.contracts.streams import AI, BUCKETS, COLLAB, EVENTS, STREAMS, Bucket, Stream
 from libs.contracts.subjects import FACTS, REVIEW_FACTS, RUN_FACTS, SUBSCRIBER
 
+NO_ROOM = 10047
+"""JetStream's code for a stream that reserves more than the server has left."""
 SUBSCRIBER_ACK_WAIT_S = 10.0
 SUBSCRIBER_ACKS_PENDING_MAX = 1_000
 
@@ -52,6 +55,11 @@ def _config(stream: Stream, replicas: int) -> StreamConfig:
         allow_msg_counter=stream.counter or None,
         allow_atomic=stream.atomic or None,
     )
+
+
+def reserved_bytes() -> int:
+    """Return the room for files that the streams reserve on each server that has them all."""
+    return sum(stream.bytes_max for stream in STREAMS if stream.storage == "file")
 
 
 async def declare(
@@ -162,6 +170,13 @@ async def main() -> None:
     try:
         replicas = int(os.environ.get("SCRIPTORIUM_NATS_REPLICAS", "1"))
         await declare(client, replicas=replicas, subscribers=subscribers)
+    except APIError as error:
+        if error.err_code != NO_ROOM:
+            raise
+        sys.exit(
+            f"NATS has less room for files than the streams reserve, {reserved_bytes() >> 20:,} MiB"
+            " on each server: raise max_file_store in its configuration, and the volume with it"
+        )
     finally:
         await client.close()
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.secrets import SERVICES as PRESENT
 from tests.deployment.engine import engine
 from tests.support.people import People, Person
 from tests.support.waiting import until
@@ -30,13 +29,6 @@ STAND_INS = {
     f"{name.upper()}_IMAGE": f"localhost/standin-{name}"
     for name in ("postgres", "nats", "storage", "caddy")
 }
-LACKING = [
-    word
-    for service in ("ai",)
-    if service not in PRESENT
-    for word in ("--scale", f"{service}=0", "--scale", f"migrate-{service}=0")
-]
-"""A service that this release has not."""
 UP_S_MAX = 60.0
 
 
@@ -102,7 +94,6 @@ def host(folder: Path, docker: dict[str, str], backup: Path) -> Host:
             "HTTP_PORT": str(choose_port(taken)),
             "HTTPS_PORT": str(choose_port(taken)),
             "BACKUP_DIR": str(backup),
-            "LACKING": " ".join(LACKING),
         },
     )
 
@@ -137,7 +128,7 @@ async def test_a_host_comes_up_is_lost_and_comes_back(
     first, second = (host(tmp_path / name, docker, backup) for name in ("one", "two"))
     try:
         began = time.monotonic()
-        first.run("./start", *LACKING)
+        first.run("./start")
         assert time.monotonic() - began < UP_S_MAX
         async with people(first, monkeypatch) as there:
             ada = await there.join("Ada")

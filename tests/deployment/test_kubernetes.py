@@ -11,7 +11,6 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from deploy.secrets import SERVICES as SERVICES_WITH_SECRETS
 from deploy.secrets import kubernetes
 from tests.contracts.settings import SERVICES as SETTINGS
 from tests.deployment.manifests import (
@@ -187,13 +186,12 @@ def test_settings_exist_and_none_is_missing(folder: str, service: str) -> None:
     given = {name for name in environment(folder, service) if name.startswith(PREFIX)}
     assert given <= known()
     assert "SCRIPTORIUM_POSTGRES_OWNER_URL" not in given, "no pod may own its database"
-    if service in SETTINGS:
-        needed = {
-            PREFIX + name.upper()
-            for name, field in SETTINGS[service].model_fields.items()
-            if field.is_required()
-        }
-        assert needed <= given
+    needed = {
+        PREFIX + name.upper()
+        for name, field in SETTINGS[service].model_fields.items()
+        if field.is_required()
+    }
+    assert needed <= given
 
 
 @everywhere
@@ -210,20 +208,12 @@ def test_references_lead_to_something(folder: str) -> None:
                 assert source["configMapRef"]["name"] in there
             for variable in container.get("env", ()):
                 if ref := variable.get("valueFrom", {}).get("secretKeyRef"):
-                    assert ref["key"] in _keys(secrets, ref["name"]), ref
+                    assert ref["key"] in secrets[ref["name"]], ref
         for volume in pod(workload)["spec"].get("volumes", ()):
             if "secret" in volume:
-                assert _keys(secrets, volume["secret"]["secretName"])
+                assert secrets[volume["secret"]["secretName"]]
     for each in of_kind(folder, "ExternalSecret"):
-        assert _keys(secrets, each["metadata"]["name"])
-
-
-def _keys(secrets: dict[str, Any], name: str) -> Any:
-    """Return the keys of a Secret; those of a service that this release lacks are given."""
-    service = name.removeprefix("scriptorium-").removesuffix("-owner")
-    if service in SERVICES and service not in SERVICES_WITH_SECRETS:
-        return {"postgres-url", "nats-url", "username", "password"}
-    return secrets[name]
+        assert secrets[each["metadata"]["name"]]
 
 
 @everywhere
