@@ -27,11 +27,11 @@ def demo(
         float, typer.Option(min=0, help="Edits a second by both friends; 0: as fast as they can.")
     ] = 1000.0,
 ) -> None:
-    """Import a novel, watch two people write together, and see where to look next.
+    """Import a novel, watch two people write together, find things in it, and see where to look.
 
     Makes two accounts with random passwords, imports Frankenstein as a project, then lets two
     live clients type a recorded session of 26,078 edits into one scene, and checks that both
-    and the server agree.
+    and the server agree. Finds a scene by its meaning, and the people and places of the novel.
 
     \b
     scriptorium demo --speed 0
@@ -47,7 +47,7 @@ def demo(
 
 
 def _tour(url: str, speed: float) -> None:
-    from tools.cli.tour import session  # noqa: PLC0415
+    from tools.cli.tour import finding, session  # noqa: PLC0415
     from tools.cli.tour.api import Guest, TourEnded  # noqa: PLC0415
 
     ada, ben = Guest.register(url, "Ada"), Guest.register(url, "Ben")
@@ -75,6 +75,8 @@ def _tour(url: str, speed: float) -> None:
         f" the other, durable on the way: median {p50_ms:.1f} ms, 95th percentile {p95_ms:.1f} ms"
     )
     say(f"both replicas and the server agree: {len(stored):,} characters")
+    for line in finding.found(ada, project, patient=speed > 0):
+        say(line)
     say(_where_to_look(url, ada, project, scene))
 
 

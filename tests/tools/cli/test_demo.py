@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from tests.support.stack import real_stack
+from tests.support.stack import NO_SEARCH, real_stack
 from tools.cli.demo import MANUSCRIPT, TRACE
 from tools.stack import Stack
 from tools.stack.ports import choose_port
@@ -38,7 +38,11 @@ async def demo(url: str, *words: str) -> tuple[int | None, str, str]:
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The real thing, one of each, as `make up` starts it."""
-    async with real_stack(tmp_path_factory.mktemp("demo")) as running:
+    async with real_stack(
+        tmp_path_factory.mktemp("demo"),
+        replicas={**NO_SEARCH, "indexer": 1, "ai": 1},
+        environment={"SCRIPTORIUM_EMBEDDER": "none"},
+    ) as running:
         yield running
 
 
@@ -72,6 +76,12 @@ async def test_tour_leaves_behind_what_it_tells_about(stack: Stack):
     assert page.status_code == 200
     assert f"{stack.url}/api/docs" in output
     assert re.search(r"26,078 edits at [\d,]+/s.* median [\d.]+ ms, 95th percentile", output)
+    assert re.search(
+        r"^search for .*, by words, \d+ ms: Chapter XXIV, 2, .*Frozen Ocean", output, re.MULTILINE
+    )
+    assert re.search(
+        r"^people, by rules: Elizabeth \d+, .*; places: Geneva \d+, ", output, re.MULTILINE
+    )
     assert f"new WebsocketProvider('{stack.url.replace('http', 'ws')}/collab'" in output
 
 

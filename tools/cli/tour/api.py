@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -53,6 +54,11 @@ class Guest:
     def create(self, path: str, **fields: str) -> str:
         """Create something; returns its id."""
         return str(_ask(self.http, "POST", path, json=fields)["id"])
+
+    def ask(self, path: str, **query: str) -> Any:
+        """Return the JSON that a path answers."""
+        address = f"{path}?{urlencode(query)}" if query else path
+        return _send(self.http, "GET", address).json()
 
     def let_in(self, project_id: str, friend: Self, role: str) -> None:
         """Give *friend* a role in a project of this person."""
