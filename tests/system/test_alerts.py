@@ -23,7 +23,7 @@ RULES: list[dict[str, Any]] = [
 ]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
-ALL = {**NO_SEARCH, "ai": 1}
+ALL = {**NO_SEARCH, "ai": 1, "indexer": 1}
 """Every service that alerts are about."""
 NAME = re.compile(r"\b(?:scriptorium|yjs_primary)_\w+")
 LATER = {"scriptorium_backup_timestamp_seconds", "scriptorium_http_seconds_count"}

@@ -35,6 +35,8 @@ RECOVERY_S_MAX = 6 * 3600.0
 LOOK_INTERVAL_S = 0.2
 _STORAGES = ("SCRIPTORIUM_STORAGE_URL", "SCRIPTORIUM_COLD_URL")
 _REASON = re.compile(r"FATAL: +(.*)")
+_REFUSED = "the database system is "
+"""Why a connection is refused: it is starting, recovering, or ending."""
 _REACHED = re.compile(r"last completed transaction was at log time (.*)")
 _FETCHED = re.compile(r'restored log file "([0-9A-F]{24})" from archive')
 
@@ -250,7 +252,9 @@ async def _run_until_open(cluster: Path, log: Path, archive: Path, at: datetime 
 
 def _why(log: Path, archive: Path, at: datetime | None) -> NothingToRestore:
     text = log.read_text(errors="replace")
-    reached, reasons = _REACHED.findall(text), _REASON.findall(text)
+    reached = _REACHED.findall(text)
+    # Our own looks are refused as well, until the server has ended.
+    reasons = [each for each in _REASON.findall(text) if not each.startswith(_REFUSED)]
     until = f"; the last change that it holds is of {reached[-1]}" if reached else ""
     reason = reasons[-1] if reasons else "PostgreSQL ended without a reason"
     moment = f" as of {_shown(at)}" if at else ""
